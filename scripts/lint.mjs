@@ -1,0 +1,49 @@
+// Every check that is not a test, all of them even if one fails. `--fix` lays out the files instead of checking that.
+
+import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { say, step } from './step.mjs'
+import { project, root } from './toolchain.mjs'
+
+// What is generated and committed all the same: an API change, or a new dependency, shall be a visible diff.
+const generated = ['index.d.ts', 'src/*.d.ts', 'native.js', 'native.d.ts', 'Cargo.lock', 'package-lock.json']
+
+const env = project()
+const fix = process.argv.includes('--fix')
+
+const checks = fix
+  ? [
+      step('rustfmt', env, ['cargo', 'fmt', '--all']),
+      step('oxlint', env, ['oxlint', '--fix']),
+      step('prettier', env, ['prettier', '--write', '.']),
+    ]
+  : [
+      step('rustfmt', env, ['cargo', 'fmt', '--all', '--check']),
+      step('clippy', env, ['cargo', 'clippy', '--workspace', '--all-targets', '--', '-D', 'warnings']),
+      step('oxlint', env, ['oxlint', '--deny-warnings', '--report-unused-disable-directives']),
+      step('prettier', env, ['prettier', '--check', '.']),
+      // Compiles in place, so that what is committed can be compared with it.
+      step('tsc', env, ['tsc', '-p', 'tsconfig.json']),
+      step('tsc, tests', env, ['tsc', '-p', '__test__/tsconfig.json']),
+      step('generated files are as committed', env, ['git', 'diff', '--exit-code', '--', ...generated]),
+      generatedFilesAreComplete(),
+    ]
+
+process.exitCode = checks.includes(false) ? 1 : 0
+
+/** What git diff does not see: a generated file never added, or one whose source is gone. */
+function generatedFilesAreComplete() {
+  const added = listGenerated('--others', '--exclude-standard')
+  const orphaned = listGenerated().filter(
+    (file) => file.startsWith('src/') && !existsSync(join(root, file.replace(/\.d\.ts$/, '.ts'))),
+  )
+  for (const file of added) say(`${file} is generated, and not committed yet`)
+  for (const file of orphaned) say(`${file} is committed, but its source is gone`)
+  return added.length + orphaned.length === 0
+}
+
+function listGenerated(...flags) {
+  const { stdout } = spawnSync('git', ['ls-files', ...flags, '--', ...generated], { cwd: root, env, encoding: 'utf8' })
+  return (stdout ?? '').split('\n').filter(Boolean)
+}

@@ -1,0 +1,105 @@
+// Brings a clone to its built state: npm packages, native addon, compiled TypeScript. Does only what is not done yet,
+// and says nothing if that is nothing. All that it prints goes to stderr.
+
+import { existsSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { say, step } from './step.mjs'
+import { findCargo, machine, project, root } from './toolchain.mjs'
+
+if (process.platform !== 'linux') {
+  giveUp(`proc-events runs on Linux only: it listens to the Linux kernel, and this is ${process.platform}`)
+}
+if (Number.parseInt(process.versions.node, 10) < 20) {
+  giveUp(`Node.js ${process.versions.node} is too old: proc-events needs Node.js 20 or newer`)
+}
+
+// Asked first: without Rust, the minute that the npm packages take would be spent for nothing.
+const addonIsBuilt = isUpToDate(addonFiles(), addonSources())
+if (!addonIsBuilt) {
+  const { problem } = findCargo()
+  if (problem) giveUp(problem)
+}
+
+if (!packagesAreInstalled()) {
+  run('Installing npm packages', machine, ['npm', 'ci', '--loglevel=error'])
+}
+if (!addonIsBuilt) {
+  const build = 'napi build --platform --release --manifest-path crates/proc-events-napi/Cargo.toml'
+  const output = '--output-dir . --js native.js --dts native.d.ts'
+  run('Building the native addon (some minutes the first time)', project(), `${build} ${output}`.split(' '))
+  namePlatformPackages()
+}
+if (!isUpToDate(compiledFiles(), [...typeScriptFiles(), 'tsconfig.json'])) {
+  run('Compiling TypeScript', project(), ['tsc', '-p', 'tsconfig.json'])
+}
+
+function run(title, env, command) {
+  if (!step(title, env, command)) process.exit(1)
+}
+
+function giveUp(reason) {
+  say(reason)
+  process.exit(1)
+}
+
+/** Whether node_modules holds what package-lock.json asks for: npm notes in it what it installed. */
+function packagesAreInstalled() {
+  const note = join(root, 'node_modules', '.package-lock.json')
+  if (!existsSync(note)) return false
+  const { packages: installed } = JSON.parse(readFileSync(note, 'utf8'))
+  const { packages: wanted } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'))
+  return Object.entries(wanted).every(([path, { version, integrity, optional }]) => {
+    if (path === '') return true
+    const found = installed[path]
+    // Optional ones are those of other platforms, too.
+    return found ? found.version === version && found.integrity === integrity : optional === true
+  })
+}
+
+function addonFiles() {
+  const addon = readdirSync(root).find((name) => name.startsWith(`proc-events.linux-${process.arch}-`))
+  return [addon ?? 'proc-events.node', 'native.js', 'native.d.ts']
+}
+
+function addonSources() {
+  const notBuiltIn = /(^|\/)(tests|benches|examples|fuzz|target)\//
+  const sources = filesUnder('crates').filter((file) => !notBuiltIn.test(file))
+  return [...sources, 'Cargo.toml', 'Cargo.lock', 'package.json']
+}
+
+function typeScriptFiles() {
+  return ['index.ts', ...filesUnder('src').filter((file) => /(?<!\.d)\.ts$/.test(file))]
+}
+
+function compiledFiles() {
+  return typeScriptFiles().flatMap((file) => [file.replace(/\.ts$/, '.js'), file.replace(/\.ts$/, '.d.ts')])
+}
+
+/** Whether every output is there, and none is older than the newest of the inputs. */
+function isUpToDate(outputs, inputs) {
+  const newest = Math.max(...inputs.map(changedAt).filter((time) => time !== undefined))
+  return outputs.map(changedAt).every((time) => time !== undefined && time >= newest)
+}
+
+function changedAt(file) {
+  return statSync(join(root, file), { throwIfNoEntry: false })?.mtimeMs
+}
+
+/** Every file below a folder, as a path from the root. */
+function filesUnder(folder) {
+  return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
+    const path = `${folder}/${entry.name}`
+    return entry.isDirectory() ? filesUnder(path) : [path]
+  })
+}
+
+/**
+ * napi names a platform's package `<packageName>-<target>`, and so asks the loader for @proc-events/native-linux-x64-gnu.
+ * Ours are called @proc-events/linux-x64-gnu.
+ */
+function namePlatformPackages() {
+  const loader = join(root, 'native.js')
+  const { napi } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  const scope = napi.packageName.slice(0, napi.packageName.indexOf('/') + 1)
+  writeFileSync(loader, readFileSync(loader, 'utf8').replaceAll(`${napi.packageName}-`, scope))
+}

@@ -1,0 +1,54 @@
+// Where the tools are: the repository's root, a cargo that is new enough, and the PATH that everything else runs with.
+
+import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { delimiter, join, resolve } from 'node:path'
+
+export const root = resolve(import.meta.dirname, '..')
+
+const localBin = join(root, 'node_modules', '.bin')
+const cargoBin = join(process.env.CARGO_HOME || join(homedir(), '.cargo'), 'bin')
+const inherited = (process.env.PATH ?? '').split(delimiter).filter((entry) => entry !== localBin)
+
+/** The environment of the machine: without node_modules/.bin, whose Node.js `npm ci` takes away while it runs. */
+export const machine = { ...process.env, PATH: inherited.join(delimiter) }
+
+/** The environment of the project: its own tools first (among them the Node.js that ava needs), and a cargo. */
+export function project() {
+  const cargo = findCargo()
+  const directories = [localBin, ...(cargo.directory ? [cargo.directory] : []), ...inherited]
+  return { ...process.env, PATH: directories.join(delimiter) }
+}
+
+/**
+ * A cargo that can build the workspace: `directory` is what PATH needs before everything else (nothing, if cargo is on
+ * it already), or `problem` says in one line why there is none.
+ */
+export function findCargo() {
+  const wanted = /^rust-version = "([\d.]+)"/m.exec(readFileSync(join(root, 'Cargo.toml'), 'utf8'))[1]
+  let found
+  for (const directory of [undefined, cargoBin]) {
+    const cargo = directory ? join(directory, 'cargo') : 'cargo'
+    const { status, stdout } = spawnSync(cargo, ['--version'], { cwd: root, env: machine, encoding: 'utf8' })
+    const version = status === 0 ? /^cargo (\d+\.\d+(\.\d+)?)/.exec(stdout)?.[1] : undefined
+    if (version && !isOlder(version, wanted)) return { directory }
+    found ??= version
+  }
+  const how = 'see https://rustup.rs'
+  return {
+    problem: found
+      ? `Rust ${found} is too old: building the native addon needs Rust ${wanted} or newer; ${how}`
+      : `Rust is missing: building the native addon needs cargo ${wanted} or newer; ${how}`,
+  }
+}
+
+/** Whether one dotted version comes before another. */
+function isOlder(version, wanted) {
+  const [left, right] = [version, wanted].map((text) => text.split('.').map(Number))
+  for (let i = 0; i < 3; i++) {
+    const difference = (left[i] ?? 0) - (right[i] ?? 0)
+    if (difference !== 0) return difference < 0
+  }
+  return false
+}
