@@ -1,0 +1,174 @@
+//! The Node-API binding of proc-events. It converts, and that is all: what is wanted is decided by the facade, what
+//! happens by the core.
+
+mod convert;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use napi::bindgen_prelude::{Float64ArraySlice, Function, Uint32Array, Uint32ArraySlice};
+use napi::threadsafe_function::ThreadsafeFunctionCallMode;
+use napi::{Error, Result};
+use napi_derive::napi;
+use proc_events::{Fields, Interest, Kinds, Notice, Options, Procfs, SourceKind, Subscription};
+
+/// How to monitor.
+#[napi(object)]
+#[derive(Debug)]
+pub struct NativeOptions {
+    /// 0 for netlink, 1 for polling.
+    pub source: u32,
+    /// Milliseconds between snapshots when polling.
+    pub polling_interval: u32,
+    /// Bytes asked for the socket's receive buffer; 0 for the default.
+    pub receive_buffer_size: u32,
+    /// Events held for JavaScript at most; 0 for the default.
+    pub queue_size: u32,
+    /// Where the host's proc file system is mounted.
+    pub proc_root: String,
+    /// The kinds wanted first, a bit mask.
+    pub kinds: u32,
+    /// The details wanted first, a bit mask.
+    pub fields: u32,
+}
+
+/// One subscription to the process-wide reader.
+#[napi]
+#[derive(Debug)]
+pub struct Source {
+    subscription: Subscription,
+    /// Taken from the outbox, and written as far as `written`.
+    notices: Vec<Notice>,
+    written: usize,
+}
+
+#[napi]
+impl Source {
+    /// Starts. How it went is the first record.
+    #[napi(constructor)]
+    pub fn new(options: NativeOptions, ring: Function<'_, (), ()>) -> Result<Self> {
+        // Weak: the facade decides whether Node.js goes on running. Two places: one call under way, one more to come.
+        let bell = ring
+            .build_threadsafe_function::<()>()
+            .weak::<true>()
+            .callee_handled::<false>()
+            .max_queue_size::<2>()
+            .build()?;
+        let doorbell = Box::new(move || {
+            // It fails when the queue is full, and so about to be answered, or when the environment is ending.
+            bell.call((), ThreadsafeFunctionCallMode::NonBlocking);
+        });
+        let default = Options::default();
+        let receive_buffer_size = match options.receive_buffer_size {
+            0 => default.receive_buffer_size,
+            bytes => bytes as usize,
+        };
+        let source = if options.source == 0 { SourceKind::Netlink } else { SourceKind::Polling };
+        let core_options = Options {
+            source,
+            polling_interval: Duration::from_millis(options.polling_interval.into()),
+            receive_buffer_size,
+            proc_root: PathBuf::from(options.proc_root),
+        };
+        let interest = interest(options.kinds, options.fields);
+        let subscription = Subscription::new(core_options, options.queue_size as usize, interest, doorbell);
+        Ok(Self { subscription, notices: Vec::new(), written: 0 })
+    }
+
+    /// Copies records into `words`; returns how many words were written. 0: nothing is left, and the bell is armed
+    /// again. Negative: the next record alone needs that many words.
+    #[napi]
+    pub fn drain(&mut self, mut words: Uint32ArraySlice<'_>) -> i32 {
+        #[expect(
+            unsafe_code,
+            reason = "the types cannot tell that JavaScript leaves the array alone meanwhile"
+        )]
+        // SAFETY: this runs on JavaScript's thread, and JavaScript gets no turn before it returns.
+        let words = unsafe { words.as_mut() };
+        if self.written == self.notices.len() {
+            self.notices.clear();
+            self.written = 0;
+            self.subscription.take((words.len() / convert::HEAD).max(1), &mut self.notices);
+        }
+        let mut at = 0;
+        for notice in self.notices.iter().skip(self.written) {
+            let length = convert::length(notice);
+            let Some(place) = words.get_mut(at..at + length) else {
+                return if at == 0 { -(length as i32) } else { at as i32 };
+            };
+            convert::write(notice, place);
+            at += length;
+            self.written += 1;
+        }
+        at as i32
+    }
+
+    /// Sets what is wanted from now on: bit masks of kinds and of details.
+    #[napi]
+    pub fn set_interest(&self, kinds: u32, fields: u32) {
+        self.subscription.set_interest(interest(kinds, fields));
+    }
+
+    /// Asks for every running process, ahead of the live events that wait; a record with `id` follows them.
+    #[napi]
+    pub fn scan(&self, id: u32) {
+        self.subscription.scan(id);
+    }
+
+    /// Fills `out`, of at least 16 numbers, with the counters and gauges.
+    #[napi]
+    pub fn stats(&self, mut out: Float64ArraySlice<'_>) {
+        #[expect(unsafe_code, reason = "as for `drain`")]
+        // SAFETY: as for `drain`.
+        let out = unsafe { out.as_mut() };
+        let counts = self.subscription.counts();
+        let level = self.subscription.level();
+        let (receive_buffer_size, tracked_processes) = self.subscription.gauges();
+        let values = [
+            counts.events,
+            counts.exec,
+            counts.exit,
+            counts.restart,
+            counts.reinit_failed,
+            counts.process_scan_failed,
+            counts.lost_socket,
+            level.lost,
+            counts.resync,
+            (level.depth + self.notices.len() - self.written) as u64,
+            level.high_water as u64,
+            receive_buffer_size,
+            tracked_processes,
+            counts.rejected,
+            counts.ignored,
+        ];
+        for (place, value) in out.iter_mut().zip(values) {
+            *place = value as f64;
+        }
+    }
+
+    /// Asks the source to end; a closing record is the last.
+    #[napi]
+    pub fn stop(&self) {
+        self.subscription.stop();
+    }
+
+    /// After the closing record: waits for the native thread, which is ending, if nobody else uses it.
+    #[napi]
+    pub fn join(&self) {
+        self.subscription.join();
+    }
+}
+
+/// Those of `pids` whose process has ended.
+#[napi]
+pub fn deleted_pids(pids: &[u32], proc_root: String) -> Result<Uint32Array> {
+    let ended = Procfs::open(&PathBuf::from(proc_root)).and_then(|procfs| Arc::new(procfs).ended_among(pids));
+    ended.map(Uint32Array::new).map_err(|error| {
+        Error::from_reason(format!("ERR_PROC_UNREADABLE|{}|{}", error.raw_errno(), error.syscall))
+    })
+}
+
+const fn interest(kinds: u32, fields: u32) -> Interest {
+    Interest { kinds: Kinds::from_bits(kinds as u16), fields: Fields::from_bits(fields as u16) }
+}

@@ -1,0 +1,82 @@
+//! Tells whether a process has really ended, and when: an exit reported by its leader leaves that open.
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use rustc_hash::FxHashMap;
+use rustix::event::{PollFd, PollFlags, Timespec, epoll};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, pidfd_open, test_kill_process};
+use tokio::io::unix::AsyncFd;
+
+use crate::sys;
+
+/// The processes whose end is awaited.
+#[derive(Debug)]
+pub(crate) struct Deathwatch {
+    epoll: AsyncFd<OwnedFd>,
+    watched: FxHashMap<u32, OwnedFd>,
+}
+
+impl Deathwatch {
+    /// Must be called within a tokio runtime.
+    pub(crate) fn new() -> io::Result<Self> {
+        let epoll = sys::watch(epoll::create(epoll::CreateFlags::CLOEXEC)?)?;
+        Ok(Self { epoll, watched: FxHashMap::default() })
+    }
+
+    /// Awaits the end of a process.
+    pub(crate) fn add(&mut self, pid: u32, pidfd: OwnedFd) -> io::Result<()> {
+        epoll::add(&self.epoll, &pidfd, epoll::EventData::new_u64(u64::from(pid)), epoll::EventFlags::IN)?;
+        self.watched.insert(pid, pidfd);
+        Ok(())
+    }
+
+    /// No longer awaits it.
+    pub(crate) fn remove(&mut self, pid: u32) {
+        // Closing the only descriptor of a pidfd takes it out of the epoll set.
+        self.watched.remove(&pid);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.watched.is_empty()
+    }
+
+    /// Waits until a watched process has ended; returns those that have.
+    pub(crate) async fn ended(&mut self) -> io::Result<Vec<u32>> {
+        let mut ready = self.epoll.readable().await?;
+        let mut events = Vec::with_capacity(64);
+        epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), Some(&Timespec::default()))?;
+        if events.is_empty() {
+            ready.clear_ready();
+        }
+        drop(ready);
+        let pids: Vec<u32> = events.iter().map(|event| event.data.u64() as u32).collect();
+        for &pid in &pids {
+            self.remove(pid);
+        }
+        Ok(pids)
+    }
+}
+
+/// A descriptor of the process if it is still running, though only one of its threads were left; `None` if it has ended,
+/// or if the number is that of a thread.
+///
+/// # Errors
+/// Where this cannot be told: on kernels before 5.3, or when no descriptor is to be had.
+pub(crate) fn running(pid: u32) -> io::Result<Option<OwnedFd>> {
+    let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return Ok(None) };
+    // The cheap question first: in most cases the parent has collected the process by now.
+    if test_kill_process(pid) == Err(Errno::SRCH) {
+        return Ok(None);
+    }
+    let pidfd = match pidfd_open(pid, PidfdFlags::empty()) {
+        Ok(pidfd) => pidfd,
+        // The last two are what kernels have said of a thread.
+        Err(Errno::SRCH | Errno::INVAL | Errno::NOENT) => return Ok(None),
+        Err(errno) => return Err(errno.into()),
+    };
+    let mut poll = [PollFd::new(&pidfd, PollFlags::IN)];
+    let has_ended = rustix::event::poll(&mut poll, Some(&Timespec::default()))? > 0;
+    Ok((!has_ended).then_some(pidfd))
+}

@@ -1,0 +1,186 @@
+//! What subscribers get: one process event, its kind, and the details captured with it. Inert values.
+
+use std::sync::Arc;
+
+use crate::interest::{EventType, Fields};
+
+/// How an event was learnt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Origin {
+    /// Reported live.
+    Kernel,
+    /// Found by the scan at the start.
+    Bootstrap,
+    /// Concluded from a snapshot after a loss.
+    Resync,
+    /// Concluded from a snapshot by the polling source.
+    Polling,
+}
+
+/// An argument vector as text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Argv {
+    /// The arguments, each ended by one NUL. Bytes that are not UTF-8 are written `\xNN`.
+    pub text: Box<str>,
+    /// Whether the end was cut because the vector was longer than [`crate::procfs::ARGV_MAX`].
+    pub truncated: bool,
+}
+
+/// What was captured of a process. A field is `None` when it was not asked for or could not be read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProcessInfo {
+    /// The fields that were asked for.
+    pub asked: Fields,
+    /// The kernel's comm, completed from argv or the exe where the kernel cut it at 15 bytes.
+    pub name: Option<Box<str>>,
+    /// The parent's pid.
+    pub ppid: Option<u32>,
+    /// The path of the program.
+    pub exe: Option<Box<str>>,
+    /// The argument vector.
+    pub argv: Option<Argv>,
+    /// The working directory.
+    pub cwd: Option<Box<str>>,
+    /// The real user id.
+    pub uid: Option<u32>,
+    /// The real group id.
+    pub gid: Option<u32>,
+    /// The cgroup path.
+    pub cgroup: Option<Box<str>>,
+    /// When the process was created: clock ticks since boot, field 22 of `/proc/PID/stat`.
+    pub start_time: Option<u64>,
+}
+
+/// A wait status: how a process ended, as `waitpid(2)` encodes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExitStatus(pub u32);
+
+impl ExitStatus {
+    /// The exit code, if the process ended by itself.
+    #[must_use]
+    pub const fn code(self) -> Option<u8> {
+        if self.0 & 0x7f == 0 { Some((self.0 >> 8 & 0xff) as u8) } else { None }
+    }
+    /// The number of the signal that ended the process, if one did.
+    #[must_use]
+    pub const fn signal(self) -> Option<u8> {
+        if self.0 & 0x7f == 0 { None } else { Some((self.0 & 0x7f) as u8) }
+    }
+    /// Whether a core was dumped.
+    #[must_use]
+    pub const fn core_dumped(self) -> bool {
+        self.0 & 0x80 != 0
+    }
+}
+
+/// What happened, with the details of that kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventKind {
+    /// A process was created; this is the child.
+    Fork {
+        /// The process that created it.
+        ppid: u32,
+    },
+    /// A process replaced its program.
+    Exec {
+        /// Whether this process had been reported before, in the same life.
+        again: bool,
+    },
+    /// A process ended.
+    Exit {
+        /// How, if the kernel's own report was received.
+        status: Option<ExitStatus>,
+        /// The parent at that time; `None` where the kernel no longer knew it.
+        ppid: Option<u32>,
+        /// Nanoseconds since the last exec that was seen.
+        duration_ns: Option<u64>,
+        /// Whether this process had been reported before, in the same life.
+        known: bool,
+    },
+    /// A thread changed its name.
+    Comm {
+        /// The thread.
+        tid: u32,
+        /// The new name, padded with NUL.
+        comm: [u8; 16],
+    },
+    /// The user ids changed.
+    Uid {
+        /// The real user id.
+        ruid: u32,
+        /// The effective user id.
+        euid: u32,
+    },
+    /// The group ids changed.
+    Gid {
+        /// The real group id.
+        rgid: u32,
+        /// The effective group id.
+        egid: u32,
+    },
+    /// The process became a session leader.
+    Sid,
+    /// A tracer attached, or detached.
+    Ptrace {
+        /// The tracer; `None` when it detached.
+        tracer_pid: Option<u32>,
+    },
+    /// The process is about to dump core.
+    Coredump {
+        /// The parent at that time.
+        ppid: Option<u32>,
+    },
+}
+
+impl EventKind {
+    /// The kind without its details.
+    #[must_use]
+    pub const fn event_type(&self) -> EventType {
+        match self {
+            Self::Fork { .. } => EventType::Fork,
+            Self::Exec { .. } => EventType::Exec,
+            Self::Exit { .. } => EventType::Exit,
+            Self::Comm { .. } => EventType::Comm,
+            Self::Uid { .. } => EventType::Uid,
+            Self::Gid { .. } => EventType::Gid,
+            Self::Sid => EventType::Sid,
+            Self::Ptrace { .. } => EventType::Ptrace,
+            Self::Coredump { .. } => EventType::Coredump,
+        }
+    }
+}
+
+/// One event of one process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProcessEvent {
+    /// The process (the kernel's tgid), in the initial pid namespace.
+    pub pid: u32,
+    /// When: nanoseconds on `CLOCK_MONOTONIC`.
+    pub timestamp_ns: u64,
+    /// How it was learnt.
+    pub origin: Origin,
+    /// What happened.
+    pub kind: EventKind,
+    /// What was captured at the process's last exec, or at a snapshot.
+    pub process: Option<Arc<ProcessInfo>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_status_reads_as_waitpid_documents_it() {
+        let read = |raw| {
+            let status = ExitStatus(raw);
+            (status.code(), status.signal(), status.core_dumped())
+        };
+        assert_eq!(read(0), (Some(0), None, false));
+        assert_eq!(read(0x300), (Some(3), None, false));
+        assert_eq!(read(0xff00), (Some(255), None, false));
+        assert_eq!(read(9), (None, Some(9), false));
+        assert_eq!(read(0x8b), (None, Some(11), true));
+        assert_eq!(read(0x0b), (None, Some(11), false));
+    }
+}

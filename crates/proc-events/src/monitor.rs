@@ -1,0 +1,251 @@
+//! What a program holds: one subscription to the reader that all subscriptions with the same options share.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use crate::error::{Error, ErrorCode};
+use crate::interest::Interest;
+use crate::notice::Notice;
+use crate::outbox::{DEFAULT_QUEUE_SIZE, Level, Outbox};
+use crate::reader;
+use crate::socket::DEFAULT_RECEIVE_BUFFER_SIZE;
+use crate::stats::{Counts, Stats};
+
+/// How long a subscription that is dropped without having been stopped waits for the reader.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Where events come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum SourceKind {
+    /// The kernel's process connector.
+    #[default]
+    Netlink,
+    /// Snapshots of `/proc`.
+    Polling,
+}
+
+/// How to monitor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Where events come from.
+    pub source: SourceKind,
+    /// Between two snapshots, when polling.
+    pub polling_interval: Duration,
+    /// Bytes asked for the socket's receive buffer.
+    pub receive_buffer_size: usize,
+    /// Where the host's proc file system is mounted.
+    pub proc_root: PathBuf,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            source: SourceKind::Netlink,
+            polling_interval: Duration::from_millis(250),
+            receive_buffer_size: DEFAULT_RECEIVE_BUFFER_SIZE,
+            proc_root: "/proc".into(),
+        }
+    }
+}
+
+/// What a subscription asks of its reader.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Join(Arc<Outbox>),
+    Leave(Arc<Outbox>),
+    InterestChanged,
+    Scan(Arc<Outbox>, u32),
+}
+
+/// What a reader shares with its subscriptions.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) options: Options,
+    commands: UnboundedSender<Command>,
+    pub(crate) stats: Stats,
+    pub(crate) receive_buffer_size: AtomicU64,
+    pub(crate) tracked_processes: AtomicU64,
+    is_ending: AtomicBool,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// The readers of this program. The lock orders who joins a reader against that reader's decision to end.
+static READERS: Mutex<Vec<Weak<Shared>>> = Mutex::new(Vec::new());
+
+fn readers() -> MutexGuard<'static, Vec<Weak<Shared>>> {
+    READERS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    /// Called by a reader without subscriptions: whether it is to end. If not, somebody has just joined.
+    pub(crate) fn may_end(&self, commands: &mut UnboundedReceiver<Command>) -> Result<(), Command> {
+        let _order = readers();
+        if let Ok(command) = commands.try_recv() {
+            return Err(command);
+        }
+        self.is_ending.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// Called by a reader that cannot go on: nobody joins it from now on.
+    pub(crate) fn end(&self) {
+        let _order = readers();
+        self.is_ending.store(true, Ordering::Release);
+    }
+
+    fn is_ending(&self) -> bool {
+        self.is_ending.load(Ordering::Acquire)
+    }
+
+    fn start(options: Options) -> std::io::Result<Arc<Self>> {
+        let (sender, receiver) = unbounded_channel();
+        let shared = Arc::new(Self {
+            options,
+            commands: sender,
+            stats: Stats::default(),
+            receive_buffer_size: AtomicU64::new(0),
+            tracked_processes: AtomicU64::new(0),
+            is_ending: AtomicBool::new(false),
+            thread: Mutex::new(None),
+        });
+        let its = Arc::clone(&shared);
+        let thread = std::thread::Builder::new()
+            .name("proc-events".into())
+            .spawn(move || reader::run(&its, receiver))?;
+        *shared.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        Ok(shared)
+    }
+}
+
+/// One subscription: a queue that fills, and what it is to be filled with.
+pub struct Subscription {
+    outbox: Arc<Outbox>,
+    shared: Option<Arc<Shared>>,
+    /// The reader's counters when this subscription came in.
+    before: Counts,
+}
+
+impl fmt::Debug for Subscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscription").field("outbox", &self.outbox).finish_non_exhaustive()
+    }
+}
+
+impl Subscription {
+    /// Joins the reader with these options, or starts it. Returns at once: the first notice is
+    /// [`Notice::Opened`] or [`Notice::Failed`]. `queue_size` 0 stands for [`DEFAULT_QUEUE_SIZE`]. `doorbell` is called
+    /// on the reader's thread, at most once until [`Subscription::take`] has found nothing; it must not block.
+    ///
+    /// Live events wait until [`Subscription::scan`] has been asked for and answered.
+    #[must_use]
+    pub fn new(
+        options: Options,
+        queue_size: usize,
+        interest: Interest,
+        doorbell: Box<dyn Fn() + Send + Sync>,
+    ) -> Self {
+        let capacity = if queue_size == 0 { DEFAULT_QUEUE_SIZE } else { queue_size };
+        let outbox = Arc::new(Outbox::new(capacity, interest, doorbell));
+        let mut readers = readers();
+        readers.retain(|reader| reader.strong_count() > 0);
+        let running = readers
+            .iter()
+            .filter_map(Weak::upgrade)
+            .find(|reader| reader.options == options && !reader.is_ending());
+        let shared = match running {
+            Some(shared) => shared,
+            None => match Shared::start(options) {
+                Ok(shared) => {
+                    readers.push(Arc::downgrade(&shared));
+                    shared
+                }
+                Err(error) => {
+                    let errno = rustix::io::Errno::from_io_error(&error);
+                    let failed = Error { code: ErrorCode::SourceFailed, syscall: "pthread_create", errno };
+                    outbox.notify(Notice::Failed(failed));
+                    outbox.notify(Notice::Closed);
+                    return Self { outbox, shared: None, before: Counts::default() };
+                }
+            },
+        };
+        let before = shared.stats.counts();
+        // The reader cannot have ended: it asks for the lock that is held here.
+        let _ = shared.commands.send(Command::Join(Arc::clone(&outbox)));
+        drop(readers);
+        Self { outbox, shared: Some(shared), before }
+    }
+
+    /// Moves up to `max` notices into `notices`. If there was none, the bell is armed again.
+    pub fn take(&self, max: usize, notices: &mut Vec<Notice>) {
+        self.outbox.take(max, notices);
+    }
+
+    /// Sets what is wanted from now on. Details that are new in it are also read for the processes already running.
+    pub fn set_interest(&self, interest: Interest) {
+        self.outbox.set_interest(interest);
+        self.command(Command::InterestChanged);
+    }
+
+    /// Asks for every process that is running, as [`Notice::Event`]s of [`crate::Origin::Bootstrap`] ahead of the live
+    /// events that wait, and a [`Notice::Scanned`] with this `id` behind them.
+    pub fn scan(&self, id: u32) {
+        self.command(Command::Scan(Arc::clone(&self.outbox), id));
+    }
+
+    /// What was counted since this subscription came in.
+    pub fn counts(&self) -> Counts {
+        self.shared.as_ref().map_or_else(Counts::default, |shared| shared.stats.counts().since(&self.before))
+    }
+
+    /// How full the queue is.
+    pub fn level(&self) -> Level {
+        self.outbox.level()
+    }
+
+    /// The effective size of the socket's receive buffer in bytes, and the number of processes known to run.
+    pub fn gauges(&self) -> (u64, u64) {
+        self.shared.as_ref().map_or((0, 0), |shared| {
+            let value = |gauge: &AtomicU64| gauge.load(Ordering::Relaxed);
+            (value(&shared.receive_buffer_size), value(&shared.tracked_processes))
+        })
+    }
+
+    /// Asks the reader to let go; [`Notice::Closed`] is the last notice.
+    pub fn stop(&self) {
+        self.command(Command::Leave(Arc::clone(&self.outbox)));
+    }
+
+    /// After [`Notice::Closed`]: waits until the reader's thread is gone, if this was its last subscription.
+    pub fn join(&self) {
+        let Some(shared) = self.shared.as_ref().filter(|shared| shared.is_ending()) else { return };
+        let thread = shared.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            // It catches its own panics, and reports them.
+            let _ = thread.join();
+        }
+    }
+
+    fn command(&self, command: Command) {
+        if let Some(shared) = &self.shared {
+            // A reader that has ended has said so.
+            let _ = shared.commands.send(command);
+        }
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.stop();
+        if self.shared.is_some() {
+            self.outbox.wait_closed(PATIENCE);
+        }
+        self.join();
+    }
+}

@@ -1,0 +1,294 @@
+//! The door to `/proc`: one process's details, or one look at all processes.
+
+pub mod parse;
+
+use std::io::Write;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustc_hash::FxHashSet;
+use rustix::fs::{Mode, OFlags, PROC_SUPER_MAGIC, RawDir};
+use rustix::io::Errno;
+use rustix::time::ClockId;
+
+use crate::deathwatch;
+use crate::error::{Error, ErrorCode};
+use crate::event::{Argv, ProcessInfo};
+use crate::interest::{Field, Fields};
+use parse::Stat;
+
+/// The longest argument vector that is kept whole, in bytes. What is longer is cut, and marked so.
+pub const ARGV_MAX: usize = 1 << 20;
+
+/// One process as it was seen in `/proc`.
+#[derive(Clone, Debug, Default)]
+pub struct Sighting {
+    /// The process id.
+    pub pid: u32,
+    /// Clock ticks since boot; with the pid an identity.
+    pub start_time: u64,
+    /// The same, in nanoseconds on `CLOCK_MONOTONIC`, to the tick below.
+    pub start_ns: u64,
+    /// Forked, and has not called exec since (or a kernel thread).
+    pub never_execed: bool,
+    /// What tells one program of the same process from the next; 0 where this cannot be seen.
+    pub program: u64,
+    /// The details that were asked for.
+    pub process: Option<Arc<ProcessInfo>>,
+}
+
+/// One look at `/proc`.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// Every process that was running.
+    pub sightings: Vec<Sighting>,
+}
+
+/// A `/proc` file system.
+#[derive(Debug)]
+pub struct Procfs {
+    root: OwnedFd,
+    nanoseconds_per_tick: u64,
+}
+
+impl Procfs {
+    /// Opens the `/proc` that is mounted at `root`.
+    ///
+    /// # Errors
+    /// [`ErrorCode::ProcUnreadable`] where that is no `/proc`.
+    pub fn open(root: &Path) -> Result<Self, Error> {
+        let unreadable = |syscall| move |errno| Error::new(ErrorCode::ProcUnreadable, syscall, errno);
+        let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
+        let root =
+            rustix::fs::open(root, flags, Mode::empty()).map_err(unreadable("open the proc file system"))?;
+        let kind = rustix::fs::fstatfs(&root).map_err(unreadable("statfs the proc file system"))?.f_type;
+        if kind != PROC_SUPER_MAGIC {
+            return Err(Error::shown_by(ErrorCode::ProcUnreadable, "statfs: not a proc file system"));
+        }
+        let hz = rustix::param::clock_ticks_per_second().max(1);
+        Ok(Self { root, nanoseconds_per_tick: 1_000_000_000 / hz })
+    }
+
+    /// Whether this `/proc` shows the pid namespace that this process is in.
+    #[must_use]
+    pub fn is_of_own_pid_namespace(&self) -> bool {
+        let own = rustix::fs::readlinkat(&self.root, "self", Vec::new());
+        own.is_ok_and(|pid| parse::number(pid.to_bytes()) == Some(u64::from(std::process::id())))
+    }
+
+    /// Every process that is running now, with `fields` of each. `cancelled` ends it early, with what it has.
+    ///
+    /// # Errors
+    /// [`ErrorCode::ProcUnreadable`] where the directory cannot be read.
+    pub fn snapshot(self: &Arc<Self>, fields: Fields, cancelled: &AtomicBool) -> Result<Snapshot, Error> {
+        let mut reader = self.reader();
+        let mut snapshot = Snapshot::default();
+        for pid in self.pids()? {
+            if cancelled.load(Ordering::Relaxed) {
+                break;
+            }
+            snapshot.sightings.extend(reader.sight(pid, fields));
+        }
+        Ok(snapshot)
+    }
+
+    /// The ids of all processes listed, ended ones that were not collected among them.
+    ///
+    /// # Errors
+    /// [`ErrorCode::ProcUnreadable`] where the directory cannot be read.
+    pub fn pids(&self) -> Result<Vec<u32>, Error> {
+        let unreadable =
+            |errno| Error::new(ErrorCode::ProcUnreadable, "getdents the proc file system", errno);
+        // A description of its own, since the position in the directory belongs to the description.
+        let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
+        let directory = rustix::fs::openat(&self.root, ".", flags, Mode::empty()).map_err(unreadable)?;
+        let mut space = Vec::with_capacity(32 * 1024);
+        let mut entries = RawDir::new(directory, space.spare_capacity_mut());
+        let mut pids = Vec::new();
+        while let Some(entry) = entries.next() {
+            let entry = entry.map_err(unreadable)?;
+            pids.extend(parse::number(entry.file_name().to_bytes()).and_then(|pid| u32::try_from(pid).ok()));
+        }
+        Ok(pids)
+    }
+
+    /// Those of `pids` whose process has ended: an ended one that was not collected yet is among them, and a number
+    /// that only a thread has now.
+    ///
+    /// # Errors
+    /// [`ErrorCode::ProcUnreadable`] where the directory cannot be read.
+    pub fn ended_among(self: &Arc<Self>, pids: &[u32]) -> Result<Vec<u32>, Error> {
+        let listed: FxHashSet<u32> = self.pids()?.into_iter().collect();
+        let is_own = self.is_of_own_pid_namespace();
+        let mut reader = self.reader();
+        let mut has_ended = |pid: &u32| match deathwatch::running(*pid) {
+            // This also sees what is hidden from this user.
+            Ok(running) if is_own => running.is_none(),
+            _ => !listed.contains(pid) || reader.sight(*pid, Fields::NONE).is_none(),
+        };
+        Ok(pids.iter().copied().filter(|pid| has_ended(pid)).collect())
+    }
+
+    /// What reads one process after the other, with one buffer for all.
+    #[must_use]
+    pub fn reader(self: &Arc<Self>) -> Reader {
+        Reader { procfs: Arc::clone(self), buffer: Vec::with_capacity(4096) }
+    }
+
+    /// A creation time in nanoseconds on `CLOCK_MONOTONIC`, which stands still while the machine sleeps.
+    fn start_ns(&self, start_time: u64) -> u64 {
+        let slept = clock_ns(ClockId::Boottime).saturating_sub(clock_ns(ClockId::Monotonic));
+        start_time.saturating_mul(self.nanoseconds_per_tick).saturating_sub(slept)
+    }
+}
+
+/// Reads one process after the other.
+#[derive(Debug)]
+pub struct Reader {
+    procfs: Arc<Procfs>,
+    buffer: Vec<u8>,
+}
+
+impl Reader {
+    /// The process as a snapshot sees it; `None` if it has ended.
+    pub fn sight(&mut self, pid: u32, fields: Fields) -> Option<Sighting> {
+        self.read(pid, "stat", 4096).ok()?;
+        let stat = parse::stat(&self.buffer)?;
+        if stat.has_ended() {
+            return None;
+        }
+        let sighting = Sighting {
+            pid,
+            start_time: stat.start_time,
+            start_ns: self.procfs.start_ns(stat.start_time),
+            never_execed: stat.never_execed() || stat.is_kernel_thread(),
+            program: stat.program,
+            process: None,
+        };
+        let process = (!fields.is_empty()).then(|| Arc::new(self.details(pid, fields)));
+        Some(Sighting { process, ..sighting })
+    }
+
+    /// `fields` of the process that called exec at `exec_ns`, as far as they can still be read.
+    pub fn capture(&mut self, pid: u32, fields: Fields, exec_ns: u64) -> Sighting {
+        // One that was created later has only inherited the pid.
+        self.sight(pid, fields).filter(|sighting| sighting.start_ns <= exec_ns).unwrap_or_else(|| Sighting {
+            process: Some(Arc::new(ProcessInfo { asked: fields, ..ProcessInfo::default() })),
+            ..Sighting::default()
+        })
+    }
+
+    /// Whether the process that has this pid now was created before `then_ns`.
+    pub fn existed(&mut self, pid: u32, then_ns: u64) -> bool {
+        self.sight(pid, Fields::NONE).is_some_and(|sighting| sighting.start_ns <= then_ns)
+    }
+
+    /// Expects the process's stat in the buffer.
+    fn details(&mut self, pid: u32, fields: Fields) -> ProcessInfo {
+        let mut info = ProcessInfo { asked: fields, ..ProcessInfo::default() };
+        let stat_text = std::mem::take(&mut self.buffer);
+        let Some(stat) = parse::stat(&stat_text) else { return info };
+        info.ppid = fields.has(Field::Ppid).then_some(stat.ppid);
+        info.start_time = fields.has(Field::StartTime).then_some(stat.start_time);
+        let name_is_cut = fields.has(Field::Name) && parse::may_be_cut(stat.comm) && !stat.is_kernel_thread();
+        let exe = (fields.has(Field::Exe) || name_is_cut).then(|| self.link(pid, "exe")).flatten();
+        if fields.has(Field::Argv) || name_is_cut {
+            let whole = self.read(pid, "cmdline", ARGV_MAX);
+            // Nothing at all is what an ended process has left of its arguments.
+            if whole.is_ok()
+                && (!self.buffer.is_empty() || stat.is_kernel_thread())
+                && fields.has(Field::Argv)
+            {
+                info.argv = Some(argv(&self.buffer, whole == Ok(false)));
+            }
+        } else {
+            self.buffer.clear();
+        }
+        info.name = fields.has(Field::Name).then(|| self.name(&stat, name_is_cut, exe.as_deref()));
+        info.exe = exe.filter(|_| fields.has(Field::Exe)).map(|exe| parse::readable(&exe));
+        info.cwd =
+            fields.has(Field::Cwd).then(|| self.link(pid, "cwd")).flatten().map(|cwd| parse::readable(&cwd));
+        if fields.has(Field::Cgroup) && self.read(pid, "cgroup", 64 * 1024).is_ok() {
+            info.cgroup = parse::cgroup_path(&self.buffer).map(parse::readable);
+        }
+        if (fields.has(Field::Uid) || fields.has(Field::Gid)) && self.read(pid, "status", 8192).is_ok() {
+            let ids = parse::real_ids(&self.buffer);
+            info.uid = ids.map(|ids| ids.0).filter(|_| fields.has(Field::Uid));
+            info.gid = ids.map(|ids| ids.1).filter(|_| fields.has(Field::Gid));
+        }
+        info
+    }
+
+    /// Expects the process's cmdline in the buffer if its name is cut.
+    fn name(&self, stat: &Stat<'_>, is_cut: bool, exe: Option<&[u8]>) -> Box<str> {
+        if is_cut {
+            parse::full_name(stat.comm, &self.buffer, exe.unwrap_or_default())
+        } else {
+            parse::readable(stat.comm)
+        }
+    }
+
+    fn link(&self, pid: u32, file: &str) -> Option<Vec<u8>> {
+        let target = rustix::fs::readlinkat(&self.procfs.root, Name::new(pid, file).as_bytes(), Vec::new());
+        target.ok().map(std::ffi::CString::into_bytes)
+    }
+
+    /// Reads a file into the buffer, up to `limit` bytes; `Ok(false)` if there was more.
+    fn read(&mut self, pid: u32, file: &str, limit: usize) -> Result<bool, Errno> {
+        self.buffer.clear();
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let file =
+            rustix::fs::openat(&self.procfs.root, Name::new(pid, file).as_bytes(), flags, Mode::empty())?;
+        loop {
+            if self.buffer.len() >= limit {
+                let more = self.buffer.len() > limit;
+                self.buffer.truncate(limit);
+                return Ok(!more);
+            }
+            self.buffer.reserve(4096);
+            let space = self.buffer.capacity() - self.buffer.len();
+            match rustix::io::read(&file, rustix::buffer::spare_capacity(&mut self.buffer)) {
+                // The files read here are written by the kernel in one go: a short read is the end.
+                Ok(read) if read < space => return Ok(self.buffer.len() <= limit),
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(errno) => return Err(errno),
+            }
+        }
+    }
+}
+
+/// `PID/file`, without an allocation.
+struct Name {
+    bytes: [u8; 24],
+    len: usize,
+}
+
+impl Name {
+    fn new(pid: u32, file: &str) -> Self {
+        let mut bytes = [0; 24];
+        let mut rest = &mut bytes[..];
+        write!(rest, "{pid}/{file}").expect("ten digits and the longest file name used here fit");
+        let len = 24 - rest.len();
+        Self { bytes, len }
+    }
+    fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
+fn argv(cmdline: &[u8], truncated: bool) -> Argv {
+    let mut text = parse::readable(cmdline).into_string();
+    // A process may have written over its arguments, and over the last NUL.
+    if !text.is_empty() && !text.ends_with('\0') {
+        text.push('\0');
+    }
+    Argv { text: text.into(), truncated }
+}
+
+/// Nanoseconds on `clock`.
+pub(crate) fn clock_ns(clock: ClockId) -> u64 {
+    let now = rustix::time::clock_gettime(clock);
+    (now.tv_sec as u64).saturating_mul(1_000_000_000).saturating_add(now.tv_nsec as u64)
+}

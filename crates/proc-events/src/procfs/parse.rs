@@ -1,0 +1,231 @@
+//! Reads the texts of `/proc/PID/*`. Pure: bytes in, values out, and no panic whatever the bytes.
+
+use std::fmt::Write;
+
+/// `PF_FORKNOEXEC`, `linux/sched.h`: forked, and has not called exec since.
+const PF_FORKNOEXEC: u32 = 0x40;
+/// `PF_KTHREAD`, `linux/sched.h`: a kernel thread.
+const PF_KTHREAD: u32 = 0x0020_0000;
+/// `TASK_COMM_LEN` less its NUL: a comm of this length may have been cut.
+const COMM_MAX: usize = 15;
+
+/// What this project reads of `/proc/PID/stat`, `proc_pid_stat(5)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stat<'a> {
+    /// The command name.
+    pub comm: &'a [u8],
+    /// The state letter.
+    pub state: u8,
+    /// The parent's pid.
+    pub ppid: u32,
+    flags: u32,
+    threads: u32,
+    /// When the process was created: clock ticks since boot.
+    pub start_time: u64,
+    /// Made of where the program's code and stack start: another number at every exec, since the kernel lays them out
+    /// at random. 0 where this reader may not see them.
+    pub program: u64,
+}
+
+impl Stat<'_> {
+    /// Ended, though its parent has not collected it yet. A leader that left its threads behind is still running.
+    #[must_use]
+    pub const fn has_ended(&self) -> bool {
+        matches!(self.state, b'Z' | b'X' | b'x') && self.threads <= 1
+    }
+    /// Forked, and has not called exec since.
+    #[must_use]
+    pub const fn never_execed(&self) -> bool {
+        self.flags & PF_FORKNOEXEC != 0
+    }
+    /// A thread of the kernel: no program, no arguments.
+    #[must_use]
+    pub const fn is_kernel_thread(&self) -> bool {
+        self.flags & PF_KTHREAD != 0
+    }
+}
+
+/// Parses `/proc/PID/stat`.
+#[must_use]
+pub fn stat(text: &[u8]) -> Option<Stat<'_>> {
+    // The comm may itself hold parentheses and spaces: it ends at the last one.
+    let open = text.iter().position(|&b| b == b'(')?;
+    let close = text.iter().rposition(|&b| b == b')')?;
+    let comm = text.get(open + 1..close)?;
+    let mut fields =
+        text.get(close + 1..)?.split(|&b| b == b' ' || b == b'\n').filter(|field| !field.is_empty());
+    // The iterator starts at field 3; nth() counts from where the last call left it.
+    let state = *fields.next()?.first()?;
+    let ppid = number(fields.next()?)?;
+    let flags = number(fields.nth(4)?)?;
+    let threads = number(fields.nth(10)?)?;
+    let start_time = number(fields.nth(1)?)?;
+    let start_code = fields.nth(3).and_then(number).unwrap_or(0);
+    let start_stack = fields.nth(1).and_then(number).unwrap_or(0);
+    Some(Stat {
+        comm,
+        state,
+        ppid: ppid as u32,
+        flags: flags as u32,
+        threads: threads as u32,
+        start_time,
+        program: if start_stack == 0 { 0 } else { start_code ^ start_stack.rotate_left(20) },
+    })
+}
+
+/// The real user and group id of `/proc/PID/status`.
+#[must_use]
+pub fn real_ids(status: &[u8]) -> Option<(u32, u32)> {
+    let id = |key: &[u8]| {
+        let line = status.split(|&b| b == b'\n').find_map(|line| line.strip_prefix(key))?;
+        number(line.split(|&b| b == b'\t').find(|field| !field.is_empty())?)
+    };
+    Some((id(b"Uid:")? as u32, id(b"Gid:")? as u32))
+}
+
+/// The path of `/proc/PID/cgroup` that tells most: that of version 2, unless it is the root and a hierarchy of version
+/// 1 is not.
+#[must_use]
+pub fn cgroup_path(text: &[u8]) -> Option<&[u8]> {
+    let mut best: Option<(u8, &[u8])> = None;
+    for line in text.split(|&b| b == b'\n') {
+        let mut parts = line.splitn(3, |&b| b == b':');
+        let (Some(hierarchy), Some(controllers), Some(path)) = (parts.next(), parts.next(), parts.next())
+        else {
+            continue;
+        };
+        let rank = match (path, hierarchy, controllers) {
+            (b"/", b"0", _) => 1,
+            (b"/", ..) => 0,
+            (_, b"0", _) => 5,
+            (_, _, b"memory") => 4,
+            (_, _, b"pids" | b"name=systemd") => 3,
+            _ => 2,
+        };
+        if best.is_none_or(|(known, _)| rank > known) {
+            best = Some((rank, path));
+        }
+    }
+    best.map(|(_, path)| path)
+}
+
+/// The process name: the comm, completed where the kernel cut it. `cmdline` is the raw content of `/proc/PID/cmdline`.
+#[must_use]
+pub fn full_name(comm: &[u8], cmdline: &[u8], exe: &[u8]) -> Box<str> {
+    // A script's comm is its own name, but its argv starts with the interpreter: so the second argument counts too.
+    let mut arguments = cmdline.split(|&b| b == 0);
+    let candidates = [arguments.next(), Some(exe), arguments.next()];
+    let completed = candidates
+        .into_iter()
+        .flatten()
+        .map(|path| path.rsplit(|&b| b == b'/').next().unwrap_or(path))
+        .find(|name| name.len() > comm.len() && name.starts_with(comm));
+    readable(completed.unwrap_or(comm))
+}
+
+/// Whether the kernel may have cut this comm.
+#[must_use]
+pub const fn may_be_cut(comm: &[u8]) -> bool {
+    comm.len() == COMM_MAX
+}
+
+/// The bytes as text; what is not UTF-8 is written `\xNN`.
+#[must_use]
+pub fn readable(bytes: &[u8]) -> Box<str> {
+    if let Ok(text) = str::from_utf8(bytes) {
+        return text.into();
+    }
+    let mut text = String::with_capacity(bytes.len() + 16);
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            write!(text, "\\x{byte:02x}").expect("a String takes whatever is written");
+        }
+    }
+    text.into()
+}
+
+/// A decimal number; one that is too large is as wrong as a letter. A sign is allowed and dropped: no field that is
+/// read here is negative on a sane kernel.
+pub(super) fn number(digits: &[u8]) -> Option<u64> {
+    let digits = digits.strip_prefix(b"-").unwrap_or(digits);
+    if digits.is_empty() {
+        return None;
+    }
+    digits.iter().try_fold(0u64, |value, &digit| {
+        let digit = digit.is_ascii_digit().then(|| u64::from(digit - b'0'))?;
+        value.checked_mul(10)?.checked_add(digit)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TAIL: &str =
+        "1 1 1 34816 1 4194368 2 0 0 0 3 4 0 0 20 0 7 0 13371337 18 19 20 94000000 94001000 140699488";
+
+    #[test]
+    fn a_stat_is_read_whatever_the_comm_holds() {
+        for comm in ["sh", "", ") R 7 (", "a b", "((", "x\ny"] {
+            let text = format!("42 ({comm}) S {TAIL} 0 0\n");
+            let stat = stat(text.as_bytes()).unwrap();
+            assert_eq!(stat.comm, comm.as_bytes());
+            assert_eq!((stat.state, stat.ppid, stat.threads, stat.start_time), (b'S', 1, 7, 13_371_337));
+            assert_eq!(stat.program, 0x59a_5380 ^ 0x862_e760_u64.rotate_left(20));
+            assert!(stat.never_execed() && !stat.is_kernel_thread());
+        }
+    }
+
+    #[test]
+    fn a_zombie_with_threads_is_running() {
+        let read = |state: &str, threads: &str| {
+            let text = format!("42 (sh) {state} 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 {threads} 0 9\n");
+            stat(text.as_bytes()).unwrap().has_ended()
+        };
+        assert!(read("Z", "1") && read("X", "0"));
+        assert!(!read("Z", "2") && !read("S", "1"));
+    }
+
+    #[test]
+    fn a_cut_stat_is_none() {
+        for text in ["", "42", "42 (sh", "42 (sh)", "42 (sh) S", "42 (sh) S x", ")(", "42 (sh) S 1 1 1 0 0 0"]
+        {
+            assert_eq!(stat(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn ids_are_the_real_ones() {
+        assert_eq!(real_ids(b"Name:\tx\nUid:\t1000\t0\t0\t0\nGid:\t100\t5\t5\t5\n"), Some((1000, 100)));
+        assert_eq!(real_ids(b"Name:\tx\n"), None);
+    }
+
+    #[test]
+    fn the_cgroup_that_tells_most_is_chosen() {
+        let pick =
+            |text: &'static str| cgroup_path(text.as_bytes()).map(|path| str::from_utf8(path).unwrap());
+        assert_eq!(pick("0::/user.slice/a:b\n"), Some("/user.slice/a:b"));
+        assert_eq!(pick("12:pids:/docker/x\n3:memory:/docker/y\n0::/\n"), Some("/docker/y"));
+        assert_eq!(pick("12:pids:/\n0::/\n"), Some("/"));
+        assert_eq!(pick("12:pids:/p\n0::/system.slice\n"), Some("/system.slice"));
+        assert_eq!(pick("nonsense\n"), None);
+    }
+
+    #[test]
+    fn a_cut_name_is_completed_from_what_agrees_with_it() {
+        let name =
+            |cmdline: &str, exe: &str| full_name(b"a-name-too-long", cmdline.as_bytes(), exe.as_bytes());
+        assert_eq!(&*name("/bin/a-name-too-long-for-comm\0x\0", ""), "a-name-too-long-for-comm");
+        assert_eq!(&*name("/bin/sh\0./a-name-too-long.sh\0", "/bin/sh"), "a-name-too-long.sh");
+        assert_eq!(&*name("other\0", "/opt/a-name-too-long-exe"), "a-name-too-long-exe");
+        assert_eq!(&*name("other\0", "/bin/other"), "a-name-too-long");
+        assert!(may_be_cut(b"a-name-too-long") && !may_be_cut(b"sh"));
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf8_stay_readable() {
+        assert_eq!(&*readable("é \\".as_bytes()), "é \\");
+        assert_eq!(&*readable(b"a\xffb\xc3"), "a\\xffb\\xc3");
+    }
+}

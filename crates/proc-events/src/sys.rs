@@ -1,0 +1,92 @@
+//! The few system calls that no well-kept crate wraps safely, and the only `unsafe` code of this crate. Each function
+//! is sound for every argument that its types allow.
+#![expect(
+    unsafe_code,
+    reason = "the one audited module; everything here is small enough to be read in a minute"
+)]
+
+use std::io;
+use std::mem::{size_of, size_of_val};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
+
+use neli::socket::NlSocket;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+use crate::filter::Instruction;
+
+/// `SO_MEMINFO`, `asm-generic/socket.h`; libc does not have it on every target.
+const SO_MEMINFO: libc::c_int = 55;
+/// `SK_MEMINFO_DROPS`, `linux/sock_diag.h`
+const SK_MEMINFO_DROPS: usize = 8;
+/// `SK_MEMINFO_VARS`, `linux/sock_diag.h`
+const SK_MEMINFO_VARS: usize = 9;
+
+/// The descriptor of a neli socket, owned.
+pub(crate) fn into_fd(socket: NlSocket) -> OwnedFd {
+    // SAFETY: into_raw_fd gives up a descriptor that is open and owned by nobody else.
+    unsafe { OwnedFd::from_raw_fd(socket.into_raw_fd()) }
+}
+
+/// Registers a descriptor for readability with the runtime of this thread.
+pub(crate) fn watch(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: an OwnedFd keeps its one descriptor open for as long as it lives.
+    unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }.map_err(io::Error::from)
+}
+
+/// `NETLINK_NO_ENOBUFS`: an overflow no longer blocks the queue until it was read empty; the drop counter still counts.
+pub(crate) fn set_no_enobufs(fd: BorrowedFd<'_>) -> io::Result<()> {
+    let on: libc::c_int = 1;
+    // SAFETY: the pointer and the length are those of a live c_int.
+    let result = unsafe {
+        libc::setsockopt(
+            fd.as_raw_fd(),
+            libc::SOL_NETLINK,
+            libc::NETLINK_NO_ENOBUFS,
+            (&raw const on).cast(),
+            size_of::<libc::c_int>() as libc::socklen_t,
+        )
+    };
+    check(result)
+}
+
+/// `SO_ATTACH_FILTER`. The kernel checks the program, and replaces an earlier one atomically.
+pub(crate) fn attach_filter(fd: BorrowedFd<'_>, program: &[Instruction]) -> io::Result<()> {
+    let mut filter: Vec<libc::sock_filter> =
+        program.iter().map(|i| libc::sock_filter { code: i.code, jt: i.jt, jf: i.jf, k: i.k }).collect();
+    let len = u16::try_from(filter.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let program = libc::sock_fprog { len, filter: filter.as_mut_ptr() };
+    // SAFETY: the program points to `len` instructions that live until the call has copied them.
+    let result = unsafe {
+        libc::setsockopt(
+            fd.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_ATTACH_FILTER,
+            (&raw const program).cast(),
+            size_of::<libc::sock_fprog>() as libc::socklen_t,
+        )
+    };
+    check(result)
+}
+
+/// `SO_MEMINFO`: how many datagrams the socket has dropped for want of room, modulo 2^32.
+pub(crate) fn drops(fd: BorrowedFd<'_>) -> io::Result<u32> {
+    let mut meminfo = [0u32; SK_MEMINFO_VARS];
+    let mut len = size_of_val(&meminfo) as libc::socklen_t;
+    // SAFETY: the kernel writes at most `len` bytes, the size of the live array, and then the length.
+    let result = unsafe {
+        libc::getsockopt(
+            fd.as_raw_fd(),
+            libc::SOL_SOCKET,
+            SO_MEMINFO,
+            meminfo.as_mut_ptr().cast(),
+            &raw mut len,
+        )
+    };
+    check(result)?;
+    Ok(meminfo[SK_MEMINFO_DROPS])
+}
+
+fn check(result: libc::c_int) -> io::Result<()> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
