@@ -1,0 +1,72 @@
+/** The package where its native part cannot be had, and the one question that needs no monitor. */
+import test from 'ava'
+import { child, loadFacade } from './fake/load.ts'
+
+const ask = `
+  const api = require('./index.js'); const monitor = api.getProcessMonitor()
+  monitor.subscribeExec(() => {}); monitor.stats(); console.log('imported')
+  const tell = (e) => console.log(JSON.stringify([e.name, e.code, e.message, e instanceof api.ProcessMonitorError, String(e.cause?.message)]))
+  try { api.findDeletedProcesses(new Map()) } catch (e) { tell(e) }
+  monitor.initialize().catch((e) => { tell(e); monitor.stop().then(() => console.log('stopped')) })`
+
+test('on another platform importing is fine, and use is refused', async (t) => {
+  const fakePlatform = `Object.defineProperty(process, 'platform', { value: 'darwin' });`
+  const { code, stdout, stderr } = await child(fakePlatform + ask, { bare: true })
+  const [imported, thrown, rejected, stopped] = stdout.split('\n')
+  t.deepEqual([code, stderr, imported, stopped], [0, '', 'imported', 'stopped'])
+  t.is(thrown, rejected)
+  const [name, errorCode, message, instance] = JSON.parse(rejected!)
+  t.deepEqual([name, errorCode, instance], ['ProcessMonitorError', 'ERR_UNSUPPORTED_PLATFORM', true])
+  t.regex(message, /this is darwin\. .*linux/i)
+})
+
+test('a binding that cannot be loaded is told with what was tried, and what mends it', async (t) => {
+  const { code, stdout } = await child(ask, { bare: true, env: { NAPI_RS_NATIVE_LIBRARY_PATH: '/nowhere/x.node' } })
+  const [imported, thrown, rejected, stopped] = stdout.split('\n')
+  t.deepEqual([code, imported, stopped], [0, 'imported', 'stopped'])
+  t.is(thrown, rejected)
+  const [, errorCode, message, instance, cause] = JSON.parse(rejected!)
+  t.deepEqual([errorCode, instance], ['ERR_NATIVE_BINDING', true])
+  t.true(message.includes(`linux-${process.arch}`))
+  t.regex(message, /npm install .*npm run build.*Tried: .*\/nowhere\/x\.node/)
+  t.false(message.includes('\n'))
+  t.regex(cause, /native binding/)
+})
+
+test('findDeletedProcesses asks the native part about the keys', (t) => {
+  const { api, fake } = loadFacade(t)
+  const asked: unknown[] = []
+  fake.behaviour.deletedPids = (pids: Uint32Array, procRoot: string) => {
+    asked.push([pids, procRoot])
+    return pids.filter((pid) => pid > 1)
+  }
+  const input = new Map([1, 2, 3].map((pid) => [pid, 'x']))
+  t.deepEqual(api.findDeletedProcesses(input, { procRoot: '/host/proc' }), new Set([2, 3]))
+  t.is(input.size, 3)
+  t.deepEqual(api.findDeletedProcesses(new Set([4])), new Set([4]))
+  t.deepEqual(api.findDeletedProcesses(new Map()), new Set())
+  t.deepEqual(asked[0], [Uint32Array.of(1, 2, 3), '/host/proc'])
+})
+
+test('findDeletedProcesses throws where /proc cannot be read', (t) => {
+  const { api, fake } = loadFacade(t)
+  fake.behaviour.deletedPids = () => {
+    throw new Error('ERR_PROC_UNREADABLE|2|open /nowhere')
+  }
+  const error = t.throws(() => api.findDeletedProcesses(new Map(), { procRoot: '/nowhere' }), {
+    instanceOf: api.ProcessMonitorError,
+  })
+  t.like(error, { code: 'ERR_PROC_UNREADABLE', errno: -2, syscall: 'open' })
+  t.regex(error.message, /^open \/nowhere: ENOENT, no such file or directory\. .*procRoot/)
+})
+
+test('findDeletedProcesses refuses what is no map by pid', (t) => {
+  const { api } = loadFacade(t)
+  const type = { instanceOf: TypeError, code: 'ERR_INVALID_ARG_TYPE' }
+  const range = { instanceOf: RangeError, code: 'ERR_OUT_OF_RANGE' }
+  const ask = (pids: unknown, options?: unknown) => () => api.findDeletedProcesses(pids as never, options as never)
+  for (const pids of [undefined, null, 1, {}, [1], Uint32Array.of(1), new Set(['1'])]) t.throws(ask(pids), type)
+  for (const pid of [-1, 1.5, NaN, 2 ** 31]) t.throws(ask(new Set([pid])), range)
+  t.throws(ask(new Set(), { procRoot: 1 }), type)
+  t.throws(ask(new Set(), { procRoot: '' }), range)
+})

@@ -1,0 +1,110 @@
+/**
+ * A binding without a kernel: the seam in plain JavaScript. The generated loader takes it through
+ * NAPI_RS_NATIVE_LIBRARY_PATH; a test requires it too, decides by `behaviour` what happens by itself, and pushes the rest.
+ */
+const records = require('./records.cjs')
+
+/** Every source made, the last one last. */
+const sources = []
+
+const behaviour = {
+  /** What opening answers: a list of records, or null to leave it to the test. */
+  open: () => [records.opened()],
+  /** What a scan reports before its `scanned`, or null to leave it to the test. */
+  scan: () => [],
+  /** Milliseconds from stop() to `closed`, or null to leave it to the test. */
+  closeAfter: 0,
+  /** What deletedPids does. */
+  deletedPids: (_pids, _procRoot) => new Uint32Array(0),
+}
+
+class Source {
+  outbox = []
+  /** The names of the calls so far but drain's, which are too many: they are counted. */
+  calls = []
+  drains = 0
+  interests = []
+  counters = new Array(16).fill(0)
+  #ring
+  #armed = true
+  #stopped = false
+  #closed = false
+
+  constructor(options, ring) {
+    this.options = options
+    this.#ring = ring
+    sources.push(this)
+    const answer = behaviour.open(this)
+    if (answer) this.push(...answer)
+  }
+
+  /** Queues records and rings as the native side does: later, and once until a drain has returned 0. */
+  push(...words) {
+    this.outbox.push(...words)
+    if (!this.#armed || this.outbox.length === 0) return
+    this.#armed = false
+    setImmediate(this.#ring)
+  }
+
+  fail(code, errno, detail) {
+    this.push(records.failed(code, errno, detail), records.closed())
+  }
+
+  drain(words) {
+    this.drains++
+    if (this.calls.includes('join')) throw new Error('drained after join')
+    let written = 0
+    while (this.outbox.length > 0) {
+      const next = this.outbox[0]
+      if (next.length > words.length) return written || -next.length
+      if (written + next.length > words.length) return written
+      words.set(next, written)
+      written += next.length
+      if ((next[0] & 0xff) === 37) this.#closed = true
+      this.outbox.shift()
+    }
+    if (written === 0) this.#armed = true
+    return written
+  }
+
+  setInterest(kinds, fields) {
+    this.interests.push([kinds, fields])
+  }
+
+  scan(id) {
+    this.calls.push('scan')
+    const answer = behaviour.scan(this, id)
+    if (answer) this.push(...answer, records.scanned(id))
+  }
+
+  stats(out) {
+    if (out.length < 16) throw new RangeError('out is too short')
+    out.set(this.counters)
+  }
+
+  stop() {
+    if (this.#stopped) return
+    this.#stopped = true
+    this.calls.push('stop')
+    // Weak, like the threadsafe function: only the facade may keep Node.js running.
+    if (behaviour.closeAfter !== null) setTimeout(() => this.push(records.closed()), behaviour.closeAfter).unref()
+  }
+
+  join() {
+    if (!this.#closed) throw new Error('joined before closed was drained')
+    this.calls.push('join')
+  }
+}
+
+module.exports = {
+  Source,
+  deletedPids: (pids, procRoot) => behaviour.deletedPids(pids, procRoot),
+  fake: {
+    records,
+    behaviour,
+    sources,
+    get source() {
+      return sources[sources.length - 1]
+    },
+  },
+}

@@ -1,0 +1,82 @@
+/** Builds native records word by word, from the seam's tables and not from the facade's code. */
+const KINDS = ['fork', 'exec', 'exit', 'comm', 'uid', 'gid', 'sid', 'ptrace', 'coredump']
+const FIELDS = ['name', 'ppid', 'exe', 'argv', 'cwd', 'uid', 'gid', 'cgroup', 'startTime']
+const ORIGINS = ['kernel', 'bootstrap', 'resync', 'polling']
+const CODES = [
+  'ERR_PERMISSION',
+  'ERR_PID_NAMESPACE',
+  'ERR_USER_NAMESPACE',
+  'ERR_NETWORK_NAMESPACE',
+  'ERR_CONNECTOR_UNAVAILABLE',
+  'ERR_PROC_UNREADABLE',
+  'ERR_SOURCE_FAILED',
+]
+const [HAS_PROCESS, EXITED, SIGNALED, CORE_DUMPED, HAS_DURATION, ARGV_TRUNCATED] = [1, 2, 4, 8, 16, 32]
+
+const pair = (n) => [Number(BigInt(n) & 0xffffffffn), Number(BigInt(n) >> 32n)]
+
+function bytes(text) {
+  const raw = Buffer.from(text)
+  const padded = Buffer.alloc(Math.ceil(raw.length / 4) * 4)
+  raw.copy(padded)
+  const words = []
+  for (let i = 0; i < padded.length; i += 4) words.push(padded.readUInt32LE(i))
+  return [raw.length].concat(words)
+}
+
+function record(kind, { pid = 0, time = 0, origin = 'kernel', flags = 0, five = [], rest = [] } = {}) {
+  const head = [(kind | (ORIGINS.indexOf(origin) << 8) | (flags << 16)) >>> 0, 0, pid, ...pair(time)]
+  const words = [...head, ...five, 0, 0, 0, 0, 0].slice(0, 10).concat(rest)
+  words[1] = words.length
+  return words
+}
+
+/** `process`: what was captured; a field that is null was asked for and could not be read. */
+function captured(process) {
+  let asked = 0
+  let read = 0
+  const values = []
+  FIELDS.forEach((field, bit) => {
+    const value = process[field]
+    if (value === undefined) return
+    asked |= 1 << bit
+    if (value === null) return
+    read |= 1 << bit
+    if (field === 'startTime') values.push(...pair(value))
+    else if (typeof value === 'number') values.push(value)
+    else for (const word of bytes(field === 'argv' ? value.map((a) => a + '\0').join('') : value)) values.push(word)
+  })
+  return [asked, read].concat(values)
+}
+
+/** A process event: `event('exec', 10, { process: { name: 'sh' } })`; `five` are the kind's own words. */
+function event(type, pid, { process, flags = 0, truncated = false, ...others } = {}) {
+  const all = flags | (process ? HAS_PROCESS : 0) | (truncated ? ARGV_TRUNCATED : 0)
+  return record(KINDS.indexOf(type), { pid, ...others, flags: all, rest: process ? captured(process) : [] })
+}
+
+function exit(pid, { code, signal, core, ppid = 0, duration, ...others } = {}) {
+  let flags = 0
+  if (code !== undefined) flags |= EXITED
+  if (signal !== undefined) flags |= SIGNALED
+  if (core) flags |= CORE_DUMPED
+  if (duration !== undefined) flags |= HAS_DURATION
+  const five = [code ?? 0, signal ?? 0, ppid, ...pair(duration ?? 0)]
+  return event('exit', pid, { ...others, flags, five })
+}
+
+const failure = (kind) => (code, errno, detail) =>
+  record(kind, { five: [CODES.indexOf(code), errno], flags: detail ? 1 : 0, rest: detail ? bytes(detail) : [] })
+
+module.exports = {
+  exec: (pid, options) => event('exec', pid, options),
+  exit,
+  event,
+  comm: (pid, tid, name) => event('comm', pid, { five: [tid, ...bytes(name.padEnd(16, '\0')).slice(1)] }),
+  opened: (receiveBufferSize = 16777216, source = 0) => record(32, { five: [receiveBufferSize, source] }),
+  scanned: (id) => record(33, { five: [id] }),
+  loss: (cause, lost, execs, exits) => record(34, { five: [cause, lost, execs, exits] }),
+  restart: failure(35),
+  failed: failure(36),
+  closed: () => record(37),
+}

@@ -1,0 +1,22 @@
+/**
+ * Tells when any process on a Linux machine starts a program or exits.
+ *
+ * ```ts
+ * import { getProcessMonitor } from 'proc-events'
+ *
+ * const monitor = getProcessMonitor()
+ * monitor.subscribeExec((pid, { process }) => console.log(pid, process.name), { capture: ['name'] })
+ * monitor.subscribeExit((pid, { exitCode, signal }) => console.log(pid, exitCode ?? signal))
+ * await monitor.initialize()
+ * ```
+ *
+ * Importing it starts nothing and never fails, on any platform: what cannot be had is told when it is asked for.
+ *
+ * @packageDocumentation
+ */
+export { ProcessMonitorError } from './src/errors.js';
+export type { ErrorCode } from './src/errors.js';
+export type { CommEvent, CoredumpEvent, EventBase, EventOf, EventType, ExecEvent, ExitEvent, ForkEvent, GidEvent, ProcessEvent, ProcessField, ProcessInfo, PtraceEvent, SidEvent, UidEvent, } from './src/event-types.js';
+export { getProcessMonitor } from './src/monitor.js';
+export { findDeletedProcesses } from './src/native.js';
+export type { LossReport, MonitorEvents, MonitorOptions, MonitorStats, ProcessCallback, ProcessFilter, ProcessMonitor, SubscribeOptions, Unsubscribe, } from './src/types.js';

@@ -1,0 +1,36 @@
+import { type ProcessMonitorError } from './errors.js';
+import type { EventType, ProcessEvent, ProcessField, ProcessInfo } from './event-types.js';
+import type { LossReport } from './types.js';
+/** The types of event; the place is the record's kind and the bit of the interest mask. */
+export declare const EVENT_TYPES: readonly EventType[];
+/** The details of a process; the place is the bit of the fields' mask. */
+export declare const PROCESS_FIELDS: readonly ProcessField[];
+/** The kinds of record from here on tell about the source, not about a process. */
+export declare const CONTROL: {
+    readonly OPENED: 32;
+    readonly SCANNED: 33;
+    readonly LOSS: 34;
+    readonly RESTART: 35;
+    readonly FAILED: 36;
+    readonly CLOSED: 37;
+};
+/** The memory that the binding copies records into, seen as words and as bytes. */
+export declare class RecordBuffer {
+    readonly words: Uint32Array;
+    readonly bytes: Buffer;
+    constructor(length: number);
+}
+/** Whether a record carries anything of its process: only then can a filter be judged. */
+export declare function hasProcess(words: Uint32Array, at: number): boolean;
+/** The details of the process that the record at `at` carries. */
+export declare function readProcess(buffer: RecordBuffer, at: number): ProcessInfo;
+/** The public event of the record at `at`, whose details have been read already. One hidden class per type. */
+export declare function readEvent(buffer: RecordBuffer, at: number, process: ProcessInfo): ProcessEvent;
+/** The report of a `loss` record. */
+export declare function readLoss(words: Uint32Array, at: number): LossReport;
+/** The error of a `restart` or `failed` record. */
+export declare function readFailure(buffer: RecordBuffer, at: number): ProcessMonitorError;
+/** The name of a signal. One without a name gets its number, as null would say that no signal came. */
+export declare function toSignalName(number: number): NodeJS.Signals;
+/** The container's id in a cgroup path, or null where it carries none. */
+export declare function containerIdOf(cgroup: string): string | null;

@@ -1,0 +1,19 @@
+import type { ProcessField, ProcessInfo } from './event-types.js';
+import type { ProcessFilter } from './types.js';
+/** Whether a process passes. Asked only where its exec was seen: any other process matches no filter. */
+export type Predicate = (process: ProcessInfo) => boolean;
+/** A ProcessFilter made ready for use. */
+export interface Filter {
+    /** The mask of the fields that `matches` looks at. */
+    readonly fields: number;
+    /** null: everything passes, unseen processes too. */
+    readonly matches: Predicate | null;
+}
+/** Checks and compiles a filter; property names in errors are those of the options it came with. */
+export declare function compileFilter(filter: ProcessFilter): Filter;
+/** The mask of some fields, as the native part is told it. */
+export declare function fieldMask(fields: readonly ProcessField[]): number;
+/** The mask of the fields that `capture` names, or 0 without one. */
+export declare function captureMask(capture: unknown): number;
+/** Refuses all but abort signals, as Node.js does: by their shape, since there may be several realms. */
+export declare function checkSignal(signal: unknown): asserts signal is AbortSignal | undefined;

@@ -1,0 +1,88 @@
+/** What a ProcessFilter means: a predicate over the captured details, and the details that it needs captured. */
+import { types } from 'node:util'
+import { checkInteger, checkObject, checkOneOf, invalidArgType } from './errors.js'
+import { PROCESS_FIELDS } from './events.js'
+import type { ProcessField, ProcessInfo } from './event-types.js'
+import type { ProcessFilter } from './types.js'
+
+/** Whether a process passes. Asked only where its exec was seen: any other process matches no filter. */
+export type Predicate = (process: ProcessInfo) => boolean
+
+/** A ProcessFilter made ready for use. */
+export interface Filter {
+  /** The mask of the fields that `matches` looks at. */
+  readonly fields: number
+  /** null: everything passes, unseen processes too. */
+  readonly matches: Predicate | null
+}
+
+const UID_MAX = 2 ** 32 - 1
+
+/** Checks and compiles a filter; property names in errors are those of the options it came with. */
+export function compileFilter(filter: ProcessFilter): Filter {
+  const conditions: Predicate[] = []
+  let fields = 0
+  const demand = (field: ProcessField, condition: Predicate): void => {
+    fields |= fieldMask([field])
+    conditions.push(condition)
+  }
+
+  // The cheap ones come first: the first that does not hold decides.
+  const { uid } = filter
+  if (uid !== undefined) {
+    checkInteger('options.uid', uid, 0, UID_MAX)
+    demand('uid', (process) => process.uid === uid)
+  }
+  for (const field of ['name', 'exe', 'cgroup'] as const) {
+    const pattern = filter[field]
+    if (pattern === undefined) continue
+    const matches = textMatcher(`options.${field}`, pattern)
+    demand(field, (process) => matches(process[field]))
+  }
+  if (filter.commandLine !== undefined) {
+    const matches = textMatcher('options.commandLine', filter.commandLine)
+    demand('argv', (process) => matches(process.argv?.join(' ')))
+  }
+
+  return { fields, matches: all(conditions) }
+}
+
+/** The mask of some fields, as the native part is told it. */
+export function fieldMask(fields: readonly ProcessField[]): number {
+  return fields.reduce((mask, field) => mask | (1 << PROCESS_FIELDS.indexOf(field)), 0)
+}
+
+/** The mask of the fields that `capture` names, or 0 without one. */
+export function captureMask(capture: unknown): number {
+  if (capture === undefined) return 0
+  if (!Array.isArray(capture)) throw invalidArgType('options.capture', 'an array of strings', capture)
+  capture.forEach((field, i) => checkOneOf(`options.capture[${i}]`, field, PROCESS_FIELDS))
+  return fieldMask(capture)
+}
+
+/** Refuses all but abort signals, as Node.js does: by their shape, since there may be several realms. */
+export function checkSignal(signal: unknown): asserts signal is AbortSignal | undefined {
+  if (signal === undefined) return
+  checkObject('options.signal', signal)
+  if (!('aborted' in signal)) throw invalidArgType('options.signal', 'an AbortSignal', signal)
+}
+
+function all(conditions: readonly Predicate[]): Predicate | null {
+  const [first, ...others] = conditions
+  if (first === undefined) return null
+  return others.length === 0 ? first : (process) => conditions.every((condition) => condition(process))
+}
+
+/** Null and undefined, what could not be read, match nothing. */
+function textMatcher(name: string, pattern: unknown): (text: string | null | undefined) => boolean {
+  if (typeof pattern === 'string') return (text) => text === pattern
+  if (!types.isRegExp(pattern)) throw invalidArgType(name, 'a string or an instance of RegExp', pattern)
+  // A copy of its own: under the flags g and y a RegExp remembers where its last match ended, and the user's may be in
+  // use elsewhere.
+  const own = new RegExp(pattern)
+  return (text) => {
+    if (text === null || text === undefined) return false
+    own.lastIndex = 0
+    return own.test(text)
+  }
+}

@@ -1,0 +1,216 @@
+/** The monitor: who holds a reference, and when a session of the native source starts and ends. */
+import { EventEmitter } from 'node:events'
+import { type ProcessMonitorError, checkInteger, checkObject, checkOneOf, stoppedError } from './errors.js'
+import type { EventOf, EventType, ExecEvent, ExitEvent } from './event-types.js'
+import { type NativeOptions, load, procRoot } from './native.js'
+import { Registry, surface } from './registry.js'
+import { type Pending, Session, pending } from './session.js'
+import type {
+  MonitorEvents,
+  MonitorOptions,
+  MonitorStats,
+  ProcessCallback,
+  ProcessMonitor,
+  SubscribeOptions,
+  Unsubscribe,
+} from './types.js'
+
+/** The longest delay a timer takes, in milliseconds: 24 days. */
+const TIMER_MAX_MS = 2 ** 31 - 1
+const SIZE_MAX = 2 ** 31 - 1
+
+class Monitor extends EventEmitter<MonitorEvents> implements ProcessMonitor {
+  #references = 0
+  readonly #registry = new Registry(({ kinds, fields }) => this.#session?.setInterest(kinds, fields))
+  #session: Session | null = null
+  /** What `initialize` gives while it is pending or fulfilled. */
+  #initialized: Promise<void> | null = null
+  /** How many of these are pending: one that was stopped may still be when the next begins. */
+  #starting = 0
+  /** What `stop` gives until everything is torn down. */
+  #stopping: Pending | null = null
+  /** How often everything was stopped: what began before the last time is not to go on. */
+  #stops = 0
+  #referenced = true
+  /** The weak native side lets Node.js end at any time; this timer does not. */
+  #keepAlive: NodeJS.Timeout | null = null
+  /** Those of the last session, once it has ended. */
+  #counters: Float64Array = new Float64Array(16)
+
+  take(): this {
+    this.#references++
+    return this
+  }
+
+  initialize(options: MonitorOptions = {}): Promise<void> {
+    if (this.#initialized !== null) return this.#initialized
+    const attempt: Promise<void> = this.#start(options).catch((error: unknown) => {
+      if (this.#initialized === attempt) this.#initialized = null
+      throw error
+    })
+    this.#initialized = attempt
+    return attempt
+  }
+
+  subscribeExec(callback: ProcessCallback<ExecEvent>, options?: SubscribeOptions): Unsubscribe {
+    return this.subscribe('exec', callback, options)
+  }
+
+  subscribeExit(callback: ProcessCallback<ExitEvent>, options?: SubscribeOptions): Unsubscribe {
+    return this.subscribe('exit', callback, options)
+  }
+
+  subscribe<T extends EventType>(
+    type: T,
+    callback: ProcessCallback<EventOf<T>>,
+    options: SubscribeOptions = {},
+  ): Unsubscribe {
+    return this.#registry.subscribe(type, callback, options)
+  }
+
+  stop(): Promise<void> {
+    if (this.#references > 0) this.#references--
+    if (this.#references > 0) return Promise.resolve()
+    this.#stops++
+    this.#initialized = null
+    if (this.#session !== null && this.#stopping === null) {
+      this.#stopping = pending()
+      this.#updateKeepAlive()
+      this.#session.stop()
+    }
+    // After the session's stop, so that it is not told of an interest that no longer matters.
+    this.#registry.clear()
+    return this.#stopping?.promise ?? Promise.resolve()
+  }
+
+  stats(): MonitorStats {
+    const counters = this.#session?.counters() ?? this.#counters
+    const counter = (index: number): number => counters[index]!
+    const gauge = (index: number): number => (this.#session === null ? 0 : counters[index]!)
+    return {
+      source: this.#session?.kind ?? null,
+      events: counter(0),
+      exec: counter(1),
+      exit: counter(2),
+      restart: counter(3),
+      reinitFailed: counter(4),
+      processScanFailed: counter(5),
+      callbackExecuted: this.#registry.executed,
+      lostSocket: counter(6),
+      lostQueue: counter(7),
+      resync: counter(8),
+      rejected: counter(13),
+      ignored: counter(14),
+      queueDepth: gauge(9),
+      queueHighWater: counter(10),
+      receiveBufferSize: gauge(11),
+      trackedProcesses: gauge(12),
+      references: this.#references,
+    }
+  }
+
+  ref(): this {
+    this.#referenced = true
+    this.#updateKeepAlive()
+    return this
+  }
+
+  unref(): this {
+    this.#referenced = false
+    this.#updateKeepAlive()
+    return this
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop()
+  }
+
+  async #start(options: MonitorOptions): Promise<void> {
+    const stops = this.#stops
+    this.#starting++
+    this.#updateKeepAlive()
+    try {
+      const checked = checkOptions(options)
+      if (this.#stopping !== null) await this.#stopping.promise
+      if (stops !== this.#stops) throw stoppedError()
+      await this.#open(checked)
+    } finally {
+      this.#starting--
+      this.#updateKeepAlive()
+    }
+  }
+
+  async #open(options: Omit<NativeOptions, 'kinds' | 'fields'>): Promise<void> {
+    let ready = false
+    const session: Session = new Session(load(), { ...options, ...this.#registry.interest }, true, {
+      event: (buffer, at) => this.#registry.dispatch(buffer, at),
+      loss: (report) => this.#tell('loss', report),
+      restart: (error) => this.#tell('restart', error),
+      closed: (failure) => this.#ended(session, ready ? failure : null),
+    })
+    this.#session = session
+    this.#registry.executed = 0
+    await session.ready()
+    ready = true
+  }
+
+  /** `failure` is what nobody has been told yet: a pending `initialize` rejects by itself. */
+  #ended(session: Session, failure: ProcessMonitorError | null): void {
+    this.#counters = session.counters()
+    this.#session = null
+    const stopping = this.#stopping
+    this.#stopping = null
+    this.#updateKeepAlive()
+    if (stopping !== null) return stopping.resolve()
+    if (failure === null) return
+    this.#initialized = null
+    const stops = this.#stops
+    // Later, so that without a listener it is thrown where nothing of ours is on the stack.
+    process.nextTick(() => stops === this.#stops && this.emit('error', failure))
+  }
+
+  #tell<K extends 'loss' | 'restart'>(name: K, ...about: MonitorEvents[K]): void {
+    try {
+      ;(this as EventEmitter).emit(name, ...about)
+    } catch (error) {
+      surface(error)
+    }
+  }
+
+  /** Starting and stopping keep Node.js running in any case: somebody waits for their promises. */
+  #updateKeepAlive(): void {
+    const held = this.#starting > 0 || this.#stopping !== null || (this.#session !== null && this.#referenced)
+    if (held) {
+      this.#keepAlive ??= setInterval(() => {}, TIMER_MAX_MS)
+    } else if (this.#keepAlive !== null) {
+      clearInterval(this.#keepAlive)
+      this.#keepAlive = null
+    }
+    this.#session?.hold(held)
+  }
+}
+
+const monitor = new Monitor()
+
+/**
+ * The one monitor of this JavaScript environment. Each call takes a reference; each `stop()` gives one back, and the
+ * last of them ends monitoring. Nothing is started, and no call fails, before `initialize()`.
+ */
+export function getProcessMonitor(): ProcessMonitor {
+  return monitor.take()
+}
+
+function checkOptions(options: MonitorOptions): Omit<NativeOptions, 'kinds' | 'fields'> {
+  checkObject('options', options)
+  const { source, receiveBufferSize, queueSize } = options
+  if (source !== undefined) checkOneOf('options.source', source, ['netlink'])
+  if (receiveBufferSize !== undefined) checkInteger('options.receiveBufferSize', receiveBufferSize, 1, SIZE_MAX)
+  if (queueSize !== undefined) checkInteger('options.queueSize', queueSize, 1, SIZE_MAX)
+  return {
+    source: 0,
+    pollingInterval: 250,
+    receiveBufferSize: receiveBufferSize ?? 0,
+    queueSize: queueSize ?? 0,
+    procRoot: procRoot(options.procRoot),
+  }
+}

@@ -1,0 +1,59 @@
+/** What the binding exports. */
+export interface NativeBinding {
+    readonly Source: new (options: NativeOptions, ring: () => void) => NativeSource;
+    /** Of `pids`, those whose process has terminated. Throws where `procRoot` cannot be read. */
+    deletedPids(pids: Uint32Array, procRoot: string): Uint32Array;
+}
+/** How to open a source; for the two sizes 0 is the core's default. */
+export interface NativeOptions {
+    /** 0 netlink, 1 polling. */
+    readonly source: number;
+    /** Milliseconds. */
+    readonly pollingInterval: number;
+    /** Bytes. */
+    readonly receiveBufferSize: number;
+    /** Events. */
+    readonly queueSize: number;
+    readonly procRoot: string;
+    /** The first interest, see `setInterest`. */
+    readonly kinds: number;
+    readonly fields: number;
+}
+/** One running native reader. Its constructor returns at once; how opening went is the first record. */
+export interface NativeSource {
+    /**
+     * Copies whole records into `words` and returns how many words that were. 0: nothing is waiting, and the bell is armed
+     * again. -n: the next record alone takes n words.
+     */
+    drain(words: Uint32Array): number;
+    /** What is wanted from now on, as masks of event kinds and of process fields. */
+    setInterest(kinds: number, fields: number): void;
+    /** Queues every running process as an exec record, then a `scanned` record that carries `id`. */
+    scan(id: number): void;
+    /** Fills `out`, at least 16 long, with counters. */
+    stats(out: Float64Array): void;
+    /** Asks the reader to end; the `closed` record follows as the very last one. */
+    stop(): void;
+    /** Joins the native thread; to be called once, after `closed`. */
+    join(): void;
+}
+/**
+ * The binding, loaded when first needed, so that importing the package does nothing and cannot fail anywhere.
+ * A failure is not remembered: it may be mended while the program runs.
+ */
+export declare function load(): NativeBinding;
+/** Where the host's proc file system is, if the user does not say so. */
+export declare function procRoot(value: unknown): string;
+/**
+ * The pids among the keys whose process has terminated: it is gone, a zombie, or its number is only a thread's by now.
+ * One look at /proc, at once; the input is not changed. No monitor needs to run.
+ *
+ * @param pids - a Map or a Set by pid, or whatever else has such `keys()`.
+ * @param options - `procRoot`: where the host's proc file system is mounted. Default: `$HOST_PROC`, else `/proc`.
+ * @throws {@link ProcessMonitorError} `ERR_PROC_UNREADABLE` where /proc cannot be read, `ERR_UNSUPPORTED_PLATFORM` or
+ * `ERR_NATIVE_BINDING` where the native part cannot be had.
+ * @throws TypeError `ERR_INVALID_ARG_TYPE` or RangeError `ERR_OUT_OF_RANGE` for arguments or keys that are not as typed.
+ */
+export declare function findDeletedProcesses(pids: Pick<ReadonlyMap<number, unknown>, 'keys'>, options?: {
+    readonly procRoot?: string;
+}): Set<number>;

@@ -1,0 +1,131 @@
+/** The door to the native part: the only importer of the generated loader, which tells what to do when it cannot load. */
+import { ProcessMonitorError, checkInteger, checkObject, checkPath, fromThrown, invalidArgType } from './errors.js'
+
+/** What the binding exports. */
+export interface NativeBinding {
+  readonly Source: new (options: NativeOptions, ring: () => void) => NativeSource
+  /** Of `pids`, those whose process has terminated. Throws where `procRoot` cannot be read. */
+  deletedPids(pids: Uint32Array, procRoot: string): Uint32Array
+}
+
+/** How to open a source; for the two sizes 0 is the core's default. */
+export interface NativeOptions {
+  /** 0 netlink, 1 polling. */
+  readonly source: number
+  /** Milliseconds. */
+  readonly pollingInterval: number
+  /** Bytes. */
+  readonly receiveBufferSize: number
+  /** Events. */
+  readonly queueSize: number
+  readonly procRoot: string
+  /** The first interest, see `setInterest`. */
+  readonly kinds: number
+  readonly fields: number
+}
+
+/** One running native reader. Its constructor returns at once; how opening went is the first record. */
+export interface NativeSource {
+  /**
+   * Copies whole records into `words` and returns how many words that were. 0: nothing is waiting, and the bell is armed
+   * again. -n: the next record alone takes n words.
+   */
+  drain(words: Uint32Array): number
+  /** What is wanted from now on, as masks of event kinds and of process fields. */
+  setInterest(kinds: number, fields: number): void
+  /** Queues every running process as an exec record, then a `scanned` record that carries `id`. */
+  scan(id: number): void
+  /** Fills `out`, at least 16 long, with counters. */
+  stats(out: Float64Array): void
+  /** Asks the reader to end; the `closed` record follows as the very last one. */
+  stop(): void
+  /** Joins the native thread; to be called once, after `closed`. */
+  join(): void
+}
+
+let binding: NativeBinding | undefined
+
+/**
+ * The binding, loaded when first needed, so that importing the package does nothing and cannot fail anywhere.
+ * A failure is not remembered: it may be mended while the program runs.
+ */
+export function load(): NativeBinding {
+  if (process.platform !== 'linux') {
+    throw new ProcessMonitorError(
+      'ERR_UNSUPPORTED_PLATFORM',
+      `Processes are reported by a part of the Linux kernel, and this is ${process.platform}. ` +
+        "Run this on Linux, or ask for process.platform === 'linux' first.",
+    )
+  }
+  try {
+    return (binding ??= require('../native.js') as NativeBinding)
+  } catch (error) {
+    throw bindingError(error)
+  }
+}
+
+function bindingError(error: unknown): ProcessMonitorError {
+  const tried = attempts(error)
+  return new ProcessMonitorError(
+    'ERR_NATIVE_BINDING',
+    `The native part of proc-events could not be loaded on ${process.platform}-${process.arch} (Node.js ${process.version}). ` +
+      'Install it with `npm install --include=optional proc-events`, or build it in a clone with `npm run build`. ' +
+      `Tried: ${tried.join('; ')}`,
+    { cause: error },
+  )
+}
+
+/** What the loader tried: its own error chains one cause per attempt. Its own message only blames npm, and is left out. */
+function attempts(error: unknown): string[] {
+  const seen = new Set<unknown>()
+  const lines: string[] = []
+  for (let e = error; e instanceof Error && !seen.has(e); e = e.cause) {
+    seen.add(e)
+    // "Cannot find module" goes on with the stack of requires, which says nothing here.
+    lines.push(e.message.split('\n', 1)[0] ?? '')
+  }
+  if (lines.length < 2) return [lines[0] ?? String(error)]
+  // The last attempt comes first in the chain. WebAssembly is tried by every generated loader, but never built here.
+  return lines
+    .slice(1)
+    .toReversed()
+    .filter((line) => !line.includes('wasi'))
+}
+
+/** Where the host's proc file system is, if the user does not say so. */
+export function procRoot(value: unknown): string {
+  return checkPath('options.procRoot', value, process.env['HOST_PROC'] || '/proc')
+}
+
+const PID_MAX = 2 ** 31 - 1
+
+/**
+ * The pids among the keys whose process has terminated: it is gone, a zombie, or its number is only a thread's by now.
+ * One look at /proc, at once; the input is not changed. No monitor needs to run.
+ *
+ * @param pids - a Map or a Set by pid, or whatever else has such `keys()`.
+ * @param options - `procRoot`: where the host's proc file system is mounted. Default: `$HOST_PROC`, else `/proc`.
+ * @throws {@link ProcessMonitorError} `ERR_PROC_UNREADABLE` where /proc cannot be read, `ERR_UNSUPPORTED_PLATFORM` or
+ * `ERR_NATIVE_BINDING` where the native part cannot be had.
+ * @throws TypeError `ERR_INVALID_ARG_TYPE` or RangeError `ERR_OUT_OF_RANGE` for arguments or keys that are not as typed.
+ */
+export function findDeletedProcesses(
+  pids: Pick<ReadonlyMap<number, unknown>, 'keys'>,
+  options: { readonly procRoot?: string } = {},
+): Set<number> {
+  checkObject('pids', pids)
+  // An array has keys too, but they are its indexes: taking those for pids would answer a question nobody asked.
+  if (typeof pids.keys !== 'function' || Array.isArray(pids) || ArrayBuffer.isView(pids)) {
+    throw invalidArgType('pids', 'a Map or a Set by pid', pids)
+  }
+  checkObject('options', options)
+  const root = procRoot(options.procRoot)
+  const keys = [...pids.keys()]
+  for (const pid of keys) checkInteger('pids', pid, 0, PID_MAX)
+  const native = load()
+  try {
+    return new Set(native.deletedPids(Uint32Array.from(keys), root))
+  } catch (error) {
+    throw fromThrown(error)
+  }
+}

@@ -1,0 +1,26 @@
+import { type RecordBuffer } from './events.js';
+import type { EventOf, EventType } from './event-types.js';
+import type { ProcessCallback, SubscribeOptions, Unsubscribe } from './types.js';
+/** What all subscribers want together, as the native part is told it. */
+export interface Interest {
+    /** The mask of event types. */
+    readonly kinds: number;
+    /** The mask of process fields. */
+    readonly fields: number;
+}
+export declare class Registry {
+    #private;
+    /** Callbacks called so far. */
+    executed: number;
+    /** `interestChanged` is called whenever the interest is another than before. */
+    constructor(interestChanged: (interest: Interest) => void);
+    get interest(): Interest;
+    /** Checks the arguments as a user gave them, and subscribes; `ProcessMonitor.subscribe` tells the rest. */
+    subscribe<T extends EventType>(type: T, callback: ProcessCallback<EventOf<T>>, options: SubscribeOptions): Unsubscribe;
+    /** Ends all subscriptions. */
+    clear(): void;
+    /** Calls everybody whom the record at `at` concerns. Nothing is built of it if that is nobody. */
+    dispatch(buffer: RecordBuffer, at: number): void;
+}
+/** Has a user's exception surface as uncaught, after what runs now: nobody else is to notice it. */
+export declare function surface(error: unknown): void;

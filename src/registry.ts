@@ -1,0 +1,163 @@
+/** Who is subscribed to what: dispatch of a record to its subscribers, and the interest that they have together. */
+import { ProcessMonitorError, checkObject, checkOneOf, invalidArgType } from './errors.js'
+import { EVENT_TYPES, type RecordBuffer, hasProcess, readEvent, readProcess } from './events.js'
+import type { EventOf, EventType, ProcessEvent, ProcessInfo } from './event-types.js'
+import { type Predicate, captureMask, checkSignal, compileFilter } from './filter.js'
+import type { ProcessCallback, SubscribeOptions, Unsubscribe } from './types.js'
+
+/** What all subscribers want together, as the native part is told it. */
+export interface Interest {
+  /** The mask of event types. */
+  readonly kinds: number
+  /** The mask of process fields. */
+  readonly fields: number
+}
+
+/** One callback's wish. */
+interface Subscription {
+  /** The place of the event's type in EVENT_TYPES. */
+  readonly kind: number
+  readonly callback: ProcessCallback<never>
+  /** The fields it captures and those its filter looks at. */
+  readonly fields: number
+  /** null: every event. */
+  readonly matches: Predicate | null
+  /** Lets go of whatever could end it later. */
+  readonly release: () => void
+  /** Whether it may still be called. */
+  active: boolean
+}
+
+const NOBODY: readonly Subscription[] = []
+
+export class Registry {
+  /** By kind. A list is replaced, never changed, so that a dispatch that runs over it stays whole. */
+  readonly #lists: (readonly Subscription[])[] = EVENT_TYPES.map(() => NOBODY)
+  readonly #interestChanged: (interest: Interest) => void
+  #interest: Interest = { kinds: 0, fields: 0 }
+
+  /** Callbacks called so far. */
+  executed = 0
+
+  /** `interestChanged` is called whenever the interest is another than before. */
+  constructor(interestChanged: (interest: Interest) => void) {
+    this.#interestChanged = interestChanged
+  }
+
+  get interest(): Interest {
+    return this.#interest
+  }
+
+  /** Checks the arguments as a user gave them, and subscribes; `ProcessMonitor.subscribe` tells the rest. */
+  subscribe<T extends EventType>(
+    type: T,
+    callback: ProcessCallback<EventOf<T>>,
+    options: SubscribeOptions,
+  ): Unsubscribe {
+    checkOneOf('type', type, EVENT_TYPES)
+    if (typeof callback !== 'function') throw invalidArgType('callback', 'of type function', callback)
+    checkObject('options', options)
+    const { fields, matches } = compileFilter(options)
+    const captured = captureMask(options.capture)
+    const { signal } = options
+    checkSignal(signal)
+
+    const unsubscribe = (): void => this.#remove(subscription)
+    const subscription: Subscription = {
+      kind: EVENT_TYPES.indexOf(type),
+      callback,
+      fields: fields | captured,
+      matches,
+      release: () => signal?.removeEventListener('abort', unsubscribe),
+      active: signal?.aborted !== true,
+    }
+    if (subscription.active) {
+      this.#add(subscription)
+      signal?.addEventListener('abort', unsubscribe, { once: true })
+    }
+    return Object.assign(() => unsubscribe(), { [Symbol.dispose]: unsubscribe })
+  }
+
+  /** Ends all subscriptions. */
+  clear(): void {
+    const lists = this.#lists.splice(0, this.#lists.length, ...EVENT_TYPES.map(() => NOBODY))
+    for (const list of lists) list.forEach(end)
+    this.#updateInterest()
+  }
+
+  /** Calls everybody whom the record at `at` concerns. Nothing is built of it if that is nobody. */
+  dispatch(buffer: RecordBuffer, at: number): void {
+    const list = this.#lists[buffer.words[at]! & 0xff]
+    if (list === undefined || list.length === 0) return
+    let process: ProcessInfo | null = null
+    let event: ProcessEvent | null = null
+    for (let i = 0; i < list.length; i++) {
+      const subscription = list[i]!
+      // Asked at each turn: the callback before may have unsubscribed it, or stopped everything.
+      if (!subscription.active) continue
+      const { matches, callback } = subscription
+      if (matches !== null) {
+        if (!hasProcess(buffer.words, at)) continue
+        process ??= readProcess(buffer, at)
+        if (!matches(process)) continue
+      }
+      event ??= readEvent(buffer, at, (process ??= readProcess(buffer, at)))
+      this.executed++
+      try {
+        callback(event.pid, event as never)
+      } catch (error) {
+        surface(error)
+      }
+    }
+  }
+
+  #add(subscription: Subscription): void {
+    const { kind, callback } = subscription
+    const list = this.#lists[kind]!
+    if (list.some((other) => other.callback === callback)) {
+      throw new ProcessMonitorError(
+        'ERR_CALLBACK_REGISTERED',
+        `This function is subscribed to '${EVENT_TYPES[kind]}' already. Unsubscribe it first, or subscribe another one.`,
+      )
+    }
+    this.#lists[kind] = [...list, subscription]
+    this.#updateInterest()
+  }
+
+  /** From here on it is not called, not even by a dispatch in progress. */
+  #remove(subscription: Subscription): void {
+    if (!subscription.active) return
+    const { kind } = subscription
+    this.#lists[kind] = this.#lists[kind]!.filter((other) => other !== subscription)
+    end(subscription)
+    this.#updateInterest()
+  }
+
+  #updateInterest(): void {
+    let kinds = 0
+    let fields = 0
+    for (const list of this.#lists) {
+      for (const subscription of list) {
+        kinds |= 1 << subscription.kind
+        fields |= subscription.fields
+      }
+    }
+    if (kinds === this.#interest.kinds && fields === this.#interest.fields) return
+    this.#interest = { kinds, fields }
+    this.#interestChanged(this.#interest)
+  }
+}
+
+/** Has a user's exception surface as uncaught, after what runs now: nobody else is to notice it. */
+export function surface(error: unknown): void {
+  process.nextTick(rethrow, error)
+}
+
+function rethrow(error: unknown): never {
+  throw error
+}
+
+function end(subscription: Subscription): void {
+  subscription.active = false
+  subscription.release()
+}

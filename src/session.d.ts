@@ -1,0 +1,41 @@
+/** One run of the native source, from its opening to the end of its thread: records are pumped here, and answered. */
+import { type ProcessMonitorError } from './errors.js';
+import { RecordBuffer } from './events.js';
+import type { NativeBinding, NativeOptions } from './native.js';
+import type { LossReport } from './types.js';
+/** What a session tells its owner; all but `closed` cease with `stop()`. */
+export interface SessionListener {
+    /** A record of a process. */
+    event(buffer: RecordBuffer, at: number): void;
+    loss(report: LossReport): void;
+    restart(error: ProcessMonitorError): void;
+    /** The thread is gone. `failure` is why the source ended by itself, null where it was stopped. */
+    closed(failure: ProcessMonitorError | null): void;
+}
+/** A promise, and what settles it. */
+export interface Pending {
+    readonly promise: Promise<void>;
+    readonly resolve: () => void;
+    readonly reject: (error: ProcessMonitorError) => void;
+}
+export declare class Session {
+    #private;
+    /** `held`: whether events that wait keep Node.js running. */
+    constructor(native: NativeBinding, options: NativeOptions, held: boolean, listener: SessionListener);
+    /** Where events come from, once that is open. */
+    get kind(): 'netlink' | 'polling' | null;
+    /**
+     * Resolves when the source is open and all running processes have been reported. Rejects, once everything is torn
+     * down, where it does not come to that.
+     */
+    ready(): Promise<void>;
+    /** Has all running processes reported; resolves when they have been, rejects as `ready` does. */
+    scan(): Promise<void>;
+    setInterest(kinds: number, fields: number): void;
+    /** From here on nothing is told but `closed`. */
+    stop(): void;
+    counters(): Float64Array;
+    /** Whether events that wait keep Node.js running. */
+    hold(held: boolean): void;
+}
+export declare function pending(): Pending;

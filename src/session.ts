@@ -1,0 +1,214 @@
+/** One run of the native source, from its opening to the end of its thread: records are pumped here, and answered. */
+import { type ProcessMonitorError, nativeError, stoppedError } from './errors.js'
+import { CONTROL, RecordBuffer, readFailure, readLoss } from './events.js'
+import type { NativeBinding, NativeOptions, NativeSource } from './native.js'
+import type { LossReport } from './types.js'
+
+/** Words held at first: some 1,600 records. */
+const BUFFER_WORDS = 16 * 1024
+/** Milliseconds that one turn of the event loop may take for events, and how many records pass between two looks. */
+const BUDGET_MS = 4
+const RECORDS_PER_LOOK = 64
+
+/** What a session tells its owner; all but `closed` cease with `stop()`. */
+export interface SessionListener {
+  /** A record of a process. */
+  event(buffer: RecordBuffer, at: number): void
+  loss(report: LossReport): void
+  restart(error: ProcessMonitorError): void
+  /** The thread is gone. `failure` is why the source ended by itself, null where it was stopped. */
+  closed(failure: ProcessMonitorError | null): void
+}
+
+/** A promise, and what settles it. */
+export interface Pending {
+  readonly promise: Promise<void>
+  readonly resolve: () => void
+  readonly reject: (error: ProcessMonitorError) => void
+}
+
+export class Session {
+  readonly #source: NativeSource
+  readonly #listener: SessionListener
+  readonly #opened: Pending = pending()
+  readonly #ended: Pending = pending()
+  readonly #scans = new Map<number, Pending>()
+  #lastScan = 0
+
+  #buffer = new RecordBuffer(BUFFER_WORDS)
+  /** What of the buffer is still to be answered: from `#at` to `#end`. */
+  #at = 0
+  #end = 0
+  #pumping = false
+  #next: NodeJS.Immediate | NodeJS.Timeout | null = null
+
+  #kind: 'netlink' | 'polling' | null = null
+  #failure: ProcessMonitorError | null = null
+  #stopped = false
+  #closed = false
+  #held: boolean
+
+  /** Counters in the binding's order: the last ones, once it has closed. */
+  readonly #counters = new Float64Array(16)
+
+  /** `held`: whether events that wait keep Node.js running. */
+  constructor(native: NativeBinding, options: NativeOptions, held: boolean, listener: SessionListener) {
+    this.#listener = listener
+    this.#held = held
+    this.#source = new native.Source(options, () => this.#pump())
+  }
+
+  /** Where events come from, once that is open. */
+  get kind(): 'netlink' | 'polling' | null {
+    return this.#kind
+  }
+
+  /**
+   * Resolves when the source is open and all running processes have been reported. Rejects, once everything is torn
+   * down, where it does not come to that.
+   */
+  async ready(): Promise<void> {
+    await this.#opened.promise
+    await this.scan()
+    // It may have been stopped, or have failed, in the very turn in which the scan ended.
+    if (!this.#stopped && this.#failure === null) return
+    await this.#ended.promise
+    throw this.#reason()
+  }
+
+  /** Has all running processes reported; resolves when they have been, rejects as `ready` does. */
+  async scan(): Promise<void> {
+    if (this.#closed) throw this.#reason()
+    const scan = pending()
+    this.#scans.set(++this.#lastScan, scan)
+    if (!this.#stopped) this.#source.scan(this.#lastScan)
+    return scan.promise
+  }
+
+  setInterest(kinds: number, fields: number): void {
+    if (!this.#stopped && !this.#closed) this.#source.setInterest(kinds, fields)
+  }
+
+  /** From here on nothing is told but `closed`. */
+  stop(): void {
+    if (this.#stopped || this.#closed) return
+    this.#stopped = true
+    this.#source.stop()
+  }
+
+  counters(): Float64Array {
+    if (!this.#closed) this.#source.stats(this.#counters)
+    return this.#counters
+  }
+
+  /** Whether events that wait keep Node.js running. */
+  hold(held: boolean): void {
+    if (held === this.#held) return
+    this.#held = held
+    if (this.#next !== null) {
+      this.#cancelNext()
+      this.#pumpLater()
+    }
+  }
+
+  #pump(): void {
+    // The bell may ring within a call to the source; the drain that is going on will find what it rang for.
+    if (this.#pumping || this.#closed) return
+    this.#pumping = true
+    try {
+      this.#cancelNext()
+      if (!this.#drain()) this.#pumpLater()
+    } finally {
+      this.#pumping = false
+    }
+  }
+
+  /** Answers what waits. False: time is up, and more may be waiting; the bell stays silent until all is drained. */
+  #drain(): boolean {
+    const until = performance.now() + BUDGET_MS
+    let records = 0
+    for (;;) {
+      while (this.#at < this.#end) {
+        const at = this.#at
+        // Moved on before it is answered: whatever happens there, no record is answered twice.
+        this.#at += this.#buffer.words[at + 1]!
+        this.#answer(at)
+        if (++records % RECORDS_PER_LOOK === 0 && performance.now() >= until) return this.#closed
+      }
+      if (this.#closed) return true
+      const written = this.#source.drain(this.#buffer.words)
+      if (written === 0) return true
+      if (written < 0) this.#buffer = new RecordBuffer(Math.max(-written, 2 * this.#buffer.words.length))
+      this.#at = 0
+      this.#end = Math.max(written, 0)
+    }
+  }
+
+  #answer(at: number): void {
+    const { words } = this.#buffer
+    const kind = words[at]! & 0xff
+    if (kind === CONTROL.CLOSED) return this.#close()
+    if (this.#stopped) return
+    switch (kind) {
+      case CONTROL.OPENED:
+        this.#kind = words[at + 6] === 0 ? 'netlink' : 'polling'
+        return this.#opened.resolve()
+      case CONTROL.SCANNED: {
+        const id = words[at + 5]!
+        this.#scans.get(id)?.resolve()
+        this.#scans.delete(id)
+        return
+      }
+      case CONTROL.LOSS:
+        return this.#listener.loss(readLoss(words, at))
+      case CONTROL.RESTART:
+        return this.#listener.restart(readFailure(this.#buffer, at))
+      case CONTROL.FAILED:
+        this.#failure = readFailure(this.#buffer, at)
+        return
+      default:
+        this.#listener.event(this.#buffer, at)
+    }
+  }
+
+  #close(): void {
+    this.#source.stats(this.#counters)
+    this.#source.join()
+    this.#closed = true
+    this.#kind = null
+    if (!this.#stopped) this.#failure ??= nativeError('ERR_SOURCE_FAILED', 0, 'The source ended without saying why')
+    const reason = this.#reason()
+    this.#opened.reject(reason)
+    for (const scan of this.#scans.values()) scan.reject(reason)
+    this.#scans.clear()
+    this.#ended.resolve()
+    this.#listener.closed(this.#failure)
+  }
+
+  #reason(): ProcessMonitorError {
+    return this.#failure ?? stoppedError()
+  }
+
+  #pumpLater(): void {
+    const pump = (): void => this.#pump()
+    // An unref'd immediate would wait for the event loop to wake for something else; a timer wakes it, if it is alive.
+    this.#next = this.#held ? setImmediate(pump) : setTimeout(pump, 0).unref()
+  }
+
+  #cancelNext(): void {
+    if (this.#next === null) return
+    clearImmediate(this.#next as NodeJS.Immediate)
+    clearTimeout(this.#next as NodeJS.Timeout)
+    this.#next = null
+  }
+}
+
+export function pending(): Pending {
+  let resolve!: () => void
+  let reject!: (error: ProcessMonitorError) => void
+  const promise = new Promise<void>((onResolve, onReject) => {
+    resolve = onResolve
+    reject = onReject
+  })
+  return { promise, resolve, reject }
+}

@@ -1,0 +1,202 @@
+/** The public types of the monitor: its methods, its options, its figures. */
+import type { EventEmitter } from 'node:events'
+import type { ProcessMonitorError } from './errors.js'
+import type { EventOf, EventType, ExecEvent, ExitEvent, ProcessEvent, ProcessField } from './event-types.js'
+
+/**
+ * The one monitor of this JavaScript environment: it tells when any process of the machine starts a program or exits.
+ *
+ * Everybody who calls `getProcessMonitor()` shares it and holds one reference to it; the last `stop()` ends it. As an
+ * event emitter it tells about the monitoring itself (see {@link MonitorEvents}); processes are reported to callbacks.
+ */
+export interface ProcessMonitor extends EventEmitter<MonitorEvents> {
+  /**
+   * Starts monitoring, once, however often it is called: later calls get the first call's promise, and their options
+   * are ignored. In order: delivery is set up; the source is opened and acknowledged by the kernel; every process that
+   * is already running is reported to the exec callbacks (`origin: 'bootstrap'`), each once, never twice with a live
+   * event. Resolves when that scan has been delivered.
+   *
+   * While it is pending, Node.js is kept running. Called while a `stop()` is in progress, it waits for that first.
+   * After a rejection everything has been torn down, subscriptions are kept, and it may be called again.
+   *
+   * @throws {@link ProcessMonitorError} (as a rejection) where monitoring cannot be had, its `code` telling why;
+   * `ERR_STOPPED` where the last `stop()` came first.
+   * @throws TypeError `ERR_INVALID_ARG_TYPE` or RangeError `ERR_OUT_OF_RANGE` (as a rejection) for an option that is not
+   * as {@link MonitorOptions} says.
+   */
+  initialize(options?: MonitorOptions): Promise<void>
+
+  /**
+   * Calls back whenever a process has started a program: `subscribe('exec', …)`.
+   *
+   * @returns what ends the subscription.
+   */
+  subscribeExec(callback: ProcessCallback<ExecEvent>, options?: SubscribeOptions): Unsubscribe
+
+  /**
+   * Calls back whenever a process has exited: `subscribe('exit', …)`.
+   *
+   * @returns what ends the subscription.
+   */
+  subscribeExit(callback: ProcessCallback<ExitEvent>, options?: SubscribeOptions): Unsubscribe
+
+  /**
+   * Calls back on every event of one type that passes the filter. May be called before or after `initialize`, and from
+   * within a callback: a subscription made there starts with the next event.
+   *
+   * An exception that a callback throws surfaces as an `uncaughtException`; no other callback notices.
+   *
+   * @returns what ends the subscription.
+   * @throws {@link ProcessMonitorError} `ERR_CALLBACK_REGISTERED` where this function is already subscribed to this type.
+   * @throws TypeError `ERR_INVALID_ARG_TYPE` or RangeError `ERR_OUT_OF_RANGE` for an argument that is not as typed.
+   */
+  subscribe<T extends EventType>(
+    type: T,
+    callback: ProcessCallback<EventOf<T>>,
+    options?: SubscribeOptions,
+  ): Unsubscribe
+
+  /**
+   * Gives one reference back; there are never fewer than none. The last one ends monitoring and drops all
+   * subscriptions: from that moment nothing is called any more, and a pending `initialize()` rejects with `ERR_STOPPED`.
+   * Resolves once the native thread and its socket are gone; until then Node.js is kept running. Calls meanwhile get
+   * the same promise. Afterwards `initialize` may start anew.
+   *
+   * Listeners added with `on()` are not subscriptions: they stay, and hear of the next start too.
+   */
+  stop(): Promise<void>
+
+  /** The counters and gauges of now; all zero before `initialize`. Counters keep their last values after the end. */
+  stats(): MonitorStats
+
+  /** Has an initialized monitor keep Node.js running, as a server does. This is the default. */
+  ref(): this
+
+  /** Lets Node.js end although the monitor is initialized. Remembered across `stop()` and `initialize()`. */
+  unref(): this
+
+  /** `stop()`, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+/**
+ * Ends one subscription: once it returns, the callback is not called again, though events may be on their way. Further
+ * calls do nothing. `using` calls it at the end of the block.
+ */
+export interface Unsubscribe {
+  (): void
+  [Symbol.dispose](): void
+}
+
+/**
+ * What a subscription calls, with the process's id and the event. One event object is shared by all callbacks that get
+ * the event: it is to be read only.
+ */
+export type ProcessCallback<E extends ProcessEvent = ProcessEvent> = (pid: number, event: E) => void
+
+/** What the monitor emits about itself. */
+export interface MonitorEvents {
+  /** Events were lost (by the kernel's socket or by the queue to JavaScript), and the process table was made right again. */
+  loss: [LossReport]
+  /** The source failed and was reopened. */
+  restart: [ProcessMonitorError]
+  /**
+   * The source failed and could not be reopened: monitoring has ended, everything is torn down, `initialize` may be
+   * called again, and subscriptions are kept. As with every emitter, it is thrown where nobody listens.
+   */
+  error: [ProcessMonitorError]
+}
+
+/** A hole in what was received, and what was done about it. */
+export interface LossReport {
+  /** Who dropped the events: the kernel's socket, or the queue to JavaScript. */
+  readonly cause: 'socket' | 'queue'
+  /** How many events were lost, at least. */
+  readonly lost: number
+  /** Exec events (`origin: 'resync'`) that made it right again. */
+  readonly recoveredExecs: number
+  /** Exit events (`origin: 'resync'`) that made it right again. */
+  readonly recoveredExits: number
+}
+
+/** How to monitor. */
+export interface MonitorOptions {
+  /** Where events come from: `'netlink'` (the default) is the kernel's process connector. */
+  readonly source?: 'netlink'
+  /** Bytes asked for the socket's receive buffer, at least 1. Default: 8 MiB. What was granted is in `stats()`. */
+  readonly receiveBufferSize?: number
+  /** Events held for JavaScript at most, at least 1; past it the loss is counted, reported and made right. */
+  readonly queueSize?: number
+  /** Where the host's proc file system is mounted. Default: `$HOST_PROC`, else `/proc`. */
+  readonly procRoot?: string
+}
+
+/**
+ * Which processes. All that are given must hold. For events after exec they are judged on what was saved at the
+ * process's exec (or at the scan), since /proc has nothing left at exit: a process whose exec was not seen matches no
+ * filter, and neither does one whose detail could not be read. A string must be equal, a RegExp must match somewhere;
+ * it is tried from the start each time, whatever its flags and `lastIndex`.
+ */
+export interface ProcessFilter {
+  /** The process name: the kernel's comm, completed from argv[0] or the exe where the kernel cut it at 15 bytes. */
+  readonly name?: string | RegExp
+  /** The path of the program's file. */
+  readonly exe?: string | RegExp
+  /** argv joined by spaces. */
+  readonly commandLine?: string | RegExp
+  /** Real user id. */
+  readonly uid?: number
+  /** cgroup path (v2, or the v1 hierarchy that names the container). */
+  readonly cgroup?: string | RegExp
+}
+
+/** What to receive, and with which details. */
+export interface SubscribeOptions extends ProcessFilter {
+  /**
+   * Details to read natively at exec time, at once, so that they outlive the process. Default: none, pid only.
+   * An event carries what all subscriptions ask for together.
+   */
+  readonly capture?: readonly ProcessField[]
+  /** Ends the subscription when aborted. Where it is aborted already, nothing is subscribed. */
+  readonly signal?: AbortSignal
+}
+
+/** Counters since `initialize`, zero before it; gauges as of now, zero while nothing is monitored. */
+export interface MonitorStats {
+  /** Gauge: where events come from; null while nothing is monitored. */
+  readonly source: 'netlink' | 'polling' | null
+  /** Events received. */
+  readonly events: number
+  /** Exec events received. */
+  readonly exec: number
+  /** Exit events received. */
+  readonly exit: number
+  /** Times the source was reopened. */
+  readonly restart: number
+  /** Times reopening the source failed. */
+  readonly reinitFailed: number
+  /** Times /proc could not be scanned. */
+  readonly processScanFailed: number
+  /** Callbacks called. */
+  readonly callbackExecuted: number
+  /** Events that the kernel's socket dropped. */
+  readonly lostSocket: number
+  /** Events that the queue to JavaScript dropped. */
+  readonly lostQueue: number
+  /** Resynchronisations run. */
+  readonly resync: number
+  /** Datagrams refused because they did not come from the kernel or were malformed. */
+  readonly rejected: number
+  /** Reports passed over because their kind is not known. */
+  readonly ignored: number
+  /** Gauge: events waiting for JavaScript. */
+  readonly queueDepth: number
+  /** The most events that ever waited for JavaScript. */
+  readonly queueHighWater: number
+  /** Gauge: bytes of the socket's receive buffer in effect. */
+  readonly receiveBufferSize: number
+  /** Gauge: live processes known. */
+  readonly trackedProcesses: number
+  /** References taken by `getProcessMonitor()` and not given back. */
+  readonly references: number
+}
