@@ -18,5 +18,6 @@ export { ProcessMonitorError } from './src/errors.js';
 export type { ErrorCode } from './src/errors.js';
 export type { CommEvent, CoredumpEvent, EventBase, EventOf, EventType, ExecEvent, ExitEvent, ForkEvent, GidEvent, ProcessEvent, ProcessField, ProcessInfo, PtraceEvent, SidEvent, UidEvent, } from './src/event-types.js';
 export { getProcessMonitor } from './src/monitor.js';
-export { findDeletedProcesses } from './src/native.js';
+export { findDeletedProcesses, probe } from './src/native.js';
+export type { ProbeReport } from './src/native.js';
 export type { LossReport, MonitorEvents, MonitorOptions, MonitorStats, ProcessCallback, ProcessFilter, ProcessMonitor, SubscribeOptions, Unsubscribe, } from './src/types.js';

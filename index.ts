@@ -34,7 +34,8 @@ export type {
   UidEvent,
 } from './src/event-types.js'
 export { getProcessMonitor } from './src/monitor.js'
-export { findDeletedProcesses } from './src/native.js'
+export { findDeletedProcesses, probe } from './src/native.js'
+export type { ProbeReport } from './src/native.js'
 export type {
   LossReport,
   MonitorEvents,

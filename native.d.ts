@@ -35,7 +35,7 @@ export declare function deletedPids(pids: Uint32Array, procRoot: string): Uint32
 
 /** How to monitor. */
 export interface NativeOptions {
-  /** 0 for netlink, 1 for polling. */
+  /** 0 for netlink, 1 for polling, 2 for netlink or else polling. */
   source: number
   /** Milliseconds between snapshots when polling. */
   pollingInterval: number
@@ -50,3 +50,9 @@ export interface NativeOptions {
   /** The details wanted first, a bit mask. */
   fields: number
 }
+
+/**
+ * Whether the process connector can be had, and whether `/proc` can be polled: for each nothing, or the code, the errno
+ * and the system call, separated by bars.
+ */
+export declare function probe(procRoot: string): Array<string | undefined | null>

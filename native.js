@@ -837,3 +837,4 @@ module.exports.__napiBindingTarget = __napiStampBindingTarget(nativeBinding, __n
 module.exports = nativeBinding
 module.exports.Source = nativeBinding.Source
 module.exports.deletedPids = nativeBinding.deletedPids
+module.exports.probe = nativeBinding.probe

@@ -46,6 +46,10 @@ export declare class ProcessMonitorError extends Error {
 export declare function nativeError(code: ErrorCode, errno: number, detail: string, cause?: unknown): ProcessMonitorError;
 /** The code that the native part means by a number. One it should not know counts as a failure of the source. */
 export declare function nativeCode(index: number): ErrorCode;
+/** What the native part found out, as `code|errno|detail` with the number of the code; null for nothing. */
+export declare function fromReason(reason: string | null | undefined): ProcessMonitorError | null;
+/** What to do about it, in one sentence. */
+export declare function hintFor(error: ProcessMonitorError): string;
 /** Turns an exception of the binding, whose message is `CODE|errno|detail`, into what users get; others stay. */
 export declare function fromThrown(error: unknown): unknown;
 /** What `initialize()` and others reject with where the last `stop()` came first. */

@@ -101,6 +101,17 @@ export function nativeCode(index: number): ErrorCode {
   return NATIVE_CODES[index] ?? 'ERR_SOURCE_FAILED'
 }
 
+/** What the native part found out, as `code|errno|detail` with the number of the code; null for nothing. */
+export function fromReason(reason: string | null | undefined): ProcessMonitorError | null {
+  const [, code, errno, detail] = /^(\d+)\|(\d+)\|(.*)$/s.exec(reason ?? '') ?? []
+  return code === undefined ? null : nativeError(nativeCode(Number(code)), Number(errno), detail ?? '')
+}
+
+/** What to do about it, in one sentence. */
+export function hintFor(error: ProcessMonitorError): string {
+  return HINTS[error.code] ?? error.message
+}
+
 /** Turns an exception of the binding, whose message is `CODE|errno|detail`, into what users get; others stay. */
 export function fromThrown(error: unknown): unknown {
   const [, code, errno, detail] = (error instanceof Error && /^(ERR_\w+)\|(\d+)\|(.*)$/s.exec(error.message)) || []

@@ -13,6 +13,7 @@ export declare const CONTROL: {
     readonly RESTART: 35;
     readonly FAILED: 36;
     readonly CLOSED: 37;
+    readonly FALLEN_BACK: 38;
 };
 /** The memory that the binding copies records into, seen as words and as bytes. */
 export declare class RecordBuffer {

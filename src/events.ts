@@ -38,7 +38,8 @@ export const CONTROL: {
   readonly RESTART: 35
   readonly FAILED: 36
   readonly CLOSED: 37
-} = { OPENED: 32, SCANNED: 33, LOSS: 34, RESTART: 35, FAILED: 36, CLOSED: 37 }
+  readonly FALLEN_BACK: 38
+} = { OPENED: 32, SCANNED: 33, LOSS: 34, RESTART: 35, FAILED: 36, CLOSED: 37, FALLEN_BACK: 38 }
 
 const HAS_PROCESS = 1
 const EXITED = 2

@@ -18,6 +18,8 @@ import type {
 /** The longest delay a timer takes, in milliseconds: 24 days. */
 const TIMER_MAX_MS = 2 ** 31 - 1
 const SIZE_MAX = 2 ** 31 - 1
+/** In the order of the binding's numbers for them. */
+const SOURCES: readonly string[] = ['netlink', 'polling', 'auto']
 
 class Monitor extends EventEmitter<MonitorEvents> implements ProcessMonitor {
   #references = 0
@@ -146,6 +148,7 @@ class Monitor extends EventEmitter<MonitorEvents> implements ProcessMonitor {
       event: (buffer, at) => this.#registry.dispatch(buffer, at),
       loss: (report) => this.#tell('loss', report),
       restart: (error) => this.#tell('restart', error),
+      fallenBack: warn,
       closed: (failure) => this.#ended(session, ready ? failure : null),
     })
     this.#session = session
@@ -200,15 +203,21 @@ export function getProcessMonitor(): ProcessMonitor {
   return monitor.take()
 }
 
+function warn(reason: ProcessMonitorError): void {
+  const message = `Polling /proc, which misses short-lived processes. ${reason.message}`
+  process.emitWarning(message, { type: 'ProcessMonitorWarning', code: reason.code })
+}
+
 function checkOptions(options: MonitorOptions): Omit<NativeOptions, 'kinds' | 'fields'> {
   checkObject('options', options)
-  const { source, receiveBufferSize, queueSize } = options
-  if (source !== undefined) checkOneOf('options.source', source, ['netlink'])
+  const { source, pollingInterval, receiveBufferSize, queueSize } = options
+  if (source !== undefined) checkOneOf('options.source', source, SOURCES)
+  if (pollingInterval !== undefined) checkInteger('options.pollingInterval', pollingInterval, 1, TIMER_MAX_MS)
   if (receiveBufferSize !== undefined) checkInteger('options.receiveBufferSize', receiveBufferSize, 1, SIZE_MAX)
   if (queueSize !== undefined) checkInteger('options.queueSize', queueSize, 1, SIZE_MAX)
   return {
-    source: 0,
-    pollingInterval: 250,
+    source: SOURCES.indexOf(source ?? 'netlink'),
+    pollingInterval: pollingInterval ?? 250,
     receiveBufferSize: receiveBufferSize ?? 0,
     queueSize: queueSize ?? 0,
     procRoot: procRoot(options.procRoot),

@@ -1,12 +1,15 @@
+import { type ErrorCode } from './errors.js';
 /** What the binding exports. */
 export interface NativeBinding {
     readonly Source: new (options: NativeOptions, ring: () => void) => NativeSource;
     /** Of `pids`, those whose process has terminated. Throws where `procRoot` cannot be read. */
     deletedPids(pids: Uint32Array, procRoot: string): Uint32Array;
+    /** Why netlink, and why polling, cannot be had, each as `code|errno|detail` with the number of the code; null: it can. */
+    probe(procRoot: string): (string | null | undefined)[];
 }
 /** How to open a source; for the two sizes 0 is the core's default. */
 export interface NativeOptions {
-    /** 0 netlink, 1 polling. */
+    /** 0 netlink, 1 polling, 2 netlink or else polling. */
     readonly source: number;
     /** Milliseconds. */
     readonly pollingInterval: number;
@@ -44,6 +47,28 @@ export interface NativeSource {
 export declare function load(): NativeBinding;
 /** Where the host's proc file system is, if the user does not say so. */
 export declare function procRoot(value: unknown): string;
+/** What this environment can do. */
+export interface ProbeReport {
+    /** Whether the kernel's process connector can be had. */
+    readonly netlink: boolean;
+    /** Whether /proc can be polled, and shows the processes of all users. */
+    readonly polling: boolean;
+    /** Why netlink cannot be had. */
+    readonly reason?: ErrorCode;
+    /** What to do about it, in one sentence. */
+    readonly hint?: string;
+    /** The kernel's release, as `uname -r` prints it. */
+    readonly kernel: string;
+}
+/**
+ * What this environment can do, without starting anything: for an application's own diagnostics. Never rejects for what
+ * it finds out, but for arguments that are not as typed.
+ *
+ * @param options - `procRoot`: where the host's proc file system is mounted. Default: `$HOST_PROC`, else `/proc`.
+ */
+export declare function probe(options?: {
+    readonly procRoot?: string;
+}): Promise<ProbeReport>;
 /**
  * The pids among the keys whose process has terminated: it is gone, a zombie, or its number is only a thread's by now.
  * One look at /proc, at once; the input is not changed. No monitor needs to run.

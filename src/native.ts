@@ -1,16 +1,29 @@
 /** The door to the native part: the only importer of the generated loader, which tells what to do when it cannot load. */
-import { ProcessMonitorError, checkInteger, checkObject, checkPath, fromThrown, invalidArgType } from './errors.js'
+import { release } from 'node:os'
+import {
+  type ErrorCode,
+  ProcessMonitorError,
+  checkInteger,
+  checkObject,
+  checkPath,
+  fromReason,
+  fromThrown,
+  hintFor,
+  invalidArgType,
+} from './errors.js'
 
 /** What the binding exports. */
 export interface NativeBinding {
   readonly Source: new (options: NativeOptions, ring: () => void) => NativeSource
   /** Of `pids`, those whose process has terminated. Throws where `procRoot` cannot be read. */
   deletedPids(pids: Uint32Array, procRoot: string): Uint32Array
+  /** Why netlink, and why polling, cannot be had, each as `code|errno|detail` with the number of the code; null: it can. */
+  probe(procRoot: string): (string | null | undefined)[]
 }
 
 /** How to open a source; for the two sizes 0 is the core's default. */
 export interface NativeOptions {
-  /** 0 netlink, 1 polling. */
+  /** 0 netlink, 1 polling, 2 netlink or else polling. */
   readonly source: number
   /** Milliseconds. */
   readonly pollingInterval: number
@@ -95,6 +108,44 @@ function attempts(error: unknown): string[] {
 /** Where the host's proc file system is, if the user does not say so. */
 export function procRoot(value: unknown): string {
   return checkPath('options.procRoot', value, process.env['HOST_PROC'] || '/proc')
+}
+
+/** What this environment can do. */
+export interface ProbeReport {
+  /** Whether the kernel's process connector can be had. */
+  readonly netlink: boolean
+  /** Whether /proc can be polled, and shows the processes of all users. */
+  readonly polling: boolean
+  /** Why netlink cannot be had. */
+  readonly reason?: ErrorCode
+  /** What to do about it, in one sentence. */
+  readonly hint?: string
+  /** The kernel's release, as `uname -r` prints it. */
+  readonly kernel: string
+}
+
+/**
+ * What this environment can do, without starting anything: for an application's own diagnostics. Never rejects for what
+ * it finds out, but for arguments that are not as typed.
+ *
+ * @param options - `procRoot`: where the host's proc file system is mounted. Default: `$HOST_PROC`, else `/proc`.
+ */
+export async function probe(options: { readonly procRoot?: string } = {}): Promise<ProbeReport> {
+  checkObject('options', options)
+  const root = procRoot(options.procRoot)
+  const kernel = release()
+  let netlink: ProcessMonitorError | null
+  let polling = false
+  try {
+    const reasons = load().probe(root)
+    netlink = fromReason(reasons[0])
+    polling = fromReason(reasons[1]) === null
+  } catch (error) {
+    if (!(error instanceof ProcessMonitorError)) throw error
+    netlink = error
+  }
+  if (netlink === null) return { netlink: true, polling, kernel }
+  return { netlink: false, polling, reason: netlink.code, hint: hintFor(netlink), kernel }
 }
 
 const PID_MAX = 2 ** 31 - 1

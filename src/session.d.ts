@@ -9,6 +9,8 @@ export interface SessionListener {
     event(buffer: RecordBuffer, at: number): void;
     loss(report: LossReport): void;
     restart(error: ProcessMonitorError): void;
+    /** The process connector cannot be had, or not any more: /proc is polled instead. */
+    fallenBack(reason: ProcessMonitorError): void;
     /** The thread is gone. `failure` is why the source ended by itself, null where it was stopped. */
     closed(failure: ProcessMonitorError | null): void;
 }

@@ -16,6 +16,8 @@ export interface SessionListener {
   event(buffer: RecordBuffer, at: number): void
   loss(report: LossReport): void
   restart(error: ProcessMonitorError): void
+  /** The process connector cannot be had, or not any more: /proc is polled instead. */
+  fallenBack(reason: ProcessMonitorError): void
   /** The thread is gone. `failure` is why the source ended by itself, null where it was stopped. */
   closed(failure: ProcessMonitorError | null): void
 }
@@ -163,6 +165,9 @@ export class Session {
         return this.#listener.loss(readLoss(words, at))
       case CONTROL.RESTART:
         return this.#listener.restart(readFailure(this.#buffer, at))
+      case CONTROL.FALLEN_BACK:
+        this.#kind = 'polling'
+        return this.#listener.fallenBack(readFailure(this.#buffer, at))
       case CONTROL.FAILED:
         this.#failure = readFailure(this.#buffer, at)
         return

@@ -121,8 +121,14 @@ export interface LossReport {
 
 /** How to monitor. */
 export interface MonitorOptions {
-  /** Where events come from: `'netlink'` (the default) is the kernel's process connector. */
-  readonly source?: 'netlink'
+  /**
+   * Where events come from. `'netlink'` (the default): the kernel's process connector, or an error. `'polling'`: /proc
+   * snapshots, which miss short-lived processes, but need no permission and work in containers. `'auto'`: netlink, else
+   * polling with a process warning where netlink cannot be had, or has failed for good.
+   */
+  readonly source?: 'auto' | 'netlink' | 'polling'
+  /** Milliseconds between snapshots when polling, at least 1. Default: 250. */
+  readonly pollingInterval?: number
   /** Bytes asked for the socket's receive buffer, at least 1. Default: 8 MiB. What was granted is in `stats()`. */
   readonly receiveBufferSize?: number
   /** Events held for JavaScript at most, at least 1; past it the loss is counted, reported and made right. */

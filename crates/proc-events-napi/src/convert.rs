@@ -20,6 +20,7 @@ const LOSS: u32 = 34;
 const RESTART: u32 = 35;
 const FAILED: u32 = 36;
 const CLOSED: u32 = 37;
+const FALLEN_BACK: u32 = 38;
 
 const HAS_PROCESS: u32 = 1;
 /// On a restart or a failure: the system call follows the head.
@@ -36,7 +37,9 @@ pub(crate) fn length(notice: &Notice) -> usize {
         Notice::Event(ProcessEvent { process: Some(process), .. }) => {
             2 + Field::of(process).map(|field| field.length()).sum::<usize>()
         }
-        Notice::Restart(error) | Notice::Failed(error) => text_length(error.syscall),
+        Notice::Restart(error) | Notice::FallenBack(error) | Notice::Failed(error) => {
+            text_length(error.syscall)
+        }
         _ => 0,
     }
 }
@@ -69,6 +72,7 @@ pub(crate) fn write(notice: &Notice, words: &mut [u32]) {
         }
         Notice::Restart(error) => write_error(RESTART, error, head, rest),
         Notice::Failed(error) => write_error(FAILED, error, head, rest),
+        Notice::FallenBack(error) => write_error(FALLEN_BACK, error, head, rest),
         Notice::Closed => head[0] = CLOSED,
     }
 }

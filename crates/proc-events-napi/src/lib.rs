@@ -17,7 +17,7 @@ use proc_events::{Fields, Interest, Kinds, Notice, Options, Procfs, SourceKind, 
 #[napi(object)]
 #[derive(Debug)]
 pub struct NativeOptions {
-    /// 0 for netlink, 1 for polling.
+    /// 0 for netlink, 1 for polling, 2 for netlink or else polling.
     pub source: u32,
     /// Milliseconds between snapshots when polling.
     pub polling_interval: u32,
@@ -64,9 +64,10 @@ impl Source {
             0 => default.receive_buffer_size,
             bytes => bytes as usize,
         };
-        let source = if options.source == 0 { SourceKind::Netlink } else { SourceKind::Polling };
+        let source = if options.source == 1 { SourceKind::Polling } else { SourceKind::Netlink };
         let core_options = Options {
             source,
+            falls_back: options.source == 2,
             polling_interval: Duration::from_millis(options.polling_interval.into()),
             receive_buffer_size,
             proc_root: PathBuf::from(options.proc_root),
@@ -167,6 +168,16 @@ pub fn deleted_pids(pids: &[u32], proc_root: String) -> Result<Uint32Array> {
     ended.map(Uint32Array::new).map_err(|error| {
         Error::from_reason(format!("ERR_PROC_UNREADABLE|{}|{}", error.raw_errno(), error.syscall))
     })
+}
+
+/// Whether the process connector can be had, and whether `/proc` can be polled: for each nothing, or the code, the errno
+/// and the system call, separated by bars.
+#[napi]
+pub fn probe(proc_root: String) -> Vec<Option<String>> {
+    let report = proc_events::probe(&PathBuf::from(proc_root));
+    let tell =
+        |error: proc_events::Error| format!("{}|{}|{}", error.code as u8, error.raw_errno(), error.syscall);
+    vec![report.netlink.err().map(tell), report.polling.err().map(tell)]
 }
 
 const fn interest(kinds: u32, fields: u32) -> Interest {

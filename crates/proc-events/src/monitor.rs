@@ -27,7 +27,7 @@ pub enum SourceKind {
     /// The kernel's process connector.
     #[default]
     Netlink,
-    /// Snapshots of `/proc`.
+    /// Snapshots of `/proc`: what starts and ends between two of them is missed.
     Polling,
 }
 
@@ -36,6 +36,8 @@ pub enum SourceKind {
 pub struct Options {
     /// Where events come from.
     pub source: SourceKind,
+    /// Whether to poll where netlink cannot be had, or has failed for good.
+    pub falls_back: bool,
     /// Between two snapshots, when polling.
     pub polling_interval: Duration,
     /// Bytes asked for the socket's receive buffer.
@@ -48,6 +50,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             source: SourceKind::Netlink,
+            falls_back: false,
             polling_interval: Duration::from_millis(250),
             receive_buffer_size: DEFAULT_RECEIVE_BUFFER_SIZE,
             proc_root: "/proc".into(),
@@ -117,7 +120,7 @@ impl Shared {
         });
         let its = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
-            .name("proc-events".into())
+            .name(reader::THREAD_NAME.into())
             .spawn(move || reader::run(&its, receiver))?;
         *shared.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
         Ok(shared)

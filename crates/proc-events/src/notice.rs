@@ -25,6 +25,8 @@ pub enum Notice {
     Loss(LossReport),
     /// The source failed and was opened anew.
     Restart(Error),
+    /// The process connector cannot be had, for this reason: `/proc` is polled instead.
+    FallenBack(Error),
     /// The source could not be opened, or has failed for good.
     Failed(Error),
     /// The last notice of all.

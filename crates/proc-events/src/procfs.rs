@@ -1,6 +1,7 @@
 //! The door to `/proc`: one process's details, or one look at all processes.
 
 pub mod parse;
+mod snapshot;
 
 use std::io::Write;
 use std::os::fd::OwnedFd;
@@ -15,36 +16,14 @@ use rustix::time::ClockId;
 
 use crate::deathwatch;
 use crate::error::{Error, ErrorCode};
-use crate::event::{Argv, ProcessInfo};
+use crate::event::{Argv, ExitStatus, ProcessInfo};
 use crate::interest::{Field, Fields};
 use parse::Stat;
 
+pub use snapshot::{Sighting, Snapshot};
+
 /// The longest argument vector that is kept whole, in bytes. What is longer is cut, and marked so.
 pub const ARGV_MAX: usize = 1 << 20;
-
-/// One process as it was seen in `/proc`.
-#[derive(Clone, Debug, Default)]
-pub struct Sighting {
-    /// The process id.
-    pub pid: u32,
-    /// Clock ticks since boot; with the pid an identity.
-    pub start_time: u64,
-    /// The same, in nanoseconds on `CLOCK_MONOTONIC`, to the tick below.
-    pub start_ns: u64,
-    /// Forked, and has not called exec since (or a kernel thread).
-    pub never_execed: bool,
-    /// What tells one program of the same process from the next; 0 where this cannot be seen.
-    pub program: u64,
-    /// The details that were asked for.
-    pub process: Option<Arc<ProcessInfo>>,
-}
-
-/// One look at `/proc`.
-#[derive(Clone, Debug, Default)]
-pub struct Snapshot {
-    /// Every process that was running.
-    pub sightings: Vec<Sighting>,
-}
 
 /// A `/proc` file system.
 #[derive(Debug)]
@@ -152,6 +131,11 @@ pub struct Reader {
 }
 
 impl Reader {
+    /// Where it reads.
+    pub const fn procfs(&self) -> &Arc<Procfs> {
+        &self.procfs
+    }
+
     /// The process as a snapshot sees it; `None` if it has ended.
     pub fn sight(&mut self, pid: u32, fields: Fields) -> Option<Sighting> {
         self.read(pid, "stat", 4096).ok()?;
@@ -183,6 +167,12 @@ impl Reader {
     /// Whether the process that has this pid now was created before `then_ns`.
     pub fn existed(&mut self, pid: u32, then_ns: u64) -> bool {
         self.sight(pid, Fields::NONE).is_some_and(|sighting| sighting.start_ns <= then_ns)
+    }
+
+    /// How a process that was not collected yet has ended; `None` where that was well, or may not be seen.
+    pub fn exit_status(&mut self, pid: u32) -> Option<ExitStatus> {
+        self.read(pid, "stat", 4096).ok()?;
+        parse::stat(&self.buffer).filter(Stat::has_ended)?.exit_status.map(ExitStatus)
     }
 
     /// Expects the process's stat in the buffer.

@@ -1,7 +1,9 @@
 //! The one thread that connects the rooms: it reads the socket, keeps the table, and fills the outboxes.
 
 mod hear;
+mod source;
 
+use std::future::pending;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -11,13 +13,15 @@ use std::time::Duration;
 use rustix::io::Errno;
 use tokio::runtime::Builder;
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::{Instant, sleep_until};
 
 use crate::deathwatch::Deathwatch;
 use crate::error::{Error, ErrorCode};
 use crate::event::ProcessEvent;
 use crate::interest::Interest;
+use crate::liveness::Liveness;
 use crate::loss::DropCounter;
-use crate::monitor::{Command, Shared, SourceKind};
+use crate::monitor::{Command, Shared};
 use crate::notice::Notice;
 use crate::outbox::Outbox;
 use crate::procfs::{self, Procfs, Snapshot};
@@ -27,6 +31,8 @@ use crate::table::ProcessTable;
 
 /// Datagrams read before the loop looks at anything else.
 const TURN: usize = 4096;
+
+pub(crate) use source::THREAD_NAME;
 
 /// The thread's body.
 pub(crate) fn run(shared: &Shared, mut commands: UnboundedReceiver<Command>) {
@@ -66,7 +72,8 @@ enum Wake {
     Readable,
     Snapshot(Result<Snapshot, Error>),
     Ended(Vec<u32>),
-    ResyncDue,
+    /// A resync, or a look at whether the kernel still reports, may be due.
+    Due,
 }
 
 struct Reader<'a> {
@@ -74,8 +81,12 @@ struct Reader<'a> {
     commands: &'a mut UnboundedReceiver<Command>,
     outboxes: &'a mut Vec<Arc<Outbox>>,
     interest: Interest,
-    connector: Connector,
+    /// None while `/proc` is polled.
+    connector: Option<Connector>,
+    /// Why it is polled although the connector was wished for.
+    fallen_back: Option<Error>,
     drops: DropCounter,
+    liveness: Liveness,
     procfs: procfs::Reader,
     table: ProcessTable,
     deathwatch: Deathwatch,
@@ -97,14 +108,12 @@ impl<'a> Reader<'a> {
         let options = &shared.options;
         let procfs = Arc::new(Procfs::open(&options.proc_root)?);
         let interest = wanted(outboxes);
-        let connector = Connector::open(&options.proc_root, options.receive_buffer_size, interest.kinds)?;
-        if !procfs.is_of_own_pid_namespace() {
-            let shown = "readlink self: the proc file system of another pid namespace";
-            return Err(Error::shown_by(ErrorCode::ProcUnreadable, shown));
-        }
-        shared.receive_buffer_size.store(connector.receive_buffer_size() as u64, Ordering::Relaxed);
-        let reader = Self {
-            drops: DropCounter::starting_at(connector.drops().unwrap_or(0)),
+        let (connector, fallen_back) = source::open(options, &procfs, interest.kinds)?;
+        let mut reader = Self {
+            connector: None,
+            fallen_back,
+            drops: DropCounter::default(),
+            liveness: Liveness::new(),
             deathwatch: Deathwatch::new().map_err(|error| unexpected("epoll_create", &error))?,
             resync: Resync::new(Arc::clone(&procfs)),
             procfs: procfs.reader(),
@@ -114,42 +123,50 @@ impl<'a> Reader<'a> {
             commands,
             outboxes,
             interest,
-            connector,
         };
+        reader.adopt(connector);
         reader.outboxes.iter().for_each(|outbox| reader.welcome(outbox));
         Ok(reader)
     }
 
     async fn run(mut self) -> Result<(), Error> {
         loop {
-            match self.wake().await? {
-                Wake::Command(command) => {
-                    if self.obey(command)? {
-                        return Ok(());
-                    }
-                }
-                Wake::Readable => self.drain(TURN)?,
-                Wake::Snapshot(snapshot) => self.settle(snapshot)?,
-                Wake::Ended(pids) => self.conclude(&pids)?,
-                Wake::ResyncDue => {}
+            let wake = self.wake().await?;
+            match self.answer(wake) {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                Err(error) if error.code == ErrorCode::SourceFailed => self.reopen(error)?,
+                Err(error) => return Err(error),
             }
             self.resync.begin_if_due(&mut self.table, self.interest.fields);
             self.shared.tracked_processes.store(self.table.len() as u64, Ordering::Relaxed);
         }
     }
 
+    /// Whether the last subscription has left.
+    fn answer(&mut self, wake: Wake) -> Result<bool, Error> {
+        match wake {
+            Wake::Command(command) => return self.obey(command),
+            Wake::Readable => self.drain(TURN)?,
+            Wake::Snapshot(snapshot) => self.settle(snapshot)?,
+            Wake::Ended(pids) => self.conclude(&pids)?,
+            Wake::Due if self.liveness.due() <= Instant::now() => self.check_hearing()?,
+            Wake::Due => {}
+        }
+        Ok(false)
+    }
+
     async fn wake(&mut self) -> Result<Wake, Error> {
-        let Self { commands, connector, deathwatch, resync, .. } = self;
-        let due = resync.due();
+        let Self { commands, connector, deathwatch, resync, liveness, .. } = self;
+        let look_at = connector.as_ref().map(|_| liveness.due());
+        let due = resync.due().into_iter().chain(look_at).min();
         let wake = tokio::select! {
             biased;
             command = commands.recv() => command.map(Wake::Command).ok_or(io::ErrorKind::BrokenPipe.into()),
             snapshot = resync.finished() => Ok(Wake::Snapshot(snapshot)),
             ended = deathwatch.ended(), if !deathwatch.is_empty() => ended.map(Wake::Ended),
-            () = tokio::time::sleep_until(due.unwrap_or_else(tokio::time::Instant::now)), if due.is_some() => {
-                Ok(Wake::ResyncDue)
-            }
-            ready = connector.readable() => ready.map(|()| Wake::Readable),
+            () = until(due) => Ok(Wake::Due),
+            ready = readable(connector.as_ref()) => ready.map(|()| Wake::Readable),
         };
         wake.map_err(|error| unexpected("epoll_wait", &error))
     }
@@ -186,18 +203,10 @@ impl<'a> Reader<'a> {
         Ok(false)
     }
 
-    fn welcome(&self, outbox: &Outbox) {
-        outbox.join(self.table.mark());
-        outbox.notify(Notice::Opened {
-            receive_buffer_size: self.connector.receive_buffer_size() as u32,
-            source: SourceKind::Netlink,
-        });
-    }
-
     fn follow_interest(&mut self) -> Result<(), Error> {
         let before = std::mem::replace(&mut self.interest, wanted(self.outboxes));
-        if self.interest.kinds != before.kinds {
-            self.connector.set_filter(self.interest.kinds)?;
+        if let Some(connector) = self.connector.as_ref().filter(|_| self.interest.kinds != before.kinds) {
+            connector.set_filter(self.interest.kinds)?;
         }
         if !before.fields.covers(self.interest.fields) {
             self.resync.want();
@@ -209,6 +218,20 @@ impl<'a> Reader<'a> {
         // What the kernel had reported before the snapshot was complete has to be in the table.
         self.drain(usize::MAX)?;
         self.resync.settle(snapshot, &mut self.table, self.outboxes, &self.shared.stats)
+    }
+}
+
+async fn readable(connector: Option<&Connector>) -> io::Result<()> {
+    match connector {
+        Some(connector) => connector.readable().await,
+        None => pending().await,
+    }
+}
+
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => sleep_until(due).await,
+        None => pending().await,
     }
 }
 

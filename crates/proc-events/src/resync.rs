@@ -35,6 +35,8 @@ pub(crate) struct Resync {
     /// Events known to be lost, and not yet made right.
     lost: u64,
     not_before: Instant,
+    /// Between the starts of two snapshots, where they are the source of events.
+    polling: Option<Duration>,
     /// Whether the table has been made equal to a snapshot once: before that, nothing in it can be missing.
     is_complete: bool,
 }
@@ -64,8 +66,15 @@ impl Resync {
             is_wanted: false,
             lost: 0,
             not_before: Instant::now(),
+            polling: None,
             is_complete: false,
         }
+    }
+
+    /// From now on, snapshots are the source of events.
+    pub(crate) fn poll_every(&mut self, interval: Duration) {
+        self.polling = Some(interval);
+        self.not_before = Instant::now();
     }
 
     /// Has every running process reported to `outbox`.
@@ -85,7 +94,8 @@ impl Resync {
 
     /// When the next snapshot is to begin, if it has to wait.
     pub(crate) fn due(&self) -> Option<Instant> {
-        (self.taking.is_none() && self.lost > 0).then_some(self.not_before)
+        let has_reason = self.lost > 0 || self.polling.is_some() && self.is_complete;
+        (self.taking.is_none() && has_reason).then_some(self.not_before)
     }
 
     pub(crate) fn begin_if_due(&mut self, table: &mut ProcessTable, fields: Fields) {
@@ -126,7 +136,10 @@ impl Resync {
     ) -> Result<(), Error> {
         let Some(mut taking) = self.taking.take() else { return Ok(()) };
         let took = taking.started.elapsed();
-        self.not_before = Instant::now() + PAUSE.max(took * PAUSE_SHARE);
+        self.not_before = match self.polling {
+            Some(interval) => taking.started + interval.max(took * 2),
+            None => Instant::now() + PAUSE.max(took * PAUSE_SHARE),
+        };
         let snapshot = match snapshot {
             Ok(snapshot) => snapshot,
             Err(error) => {
@@ -141,14 +154,22 @@ impl Resync {
         // What the snapshot does not show may only be hidden from this user.
         ended.retain(|&pid| !matches!(deathwatch::running(pid), Ok(Some(_))));
         let mut events = Vec::new();
-        let repairs = table.reconcile(snapshot, taking.began, &ended, Origin::Resync, now_ns, &mut events);
+        let origin = if self.polling.is_some() { Origin::Polling } else { Origin::Resync };
+        let repairs = table.reconcile(snapshot, taking.began, &ended, origin, now_ns, &mut events);
+        let informed = || outboxes.iter().filter(|outbox| !outbox.is_held());
         if self.is_complete {
-            let informed = || outboxes.iter().filter(|outbox| !outbox.is_held());
             informed().for_each(|outbox| outbox.push(&events));
-            if let Some(loss) = report(taking.lost, repairs) {
-                stats.resync.count();
-                informed().for_each(|outbox| outbox.notify(Notice::Loss(loss)));
-            }
+        }
+        if self.is_complete && self.polling.is_some() {
+            let total = |count: u32| u64::from(count);
+            stats.exec.add(total(repairs.execs));
+            stats.exit.add(total(repairs.exits));
+            stats.events.add(total(repairs.execs) + total(repairs.exits));
+        } else if self.is_complete
+            && let Some(loss) = report(taking.lost, repairs)
+        {
+            stats.resync.count();
+            informed().for_each(|outbox| outbox.notify(Notice::Loss(loss)));
         }
         self.is_complete = true;
         for (outbox, id) in taking.askers.drain(..) {

@@ -1,33 +1,25 @@
-//! The door to the kernel's process connector: a netlink socket that is subscribed, acknowledged and filtered.
-//!
-//! In this order, because each step relies on the one before: receive buffer; no blackout after an overflow; a filter
-//! that lets only acknowledgements pass; join the group; LISTEN; its acknowledgement, which the kernel queues before
-//! `sendto` returns; the real filter.
+//! The door to the kernel's process connector: a netlink socket that is subscribed and filtered.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
+mod handshake;
+
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use neli::ToBytes;
-use neli::connector::{CnMsg, CnMsgBuilder, ProcEvent};
-use neli::consts::connector::{CnMsgIdx, CnMsgVal, ProcCnMcastOp};
-use neli::consts::nl::{NlmF, Nlmsg};
-use neli::consts::socket::NlFamily;
-use neli::nl::{NlPayload, Nlmsghdr, NlmsghdrBuilder};
-use neli::socket::NlSocket;
+use neli::consts::connector::ProcCnMcastOp;
 use rustix::io::Errno;
 use rustix::net::netlink::SocketAddrNetlink;
-use rustix::net::{RecvFlags, SendFlags, sockopt};
+use rustix::net::{RecvFlags, sockopt};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use crate::error::{Error, ErrorCode};
-use crate::filter;
+use crate::error::Error;
 use crate::interest::Kinds;
-use crate::namespace;
-use crate::sys;
-use crate::wire::{self, DATAGRAM_LEN};
+use crate::wire::DATAGRAM_LEN;
+use crate::{filter, sys};
+use handshake::{failed, listen, prepare, send, source_failed, token};
+
+pub use handshake::probe;
 
 /// Bytes asked for the receive buffer unless the user says otherwise: some 20,000 events.
 pub const DEFAULT_RECEIVE_BUFFER_SIZE: usize = 8 << 20;
@@ -56,20 +48,11 @@ impl Connector {
     /// # Errors
     /// One [`ErrorCode`] for each cause that has its own remedy.
     pub fn open(proc_root: &Path, receive_buffer_size: usize, kinds: Kinds) -> Result<Self, Error> {
-        let socket = namespace::in_host_network(proc_root, || NlSocket::new(NlFamily::Connector))
-            .map_err(failed("socket AF_NETLINK", socket_cause))?;
-        socket.nonblock().map_err(failed("fcntl O_NONBLOCK", source_failed))?;
-        let fd = sys::into_fd(socket);
-        set_receive_buffer_size(&fd, receive_buffer_size);
-        // Refused by kernels before 2.6.30 only: an overflow then blacks out until the queue is empty, and is counted.
-        let _ = sys::set_no_enobufs(fd.as_fd());
-        sys::attach_filter(fd.as_fd(), &filter::handshake())
-            .map_err(failed("setsockopt SO_ATTACH_FILTER", refused))?;
-        join(&fd).map_err(failed("bind to the process connector's group", refused))?;
-        listen(&fd, proc_root)?;
+        let fd = prepare(proc_root, receive_buffer_size)?;
+        let socket = sys::watch(fd).map_err(failed("epoll_ctl the netlink socket", source_failed))?;
+        listen(socket.get_ref(), proc_root)?;
         // From here on, dropping says IGNORE.
-        let connector =
-            Self { socket: sys::watch(fd).map_err(failed("epoll_ctl the netlink socket", source_failed))? };
+        let connector = Self { socket };
         connector.set_filter(kinds)?;
         Ok(connector)
     }
@@ -142,130 +125,5 @@ fn receive(fd: impl AsFd, buffer: &mut [u8; DATAGRAM_LEN]) -> rustix::io::Result
             Err(Errno::INTR) => {}
             Err(errno) => return Err(errno),
         }
-    }
-}
-
-fn set_receive_buffer_size(fd: &OwnedFd, bytes: usize) {
-    // Forcing takes CAP_NET_ADMIN; otherwise the kernel gives what net.core.rmem_max allows. What it gave is reported.
-    // Either way it doubles the number, for its own bookkeeping.
-    let bytes = bytes.min(i32::MAX as usize / 2);
-    if sockopt::set_socket_recv_buffer_size_force(fd, bytes).is_err() {
-        let _ = sockopt::set_socket_recv_buffer_size(fd, bytes);
-    }
-}
-
-/// Port 0: the kernel chooses one, since this program's pid may be taken by another netlink user in it.
-fn join(fd: &OwnedFd) -> io::Result<()> {
-    let groups = 1 << (u32::from(CnMsgIdx::Proc) - 1);
-    Ok(rustix::net::bind(fd, &SocketAddrNetlink::new(0, groups))?)
-}
-
-fn listen(fd: &OwnedFd, proc_root: &Path) -> Result<(), Error> {
-    let token = token();
-    send(fd, ProcCnMcastOp::Listen, token).map_err(failed("sendto PROC_CN_MCAST_LISTEN", listen_cause))?;
-    let mut buffer = [0; DATAGRAM_LEN];
-    // Acknowledgements go to every listener, so those of others are passed over.
-    loop {
-        let received = receive(fd, &mut buffer)
-            .map_err(|errno| Error::new(ErrorCode::SourceFailed, "recvfrom the acknowledgement", errno))?;
-        let Received::Datagram(len) = received else {
-            if received == Received::Foreign {
-                continue;
-            }
-            return Err(namespace::why_ignored(proc_root));
-        };
-        let Ok(message) = wire::parse(&buffer[..len]) else { continue };
-        if let ProcEvent::Ack { err } = message.event
-            && message.ack == token.wrapping_add(1)
-        {
-            return match err {
-                0 => Ok(()),
-                err => Err(Error::new(
-                    ErrorCode::Permission,
-                    "the acknowledgement of PROC_CN_MCAST_LISTEN",
-                    Errno::from_raw_os_error(err as i32),
-                )),
-            };
-        }
-    }
-}
-
-fn send(fd: &OwnedFd, operation: ProcCnMcastOp, token: u32) -> io::Result<()> {
-    let message = request(operation, token).map_err(io::Error::other)?;
-    let kernel = SocketAddrNetlink::new(0, 0);
-    rustix::net::sendto(fd, &message, SendFlags::empty(), &kernel)?;
-    Ok(())
-}
-
-fn request(
-    operation: ProcCnMcastOp,
-    token: u32,
-) -> Result<Vec<u8>, Box<dyn std::error::Error + Send + Sync>> {
-    let operation: CnMsg<ProcCnMcastOp> = CnMsgBuilder::default()
-        .idx(CnMsgIdx::Proc)
-        .val(CnMsgVal::Proc)
-        .ack(token)
-        .payload(operation)
-        .build()?;
-    let message: Nlmsghdr<Nlmsg, CnMsg<ProcCnMcastOp>> = NlmsghdrBuilder::default()
-        .nl_type(Nlmsg::Done)
-        .nl_flags(NlmF::empty())
-        .nl_payload(NlPayload::Payload(operation))
-        .build()?;
-    let mut bytes = io::Cursor::new(Vec::new());
-    message.to_bytes(&mut bytes)?;
-    Ok(bytes.into_inner())
-}
-
-/// A number that no other listener's acknowledgement carries by chance.
-fn token() -> u32 {
-    RandomState::new().build_hasher().finish() as u32
-}
-
-fn failed(syscall: &'static str, cause: fn(Errno) -> ErrorCode) -> impl Fn(io::Error) -> Error {
-    move |error| match Errno::from_io_error(&error) {
-        Some(errno) => Error::new(cause(errno), syscall, errno),
-        None => Error::shown_by(ErrorCode::SourceFailed, syscall),
-    }
-}
-
-const fn source_failed(_: Errno) -> ErrorCode {
-    ErrorCode::SourceFailed
-}
-
-/// A step that only rights can stand in the way of.
-fn refused(errno: Errno) -> ErrorCode {
-    if matches!(errno, Errno::PERM | Errno::ACCESS | Errno::NOSYS) {
-        ErrorCode::Permission
-    } else {
-        ErrorCode::SourceFailed
-    }
-}
-
-/// A seccomp filter may answer with any of the first three, a kernel without the connector with the last.
-fn socket_cause(errno: Errno) -> ErrorCode {
-    match errno {
-        Errno::AFNOSUPPORT => ErrorCode::Permission,
-        Errno::PROTONOSUPPORT => ErrorCode::ConnectorUnavailable,
-        errno => refused(errno),
-    }
-}
-
-fn listen_cause(errno: Errno) -> ErrorCode {
-    // The kernel's end of the connector exists in the initial network namespace only.
-    if errno == Errno::CONNREFUSED { ErrorCode::NetworkNamespace } else { refused(errno) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_request_is_the_forty_bytes_that_every_kernel_takes() {
-        let bytes = request(ProcCnMcastOp::Listen, 0x1234_5678).unwrap();
-        let word = |at: usize| u32::from_ne_bytes(bytes[at..at + 4].try_into().unwrap());
-        assert_eq!((bytes.len(), word(0), word(4) & 0xffff), (40, 40, 3));
-        assert_eq!((word(16), word(20), word(28), word(32) & 0xffff), (1, 1, 0x1234_5678, 4));
-        assert_eq!(word(36), 1);
     }
 }

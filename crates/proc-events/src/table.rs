@@ -36,6 +36,8 @@ struct Process {
     start_time: u64,
     /// See [`Sighting::program`].
     program: u64,
+    /// See [`Sighting::never_execed`].
+    never_execed: bool,
     /// Where in the stream its last exec was heard; at the very start if none was.
     heard: Mark,
     /// Its leader has reported an exit, but the process was still running.
@@ -169,6 +171,7 @@ impl ProcessTable {
             exec_ns: timestamp_ns,
             start_time,
             program: seen.program,
+            never_execed: false,
             heard: self.heard,
             left: None,
             info: seen.process.clone(),

@@ -25,6 +25,8 @@ pub struct Stat<'a> {
     /// Made of where the program's code and stack start: another number at every exec, since the kernel lays them out
     /// at random. 0 where this reader may not see them.
     pub program: u64,
+    /// The wait status of a process that has ended and was not collected yet, unless it is 0 or may not be seen.
+    pub exit_status: Option<u32>,
 }
 
 impl Stat<'_> {
@@ -62,6 +64,8 @@ pub fn stat(text: &[u8]) -> Option<Stat<'_>> {
     let start_time = number(fields.nth(1)?)?;
     let start_code = fields.nth(3).and_then(number).unwrap_or(0);
     let start_stack = fields.nth(1).and_then(number).unwrap_or(0);
+    // Who may not see it reads 0, too.
+    let exit_status = fields.nth(23).and_then(number).filter(|&status| status != 0);
     Some(Stat {
         comm,
         state,
@@ -70,6 +74,7 @@ pub fn stat(text: &[u8]) -> Option<Stat<'_>> {
         threads: threads as u32,
         start_time,
         program: if start_stack == 0 { 0 } else { start_code ^ start_stack.rotate_left(20) },
+        exit_status: exit_status.map(|status| status as u32),
     })
 }
 

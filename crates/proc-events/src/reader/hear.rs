@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorCode};
 use crate::event::ExitStatus;
 use crate::interest::EventType;
 use crate::procfs::clock_ns;
-use crate::socket::Received;
+use crate::socket::{Connector, Received};
 use crate::table::known_pid;
 use crate::wire::{self, DATAGRAM_LEN, Message, Reject};
 
@@ -22,23 +22,27 @@ impl Reader<'_> {
     pub(super) fn drain(&mut self, turn: usize) -> Result<(), Error> {
         let mut datagram = [0; DATAGRAM_LEN];
         for read in 1..=turn {
-            match self.connector.receive(&mut datagram) {
+            let Some(connector) = &self.connector else { return Ok(()) };
+            match connector.receive(&mut datagram) {
                 Ok(Received::Datagram(len)) => self.hear(&datagram[..len])?,
                 Ok(Received::Foreign) => self.shared.stats.rejected.count(),
                 Ok(Received::Nothing) => {
-                    self.connector.exhausted();
+                    connector.exhausted();
                     break;
                 }
                 // A loss, which the drop counter tells exactly.
                 Err(Errno::NOBUFS) => {}
-                Err(errno) => return Err(Error::new(ErrorCode::SourceFailed, "recvfrom", errno)),
+                Err(errno) => {
+                    self.hand_on();
+                    return Err(Error::new(ErrorCode::SourceFailed, "recvfrom", errno));
+                }
             }
             if read % BATCH == 0 {
                 self.hand_on();
             }
         }
         self.hand_on();
-        if let Ok(drops) = self.connector.drops() {
+        if let Some(Ok(drops)) = self.connector.as_ref().map(Connector::drops) {
             let lost = u64::from(self.drops.observe(drops));
             self.shared.stats.lost_socket.add(lost);
             self.resync.lost(lost);
@@ -54,6 +58,7 @@ impl Reader<'_> {
     }
 
     fn hear(&mut self, datagram: &[u8]) -> Result<(), Error> {
+        self.liveness.heard();
         let stats = &self.shared.stats;
         let message = match wire::parse(datagram) {
             Ok(message) => message,
@@ -109,7 +114,8 @@ impl Reader<'_> {
         // If the kernel has reported it, that is what counts.
         self.drain(usize::MAX)?;
         for &pid in pids {
-            self.table.ended(pid, clock_ns(ClockId::Monotonic), None, &mut self.events);
+            let status = self.procfs.exit_status(pid);
+            self.table.ended(pid, clock_ns(ClockId::Monotonic), status, &mut self.events);
         }
         self.hand_on();
         Ok(())

@@ -100,6 +100,7 @@ impl Process {
     fn adopt(&mut self, sighting: &Sighting) {
         self.start_time = sighting.start_time;
         self.program = sighting.program;
+        self.never_execed = sighting.never_execed;
         if sighting.process.is_some() {
             self.info.clone_from(&sighting.process);
         }
@@ -116,6 +117,9 @@ const fn is_other_sighting(process: &Process, sighting: &Sighting) -> bool {
 }
 
 fn is_other_program(process: &Process, sighting: &Sighting) -> bool {
+    if process.never_execed != sighting.never_execed {
+        return !sighting.never_execed;
+    }
     if process.program != 0 && sighting.program != 0 {
         return process.program != sighting.program;
     }
