@@ -1,0 +1,190 @@
+/** The `proc-events` command as a user starts it, on real processes and the kernel's own events. */
+import { spawn } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
+import { stripVTControlCharacters } from 'node:util'
+import test from 'ava'
+import { catchesInterrupts, command, ended, fullPipe, main, program, run, watching } from './command.ts'
+import { until } from './support.ts'
+
+const clock = String.raw`\d\d:\d\d:\d\d\.\d{3}`
+const summary = /^\d+ execs? and \d+ exits? in \d+\.\d s, \d+ of them failed, 0 events lost\n$/
+
+test('prints a line per exec and exit, in columns', async (t) => {
+  const it = command(t, [])
+  await watching(it)
+  const { name, path } = program(t)
+  const cases = [
+    ['exit 0', '0'],
+    ['exit 7', '7'],
+    ['exit 255', '255'],
+    ['kill -s KILL $$', 'SIGKILL'],
+    ['kill -s TERM $$', 'SIGTERM'],
+    ['kill -s SEGV $$', 'SIGSEGV'],
+  ] as const
+  for (const [last, status] of cases) {
+    const pid = await run(it, path, last)
+    const ids = `${String(pid).padStart(7)}  ${String(process.pid).padStart(7)}`
+    const [exec, exit] = it.of(pid)
+    t.regex(exec!, new RegExp(`^${clock}  exec   ${ids}  {19}  {2}${name}$`))
+    t.regex(exit!, new RegExp(`^${clock}  exit   ${ids}  ${status} +\\d+\\.\\dm?s  ${name}$`))
+    t.is(exit!.indexOf(name), exec!.indexOf(name))
+  }
+  t.deepEqual(
+    it.of(process.pid).filter((line) => line.slice(21, 28).trim() === String(process.pid)),
+    [],
+  )
+  t.false(it.stdout.includes('\x1b'))
+  it.child.kill('SIGINT')
+  t.deepEqual(await it.ended, [0, null])
+  t.regex(it.stderr, summary)
+})
+
+test('--json prints one object a line', async (t) => {
+  const it = command(t, ['--json'])
+  await watching(it)
+  const { name, path } = program(t)
+  const before = Number(process.hrtime.bigint())
+  const pid = await run(it, path, 'exit 7')
+  const events = it.of(pid).map((line) => JSON.parse(line))
+  const keys = ['type', 'time', 'timestampNs', 'pid', 'ppid', 'name', 'origin']
+  t.deepEqual(Object.keys(events[0]), keys)
+  t.deepEqual(Object.keys(events[1]), [...keys, 'exitCode', 'signal', 'coreDumped', 'durationNs'])
+  const both = { pid, ppid: process.pid, name, origin: 'kernel' }
+  t.like(events[0], { type: 'exec', ...both })
+  t.like(events[1], { type: 'exit', ...both, exitCode: 7, signal: null, coreDumped: false })
+  t.is(events[1].durationNs, events[1].timestampNs - events[0].timestampNs)
+  for (const { time, timestampNs } of events) {
+    t.true(timestampNs > before && timestampNs < Number(process.hrtime.bigint()))
+    const wall = Date.now() - (Number(process.hrtime.bigint()) - timestampNs) / 1e6
+    t.true(Math.abs(Date.parse(time) - wall) < 50)
+  }
+  t.true(
+    it.stdout
+      .trimEnd()
+      .split('\n')
+      .every((line) => JSON.parse(line).origin !== 'bootstrap'),
+  )
+  it.child.kill('SIGTERM')
+  t.deepEqual(await it.ended, [0, null])
+  t.regex(it.stderr, summary)
+})
+
+test('--name shows only those that match', async (t) => {
+  const [shown, hidden] = [program(t), program(t)]
+  const it = command(t, ['--name', `^${shown.name}$`])
+  await watching(it, shown.path)
+  const other = spawn(hidden.path, ['-c', ':'])
+  await ended(other)
+  await run(it, shown.path, 'exit 0')
+  t.true(
+    it.stdout
+      .trimEnd()
+      .split('\n')
+      .every((line) => line.endsWith(`  ${shown.name}`)),
+  )
+  t.deepEqual(it.of(other.pid!), [])
+})
+
+test('--duration ends it', async (t) => {
+  const it = command(t, ['--duration', '0.25', '--name', program(t).name])
+  t.deepEqual(await it.ended, [0, null])
+  t.is(it.stdout, '')
+  t.regex(it.stderr, /^0 execs and 0 exits in 0\.[2-9] s, 0 of them failed, 0 events lost\n$/)
+})
+
+test('a reader who leaves ends it quietly', async (t) => {
+  const it = command(t, ['--json'])
+  await watching(it)
+  it.child.stdout!.destroy()
+  let over = false
+  const outcome = it.ended.finally(() => (over = true))
+  while (!over) await ended(spawn('/bin/true', { stdio: 'ignore' }))
+  t.deepEqual(await outcome, [0, null])
+  t.is(it.stderr, '')
+})
+
+test('at the end it waits for a slow reader, and then Ctrl-C kills', async (t) => {
+  for (const patient of [true, false]) {
+    const pipe = fullPipe()
+    const it = command(t, ['--duration', '0.25'], { stdio: ['ignore', pipe.fd, 'pipe'] })
+    await until('it has begun', () => catchesInterrupts(it.child.pid!))
+    while (catchesInterrupts(it.child.pid!)) await ended(spawn('/bin/true', { stdio: 'ignore' }))
+    t.is(it.stderr, '')
+    if (patient) {
+      let over = false
+      const outcome = it.ended.finally(() => (over = true))
+      let text = ''
+      await until('it has ended', () => {
+        text += pipe.empty()
+        return over
+      })
+      t.deepEqual(await outcome, [0, null])
+      t.regex(it.stderr, summary)
+      const [, execs, exits] = /^(\d+) execs? and (\d+) exits?/.exec(it.stderr)!
+      t.is(text.match(/^\d.*$/gm)?.length, Number(execs) + Number(exits))
+    } else {
+      it.child.kill('SIGINT')
+      t.deepEqual(await it.ended, [null, 'SIGINT'])
+    }
+  }
+})
+
+test('FORCE_COLOR colours a pipe', async (t) => {
+  const it = command(t, [], { env: { FORCE_COLOR: '1' } })
+  await watching(it)
+  const pid = await run(it, program(t).path, 'exit 1')
+  const [exec, exit] = it.of(pid)
+  t.true(exec!.includes('\x1b[32mexec\x1b[39m'))
+  t.true(exit!.includes('\x1b[31m'))
+})
+
+const onTerminal = existsSync('/usr/bin/script') ? test : test.skip
+
+onTerminal('a terminal gets a header, colours, and lines that fit', async (t) => {
+  const by = (command: string[]) => ['script', '-qec', `stty cols 70; exec ${command.join(' ')}`, '/dev/null']
+  const it = command(t, [], { by, env: { TERM: 'xterm-256color' } })
+  await watching(it)
+  const pid = await run(it, program(t, 'x'.repeat(40)).path, 'exit 0')
+  const lines = it.stdout.split('\r\n')
+  t.is(lines[0], '\x1b[1mTIME          EVENT      PID     PPID  STATUS     DURATION  NAME\x1b[22m')
+  for (const line of it.of(pid)) {
+    t.true(line.includes('\x1b['))
+    const text = stripVTControlCharacters(line).trimEnd()
+    t.is(text.length, 70)
+    t.true(text.endsWith('xxx…'))
+  }
+  it.child.stdin!.write('\x03')
+  await it.ended
+  t.regex(it.stdout, /\d+ execs? and \d+ exits? in .* 0 events lost\r\n$/)
+})
+
+test('what goes wrong is one line on stderr, and an exit code', async (t) => {
+  const cases: [string[], NodeJS.ProcessEnv, number, RegExp][] = [
+    [['--nope'], {}, 2, /^proc-events: Unknown option '--nope' \(see proc-events --help\)\n$/],
+    [['--name', '('], {}, 2, /^proc-events: --name: Invalid regular expression.*\n$/],
+    [['--duration', '0'], {}, 2, /^proc-events: --duration must be .*\n$/],
+    [[], { NAPI_RS_NATIVE_LIBRARY_PATH: '/nowhere/x.node' }, 3, /^proc-events: ERR_NATIVE_BINDING: .*npm install.*\n$/],
+    [[], { HOST_PROC: '/nowhere' }, 3, /^proc-events: ERR_PROC_UNREADABLE: .*\n$/],
+  ]
+  for (const [args, env, code, line] of cases) {
+    const it = command(t, args, { env })
+    t.deepEqual(await it.ended, [code, null])
+    t.is(it.stdout, '')
+    t.regex(it.stderr, line)
+  }
+})
+
+test('--help and --version need no monitor', async (t) => {
+  const env = { NAPI_RS_NATIVE_LIBRARY_PATH: '/nowhere/x.node' }
+  const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
+  for (const [option, text] of [
+    ['--help', /^Usage: proc-events /],
+    ['--version', new RegExp(`^${version}\n$`)],
+  ] as const) {
+    const it = command(t, [option], { env })
+    t.deepEqual(await it.ended, [0, null])
+    t.regex(it.stdout, text)
+    t.is(it.stderr, '')
+  }
+  t.true(readFileSync(main, 'utf8').startsWith('#!/usr/bin/env node\n'))
+})

@@ -1,0 +1,41 @@
+/** How the command ends: its exit codes, and which of them an error means. */
+import { type ErrorCode, ProcessMonitorError } from '../errors.js'
+
+export const EXIT_CODES = {
+  done: { code: 0, meaning: 'done, or ended by Ctrl-C or SIGTERM' },
+  failed: { code: 1, meaning: 'something failed' },
+  usage: { code: 2, meaning: 'the command line cannot be understood' },
+  unsupported: { code: 3, meaning: 'not supported or not permitted here' },
+} as const
+
+/** What lies in the machine or the user's rights: trying again does not help. */
+const UNSUPPORTED: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'ERR_PERMISSION',
+  'ERR_PID_NAMESPACE',
+  'ERR_USER_NAMESPACE',
+  'ERR_NETWORK_NAMESPACE',
+  'ERR_CONNECTOR_UNAVAILABLE',
+  'ERR_UNSUPPORTED_PLATFORM',
+  'ERR_NATIVE_BINDING',
+  'ERR_PROC_UNREADABLE',
+])
+
+/** The command line cannot be understood. The message says what is wrong with it. */
+export class UsageError extends Error {}
+
+export function exitCodeOf(error: unknown): number {
+  if (error instanceof UsageError) return EXIT_CODES.usage.code
+  if (error instanceof ProcessMonitorError && UNSUPPORTED.has(error.code)) return EXIT_CODES.unsupported.code
+  return EXIT_CODES.failed.code
+}
+
+/** What went wrong, in one line: the code, where there is one, and the next step. */
+export function describe(error: unknown): string {
+  if (error instanceof UsageError) return `${oneLine(error.message)} (see proc-events --help)`
+  if (error instanceof ProcessMonitorError) return `${error.code}: ${oneLine(error.message)}`
+  return oneLine(error instanceof Error ? error.message : String(error))
+}
+
+function oneLine(text: string): string {
+  return text.trim().replace(/\s*\n\s*/g, ' ')
+}

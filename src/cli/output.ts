@@ -1,0 +1,125 @@
+/** Lines on their way to stdout: written in batches, held while its reader is slow, skipped and counted past a bound. */
+import type { Writable } from 'node:stream'
+import type { WriteStream } from 'node:tty'
+import { styleText } from 'node:util'
+
+/** Lines held for a slow reader at most: some 10 MB. */
+const HELD_MAX = 65_536
+
+export interface OutputOptions {
+  readonly heldMax?: number
+  /** Told once the reader has caught up: so many lines were skipped since it fell behind. */
+  readonly onSkipped?: (lines: number) => void
+}
+
+export class Output {
+  /** Resolves where the reader has gone, which is its good right; rejects where writing fails otherwise. */
+  readonly closed: Promise<void>
+  readonly #stream: Writable
+  readonly #heldMax: number
+  readonly #onSkipped: (lines: number) => void
+  #held: string[] = []
+  #skippedNow = 0
+  #skipped = 0
+  #scheduled = false
+  /** Whether a batch is on its way: the next one goes when it has arrived. */
+  #writing = false
+  #open = true
+  #idle: (() => void) | null = null
+
+  constructor(stream: Writable, { heldMax = HELD_MAX, onSkipped = () => {} }: OutputOptions = {}) {
+    this.#stream = stream
+    this.#heldMax = heldMax
+    this.#onSkipped = onSkipped
+    this.closed = new Promise((resolve, reject) => {
+      stream.on('error', (error: NodeJS.ErrnoException) => {
+        this.#open = false
+        this.#held = []
+        this.#idle?.()
+        if (error.code === 'EPIPE') resolve()
+        else reject(error)
+      })
+    })
+    // Whoever waits for it hears of it; a failure after that is of no use to anybody.
+    this.closed.catch(() => {})
+  }
+
+  /** Whether lines still go anywhere. */
+  get open(): boolean {
+    return this.#open
+  }
+
+  /** Lines skipped so far. */
+  get skipped(): number {
+    return this.#skipped + this.#skippedNow
+  }
+
+  line(text: string): void {
+    if (!this.#open) return
+    if (this.#held.length >= this.#heldMax) {
+      this.#skippedNow++
+      return
+    }
+    this.#held.push(text)
+    if (this.#scheduled || this.#writing) return
+    this.#scheduled = true
+    setImmediate(() => {
+      this.#scheduled = false
+      this.flush()
+    })
+  }
+
+  /** Writes what is held, unless the reader is still busy with what came before. */
+  flush(): void {
+    if (this.#writing || !this.#open || this.#held.length === 0) return
+    const batch = `${this.#held.join('\n')}\n`
+    this.#held = []
+    this.#writing = true
+    this.#stream.write(batch, (error) => this.#written(error))
+  }
+
+  /** Resolves when all that is held has been written, or nothing can be any more. */
+  async end(): Promise<void> {
+    this.flush()
+    if (!this.#open || !this.#writing) return
+    await new Promise<void>((resolve) => {
+      this.#idle = resolve
+    })
+  }
+
+  #written(error: Error | null | undefined): void {
+    // The stream's 'error' follows.
+    if (error) return
+    this.#writing = false
+    this.flush()
+    if (this.#skippedNow > 0) {
+      const lines = this.#skippedNow
+      this.#skipped += lines
+      this.#skippedNow = 0
+      this.#onSkipped(lines)
+    }
+    if (!this.#writing) this.#idle?.()
+  }
+}
+
+/** Writes a text of its own, the whole of what was asked for; a reader who leaves in the midst of it has read enough. */
+export function print(stream: Writable, text: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    // Without a listener it would be thrown; the write's own callback gets it too.
+    stream.on('error', () => {})
+    stream.write(text, (error: NodeJS.ErrnoException | null | undefined) => {
+      if (error && error.code !== 'EPIPE') reject(error)
+      else resolve()
+    })
+  })
+}
+
+/** FORCE_COLOR decides, then NO_COLOR, then what the terminal can show. */
+export function wantsColors(stream: Partial<WriteStream>, env: NodeJS.ProcessEnv): boolean {
+  // Not every Node.js 20 has it.
+  if (typeof styleText !== 'function') return false
+  const { FORCE_COLOR: force, NO_COLOR: no } = env
+  if (force !== undefined) return force !== '0' && force !== 'false'
+  if (no !== undefined && no !== '') return false
+  return stream.isTTY === true && stream.hasColors?.(env) === true
+}
