@@ -187,7 +187,7 @@ test('records of unknown kinds are passed over', async (t) => {
   const { monitor, fake, r } = await initialized(t)
   const seen: number[] = []
   monitor.subscribeExec((pid) => seen.push(pid))
-  const unknown = [9, 31, 38, 255].map((kind) => [kind, ...r.exec(1).slice(1)])
+  const unknown = [9, 31, 39, 255].map((kind) => [kind, ...r.exec(1).slice(1)])
   fake.source.push(...unknown, r.exec(2))
   await settled(fake)
   t.deepEqual(seen, [2])

@@ -71,7 +71,7 @@ const NATIVE_CODES: readonly ErrorCode[] = [
 
 const HINTS: Partial<Record<ErrorCode, string>> = {
   ERR_PERMISSION:
-    'The kernel refuses the process connector to this user: run as root or with CAP_NET_ADMIN, or on Linux 6.6 or newer, which asks for no privilege',
+    'The kernel, or a sandbox, refuses the process connector to this user: run as root or with CAP_NET_ADMIN, or on Linux 6.6 or newer, which asks for no privilege; and let seccomp and SELinux policies allow AF_NETLINK sockets',
   ERR_PID_NAMESPACE:
     "The kernel reports processes to the host's pid namespace only: start the container with --pid=host (Kubernetes: hostPID: true)",
   ERR_USER_NAMESPACE:

@@ -30,7 +30,11 @@ export interface Pending {
 }
 
 export class Session {
-  readonly #source: NativeSource
+  /**
+   * Null once it has closed: it holds what it rings, and through that this session, and neither would ever be collected
+   * if the session held it.
+   */
+  #source: NativeSource | null
   readonly #listener: SessionListener
   readonly #opened: Pending = pending()
   readonly #ended: Pending = pending()
@@ -47,7 +51,6 @@ export class Session {
   #kind: 'netlink' | 'polling' | null = null
   #failure: ProcessMonitorError | null = null
   #stopped = false
-  #closed = false
   #held: boolean
 
   /** Counters in the binding's order: the last ones, once it has closed. */
@@ -80,7 +83,7 @@ export class Session {
 
   /** Has all running processes reported; resolves when they have been, rejects as `ready` does. */
   async scan(): Promise<void> {
-    if (this.#closed) throw this.#reason()
+    if (this.#source === null) throw this.#reason()
     const scan = pending()
     this.#scans.set(++this.#lastScan, scan)
     if (!this.#stopped) this.#source.scan(this.#lastScan)
@@ -88,18 +91,18 @@ export class Session {
   }
 
   setInterest(kinds: number, fields: number): void {
-    if (!this.#stopped && !this.#closed) this.#source.setInterest(kinds, fields)
+    if (!this.#stopped) this.#source?.setInterest(kinds, fields)
   }
 
   /** From here on nothing is told but `closed`. */
   stop(): void {
-    if (this.#stopped || this.#closed) return
+    if (this.#stopped || this.#source === null) return
     this.#stopped = true
     this.#source.stop()
   }
 
   counters(): Float64Array {
-    if (!this.#closed) this.#source.stats(this.#counters)
+    this.#source?.stats(this.#counters)
     return this.#counters
   }
 
@@ -115,7 +118,7 @@ export class Session {
 
   #pump(): void {
     // The bell may ring within a call to the source; the drain that is going on will find what it rang for.
-    if (this.#pumping || this.#closed) return
+    if (this.#pumping || this.#source === null) return
     this.#pumping = true
     try {
       this.#cancelNext()
@@ -135,9 +138,9 @@ export class Session {
         // Moved on before it is answered: whatever happens there, no record is answered twice.
         this.#at += this.#buffer.words[at + 1]!
         this.#answer(at)
-        if (++records % RECORDS_PER_LOOK === 0 && performance.now() >= until) return this.#closed
+        if (++records % RECORDS_PER_LOOK === 0 && performance.now() >= until) return this.#source === null
       }
-      if (this.#closed) return true
+      if (this.#source === null) return true
       const written = this.#source.drain(this.#buffer.words)
       if (written === 0) return true
       if (written < 0) this.#buffer = new RecordBuffer(Math.max(-written, 2 * this.#buffer.words.length))
@@ -177,9 +180,9 @@ export class Session {
   }
 
   #close(): void {
-    this.#source.stats(this.#counters)
-    this.#source.join()
-    this.#closed = true
+    this.#source?.stats(this.#counters)
+    this.#source?.join()
+    this.#source = null
     this.#kind = null
     if (!this.#stopped) this.#failure ??= nativeError('ERR_SOURCE_FAILED', 0, 'The source ended without saying why')
     const reason = this.#reason()

@@ -14,6 +14,8 @@ const behaviour = {
   scan: () => [],
   /** Milliseconds from stop() to `closed`, or null to leave it to the test. */
   closeAfter: 0,
+  /** How many records one drain gives at most. */
+  drainAtMost: Infinity,
   /** What deletedPids does. */
   deletedPids: (_pids, _procRoot) => new Uint32Array(0),
 }
@@ -46,6 +48,11 @@ class Source {
     setImmediate(this.#ring)
   }
 
+  /** Whether all that was queued has been answered. */
+  get idle() {
+    return this.#armed || this.calls.includes('join')
+  }
+
   fail(code, errno, detail) {
     this.push(records.failed(code, errno, detail), records.closed())
   }
@@ -54,7 +61,7 @@ class Source {
     this.drains++
     if (this.calls.includes('join')) throw new Error('drained after join')
     let written = 0
-    while (this.outbox.length > 0) {
+    for (let records = 0; this.outbox.length > 0 && records < behaviour.drainAtMost; records++) {
       const next = this.outbox[0]
       if (next.length > words.length) return written || -next.length
       if (written + next.length > words.length) return written

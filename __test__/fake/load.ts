@@ -38,9 +38,11 @@ export async function initialized(t: ExecutionContext): Promise<Fake> {
 
 /** After all that is queued now, and rings for it, have been answered. */
 export async function settled(fake: Fake['fake']): Promise<void> {
+  let turns = 0
   do {
+    if (turns++ > 100_000) throw new Error('records are left unanswered')
     await new Promise((resolve) => setImmediate(resolve))
-  } while (fake.source.outbox.length > 0)
+  } while (fake.sources.some((source: { idle: boolean }) => !source.idle))
   await new Promise((resolve) => setImmediate(resolve))
 }
 

@@ -69,6 +69,8 @@ const failure = (kind) => (code, errno, detail) =>
   record(kind, { five: [CODES.indexOf(code), errno], flags: detail ? 1 : 0, rest: detail ? bytes(detail) : [] })
 
 module.exports = {
+  KINDS,
+  FIELDS,
   exec: (pid, options) => event('exec', pid, options),
   exit,
   event,
@@ -79,4 +81,5 @@ module.exports = {
   restart: failure(35),
   failed: failure(36),
   closed: () => record(37),
+  fallenBack: failure(38),
 }
