@@ -1,7 +1,7 @@
 //! Tells whether a process has really ended, and when: an exit reported by its leader leaves that open.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use rustc_hash::FxHashMap;
 use rustix::event::{PollFd, PollFlags, Timespec, epoll};
@@ -42,7 +42,12 @@ impl Deathwatch {
         self.watched.is_empty()
     }
 
-    /// Waits until a watched process has ended; returns those that have.
+    /// How a watched process has ended: told by kernels since 6.15, and only once its parent has collected it.
+    pub(crate) fn exit_status(&self, pid: u32) -> Option<u32> {
+        sys::pidfd_exit_status(self.watched.get(&pid)?.as_fd()).ok().flatten()
+    }
+
+    /// Waits until a watched process has ended; returns those that have, until they are removed.
     pub(crate) async fn ended(&mut self) -> io::Result<Vec<u32>> {
         let mut ready = self.epoll.readable().await?;
         let mut events = Vec::with_capacity(64);
@@ -51,11 +56,7 @@ impl Deathwatch {
             ready.clear_ready();
         }
         drop(ready);
-        let pids: Vec<u32> = events.iter().map(|event| event.data.u64() as u32).collect();
-        for &pid in &pids {
-            self.remove(pid);
-        }
-        Ok(pids)
+        Ok(events.iter().map(|event| event.data.u64() as u32).collect())
     }
 }
 

@@ -1,6 +1,7 @@
 //! Why monitoring cannot start, or has ended: one code a cause, with the system call and its errno.
 
 use std::fmt;
+use std::io;
 
 use rustix::io::Errno;
 
@@ -40,6 +41,10 @@ impl Error {
     #[must_use]
     pub const fn new(code: ErrorCode, syscall: &'static str, errno: Errno) -> Self {
         Self { code, syscall, errno: Some(errno) }
+    }
+    /// `syscall` failed in a way that only a failing source does.
+    pub(crate) fn unexpected(syscall: &'static str, error: &io::Error) -> Self {
+        Self { code: ErrorCode::SourceFailed, syscall, errno: Errno::from_io_error(error) }
     }
     /// The errno as a number; 0 if no system call failed.
     #[must_use]

@@ -36,9 +36,11 @@
 //! ```
 
 mod deathwatch;
+pub mod door;
 pub mod error;
 pub mod event;
 pub mod filter;
+pub mod hearing;
 pub mod interest;
 mod liveness;
 pub mod loss;
@@ -50,7 +52,7 @@ pub mod overflow;
 mod probe;
 pub mod procfs;
 mod reader;
-mod resync;
+pub mod resync;
 pub mod socket;
 pub mod stats;
 mod sys;

@@ -1,18 +1,13 @@
 //! Counts what the kernel dropped, by the socket's own drop counter. (The sequence numbers in the messages cannot tell:
 //! the kernel counts before it filters, so every event that the filter drops is a hole in them.)
 
-/// The socket's drop counter (`SK_MEMINFO_DROPS`), which only grows and wraps at 2^32.
+/// The socket's drop counter (`SK_MEMINFO_DROPS`), which starts at 0, only grows, and wraps at 2^32.
 #[derive(Debug, Default)]
 pub struct DropCounter {
     last: u32,
 }
 
 impl DropCounter {
-    /// A counter that starts at what the socket says now.
-    #[must_use]
-    pub const fn starting_at(now: u32) -> Self {
-        Self { last: now }
-    }
     /// How many events were dropped since the last look.
     pub const fn observe(&mut self, now: u32) -> u32 {
         let dropped = now.wrapping_sub(self.last);
@@ -27,8 +22,8 @@ mod tests {
 
     #[test]
     fn the_drop_counter_wraps() {
-        let mut drops = DropCounter::starting_at(u32::MAX - 1);
-        assert_eq!(drops.observe(u32::MAX - 1), 0);
+        let mut drops = DropCounter::default();
+        assert_eq!(drops.observe(u32::MAX - 1), u32::MAX - 1);
         assert_eq!(drops.observe(3), 5);
         assert_eq!(drops.observe(3), 0);
     }

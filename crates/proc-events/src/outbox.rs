@@ -1,16 +1,17 @@
 //! The bounded queue between the reader and one subscriber's thread, and its doorbell: rung at most once until the
-//! subscriber has found the queue empty. What does not fit is owed (see [`Overflow`]) or counted as lost.
+//! subscriber has found the queue empty. What does not fit is owed (see [`crate::overflow`]) or counted as lost.
 
-use std::collections::VecDeque;
+mod queue;
+
 use std::fmt;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::event::ProcessEvent;
-use crate::interest::{Interest, Kinds};
-use crate::notice::{LossCause, LossReport, Notice};
-use crate::overflow::Overflow;
+use crate::interest::Interest;
+use crate::notice::Notice;
 use crate::table::Mark;
+use queue::State;
 
 /// How many events wait for a subscriber at most, unless it says otherwise.
 pub const DEFAULT_QUEUE_SIZE: usize = 65_536;
@@ -26,37 +27,16 @@ pub struct Level {
     pub lost: u64,
 }
 
-#[derive(Default)]
-struct State {
-    interest: Interest,
-    /// Where in the stream this subscriber came in.
-    joined: Mark,
-    /// What goes ahead of the live events: how the start went, and the processes found running.
-    front: VecDeque<Notice>,
-    queue: VecDeque<Notice>,
-    /// Until the scan at the start has been reported, live events wait.
-    is_held: bool,
-    overflow: Option<Overflow>,
-    is_armed: bool,
-    is_closed: bool,
-    high_water: usize,
-    lost: u64,
-}
-
 /// The queue of one subscriber.
 pub struct Outbox {
     state: Mutex<State>,
     closed: Condvar,
-    capacity: usize,
     doorbell: Box<dyn Fn() + Send + Sync>,
 }
 
 impl fmt::Debug for Outbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Outbox")
-            .field("capacity", &self.capacity)
-            .field("level", &self.level())
-            .finish_non_exhaustive()
+        f.debug_struct("Outbox").field("level", &self.level()).finish_non_exhaustive()
     }
 }
 
@@ -65,8 +45,9 @@ impl Outbox {
     /// wait until [`Outbox::release`].
     #[must_use]
     pub fn new(capacity: usize, interest: Interest, doorbell: Box<dyn Fn() + Send + Sync>) -> Self {
-        let state = State { interest, is_held: true, is_armed: true, ..State::default() };
-        Self { state: Mutex::new(state), closed: Condvar::new(), capacity: capacity.max(1), doorbell }
+        let capacity = capacity.max(1);
+        let state = State { interest, capacity, is_held: true, is_armed: true, ..State::default() };
+        Self { state: Mutex::new(state), closed: Condvar::new(), doorbell }
     }
 
     // A panic while the lock was held leaves a queue that is still a queue.
@@ -105,17 +86,14 @@ impl Outbox {
     /// Queues those of `events` that the subscriber wants.
     pub fn push(&self, events: &[ProcessEvent]) {
         let mut state = self.state();
-        // While the scan is to come, a subscriber that is yet to ask for execs must not miss one between the two.
-        let kinds =
-            if state.is_held { state.interest.kinds.union(Kinds::LIFE) } else { state.interest.kinds };
-        for event in events.iter().filter(|event| kinds.has(event.kind.event_type())) {
-            if state.overflow.is_none() && state.queue.len() < self.capacity {
-                state.queue.push_back(Notice::Event(event.clone()));
-            } else {
-                state.overflow.get_or_insert_default().add(event.clone());
-            }
-        }
-        state.high_water = state.high_water.max(state.queue.len());
+        state.push(events);
+        self.ring(state);
+    }
+
+    /// Queues what a snapshot has made right of what the subscriber was told.
+    pub fn repair(&self, events: &[ProcessEvent]) {
+        let mut state = self.state();
+        state.repair(events);
         self.ring(state);
     }
 
@@ -148,11 +126,7 @@ impl Outbox {
     /// Reports the processes found running, then lets go of the live events that waited.
     pub fn release(&self, running: impl Iterator<Item = ProcessEvent>, id: u32) {
         let mut state = self.state();
-        let kinds = state.interest.kinds;
-        let wanted = running.filter(|event| kinds.has(event.kind.event_type()));
-        state.front.extend(wanted.map(Notice::Event));
-        state.front.push_back(Notice::Scanned { id });
-        state.is_held = false;
+        state.release(running, id);
         self.ring(state);
     }
 
@@ -183,23 +157,6 @@ impl Outbox {
     }
 }
 
-impl State {
-    fn flush_overflow(&mut self) {
-        let Some(overflow) = self.overflow.take() else { return };
-        let flush = overflow.flush();
-        self.queue.extend(flush.events.into_iter().map(Notice::Event));
-        self.lost += flush.lost;
-        if flush.lost > 0 {
-            self.queue.push_back(Notice::Loss(LossReport {
-                cause: LossCause::Queue,
-                lost: flush.lost,
-                recovered_execs: flush.execs,
-                recovered_exits: flush.exits,
-            }));
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -208,7 +165,7 @@ mod tests {
     use super::*;
     use crate::error::Error;
     use crate::event::{EventKind, Origin};
-    use crate::interest::Fields;
+    use crate::interest::{Fields, Kinds};
 
     fn outbox(capacity: usize) -> (Outbox, Arc<AtomicUsize>) {
         let rings = Arc::new(AtomicUsize::new(0));
@@ -226,6 +183,7 @@ mod tests {
         let mut notices = Vec::new();
         outbox.take(max, &mut notices);
         let name = |notice: &Notice| match notice {
+            Notice::Event(ProcessEvent { pid, kind: EventKind::Exit { .. }, .. }) => format!("-{pid}"),
             Notice::Event(event) => event.pid.to_string(),
             Notice::Loss(loss) => format!("lost {} recovered {}", loss.lost, loss.recovered_execs),
             other => format!("{other:?}").split([' ', '(']).next().unwrap_or_default().to_owned(),
@@ -257,6 +215,17 @@ mod tests {
         assert!(drain(&outbox, 9).is_empty());
         outbox.release([exec(1), exec(2)].into_iter(), 7);
         assert_eq!(drain(&outbox, 9), ["1", "2", "Scanned", "9"]);
+    }
+
+    #[test]
+    fn what_was_told_live_before_the_scan_is_made_right_behind_it() {
+        let (outbox, _) = outbox(8);
+        let exit = EventKind::Exit { status: None, ppid: None, duration_ns: None, known: true };
+        let gone = |pid| ProcessEvent { kind: exit, ..exec(pid) };
+        outbox.push(&[exec(1), exec(2)]);
+        outbox.repair(&[gone(1), gone(3), exec(4)]);
+        outbox.release([exec(1), exec(4)].into_iter(), 7);
+        assert_eq!(drain(&outbox, 9), ["4", "Scanned", "1", "2", "-1", "1"]);
     }
 
     #[test]

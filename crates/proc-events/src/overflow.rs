@@ -72,6 +72,11 @@ impl Overflow {
         }
     }
 
+    /// The processes of which something is owed, and whether that says that the process is running.
+    pub fn owed(&self) -> impl Iterator<Item = (u32, bool)> {
+        self.owed.iter().map(|(&pid, owed)| (pid, owed.exec.is_some()))
+    }
+
     /// Hands over what is owed.
     pub fn flush(self) -> Flush {
         let mut flush = Flush { lost: self.lost, ..Flush::default() };

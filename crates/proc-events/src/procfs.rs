@@ -68,7 +68,10 @@ impl Procfs {
             if cancelled.load(Ordering::Relaxed) {
                 break;
             }
-            snapshot.sightings.extend(reader.sight(pid, fields));
+            let sighting = reader
+                .look(pid, fields)
+                .map_err(|errno| Error::new(ErrorCode::ProcUnreadable, "open a process's stat", errno))?;
+            snapshot.sightings.extend(sighting);
         }
         Ok(snapshot)
     }
@@ -118,7 +121,10 @@ impl Procfs {
 
     /// A creation time in nanoseconds on `CLOCK_MONOTONIC`, which stands still while the machine sleeps.
     fn start_ns(&self, start_time: u64) -> u64 {
-        let slept = clock_ns(ClockId::Boottime).saturating_sub(clock_ns(ClockId::Monotonic));
+        // In this order: with an interruption between the two this errs towards the past. Later than what the process
+        // itself has done, it would be taken for another.
+        let awake = clock_ns(ClockId::Monotonic);
+        let slept = clock_ns(ClockId::Boottime).saturating_sub(awake);
         start_time.saturating_mul(self.nanoseconds_per_tick).saturating_sub(slept)
     }
 }
@@ -136,23 +142,30 @@ impl Reader {
         &self.procfs
     }
 
-    /// The process as a snapshot sees it; `None` if it has ended.
+    /// The process as a snapshot sees it; `None` if it has ended, or cannot be read.
     pub fn sight(&mut self, pid: u32, fields: Fields) -> Option<Sighting> {
-        self.read(pid, "stat", 4096).ok()?;
-        let stat = parse::stat(&self.buffer)?;
-        if stat.has_ended() {
-            return None;
+        self.look(pid, fields).ok().flatten()
+    }
+
+    /// The process as a snapshot sees it; `None` if it has ended. An error is none of the process's own.
+    fn look(&mut self, pid: u32, fields: Fields) -> Result<Option<Sighting>, Errno> {
+        match self.read(pid, "stat", 4096) {
+            Err(errno @ (Errno::MFILE | Errno::NFILE | Errno::NOMEM)) => return Err(errno),
+            Err(_) => return Ok(None),
+            Ok(_) => {}
         }
+        let Some(stat) = parse::stat(&self.buffer).filter(|stat| !stat.has_ended()) else { return Ok(None) };
         let sighting = Sighting {
             pid,
             start_time: stat.start_time,
             start_ns: self.procfs.start_ns(stat.start_time),
             never_execed: stat.never_execed() || stat.is_kernel_thread(),
+            leader_left: stat.leader_has_ended(),
             program: stat.program,
             process: None,
         };
         let process = (!fields.is_empty()).then(|| Arc::new(self.details(pid, fields)));
-        Some(Sighting { process, ..sighting })
+        Ok(Some(Sighting { process, ..sighting }))
     }
 
     /// `fields` of the process that called exec at `exec_ns`, as far as they can still be read.
@@ -162,11 +175,6 @@ impl Reader {
             process: Some(Arc::new(ProcessInfo { asked: fields, ..ProcessInfo::default() })),
             ..Sighting::default()
         })
-    }
-
-    /// Whether the process that has this pid now was created before `then_ns`.
-    pub fn existed(&mut self, pid: u32, then_ns: u64) -> bool {
-        self.sight(pid, Fields::NONE).is_some_and(|sighting| sighting.start_ns <= then_ns)
     }
 
     /// How a process that was not collected yet has ended; `None` where that was well, or may not be seen.

@@ -1,6 +1,7 @@
 //! The one thread that connects the rooms: it reads the socket, keeps the table, and fills the outboxes.
 
-mod hear;
+mod host;
+mod look;
 mod source;
 
 use std::future::pending;
@@ -10,24 +11,21 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use rustix::io::Errno;
+use rustix::time::ClockId;
 use tokio::runtime::Builder;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, sleep_until};
 
-use crate::deathwatch::Deathwatch;
 use crate::error::{Error, ErrorCode};
-use crate::event::ProcessEvent;
+use crate::hearing::Hearing;
 use crate::interest::Interest;
-use crate::liveness::Liveness;
-use crate::loss::DropCounter;
 use crate::monitor::{Command, Shared};
 use crate::notice::Notice;
 use crate::outbox::Outbox;
-use crate::procfs::{self, Procfs, Snapshot};
-use crate::resync::Resync;
+use crate::procfs::{Procfs, Snapshot, clock_ns};
 use crate::socket::Connector;
-use crate::table::ProcessTable;
+use host::Host;
+use look::Look;
 
 /// Datagrams read before the loop looks at anything else.
 const TURN: usize = 4096;
@@ -44,7 +42,7 @@ pub(crate) fn run(shared: &Shared, mut commands: UnboundedReceiver<Command>) {
             .max_blocking_threads(1)
             .thread_keep_alive(Duration::ZERO)
             .build()
-            .map_err(|error| unexpected("epoll_create", &error))?;
+            .map_err(|error| Error::unexpected("epoll_create", &error))?;
         runtime.block_on(async { Reader::open(shared, &mut commands, &mut outboxes).await?.run().await })
     }));
     let failure = match ended {
@@ -79,20 +77,11 @@ enum Wake {
 struct Reader<'a> {
     shared: &'a Shared,
     commands: &'a mut UnboundedReceiver<Command>,
-    outboxes: &'a mut Vec<Arc<Outbox>>,
-    interest: Interest,
-    /// None while `/proc` is polled.
-    connector: Option<Connector>,
-    /// Why it is polled although the connector was wished for.
+    hearing: Hearing<'a, Connector, Host>,
+    /// The snapshot that is being taken, if any.
+    look: Option<Look>,
+    /// Why `/proc` is polled although the connector was wished for.
     fallen_back: Option<Error>,
-    drops: DropCounter,
-    liveness: Liveness,
-    procfs: procfs::Reader,
-    table: ProcessTable,
-    deathwatch: Deathwatch,
-    resync: Resync,
-    /// What is to be handed on at the end of the batch; kept for its capacity.
-    events: Vec<ProcessEvent>,
 }
 
 impl<'a> Reader<'a> {
@@ -109,23 +98,11 @@ impl<'a> Reader<'a> {
         let procfs = Arc::new(Procfs::open(&options.proc_root)?);
         let interest = wanted(outboxes);
         let (connector, fallen_back) = source::open(options, &procfs, interest.kinds)?;
-        let mut reader = Self {
-            connector: None,
-            fallen_back,
-            drops: DropCounter::default(),
-            liveness: Liveness::new(),
-            deathwatch: Deathwatch::new().map_err(|error| unexpected("epoll_create", &error))?,
-            resync: Resync::new(Arc::clone(&procfs)),
-            procfs: procfs.reader(),
-            table: ProcessTable::default(),
-            events: Vec::with_capacity(hear::BATCH),
-            shared,
-            commands,
-            outboxes,
-            interest,
-        };
+        let host = Host::new(&procfs).map_err(|error| Error::unexpected("epoll_create", &error))?;
+        let hearing = Hearing::new(host, outboxes, interest, &shared.stats);
+        let mut reader = Self { shared, commands, hearing, look: None, fallen_back };
         reader.adopt(connector);
-        reader.outboxes.iter().for_each(|outbox| reader.welcome(outbox));
+        reader.hearing.outboxes.iter().for_each(|outbox| reader.welcome(outbox));
         Ok(reader)
     }
 
@@ -138,86 +115,97 @@ impl<'a> Reader<'a> {
                 Err(error) if error.code == ErrorCode::SourceFailed => self.reopen(error)?,
                 Err(error) => return Err(error),
             }
-            self.resync.begin_if_due(&mut self.table, self.interest.fields);
-            self.shared.tracked_processes.store(self.table.len() as u64, Ordering::Relaxed);
+            if self.hearing.begin_snapshot_if_due(Instant::now()) {
+                let fields = self.hearing.interest.fields;
+                self.look = Some(Look::begin(self.hearing.processes.procfs(), fields));
+            }
+            self.shared.tracked_processes.store(self.hearing.table.len() as u64, Ordering::Relaxed);
         }
     }
 
     /// Whether the last subscription has left.
     fn answer(&mut self, wake: Wake) -> Result<bool, Error> {
+        let now_ns = || clock_ns(ClockId::Monotonic);
         match wake {
             Wake::Command(command) => return self.obey(command),
-            Wake::Readable => self.drain(TURN)?,
-            Wake::Snapshot(snapshot) => self.settle(snapshot)?,
-            Wake::Ended(pids) => self.conclude(&pids)?,
-            Wake::Due if self.liveness.due() <= Instant::now() => self.check_hearing()?,
+            Wake::Readable => self.hearing.drain(TURN)?,
+            Wake::Snapshot(snapshot) => {
+                self.look = None;
+                self.hearing.settle(snapshot, Instant::now(), now_ns())?;
+            }
+            Wake::Ended(pids) => self.hearing.conclude(&pids, now_ns())?,
+            Wake::Due if self.hearing.liveness.due() <= Instant::now() => self.check_hearing()?,
             Wake::Due => {}
         }
         Ok(false)
     }
 
     async fn wake(&mut self) -> Result<Wake, Error> {
-        let Self { commands, connector, deathwatch, resync, liveness, .. } = self;
-        let look_at = connector.as_ref().map(|_| liveness.due());
+        let Hearing { door, processes, resync, liveness, .. } = &mut self.hearing;
+        let look_at = door.as_ref().map(|_| liveness.due());
         let due = resync.due().into_iter().chain(look_at).min();
+        let deathwatch = processes.deathwatch();
         let wake = tokio::select! {
             biased;
-            command = commands.recv() => command.map(Wake::Command).ok_or(io::ErrorKind::BrokenPipe.into()),
-            snapshot = resync.finished() => Ok(Wake::Snapshot(snapshot)),
+            command = self.commands.recv() => command.map(Wake::Command).ok_or(io::ErrorKind::BrokenPipe.into()),
+            snapshot = finished(self.look.as_mut()) => Ok(Wake::Snapshot(snapshot)),
             ended = deathwatch.ended(), if !deathwatch.is_empty() => ended.map(Wake::Ended),
             () = until(due) => Ok(Wake::Due),
-            ready = readable(connector.as_ref()) => ready.map(|()| Wake::Readable),
+            ready = readable(door.as_ref()) => ready.map(|()| Wake::Readable),
         };
-        wake.map_err(|error| unexpected("epoll_wait", &error))
+        wake.map_err(|error| Error::unexpected("epoll_wait", &error))
     }
 
     /// Whether the last subscription has left.
     fn obey(&mut self, command: Command) -> Result<bool, Error> {
+        let outboxes = &mut *self.hearing.outboxes;
         match command {
             Command::Join(outbox) => {
-                self.outboxes.push(Arc::clone(&outbox));
+                outboxes.push(Arc::clone(&outbox));
                 self.follow_interest()?;
                 self.welcome(&outbox);
             }
             Command::Leave(outbox) => {
-                if !self.outboxes.iter().any(|known| Arc::ptr_eq(known, &outbox)) {
+                if !outboxes.iter().any(|known| Arc::ptr_eq(known, &outbox)) {
                     return Ok(false);
                 }
-                if self.outboxes.len() == 1 {
+                if outboxes.len() == 1 {
                     match self.shared.may_end(self.commands) {
                         Ok(()) => return Ok(true),
                         Err(next) => {
-                            self.outboxes.clear();
+                            outboxes.clear();
                             outbox.notify(Notice::Closed);
                             return self.obey(next);
                         }
                     }
                 }
-                self.outboxes.retain(|known| !Arc::ptr_eq(known, &outbox));
+                outboxes.retain(|known| !Arc::ptr_eq(known, &outbox));
                 outbox.notify(Notice::Closed);
                 self.follow_interest()?;
             }
             Command::InterestChanged => self.follow_interest()?,
-            Command::Scan(outbox, id) => self.resync.ask(outbox, id),
+            Command::Scan(outbox, id) => self.hearing.resync.ask(outbox, id),
         }
         Ok(false)
     }
 
     fn follow_interest(&mut self) -> Result<(), Error> {
-        let before = std::mem::replace(&mut self.interest, wanted(self.outboxes));
-        if let Some(connector) = self.connector.as_ref().filter(|_| self.interest.kinds != before.kinds) {
-            connector.set_filter(self.interest.kinds)?;
+        let hearing = &mut self.hearing;
+        let before = std::mem::replace(&mut hearing.interest, wanted(hearing.outboxes));
+        if let Some(connector) = hearing.door.as_ref().filter(|_| hearing.interest.kinds != before.kinds) {
+            connector.set_filter(hearing.interest.kinds)?;
         }
-        if !before.fields.covers(self.interest.fields) {
-            self.resync.want();
+        if !before.fields.covers(hearing.interest.fields) {
+            hearing.resync.want();
         }
         Ok(())
     }
+}
 
-    fn settle(&mut self, snapshot: Result<Snapshot, Error>) -> Result<(), Error> {
-        // What the kernel had reported before the snapshot was complete has to be in the table.
-        self.drain(usize::MAX)?;
-        self.resync.settle(snapshot, &mut self.table, self.outboxes, &self.shared.stats)
+async fn finished(look: Option<&mut Look>) -> Result<Snapshot, Error> {
+    match look {
+        Some(look) => look.finished().await,
+        None => pending().await,
     }
 }
 
@@ -237,8 +225,4 @@ async fn until(due: Option<Instant>) {
 
 fn wanted(outboxes: &[Arc<Outbox>]) -> Interest {
     outboxes.iter().map(|outbox| outbox.interest()).fold(Interest::default(), Interest::union)
-}
-
-fn unexpected(syscall: &'static str, error: &io::Error) -> Error {
-    Error { code: ErrorCode::SourceFailed, syscall, errno: Errno::from_io_error(error) }
 }

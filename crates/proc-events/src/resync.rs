@@ -1,21 +1,16 @@
 //! When a snapshot is taken, and what follows from it: for the scan at the start, for details that are newly wanted,
-//! and to make right what was lost.
+//! and to make right what was lost. Time is an argument; taking the snapshot is the caller's.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use rustix::time::ClockId;
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::deathwatch;
-use crate::error::{Error, ErrorCode};
+use crate::error::Error;
 use crate::event::Origin;
-use crate::interest::Fields;
 use crate::notice::{LossCause, LossReport, Notice};
 use crate::outbox::Outbox;
-use crate::procfs::{Procfs, Snapshot, clock_ns};
+use crate::procfs::{Sighting, Snapshot};
 use crate::stats::Stats;
 use crate::table::{Mark, ProcessTable, Repairs};
 
@@ -24,14 +19,15 @@ use crate::table::{Mark, ProcessTable, Repairs};
 const PAUSE: Duration = Duration::from_millis(50);
 const PAUSE_SHARE: u32 = 4;
 
-/// The snapshot that is being taken, if any, and the reasons to take the next.
+/// The reasons to take a snapshot, and what it is owed to while it is being taken.
 #[derive(Debug)]
-pub(crate) struct Resync {
-    procfs: Arc<Procfs>,
+pub struct Resync {
     taking: Option<Taking>,
     /// Who wants to be told of every running process.
     askers: Vec<(Arc<Outbox>, u32)>,
     is_wanted: bool,
+    /// The last attempt has failed.
+    is_owed: bool,
     /// Events known to be lost, and not yet made right.
     lost: u64,
     not_before: Instant,
@@ -41,135 +37,148 @@ pub(crate) struct Resync {
     is_complete: bool,
 }
 
+/// A second look at a process that a snapshot does not show.
+#[derive(Debug)]
+pub enum Again {
+    /// It is gone.
+    HasEnded,
+    /// Somebody has the pid: it was created since, or is hidden from this user, and then not shown here either.
+    Runs(Option<Sighting>),
+}
+
 #[derive(Debug)]
 struct Taking {
-    snapshot: JoinHandle<Result<Snapshot, Error>>,
-    cancelled: Arc<AtomicBool>,
     began: Mark,
     started: Instant,
     askers: Vec<(Arc<Outbox>, u32)>,
     lost: u64,
 }
 
-impl Drop for Taking {
-    fn drop(&mut self) {
-        self.cancelled.store(true, Ordering::Relaxed);
-    }
-}
-
 impl Resync {
-    pub(crate) fn new(procfs: Arc<Procfs>) -> Self {
+    /// Without any reason yet.
+    #[must_use]
+    pub const fn new(now: Instant) -> Self {
         Self {
-            procfs,
             taking: None,
             askers: Vec::new(),
             is_wanted: false,
+            is_owed: false,
             lost: 0,
-            not_before: Instant::now(),
+            not_before: now,
             polling: None,
             is_complete: false,
         }
     }
 
     /// From now on, snapshots are the source of events.
-    pub(crate) fn poll_every(&mut self, interval: Duration) {
+    pub const fn poll_every(&mut self, interval: Duration, now: Instant) {
         self.polling = Some(interval);
-        self.not_before = Instant::now();
+        self.not_before = now;
     }
 
     /// Has every running process reported to `outbox`.
-    pub(crate) fn ask(&mut self, outbox: Arc<Outbox>, id: u32) {
+    pub fn ask(&mut self, outbox: Arc<Outbox>, id: u32) {
         self.askers.push((outbox, id));
     }
 
     /// Has the details of every running process read again.
-    pub(crate) const fn want(&mut self) {
+    pub const fn want(&mut self) {
         self.is_wanted = true;
     }
 
     /// Events were lost.
-    pub(crate) const fn lost(&mut self, events: u64) {
+    pub const fn lost(&mut self, events: u64) {
         self.lost += events;
     }
 
     /// When the next snapshot is to begin, if it has to wait.
-    pub(crate) fn due(&self) -> Option<Instant> {
-        let has_reason = self.lost > 0 || self.polling.is_some() && self.is_complete;
+    pub fn due(&self) -> Option<Instant> {
+        let has_reason = self.lost > 0 || self.is_owed || self.polling.is_some() && self.is_complete;
         (self.taking.is_none() && has_reason).then_some(self.not_before)
     }
 
-    pub(crate) fn begin_if_due(&mut self, table: &mut ProcessTable, fields: Fields) {
-        let is_due = self.due().is_some_and(|due| due <= Instant::now());
+    /// Whether a snapshot is to be taken now, and then given to [`Resync::settle`].
+    pub fn begin_if_due(&mut self, now: Instant, table: &mut ProcessTable) -> bool {
+        let is_due = self.due().is_some_and(|due| due <= now);
         if self.taking.is_some() || !(is_due || self.is_wanted || !self.askers.is_empty()) {
-            return;
+            return false;
         }
-        let cancelled = Arc::new(AtomicBool::new(false));
-        let (procfs, its_cancelled) = (Arc::clone(&self.procfs), Arc::clone(&cancelled));
         self.is_wanted = false;
+        self.is_owed = false;
         self.taking = Some(Taking {
             began: table.begin_snapshot(),
-            started: Instant::now(),
-            snapshot: tokio::task::spawn_blocking(move || procfs.snapshot(fields, &its_cancelled)),
-            cancelled,
+            started: now,
             askers: std::mem::take(&mut self.askers),
             lost: std::mem::take(&mut self.lost),
         });
+        true
     }
 
-    /// Waits for the snapshot that is being taken.
-    pub(crate) async fn finished(&mut self) -> Result<Snapshot, Error> {
-        match &mut self.taking {
-            Some(taking) => (&mut taking.snapshot).await.unwrap_or_else(|_| {
-                Err(Error::shown_by(ErrorCode::ProcUnreadable, "the snapshot's thread panicked"))
-            }),
-            None => std::future::pending().await,
+    /// Forgets the snapshot that is being taken, but not what it is to be taken for.
+    pub fn abandon(&mut self) {
+        if let Some(taking) = self.taking.take() {
+            self.lost += taking.lost;
+            self.askers.extend(taking.askers);
+            self.is_owed = true;
         }
     }
 
     /// Makes the table right. Every message that was sent before the snapshot was complete must be in it.
-    pub(crate) fn settle(
+    ///
+    /// # Errors
+    /// Where the snapshot could not be taken, and somebody has asked for it.
+    pub fn settle(
         &mut self,
         snapshot: Result<Snapshot, Error>,
+        (now, now_ns): (Instant, u64),
         table: &mut ProcessTable,
+        mut look_again: impl FnMut(u32) -> Again,
         outboxes: &[Arc<Outbox>],
         stats: &Stats,
     ) -> Result<(), Error> {
-        let Some(mut taking) = self.taking.take() else { return Ok(()) };
-        let took = taking.started.elapsed();
+        let Some(taking) = &self.taking else { return Ok(()) };
+        let took = now.saturating_duration_since(taking.started);
         self.not_before = match self.polling {
             Some(interval) => taking.started + interval.max(took * 2),
-            None => Instant::now() + PAUSE.max(took * PAUSE_SHARE),
+            None => now + PAUSE.max(took * PAUSE_SHARE),
         };
-        let snapshot = match snapshot {
+        let mut snapshot = match snapshot {
             Ok(snapshot) => snapshot,
             Err(error) => {
                 stats.process_scan_failed.count();
-                self.lost += taking.lost;
                 // Without a first scan, what was asked for cannot be given; later, the next attempt may succeed.
-                return if taking.askers.is_empty() { Ok(()) } else { Err(error) };
+                let is_asked_for = !taking.askers.is_empty();
+                self.abandon();
+                return if is_asked_for { Err(error) } else { Ok(()) };
             }
         };
-        let now_ns = clock_ns(ClockId::Monotonic);
+        let Some(mut taking) = self.taking.take() else { return Ok(()) };
         let mut ended = table.missing(&snapshot, taking.began);
-        // What the snapshot does not show may only be hidden from this user.
-        ended.retain(|&pid| !matches!(deathwatch::running(pid), Ok(Some(_))));
+        ended.retain(|&pid| match look_again(pid) {
+            Again::HasEnded => true,
+            Again::Runs(sighting) => {
+                snapshot.sightings.extend(sighting);
+                false
+            }
+        });
         let mut events = Vec::new();
         let origin = if self.polling.is_some() { Origin::Polling } else { Origin::Resync };
         let repairs = table.reconcile(snapshot, taking.began, &ended, origin, now_ns, &mut events);
-        let informed = || outboxes.iter().filter(|outbox| !outbox.is_held());
-        if self.is_complete {
-            informed().for_each(|outbox| outbox.push(&events));
+        for outbox in outboxes {
+            outbox.repair(&events);
         }
-        if self.is_complete && self.polling.is_some() {
+        // What the first one finds was not lost, but there before.
+        let repairs = if self.is_complete { repairs } else { Repairs::default() };
+        if self.polling.is_some() {
             let total = |count: u32| u64::from(count);
             stats.exec.add(total(repairs.execs));
             stats.exit.add(total(repairs.exits));
             stats.events.add(total(repairs.execs) + total(repairs.exits));
-        } else if self.is_complete
-            && let Some(loss) = report(taking.lost, repairs)
-        {
+        } else if let Some(loss) = report(taking.lost, repairs) {
             stats.resync.count();
-            informed().for_each(|outbox| outbox.notify(Notice::Loss(loss)));
+            for outbox in outboxes {
+                outbox.notify(Notice::Loss(loss));
+            }
         }
         self.is_complete = true;
         for (outbox, id) in taking.askers.drain(..) {

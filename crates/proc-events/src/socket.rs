@@ -7,12 +7,12 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use neli::consts::connector::ProcCnMcastOp;
-use rustix::io::Errno;
 use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{RecvFlags, sockopt};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+use crate::door::Door;
 use crate::error::Error;
 use crate::interest::Kinds;
 use crate::wire::DATAGRAM_LEN;
@@ -28,17 +28,6 @@ pub const DEFAULT_RECEIVE_BUFFER_SIZE: usize = 8 << 20;
 #[derive(Debug)]
 pub struct Connector {
     socket: AsyncFd<OwnedFd>,
-}
-
-/// What came in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Received {
-    /// A datagram of this length, from the kernel.
-    Datagram(usize),
-    /// A datagram that somebody else sent, or one that is too long to be an event.
-    Foreign,
-    /// Nothing is left.
-    Nothing,
 }
 
 impl Connector {
@@ -75,30 +64,23 @@ impl Connector {
         self.socket.readable().await.map(drop)
     }
 
-    /// To be called when [`Received::Nothing`] was received: [`Connector::readable`] then waits for what comes next.
-    pub fn exhausted(&self) {
-        // "Would block" is all that this says to the runtime; a datagram that came in since wakes it by itself.
-        let _ = self.socket.try_io(Interest::READABLE, |_| Err::<(), _>(io::ErrorKind::WouldBlock.into()));
-    }
-
-    /// Takes the next datagram, without waiting.
-    ///
-    /// # Errors
-    /// The errno of `recvfrom`; `ENOBUFS` is a loss, not a failure.
-    pub fn receive(&self, buffer: &mut [u8; DATAGRAM_LEN]) -> rustix::io::Result<Received> {
-        receive(self.socket.get_ref(), buffer)
-    }
-
     /// The effective size of the receive buffer, in bytes.
     pub fn receive_buffer_size(&self) -> usize {
         sockopt::socket_recv_buffer_size(&self.socket).unwrap_or(0)
     }
+}
 
-    /// How many events the socket has dropped for want of room, modulo 2^32.
-    ///
-    /// # Errors
-    /// On kernels before 4.12, which do not count.
-    pub fn drops(&self) -> io::Result<u32> {
+impl Door for Connector {
+    fn recvfrom(&self, buffer: &mut [u8; DATAGRAM_LEN]) -> rustix::io::Result<(usize, Option<u32>)> {
+        recvfrom(self.socket.get_ref(), buffer)
+    }
+
+    fn exhausted(&self) {
+        // "Would block" is all that this says to the runtime; a datagram that came in since wakes it by itself.
+        let _ = self.socket.try_io(Interest::READABLE, |_| Err::<(), _>(io::ErrorKind::WouldBlock.into()));
+    }
+
+    fn drops(&self) -> io::Result<u32> {
         sys::drops(self.socket.as_fd())
     }
 }
@@ -110,20 +92,9 @@ impl Drop for Connector {
     }
 }
 
-fn receive(fd: impl AsFd, buffer: &mut [u8; DATAGRAM_LEN]) -> rustix::io::Result<Received> {
-    loop {
-        match rustix::net::recvfrom(&fd, &mut buffer[..], RecvFlags::TRUNC | RecvFlags::DONTWAIT) {
-            Ok((_, len, sender)) => {
-                // Whoever has CAP_NET_ADMIN can send to the group: only the port tells that it was not the kernel.
-                let from_kernel = sender
-                    .and_then(|sender| SocketAddrNetlink::try_from(sender).ok())
-                    .is_some_and(|sender| sender.pid() == 0);
-                let whole = len <= DATAGRAM_LEN;
-                return Ok(if from_kernel && whole { Received::Datagram(len) } else { Received::Foreign });
-            }
-            Err(Errno::AGAIN) => return Ok(Received::Nothing),
-            Err(Errno::INTR) => {}
-            Err(errno) => return Err(errno),
-        }
-    }
+fn recvfrom(fd: impl AsFd, buffer: &mut [u8; DATAGRAM_LEN]) -> rustix::io::Result<(usize, Option<u32>)> {
+    let flags = RecvFlags::TRUNC | RecvFlags::DONTWAIT;
+    let (_, len, sender) = rustix::net::recvfrom(fd, &mut buffer[..], flags)?;
+    let port = sender.and_then(|sender| SocketAddrNetlink::try_from(sender).ok()).map(|sender| sender.pid());
+    Ok((len, port))
 }

@@ -47,7 +47,7 @@ counters! {
     resync,
     /// Datagrams that did not come from the kernel, or were malformed.
     rejected,
-    /// Messages of a kind that this version does not know.
+    /// Messages of a kind that this version does not know, and those that came twice.
     ignored,
 }
 

@@ -1,5 +1,6 @@
 //! The live processes, and how a message or a snapshot changes them. Pure: no I/O, and time is an argument.
 
+mod process;
 mod reconcile;
 
 use std::sync::Arc;
@@ -11,39 +12,20 @@ use crate::event::{EventKind, ExitStatus, Origin, ProcessEvent, ProcessInfo};
 use crate::procfs::Sighting;
 use crate::wire::Message;
 
+use process::{Leaving, Process};
 pub use reconcile::Repairs;
 
 /// How long after an exit was concluded the kernel's own late report of it is expected, and then swallowed: the kernel
 /// sends it only after the process has become invisible, and may be preempted in between.
 const LATE_NS: u64 = 1_000_000_000;
 
+/// An exec this soon after an exit, with the same pid, is one of the same process: its leader ended as every thread does
+/// whose process calls exec from another, and pids are not given away again so soon.
+const TAKEN_OVER_NS: u64 = 100_000_000;
+
 /// A position in the stream of messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Mark(u64);
-
-/// What the leader's exit said.
-#[derive(Clone, Copy, Debug)]
-struct Leaving {
-    status: ExitStatus,
-    ppid: Option<u32>,
-}
-
-#[derive(Debug, Default)]
-struct Process {
-    /// When its last exec was heard; 0 if none was.
-    exec_ns: u64,
-    /// Clock ticks since boot; 0 until it was seen in `/proc`.
-    start_time: u64,
-    /// See [`Sighting::program`].
-    program: u64,
-    /// See [`Sighting::never_execed`].
-    never_execed: bool,
-    /// Where in the stream its last exec was heard; at the very start if none was.
-    heard: Mark,
-    /// Its leader has reported an exit, but the process was still running.
-    left: Option<Leaving>,
-    info: Option<Arc<ProcessInfo>>,
-}
 
 /// The live processes that are known.
 #[derive(Debug, Default)]
@@ -51,6 +33,8 @@ pub struct ProcessTable {
     processes: FxHashMap<u32, Process>,
     /// Exits that were concluded, with the time until which the kernel's own report is swallowed.
     concluded: FxHashMap<u32, u64>,
+    /// The exits in this batch that may turn out to be those of leaders, with what was known of the process.
+    unsure: FxHashMap<u32, (u64, Option<Process>)>,
     /// While a snapshot is being taken: the exits heard since it began.
     departed: Option<FxHashMap<u32, u64>>,
     heard: Mark,
@@ -78,9 +62,13 @@ impl ProcessTable {
         self.processes.contains_key(&pid)
     }
 
-    /// Takes one message. `seen` is what `/proc` said at an exec, if it was asked. What follows goes to `events`.
+    /// Takes one message. `seen` is what `/proc` said at an exec, if it was asked. What follows goes to `events`; an exit
+    /// that is still in there may be taken back.
     pub fn apply(&mut self, message: &Message, seen: Option<Sighting>, events: &mut Vec<ProcessEvent>) {
         self.heard.0 += 1;
+        if events.is_empty() {
+            self.unsure.clear();
+        }
         let timestamp_ns = message.timestamp_ns;
         let mut report = |pid: i32, kind, process| {
             events.push(ProcessEvent {
@@ -99,7 +87,8 @@ impl ProcessTable {
                 if process_pid == process_tgid =>
             {
                 let ppid = known_pid(parent_tgid);
-                self.exit(process_tgid as u32, timestamp_ns, ExitStatus(exit_code), ppid, events);
+                let status = Some(ExitStatus(exit_code));
+                self.exit(process_tgid as u32, timestamp_ns, status, ppid, events);
             }
             ProcEvent::Fork { parent_tgid, child_pid, child_tgid, .. } if child_pid == child_tgid => {
                 report(child_tgid, EventKind::Fork { ppid: parent_tgid as u32 }, None);
@@ -135,48 +124,82 @@ impl ProcessTable {
         }
     }
 
-    /// The leader of `pid` has reported its exit, but the process is still running: its other threads live on, or one
-    /// of them is taking its place by an exec. Its exit is reported once it has really ended.
-    pub fn leader_left(&mut self, pid: u32, status: ExitStatus, ppid: Option<u32>) {
+    /// The leader of `pid` has reported its exit, but the process, as `seen` in `/proc`, is still running: its other
+    /// threads live on, or one of them is taking its place by an exec. Its exit is reported once it has really ended,
+    /// which the caller awaits.
+    pub fn leader_left(
+        &mut self,
+        pid: u32,
+        timestamp_ns: u64,
+        status: ExitStatus,
+        ppid: Option<u32>,
+        seen: &Sighting,
+        events: &mut Vec<ProcessEvent>,
+    ) {
         self.heard.0 += 1;
-        self.processes.entry(pid).or_default().left = Some(Leaving { status, ppid });
+        if self.processes.get(&pid).is_some_and(|process| process.is_before(seen)) {
+            self.conclude(pid, timestamp_ns, Origin::Kernel, events);
+        }
+        // Of one that was not known no exec was heard: if there was one, the next snapshot tells.
+        let unheard = || Process::seen(&Sighting { never_execed: true, ..seen.clone() });
+        let process = self.processes.entry(pid).or_insert_with(unheard);
+        process.identify(seen);
+        let (heard, is_awaited, status) = (self.heard, true, Some(status));
+        process.left = Some(Leaving { heard, is_awaited, timestamp_ns, status, ppid });
     }
 
-    /// A process whose leader had left has ended now, without any further report from the kernel. `status` is what it
-    /// ended with, where that could be found out; else the leader's stands.
+    /// The processes, with their creation times, whose leader was seen to have left, though that was not heard: nothing
+    /// but their end itself will tell of it. Each is returned once.
+    pub fn leaderless(&mut self) -> impl Iterator<Item = (u32, u64)> {
+        self.processes.iter_mut().filter_map(|(&pid, process)| {
+            let left = process.left.as_mut().filter(|left| !left.is_awaited)?;
+            left.is_awaited = true;
+            Some((pid, process.start_time))
+        })
+    }
+
+    /// A process whose leader had left before `noticed` has ended, without any further report from the kernel. `status`
+    /// is what it ended with, where that could be found out; else the leader's stands.
     pub fn ended(
         &mut self,
         pid: u32,
+        noticed: Mark,
         now_ns: u64,
         status: Option<ExitStatus>,
         events: &mut Vec<ProcessEvent>,
     ) {
-        let Some(left) = self.processes.get(&pid).and_then(|process| process.left) else { return };
-        self.exit(pid, now_ns, status.unwrap_or(left.status), left.ppid, events);
+        let left = self.processes.get(&pid).and_then(|process| process.left);
+        let Some(left) = left.filter(|left| left.heard <= noticed) else { return };
+        self.exit(pid, now_ns, status.or(left.status), left.ppid, events);
+        // If another thread had called exec, and that was lost, there will be a report.
+        self.concluded.retain(|_, until| now_ns <= *until);
+        self.concluded.insert(pid, now_ns + LATE_NS);
+    }
+
+    /// Takes an exit back if it was only that of the leader: another thread has called exec, and goes on as this process.
+    fn take_back(&mut self, pid: u32, exec_ns: u64, seen: &Sighting, events: &mut Vec<ProcessEvent>) {
+        let Some((exit_ns, process)) = self.unsure.remove(&pid) else { return };
+        if exec_ns > exit_ns + TAKEN_OVER_NS || seen.start_ns > exit_ns {
+            return;
+        }
+        let is_it = |event: &ProcessEvent| event.pid == pid && event.timestamp_ns == exit_ns;
+        if let Some(at) = events.iter().rposition(is_it) {
+            events.remove(at);
+            self.processes.extend(process.map(|process| (pid, process)));
+            if let Some(departed) = &mut self.departed {
+                departed.remove(&pid);
+            }
+        }
     }
 
     fn exec(&mut self, pid: u32, timestamp_ns: u64, seen: Sighting, events: &mut Vec<ProcessEvent>) {
-        let known = self.processes.get(&pid);
-        let is_another = known.is_some_and(|process| is_another_life(process, seen.start_time));
-        if is_another {
+        self.take_back(pid, timestamp_ns, &seen, events);
+        if self.processes.get(&pid).is_some_and(|process| process.is_before(&seen)) {
             self.conclude(pid, timestamp_ns, Origin::Kernel, events);
-        } else {
-            self.concluded.remove(&pid);
         }
-        let start_time = match known_start(self.processes.get(&pid)) {
-            0 => seen.start_time,
-            start_time => start_time,
-        };
-        let process = Process {
-            exec_ns: timestamp_ns,
-            start_time,
-            program: seen.program,
-            never_execed: false,
-            heard: self.heard,
-            left: None,
-            info: seen.process.clone(),
-        };
-        let again = self.processes.insert(pid, process).is_some();
+        let process = self.processes.entry(pid).or_default();
+        let again = process.is_told;
+        process.execed(timestamp_ns, self.heard, &seen);
         let kind = EventKind::Exec { again };
         events.push(ProcessEvent { pid, timestamp_ns, origin: Origin::Kernel, kind, process: seen.process });
     }
@@ -185,35 +208,45 @@ impl ProcessTable {
         &mut self,
         pid: u32,
         timestamp_ns: u64,
-        status: ExitStatus,
+        status: Option<ExitStatus>,
         ppid: Option<u32>,
         events: &mut Vec<ProcessEvent>,
     ) {
-        if self.concluded.remove(&pid).is_some_and(|until| timestamp_ns <= until) {
-            return;
-        }
         if let Some(departed) = &mut self.departed {
-            departed.insert(pid, timestamp_ns);
+            let last = departed.entry(pid).or_default();
+            *last = timestamp_ns.max(*last);
+        }
+        let is_late = match self.processes.get(&pid) {
+            // The report of an earlier process with this pid.
+            Some(process) => process.began_after(timestamp_ns),
+            None => self.concluded.get(&pid).is_some_and(|until| timestamp_ns <= *until),
+        };
+        if is_late {
+            return;
         }
         let process = self.processes.remove(&pid);
         let kind = EventKind::Exit {
-            status: Some(status),
+            status,
             ppid,
-            duration_ns: process.as_ref().and_then(|process| duration(process, timestamp_ns)),
-            known: process.is_some(),
+            duration_ns: process.as_ref().and_then(|process| process.duration(timestamp_ns)),
+            known: process.as_ref().is_some_and(|process| process.is_told),
         };
-        let process = process.and_then(|process| process.info);
-        events.push(ProcessEvent { pid, timestamp_ns, origin: Origin::Kernel, kind, process });
+        let info = process.as_ref().and_then(|process| process.info.clone());
+        events.push(ProcessEvent { pid, timestamp_ns, origin: Origin::Kernel, kind, process: info });
+        // With this status a leader ends that makes way.
+        if status == Some(ExitStatus(0)) {
+            self.unsure.insert(pid, (timestamp_ns, process));
+        }
     }
 
     /// Reports an exit whose own report was lost.
     fn conclude(&mut self, pid: u32, now_ns: u64, origin: Origin, events: &mut Vec<ProcessEvent>) {
         let Some(process) = self.processes.remove(&pid) else { return };
         self.concluded.insert(pid, now_ns + LATE_NS);
-        let duration_ns = duration(&process, now_ns);
-        let status = process.left.map(|left| left.status);
+        let duration_ns = process.duration(now_ns);
+        let status = process.left.and_then(|left| left.status);
         let ppid = process.left.and_then(|left| left.ppid);
-        let kind = EventKind::Exit { status, ppid, duration_ns, known: true };
+        let kind = EventKind::Exit { status, ppid, duration_ns, known: process.is_told };
         events.push(ProcessEvent { pid, timestamp_ns: now_ns, origin, kind, process: process.info });
     }
 
@@ -222,32 +255,19 @@ impl ProcessTable {
     }
 
     /// Every process that runs and has not called exec since `mark`, as a report of the scan at the start.
-    pub fn running(&self, mark: Mark, now_ns: u64) -> impl Iterator<Item = ProcessEvent> {
-        let older = self.processes.iter().filter(move |(_, process)| process.heard <= mark);
-        older.map(move |(&pid, process)| ProcessEvent {
-            pid,
-            timestamp_ns: now_ns,
-            origin: Origin::Bootstrap,
-            kind: EventKind::Exec { again: false },
-            process: process.info.clone(),
+    pub fn running(&mut self, mark: Mark, now_ns: u64) -> impl Iterator<Item = ProcessEvent> {
+        let older = self.processes.iter_mut().filter(move |(_, process)| process.heard <= mark);
+        older.map(move |(&pid, process)| {
+            process.is_told = true;
+            ProcessEvent {
+                pid,
+                timestamp_ns: now_ns,
+                origin: Origin::Bootstrap,
+                kind: EventKind::Exec { again: false },
+                process: process.info.clone(),
+            }
         })
     }
-}
-
-const fn known_start(process: Option<&Process>) -> u64 {
-    match process {
-        Some(process) => process.start_time,
-        None => 0,
-    }
-}
-
-const fn is_another_life(process: &Process, start_time: u64) -> bool {
-    process.start_time != 0 && start_time != 0 && process.start_time != start_time
-}
-
-/// Clocks of different CPUs may disagree by a little.
-fn duration(process: &Process, now_ns: u64) -> Option<u64> {
-    (process.exec_ns != 0).then(|| now_ns.saturating_sub(process.exec_ns))
 }
 
 /// The kernel says 0 where it no longer knew the process.

@@ -34,11 +34,13 @@ impl Story {
                     (what::PROC_EVENT_EXIT, [pid, pid, code << 8, 17, 1, 1], None)
                 }
                 "left" => {
-                    self.table.leader_left(pid, proc_events::ExitStatus(0), Some(1));
+                    let seen = rest.map_or_else(Sighting::default, |name| sighting(pid, 0, name));
+                    let status = proc_events::ExitStatus(0);
+                    self.table.leader_left(pid, at, status, Some(1), &seen, &mut self.events);
                     continue;
                 }
                 "ended" => {
-                    self.table.ended(pid, at, None, &mut self.events);
+                    self.table.ended(pid, self.table.mark(), at, None, &mut self.events);
                     continue;
                 }
                 "fork" => (what::PROC_EVENT_FORK, [1, 1, pid, pid, 0, 0], None),
@@ -96,7 +98,7 @@ fn sighting(pid: u32, start_ns: u64, name: &str) -> Sighting {
     let (name, never_execed) = name.strip_suffix('+').map_or((name, false), |name| (name, true));
     let info = ProcessInfo { name: Some(name.into()), exe: Some(name.into()), ..ProcessInfo::default() };
     let start_time = start_ns / 10_000_000;
-    Sighting { pid, start_time, start_ns, never_execed, program: 0, process: Some(Arc::new(info)) }
+    Sighting { pid, start_time, start_ns, never_execed, process: Some(Arc::new(info)), ..Sighting::default() }
 }
 
 fn heard(messages: &[&str]) -> Vec<String> {

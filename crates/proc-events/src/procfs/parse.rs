@@ -33,7 +33,12 @@ impl Stat<'_> {
     /// Ended, though its parent has not collected it yet. A leader that left its threads behind is still running.
     #[must_use]
     pub const fn has_ended(&self) -> bool {
-        matches!(self.state, b'Z' | b'X' | b'x') && self.threads <= 1
+        self.leader_has_ended() && self.threads <= 1
+    }
+    /// The leader has ended, whatever other threads do.
+    #[must_use]
+    pub const fn leader_has_ended(&self) -> bool {
+        matches!(self.state, b'Z' | b'X' | b'x')
     }
     /// Forked, and has not called exec since.
     #[must_use]

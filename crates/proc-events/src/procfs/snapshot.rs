@@ -15,6 +15,8 @@ pub struct Sighting {
     pub start_ns: u64,
     /// Forked, and has not called exec since (or a kernel thread).
     pub never_execed: bool,
+    /// Its leader has ended, but other threads of it go on.
+    pub leader_left: bool,
     /// What tells one program of the same process from the next; 0 where this cannot be seen.
     pub program: u64,
     /// The details that were asked for.

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::{Reader, unexpected};
+use super::Reader;
+use tokio::time::Instant;
+
 use crate::error::{Error, ErrorCode};
 use crate::interest::Kinds;
-use crate::loss::DropCounter;
 use crate::monitor::{Options, SourceKind};
 use crate::notice::Notice;
 use crate::outbox::Outbox;
@@ -45,8 +46,8 @@ fn netlink(options: &Options, procfs: &Arc<Procfs>, kinds: Kinds) -> Result<Conn
 
 impl Reader<'_> {
     pub(super) fn welcome(&self, outbox: &Outbox) {
-        outbox.join(self.table.mark());
-        let source = if self.connector.is_some() { SourceKind::Netlink } else { SourceKind::Polling };
+        outbox.join(self.hearing.table.mark());
+        let source = if self.hearing.door.is_some() { SourceKind::Netlink } else { SourceKind::Polling };
         let receive_buffer_size = self.shared.receive_buffer_size.load(Ordering::Relaxed) as u32;
         outbox.notify(Notice::Opened { receive_buffer_size, source });
         if let Some(reason) = &self.fallen_back {
@@ -58,16 +59,15 @@ impl Reader<'_> {
     pub(super) fn adopt(&mut self, connector: Option<Connector>) {
         let size = connector.as_ref().map_or(0, Connector::receive_buffer_size);
         self.shared.receive_buffer_size.store(size as u64, Ordering::Relaxed);
-        match &connector {
-            Some(connector) => self.drops = DropCounter::starting_at(connector.drops().unwrap_or(0)),
-            None => self.resync.poll_every(self.shared.options.polling_interval),
+        if connector.is_none() {
+            self.hearing.resync.poll_every(self.shared.options.polling_interval, Instant::now());
         }
-        self.connector = connector;
+        self.hearing.adopt(connector);
     }
 
     /// Called after a silence: whether it is that of the machine, or of a kernel that no longer reports.
     pub(super) fn check_hearing(&mut self) -> Result<(), Error> {
-        if self.connector.is_none() || !self.liveness.is_silent() || self.hears_itself()? {
+        if self.hearing.door.is_none() || !self.hearing.liveness.is_silent() || self.hears_itself()? {
             return Ok(());
         }
         let reason =
@@ -78,17 +78,17 @@ impl Reader<'_> {
     /// Opens the source anew. What was missed meanwhile is found by a resync.
     pub(super) fn reopen(&mut self, reason: Error) -> Result<(), Error> {
         // Closed first: it no longer counts among the kernel's listeners when the new one is opened.
-        self.connector = None;
+        self.hearing.adopt(None);
         let options = &self.shared.options;
-        let procfs = Arc::clone(self.procfs.procfs());
-        let opened = netlink(options, &procfs, self.interest.kinds).and_then(|connector| {
+        let procfs = Arc::clone(self.hearing.processes.procfs());
+        let opened = netlink(options, &procfs, self.hearing.interest.kinds).and_then(|connector| {
             self.adopt(Some(connector));
             if self.hears_itself()? { Ok(()) } else { Err(reason.clone()) }
         });
         let told = match opened {
             Ok(()) => {
                 self.shared.stats.restart.count();
-                self.resync.lost(1);
+                self.hearing.resync.lost(1);
                 Notice::Restart(reason)
             }
             Err(error) => {
@@ -101,7 +101,7 @@ impl Reader<'_> {
                 Notice::FallenBack(error)
             }
         };
-        self.outboxes.iter().for_each(|outbox| outbox.notify(told.clone()));
+        self.hearing.outboxes.iter().for_each(|outbox| outbox.notify(told.clone()));
         Ok(())
     }
 
@@ -109,11 +109,12 @@ impl Reader<'_> {
     /// returns.
     fn hears_itself(&mut self) -> Result<bool, Error> {
         let before = self.shared.stats.lost_socket.get();
-        self.liveness.has_heard();
+        self.hearing.liveness.has_heard();
         let name = std::ffi::CString::new(THREAD_NAME).unwrap_or_default();
-        rustix::thread::set_name(&name).map_err(|errno| unexpected("prctl PR_SET_NAME", &errno.into()))?;
-        self.drain(usize::MAX)?;
+        rustix::thread::set_name(&name)
+            .map_err(|errno| Error::unexpected("prctl PR_SET_NAME", &errno.into()))?;
+        self.hearing.drain(usize::MAX)?;
         // A full queue has had no room for it, but is no sign of deafness.
-        Ok(self.liveness.has_heard() || self.shared.stats.lost_socket.get() > before)
+        Ok(self.hearing.liveness.has_heard() || self.shared.stats.lost_socket.get() > before)
     }
 }

@@ -20,7 +20,8 @@ use rustix::io::Errno;
 use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{SendFlags, sockopt};
 
-use super::{Received, receive};
+use super::recvfrom;
+use crate::door::{self, Received};
 use crate::error::{Error, ErrorCode};
 use crate::wire::{self, DATAGRAM_LEN};
 use crate::{filter, namespace, sys};
@@ -94,7 +95,7 @@ fn request_listening(fd: &OwnedFd) -> Result<bool, Error> {
     let mut buffer = [0; DATAGRAM_LEN];
     // Acknowledgements go to every listener, so those of others are passed over.
     loop {
-        let received = receive(fd, &mut buffer)
+        let received = door::receive(|| recvfrom(fd, &mut buffer))
             .map_err(|errno| Error::new(ErrorCode::SourceFailed, "recvfrom the acknowledgement", errno))?;
         let Received::Datagram(len) = received else {
             if received == Received::Foreign {

@@ -1,12 +1,10 @@
 //! The one idea: a snapshot compared with the table, and what follows from the difference. Pure.
 
-use std::sync::Arc;
-
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{Mark, Process, ProcessTable};
-use crate::event::{EventKind, Origin, ProcessEvent, ProcessInfo};
-use crate::procfs::{Sighting, Snapshot};
+use crate::event::{EventKind, Origin, ProcessEvent};
+use crate::procfs::Snapshot;
 
 /// What a reconciliation found missing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,17 +56,17 @@ impl ProcessTable {
             }
             let known = self.processes.get_mut(&sighting.pid);
             let is_new = match known {
-                Some(process) if process.heard > began => continue,
-                Some(process) if is_other_sighting(process, &sighting) => {
+                Some(process) if process.heard > began || process.is_after(&sighting) => continue,
+                Some(process) if process.is_before(&sighting) => {
                     self.conclude(sighting.pid, now_ns, origin, events);
                     true
                 }
                 Some(process) => {
-                    let has_changed = is_other_program(process, &sighting);
-                    process.adopt(&sighting);
-                    if has_changed {
-                        execs.push((sighting, true));
+                    if process.has_execed_as(&sighting) {
+                        execs.push((sighting.clone(), process.is_told));
+                        process.is_told = true;
                     }
+                    process.adopt(&sighting);
                     continue;
                 }
                 None => true,
@@ -80,8 +78,8 @@ impl ProcessTable {
         }
         let exits = events.len() - first;
         for sighting in found {
-            let mut process = Process::default();
-            process.adopt(&sighting);
+            let mut process = Process::seen(&sighting);
+            process.is_told = !sighting.never_execed;
             self.processes.insert(sighting.pid, process);
         }
         let repairs = Repairs { execs: execs.len() as u32, exits: exits as u32 };
@@ -93,39 +91,5 @@ impl ProcessTable {
             process: sighting.process,
         }));
         repairs
-    }
-}
-
-impl Process {
-    fn adopt(&mut self, sighting: &Sighting) {
-        self.start_time = sighting.start_time;
-        self.program = sighting.program;
-        self.never_execed = sighting.never_execed;
-        if sighting.process.is_some() {
-            self.info.clone_from(&sighting.process);
-        }
-    }
-}
-
-/// A process that was never seen in `/proc` is known by its exec: what was created later is another one.
-const fn is_other_sighting(process: &Process, sighting: &Sighting) -> bool {
-    if process.start_time == 0 {
-        sighting.start_ns > process.exec_ns
-    } else {
-        process.start_time != sighting.start_time
-    }
-}
-
-fn is_other_program(process: &Process, sighting: &Sighting) -> bool {
-    if process.never_execed != sighting.never_execed {
-        return !sighting.never_execed;
-    }
-    if process.program != 0 && sighting.program != 0 {
-        return process.program != sighting.program;
-    }
-    let exe = |info: &Option<Arc<ProcessInfo>>| info.as_ref().and_then(|info| info.exe.clone());
-    match (exe(&process.info), exe(&sighting.process)) {
-        (Some(before), Some(now)) => before != now,
-        _ => false,
     }
 }

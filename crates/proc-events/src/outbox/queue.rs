@@ -1,0 +1,110 @@
+//! What waits for one subscriber, in order, before anybody locks it or rings for it. Pure.
+
+use std::collections::VecDeque;
+
+use rustc_hash::FxHashMap;
+
+use crate::event::{EventKind, ProcessEvent};
+use crate::interest::{Interest, Kinds};
+use crate::notice::{LossCause, LossReport, Notice};
+use crate::overflow::Overflow;
+use crate::table::Mark;
+
+/// The queue, and how the subscriber stands to it.
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) interest: Interest,
+    /// Where in the stream this subscriber came in.
+    pub(super) joined: Mark,
+    /// What goes ahead of the live events: how the start went, and the processes found running.
+    pub(super) front: VecDeque<Notice>,
+    pub(super) queue: VecDeque<Notice>,
+    /// Until the scan at the start has been reported, live events wait.
+    pub(super) is_held: bool,
+    pub(super) overflow: Option<Overflow>,
+    /// How many events wait at most.
+    pub(super) capacity: usize,
+    pub(super) is_armed: bool,
+    pub(super) is_closed: bool,
+    pub(super) high_water: usize,
+    pub(super) lost: u64,
+}
+
+impl State {
+    /// What the subscriber wants. While the scan at the start is to come, one that is yet to ask for execs must not miss
+    /// one between the two.
+    pub(super) fn kinds(&self) -> Kinds {
+        if self.is_held { self.interest.kinds.union(Kinds::LIFE) } else { self.interest.kinds }
+    }
+
+    /// Queues those of `events` that are wanted.
+    pub(super) fn push<'a>(&mut self, events: impl IntoIterator<Item = &'a ProcessEvent>) {
+        let kinds = self.kinds();
+        for event in events.into_iter().filter(|event| kinds.has(event.kind.event_type())) {
+            if self.overflow.is_none() && self.queue.len() < self.capacity {
+                self.queue.push_back(Notice::Event(event.clone()));
+            } else {
+                self.overflow.get_or_insert_default().add(event.clone());
+            }
+        }
+        self.high_water = self.high_water.max(self.queue.len());
+    }
+
+    /// The processes of which live events wait, and whether these say that the process is running.
+    fn told_live(&self) -> FxHashMap<u32, bool> {
+        let mut told = FxHashMap::default();
+        for notice in &self.queue {
+            let Notice::Event(event) = notice else { continue };
+            match event.kind {
+                EventKind::Exec { .. } => drop(told.insert(event.pid, true)),
+                EventKind::Exit { .. } => drop(told.insert(event.pid, false)),
+                _ => {}
+            }
+        }
+        told.extend(self.overflow.iter().flat_map(Overflow::owed));
+        told
+    }
+
+    /// Queues what a snapshot has made right. While the scan at the start is to come, only what was told live can be
+    /// wrong: all else is as that scan will say.
+    pub(super) fn repair(&mut self, events: &[ProcessEvent]) {
+        if !self.is_held {
+            return self.push(events);
+        }
+        let told = self.told_live();
+        let is_of_told = |event: &&ProcessEvent| {
+            let goes_on = !matches!(event.kind, EventKind::Exec { again: false });
+            goes_on && told.get(&event.pid).is_some_and(|is_running| *is_running)
+        };
+        self.push(events.iter().filter(is_of_told));
+    }
+
+    /// Queues the processes found running ahead of the live events that waited, which are newer; but behind those of an
+    /// earlier process with the same pid.
+    pub(super) fn release(&mut self, running: impl Iterator<Item = ProcessEvent>, id: u32) {
+        let told = self.told_live();
+        let (behind, ahead): (Vec<_>, Vec<_>) = running.partition(|event| told.contains_key(&event.pid));
+        let kinds = self.interest.kinds;
+        let wanted = ahead.into_iter().filter(|event| kinds.has(event.kind.event_type()));
+        self.front.extend(wanted.map(Notice::Event));
+        self.front.push_back(Notice::Scanned { id });
+        self.is_held = false;
+        self.push(&behind);
+    }
+
+    /// Queues what was owed.
+    pub(super) fn flush_overflow(&mut self) {
+        let Some(overflow) = self.overflow.take() else { return };
+        let flush = overflow.flush();
+        self.queue.extend(flush.events.into_iter().map(Notice::Event));
+        self.lost += flush.lost;
+        if flush.lost > 0 {
+            self.queue.push_back(Notice::Loss(LossReport {
+                cause: LossCause::Queue,
+                lost: flush.lost,
+                recovered_execs: flush.execs,
+                recovered_exits: flush.exits,
+            }));
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! The machine that this thread runs on: its `/proc`, and the descriptors of its processes.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use crate::deathwatch::{self, Deathwatch};
+use crate::door::Processes;
+use crate::event::ExitStatus;
+use crate::interest::Fields;
+use crate::procfs::{self, Procfs, Sighting};
+
+/// The processes of this machine.
+#[derive(Debug)]
+pub(super) struct Host {
+    procfs: procfs::Reader,
+    /// Whether its numbers are those that system calls of this process take.
+    is_own: bool,
+    deathwatch: Deathwatch,
+}
+
+impl Host {
+    /// Must be called within a tokio runtime.
+    pub(super) fn new(procfs: &Arc<Procfs>) -> io::Result<Self> {
+        let is_own = procfs.is_of_own_pid_namespace();
+        Ok(Self { procfs: procfs.reader(), is_own, deathwatch: Deathwatch::new()? })
+    }
+
+    pub(super) const fn procfs(&self) -> &Arc<Procfs> {
+        self.procfs.procfs()
+    }
+
+    /// The processes whose end is awaited.
+    pub(super) const fn deathwatch(&mut self) -> &mut Deathwatch {
+        &mut self.deathwatch
+    }
+}
+
+impl Processes for Host {
+    type Pidfd = OwnedFd;
+
+    fn running(&self, pid: u32) -> io::Result<Option<OwnedFd>> {
+        if self.is_own { deathwatch::running(pid) } else { Err(io::ErrorKind::Unsupported.into()) }
+    }
+    fn await_end(&mut self, pid: u32, pidfd: OwnedFd) -> io::Result<()> {
+        self.deathwatch.add(pid, pidfd)
+    }
+    fn forget(&mut self, pid: u32) {
+        self.deathwatch.remove(pid);
+    }
+    fn capture(&mut self, pid: u32, fields: Fields, exec_ns: u64) -> Sighting {
+        self.procfs.capture(pid, fields, exec_ns)
+    }
+    fn sight(&mut self, pid: u32, fields: Fields) -> Option<Sighting> {
+        self.procfs.sight(pid, fields)
+    }
+    fn exit_status(&mut self, pid: u32) -> Option<ExitStatus> {
+        // /proc tells until the parent has collected it, the descriptor from then on: which may be in between.
+        let collected = |deathwatch: &Deathwatch| deathwatch.exit_status(pid).map(ExitStatus);
+        collected(&self.deathwatch)
+            .or_else(|| self.procfs.exit_status(pid))
+            .or_else(|| collected(&self.deathwatch))
+    }
+}

@@ -1,0 +1,39 @@
+//! A snapshot that is being taken, on the one thread beside the reader's.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::task::JoinHandle;
+
+use crate::error::{Error, ErrorCode};
+use crate::interest::Fields;
+use crate::procfs::{Procfs, Snapshot};
+
+/// The snapshot to come. Dropping it ends it early.
+#[derive(Debug)]
+pub(super) struct Look {
+    snapshot: JoinHandle<Result<Snapshot, Error>>,
+    cancelled: Arc<AtomicBool>,
+}
+
+impl Look {
+    /// Must be called within a tokio runtime.
+    pub(super) fn begin(procfs: &Arc<Procfs>, fields: Fields) -> Self {
+        let cancelled = Arc::new(AtomicBool::new(false));
+        let (procfs, its_cancelled) = (Arc::clone(procfs), Arc::clone(&cancelled));
+        let snapshot = tokio::task::spawn_blocking(move || procfs.snapshot(fields, &its_cancelled));
+        Self { snapshot, cancelled }
+    }
+
+    /// Waits for it. Must not be called again after it has returned.
+    pub(super) async fn finished(&mut self) -> Result<Snapshot, Error> {
+        let panicked = || Error::shown_by(ErrorCode::ProcUnreadable, "the snapshot's thread panicked");
+        (&mut self.snapshot).await.unwrap_or_else(|_| Err(panicked()))
+    }
+}
+
+impl Drop for Look {
+    fn drop(&mut self) {
+        self.cancelled.store(true, Ordering::Relaxed);
+    }
+}

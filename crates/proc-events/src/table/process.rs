@@ -1,0 +1,121 @@
+//! What is known of one live process, and how that is told from a later one with the same pid. Pure.
+
+use std::sync::Arc;
+
+use super::Mark;
+use crate::event::{ExitStatus, ProcessInfo};
+use crate::procfs::Sighting;
+
+/// What the leader's exit said; all unknown, if it was only seen in `/proc`.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Leaving {
+    /// Where in the stream.
+    pub(super) heard: Mark,
+    /// Whether the end of the process is awaited since.
+    pub(super) is_awaited: bool,
+    pub(super) timestamp_ns: u64,
+    pub(super) status: Option<ExitStatus>,
+    pub(super) ppid: Option<u32>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Process {
+    /// When its last exec was heard; 0 if none was.
+    exec_ns: u64,
+    /// Clock ticks since boot; 0 until it was seen in `/proc`.
+    pub(super) start_time: u64,
+    /// See [`Sighting::start_ns`].
+    start_ns: u64,
+    /// See [`Sighting::program`].
+    program: u64,
+    /// See [`Sighting::never_execed`].
+    never_execed: bool,
+    /// Whether it was reported. One that has never called exec is not, but by the scan at the start.
+    pub(super) is_told: bool,
+    /// Where in the stream its last exec was heard; at the very start if none was.
+    pub(super) heard: Mark,
+    /// Its leader has reported an exit, but the process was still running.
+    pub(super) left: Option<Leaving>,
+    pub(super) info: Option<Arc<ProcessInfo>>,
+}
+
+impl Process {
+    pub(super) fn seen(sighting: &Sighting) -> Self {
+        let mut process = Self::default();
+        process.adopt(sighting);
+        process
+    }
+
+    pub(super) fn adopt(&mut self, sighting: &Sighting) {
+        self.identify(sighting);
+        self.program = sighting.program;
+        self.never_execed = sighting.never_execed;
+        if sighting.leader_left {
+            self.left.get_or_insert_default();
+        }
+        if sighting.process.is_some() {
+            self.info.clone_from(&sighting.process);
+        }
+    }
+
+    /// It has called exec, and was seen so, if it was looked at.
+    pub(super) fn execed(&mut self, exec_ns: u64, heard: Mark, seen: &Sighting) {
+        self.identify(seen);
+        self.exec_ns = exec_ns;
+        self.heard = heard;
+        self.program = seen.program;
+        self.never_execed = false;
+        self.is_told = true;
+        self.left = None;
+        self.info.clone_from(&seen.process);
+    }
+
+    /// Takes over when it was created, if that was seen.
+    pub(super) const fn identify(&mut self, sighting: &Sighting) {
+        if sighting.start_time != 0 {
+            (self.start_time, self.start_ns) = (sighting.start_time, sighting.start_ns);
+        }
+    }
+
+    /// When it was last heard of.
+    fn heard_ns(&self) -> u64 {
+        self.left.map_or(0, |left| left.timestamp_ns).max(self.exec_ns)
+    }
+
+    /// Whether it had begun only after this: a process is listed, and heard of, before it ends.
+    pub(super) fn began_after(&self, exit_ns: u64) -> bool {
+        self.heard_ns().max(self.start_ns) > exit_ns
+    }
+
+    /// Whether what was seen is a later process with the same pid: one that was created after the last report. What was
+    /// there before is the one that has reported, even where an earlier one was never heard to end.
+    pub(super) fn is_before(&self, sighting: &Sighting) -> bool {
+        self.start_time != sighting.start_time && sighting.start_ns > self.heard_ns()
+    }
+
+    /// Whether what was seen is an earlier process with the same pid.
+    pub(super) const fn is_after(&self, sighting: &Sighting) -> bool {
+        // The ticks, not the nanoseconds: those are made with a reading of two clocks, and vary with it.
+        self.start_time > sighting.start_time
+    }
+
+    /// Whether it has called exec since it was last heard of, or seen.
+    pub(super) fn has_execed_as(&self, sighting: &Sighting) -> bool {
+        if self.never_execed || sighting.never_execed {
+            return !sighting.never_execed;
+        }
+        if self.program != 0 && sighting.program != 0 {
+            return self.program != sighting.program;
+        }
+        let exe = |info: &Option<Arc<ProcessInfo>>| info.as_ref().and_then(|info| info.exe.clone());
+        match (exe(&self.info), exe(&sighting.process)) {
+            (Some(before), Some(now)) => before != now,
+            _ => false,
+        }
+    }
+
+    /// Since its last exec. Clocks of different CPUs may disagree by a little.
+    pub(super) fn duration(&self, now_ns: u64) -> Option<u64> {
+        (self.exec_ns != 0).then(|| now_ns.saturating_sub(self.exec_ns))
+    }
+}

@@ -1,0 +1,340 @@
+//! The hearing against a machine whose door goes wrong: whatever it does, once it stops doing so and one snapshot was
+//! compared, every subscriber believes what is true, and was told nothing untrue before. No kernel, no thread, no clock.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "in a test, a panic is the report")]
+
+mod machine;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use proc_events::hearing::Hearing;
+use proc_events::outbox::Outbox;
+use proc_events::procfs::{Sighting, Snapshot};
+use proc_events::stats::Stats;
+use proc_events::{Error, ErrorCode, Field, Fields, Interest, Kinds, Notice};
+use tokio::time::Instant;
+
+use machine::door::{SimulatedDoor, SimulatedProcesses, World};
+use machine::subscriber::{Shown, Subscriber};
+
+const PIDS: u64 = 24;
+
+/// A snapshot that is being taken, process by process.
+struct Look {
+    to_read: Vec<u32>,
+    sightings: Vec<Sighting>,
+    lives: BTreeMap<u32, usize>,
+}
+
+/// One subscriber with its queue.
+struct Listener {
+    outbox: Arc<Outbox>,
+    subscriber: Subscriber,
+    has_asked: bool,
+}
+
+struct Simulation<'a> {
+    world: Rc<RefCell<World>>,
+    hearing: Hearing<'a, SimulatedDoor, SimulatedProcesses>,
+    stats: &'a Stats,
+    look: Option<Look>,
+    /// Those with endless queues empty them at once, the first one before the others.
+    listeners: Vec<Listener>,
+    shown: Shown,
+    base: Instant,
+}
+
+impl Simulation<'_> {
+    fn roll(&self, sides: u64) -> u64 {
+        self.world.borrow_mut().dice.roll(sides)
+    }
+    fn now(&self) -> Instant {
+        self.base + Duration::from_nanos(self.world.borrow().machine.now_ns)
+    }
+    /// A time at which nothing is sent.
+    fn now_ns(&self) -> u64 {
+        let machine = &mut self.world.borrow_mut().machine;
+        machine.now_ns += 1;
+        machine.now_ns
+    }
+
+    fn running(&self) -> BTreeMap<u32, usize> {
+        let world = self.world.borrow();
+        world.machine.processes.iter().map(|(&pid, process)| (pid, process.life)).collect()
+    }
+
+    fn join(&mut self, capacity: usize) {
+        let outbox = Arc::new(Outbox::new(capacity, self.hearing.interest, Box::new(|| {})));
+        outbox.join(self.hearing.table.mark());
+        self.hearing.outboxes.push(Arc::clone(&outbox));
+        let mut subscriber = Subscriber::default();
+        subscriber.is_strict = self.listeners.is_empty();
+        subscriber.is_late = true;
+        self.listeners.push(Listener { outbox, subscriber, has_asked: false });
+    }
+
+    fn ask(&mut self, listener: usize) {
+        let listener = &mut self.listeners[listener];
+        if !std::mem::replace(&mut listener.has_asked, true) {
+            self.hearing.resync.ask(Arc::clone(&listener.outbox), 1);
+        }
+    }
+
+    fn step(&mut self) {
+        match self.roll(20) {
+            0..10 => self.live(),
+            10..13 => self.world.borrow_mut().catch_up(),
+            13 | 14 => {
+                let heard = self.hearing.drain(usize::MAX);
+                self.answer(heard);
+            }
+            15 => self.conclude(),
+            16 => self.begin_snapshot(),
+            17 => self.read_some(3),
+            18 => {
+                let far = [1_000, 1_000_000, 30_000_000, 2_000_000_000][self.roll(4) as usize];
+                // Nobody is interrupted for so long, neither a CPU nor the reader.
+                if far > 100_000_000 {
+                    self.world.borrow_mut().catch_up_with_all();
+                    let heard = self.hearing.drain(usize::MAX);
+                    self.answer(heard);
+                }
+                self.world.borrow_mut().machine.now_ns += far;
+            }
+            _ => {
+                let listener = self.roll(self.listeners.len() as u64) as usize;
+                self.ask(listener);
+                self.take(listener);
+            }
+        }
+        self.take_at_once();
+    }
+
+    /// Something happens on the machine.
+    fn live(&self) {
+        let world = &mut *self.world.borrow_mut();
+        let (pid, code) = (2 + world.dice.roll(PIDS) as u32, world.dice.roll(3) as u32);
+        world.machine.now_ns += 10_000 + world.dice.roll(1_000_000);
+        let Some(process) = world.machine.processes.get(&pid) else {
+            if let Some(said) = world.machine.fork(pid) {
+                world.send(world.machine.processes[&pid].life, said);
+            }
+            return;
+        };
+        let life = process.life;
+        if world.is_busy(life) {
+            return;
+        }
+        let said = match world.dice.roll(10) {
+            0..4 => world.machine.exec(pid),
+            4 => world.machine.leader_leaves(pid),
+            5 => {
+                let left = world.machine.leader_leaves(pid);
+                if let Some(said) = left {
+                    world.send(life, said);
+                }
+                world.machine.exec(pid)
+            }
+            _ => world.machine.vanish(pid, code).map(|exit| world.machine.report_exit(exit)),
+        };
+        if let Some(said) = said {
+            world.send(life, said);
+        }
+    }
+
+    /// As the reader does when its source fails.
+    fn answer(&mut self, heard: Result<(), Error>) {
+        if let Err(error) = heard {
+            assert_eq!(error.code, ErrorCode::SourceFailed, "{error}");
+            self.hearing.adopt(None);
+            self.hearing.adopt(Some(World::open(&self.world)));
+            self.hearing.resync.lost(1);
+        }
+    }
+
+    fn conclude(&mut self) {
+        let ended = self.world.borrow_mut().ended();
+        let now_ns = self.world.borrow().machine.now_ns;
+        self.world.borrow().machine.tell(|| format!("ended {ended:?}"));
+        let heard = self.hearing.conclude(&ended, now_ns);
+        self.answer(heard);
+    }
+
+    fn begin_snapshot(&mut self) {
+        if self.hearing.begin_snapshot_if_due(self.now()) {
+            let to_read = self.world.borrow().machine.processes.keys().rev().copied().collect();
+            self.world.borrow().machine.tell(|| "looking".to_owned());
+            self.look = Some(Look { to_read, sightings: Vec::new(), lives: BTreeMap::new() });
+        }
+    }
+
+    fn read_some(&mut self, most: usize) {
+        let Some(look) = &mut self.look else { return };
+        let mut world = self.world.borrow_mut();
+        for _ in 0..most {
+            let Some(pid) = look.to_read.pop() else {
+                drop(world);
+                return self.settle();
+            };
+            // A process that runs may not be readable at that moment.
+            let seen =
+                if world.fails() { None } else { world.machine.sight(pid, self.hearing.interest.fields) };
+            if let Some(seen) = seen {
+                look.lives.insert(pid, world.machine.processes[&pid].life);
+                look.sightings.push(seen);
+            }
+        }
+    }
+
+    fn settle(&mut self) {
+        let Some(look) = self.look.take() else { return };
+        let is_asked_for = self.listeners.iter().any(|listener| listener.outbox.is_held());
+        let fails = !is_asked_for && self.world.borrow_mut().fails();
+        let unreadable = Error::shown_by(ErrorCode::ProcUnreadable, "simulated");
+        let snapshot = if fails { Err(unreadable) } else { Ok(Snapshot { sightings: look.sightings }) };
+        let (now, now_ns) = (self.now(), self.now_ns());
+        self.world.borrow().machine.tell(|| format!("shown {:?}, fails {fails}", look.lives));
+        let settled = self.hearing.settle(snapshot, now, now_ns);
+        // Who asks is told of what was shown, and of what was heard.
+        let mut may_be_told = vec![look.lives.clone(), self.running()];
+        self.shown.insert(now_ns, may_be_told.clone());
+        self.take_up_to(usize::MAX, 0);
+        let first = &self.listeners[0].subscriber.running;
+        may_be_told.insert(0, first.iter().filter_map(|(&pid, lives)| Some((pid, *lives.last()?))).collect());
+        self.shown.insert(now_ns, may_be_told);
+        self.take_at_once();
+        self.answer(settled);
+    }
+
+    fn take(&mut self, listener: usize) {
+        let most = self.roll(9) as usize;
+        self.take_up_to(most, listener);
+    }
+
+    fn take_at_once(&mut self) {
+        for listener in 0..self.listeners.len() {
+            if self.listeners[listener].subscriber.is_strict {
+                self.take_up_to(usize::MAX, listener);
+            }
+        }
+    }
+
+    /// Whether there was something.
+    fn take_up_to(&mut self, most: usize, listener: usize) -> bool {
+        let Listener { outbox, subscriber, .. } = &mut self.listeners[listener];
+        let mut notices: Vec<Notice> = Vec::new();
+        outbox.take(most, &mut notices);
+        let machine = &self.world.borrow().machine;
+        for notice in &notices {
+            machine.tell(|| format!("told {listener}: {notice:?}"));
+            subscriber.hear(notice, machine, &self.shown);
+        }
+        subscriber.is_late = outbox.is_held();
+        !notices.is_empty()
+    }
+
+    /// The faults cease, and what is under way comes to its end.
+    fn calm_down(&mut self) {
+        let silent = {
+            let mut world = self.world.borrow_mut();
+            world.catch_up_with_all();
+            let before = std::mem::replace(&mut world.faults.rate, 0);
+            world.room = usize::MAX;
+            before > 0 && world.faults.silent
+        };
+        (0..self.listeners.len()).for_each(|listener| self.ask(listener));
+        self.hearing.drain(usize::MAX).unwrap();
+        // What was lost without a trace is found by whatever reason there is for the next snapshot.
+        self.read_some(usize::MAX);
+        if silent {
+            self.hearing.resync.want();
+        }
+        for _ in 0..4 {
+            self.world.borrow_mut().machine.now_ns += 10_000_000_000_000;
+            self.begin_snapshot();
+            self.read_some(usize::MAX);
+            self.conclude();
+            self.take_at_once();
+        }
+        assert_eq!(self.hearing.resync.due(), None, "nothing is left to be made right");
+        for listener in 0..self.listeners.len() {
+            while self.take_up_to(usize::MAX, listener) {}
+        }
+    }
+
+    fn assert_all_is_well(&self) {
+        let world = self.world.borrow();
+        for listener in &self.listeners {
+            listener.subscriber.assert_agrees_with(&world.machine);
+            assert_eq!(listener.subscriber.lost_in_queue, listener.outbox.level().lost);
+        }
+        let counts = self.stats.counts();
+        assert_eq!(counts.lost_socket, world.dropped, "every drop is counted");
+        assert_eq!(counts.rejected, world.forged, "every foreign or cut datagram is counted");
+        let first = &self.listeners[0].subscriber;
+        assert_eq!(first.lost_in_queue, 0);
+        assert!(first.lost_in_socket >= counts.lost_socket, "every loss is told");
+        for &pid in world.machine.processes.keys() {
+            let is_new = world.machine.processes[&pid].never_execed;
+            assert!(is_new || self.hearing.table.knows(pid), "{pid} is not in the table");
+        }
+        assert!(self.hearing.table.len() <= world.machine.processes.len(), "the table holds what is gone");
+    }
+}
+
+fn simulate(seed: u64) {
+    let world = Rc::new(RefCell::new(World::new(seed)));
+    let fields = [Fields::NONE, Fields::NONE.with(Field::Name)][world.borrow_mut().dice.roll(2) as usize];
+    let (stats, mut outboxes) = (Stats::default(), Vec::new());
+    let interest = Interest { kinds: Kinds::LIFE, fields };
+    let processes = SimulatedProcesses(Rc::clone(&world));
+    let mut hearing = Hearing::new(processes, &mut outboxes, interest, &stats);
+    hearing.adopt(Some(World::open(&world)));
+    let mut simulation = Simulation {
+        world,
+        hearing,
+        stats: &stats,
+        look: None,
+        listeners: Vec::new(),
+        shown: Shown::default(),
+        base: Instant::now(),
+    };
+    simulation.world.borrow_mut().machine.is_told = seeds().count() == 1;
+    simulation.join(usize::MAX);
+    simulation.join(4);
+    for _ in 0..300 {
+        simulation.step();
+    }
+    simulation.join(usize::MAX);
+    simulation.join(64);
+    for _ in 0..300 {
+        simulation.step();
+    }
+    simulation.calm_down();
+    simulation.assert_all_is_well();
+}
+
+/// As many as take about a second; `PROC_EVENTS_SEEDS=1000..200000` for others.
+fn seeds() -> std::ops::Range<u64> {
+    let chosen = std::env::var("PROC_EVENTS_SEEDS").ok();
+    let range = chosen.as_deref().and_then(|chosen| chosen.split_once(".."));
+    range.map_or(0..2000, |(first, end)| first.parse().unwrap()..end.parse().unwrap())
+}
+
+#[test]
+fn whatever_the_door_does_the_subscribers_end_up_right() {
+    let fails = |seed: &u64| catch_unwind(AssertUnwindSafe(|| simulate(*seed))).is_err();
+    let failing: Vec<u64> = seeds().filter(fails).take(3000).collect();
+    assert_eq!(
+        failing,
+        [0; 0],
+        "seeds that fail; for one alone: PROC_EVENTS_SEEDS={0}..{1}",
+        failing[0],
+        failing[0] + 1
+    );
+}
