@@ -1,7 +1,7 @@
 /** For the tests on the real kernel: waiting for conditions, and processes of one's own. */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, copyFileSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { chmodSync, copyFileSync, mkdtempSync, readFileSync, readdirSync, readlinkSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -38,8 +38,36 @@ export function lines(child: ChildProcess): AsyncIterableIterator<string> {
   return createInterface({ input: child.stdout! })[Symbol.asyncIterator]()
 }
 
+/** How many native readers run in this process: one thread each. */
+export function readers(): number {
+  const names = readdirSync('/proc/self/task').map((tid) => {
+    try {
+      return readFileSync(`/proc/self/task/${tid}/comm`, 'utf8').trim()
+    } catch {
+      return 'ended'
+    }
+  })
+  return names.filter((name) => name === 'proc-events').length
+}
+
 export const threads = (): number => readdirSync('/proc/self/task').length
 export const descriptors = (): number => readdirSync('/proc/self/fd').length
+
+/** This process's sockets for the process connector as the kernel lists them: their addresses, and what they dropped. */
+export function connectorSockets(): { readonly port: number; readonly drops: number }[] {
+  const inodes = new Set<string>()
+  for (const fd of readdirSync('/proc/self/fd')) {
+    try {
+      inodes.add(/^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/self/fd/${fd}`))?.[1] ?? '')
+    } catch {
+      // The descriptor of this very look.
+    }
+  }
+  const lines = readFileSync('/proc/net/netlink', 'utf8').trim().split('\n')
+  const sockets = lines.map((line) => line.trim().split(/\s+/))
+  const own = sockets.filter(([, protocol, , , , , , , , inode]) => protocol === '11' && inodes.has(inode!))
+  return own.map(([, , port, , , , , , drops]) => ({ port: Number(port), drops: Number(drops) }))
+}
 
 /** Blocks JavaScript's thread. */
 export function block(milliseconds: number): void {

@@ -1,0 +1,160 @@
+/*
+ * The processes that the tests start, in one program:
+ *
+ *   load stay SECONDS                         does nothing for as long
+ *   load storm END COUNT WORKERS STAYS FILE   COUNT short processes of the program END, WORKERS at a time; in their midst
+ *                                             STAYS that stay. FILE gets, of each short process, its number and when its
+ *                                             life began and ended, in nanoseconds of CLOCK_MONOTONIC; FILE.stays gets
+ *                                             the same of the others. Each figure takes 64 bits
+ *   load leave MILLISECONDS CODE              the main thread leaves at once, the other ends the process later
+ *   load leave MILLISECONDS                   the same, but the other thread leaves, too
+ *   load refuse ERRNO PROGRAM ARGUMENT...     PROGRAM, to which the sandbox refuses the process connector's socket
+ *
+ * Compiled with -DEND=CODE -nostdlib it is the program END instead, which does nothing but end with CODE: a C library
+ * would take longer to start than all the rest.
+ */
+#ifdef END
+void _start(void) {
+#if defined(__x86_64__)
+  __asm__ volatile("syscall" : : "a"(231), "D"(END));
+#elif defined(__aarch64__)
+  register long number __asm__("x8") = 94, code __asm__("x0") = END;
+  __asm__ volatile("svc 0" : : "r"(number), "r"(code));
+#endif
+  __builtin_unreachable();
+}
+#else
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/netlink.h>
+#include <linux/seccomp.h>
+#include <pthread.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static char self[4096];
+
+static void fail(const char *what) {
+  perror(what);
+  exit(1);
+}
+
+static pid_t start(const char *program, const char *mode, const char *argument) {
+  pid_t pid = vfork();
+  if (pid == 0) {
+    execl(program, program, mode, argument, (char *)NULL);
+    _exit(127);
+  }
+  if (pid < 0) fail("vfork");
+  return pid;
+}
+
+static uint64_t now(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
+}
+
+static void note(int file, pid_t pid, uint64_t began) {
+  uint64_t life[] = {(uint64_t)pid, began, now()};
+  if (write(file, life, sizeof life) != sizeof life) fail("write");
+}
+
+static void work(const char *end, int count, int stays, int file, int stays_file) {
+  for (int done = 0; done < count; done++) {
+    if (stays > 0 && done % (count / stays) == count / stays / 2) note(stays_file, start(self, "stay", "100"), now());
+    uint64_t began = now();
+    pid_t pid = start(end, NULL, NULL);
+    int status;
+    while (waitpid(pid, &status, 0) < 0)
+      if (errno != EINTR) fail("waitpid");
+    if (!WIFEXITED(status)) exit(2);
+    note(file, pid, began);
+  }
+}
+
+static int create(const char *path, const char *suffix) {
+  char name[4096];
+  snprintf(name, sizeof name, "%s%s", path, suffix);
+  int file = open(name, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+  if (file < 0) fail(name);
+  return file;
+}
+
+static int storm(char **arguments) {
+  int count = atoi(arguments[1]), workers = atoi(arguments[2]), stays = atoi(arguments[3]);
+  int file = create(arguments[4], ""), stays_file = create(arguments[4], ".stays");
+  for (int worker = 1; worker < workers; worker++) {
+    pid_t pid = fork();
+    if (pid < 0) fail("fork");
+    if (pid == 0) {
+      work(arguments[0], count / workers, 0, file, stays_file);
+      return 0;
+    }
+  }
+  work(arguments[0], count / workers, stays, file, stays_file);
+  for (int worker = 1; worker < workers; worker++) {
+    int status;
+    /* Those who stay are no workers, and are not waited for. */
+    if (wait(&status) < 0 || status != 0) return 2;
+  }
+  return 0;
+}
+
+static const char *last_code;
+static int last_delay;
+
+static void *last_thread(void *unused) {
+  usleep(last_delay * 1000);
+  if (last_code != NULL) _exit(atoi(last_code));
+  return unused;
+}
+
+static int leave(char **arguments) {
+  last_delay = atoi(arguments[0]);
+  last_code = arguments[1];
+  pthread_t thread;
+  if (pthread_create(&thread, NULL, last_thread, NULL) != 0) fail("pthread_create");
+  pthread_exit(NULL);
+}
+
+static int refuse(char **arguments) {
+#define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
+#define ELSE_ALLOW(value, left) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, left)
+  struct sock_filter program[] = {
+      LOAD(nr),      ELSE_ALLOW(SYS_socket, 5),
+      LOAD(args[0]), ELSE_ALLOW(AF_NETLINK, 3),
+      LOAD(args[2]), ELSE_ALLOW(NETLINK_CONNECTOR, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (uint32_t)atoi(arguments[0])),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  struct sock_fprog filter = {.len = sizeof program / sizeof *program, .filter = program};
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) fail("PR_SET_NO_NEW_PRIVS");
+  if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) < 0) fail("PR_SET_SECCOMP");
+  execv(arguments[1], arguments + 1);
+  fail(arguments[1]);
+  return 1;
+}
+
+int main(int count, char **arguments) {
+  if (count < 3) return 64;
+  char *mode = arguments[1];
+  if (strcmp(mode, "stay") == 0) return (int)sleep(atoi(arguments[2]));
+  if (readlink("/proc/self/exe", self, sizeof self - 1) < 0) fail("readlink");
+  if (strcmp(mode, "storm") == 0 && count == 7) return storm(arguments + 2);
+  if (strcmp(mode, "leave") == 0) return leave(arguments + 2);
+  if (strcmp(mode, "refuse") == 0 && count > 3) return refuse(arguments + 2);
+  return 64;
+}
+#endif

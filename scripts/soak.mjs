@@ -1,0 +1,296 @@
+// Storms, overflows, stops, starts, terminated worker threads and ended processes, for as long as is asked for:
+// `npm run soak -- --minutes N`. All along it holds what is told against the truth, and the memory, the threads and the
+// descriptors against what they were. Its exit code is 1 if anything was not as it should be.
+
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readdirSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
+import { parseArgs } from 'node:util'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { Worker } from 'node:worker_threads'
+import { Load } from '../__test__/load.ts'
+import { connectorSockets, readers, until } from '../__test__/support.ts'
+import { View } from '../__test__/view.ts'
+import { root } from './toolchain.mjs'
+
+const { getProcessMonitor } = createRequire(import.meta.url)(join(root, 'index.js'))
+const programs = join(root, '__test__', 'programs')
+setFlagsFromString('--expose-gc')
+const collectGarbage = runInNewContext('gc')
+
+const { values } = parseArgs({ options: { minutes: { type: 'string', default: '1' } } })
+const duration = Number(values.minutes) * 60_000
+if (!(duration > 0)) {
+  console.error('--minutes takes a number above 0')
+  process.exit(64)
+}
+
+const load = new Load('pe-soak')
+// The reference is given back: each round takes its own.
+const monitor = getProcessMonitor()
+await monitor.stop()
+const total = {
+  storms: 0,
+  processes: 0,
+  events: 0,
+  lostSocket: 0,
+  lostQueue: 0,
+  resyncs: 0,
+  starts: 0,
+  slowestStopMs: 0,
+  slowestRepairMs: 0,
+  terminations: 0,
+  exits: 0,
+}
+const violations = []
+/** Resident memory after each round, in MB. */
+const memory = []
+const started = performance.now()
+const elapsed = () => performance.now() - started
+
+function check(holds, what) {
+  if (holds) return
+  violations.push(what)
+  console.log(`VIOLATION after ${(elapsed() / 1000).toFixed(1)} s: ${what}`)
+}
+
+function checkNone(wrong, what) {
+  check(wrong.length === 0, `${what}: ${wrong.join('; ')}`)
+}
+
+/** One start and one stop of the monitor, with a view of what it tells. */
+async function monitoring(options, capture, use) {
+  getProcessMonitor()
+  const view = new View(monitor, capture)
+  try {
+    await monitor.initialize(options)
+    total.starts++
+    await use(view)
+    const { events, lostSocket, lostQueue, resync, restart, reinitFailed, processScanFailed } = monitor.stats()
+    total.events += events
+    total.lostSocket += lostSocket
+    total.lostQueue += lostQueue
+    total.resyncs += resync
+    check(restart + reinitFailed + processScanFailed === 0, 'the source failed')
+  } finally {
+    view.close()
+    await stop()
+  }
+}
+
+async function stop() {
+  const before = performance.now()
+  await monitor.stop()
+  const took = performance.now() - before
+  total.slowestStopMs = Math.max(total.slowestStopMs, took)
+  check(took < 1000, `a stop took ${took} ms`)
+}
+
+function noteStorm({ lives }) {
+  total.storms++
+  total.processes += lives.length
+}
+
+async function repaired(view, storm) {
+  const took = await view.becomesTrue(storm)
+  total.slowestRepairMs = Math.max(total.slowestRepairMs, took)
+  check(took < 1000, `what was told became true after ${took} ms only`)
+  checkNone(view.endedTwice(storm, load.code), 'two exits in one life')
+}
+
+/** Runs while processes come and go as fast as they can. */
+async function underStorm(use) {
+  const storm = { isOver: false }
+  const storms = (async () => {
+    while (!storm.isOver) noteStorm(await load.storm({ count: 5000 }).done)
+  })()
+  try {
+    await use()
+  } finally {
+    storm.isOver = true
+    await storms
+  }
+}
+
+const rounds = {
+  /** Nothing is lost: every life is told whole. */
+  async roomy() {
+    await monitoring({ receiveBufferSize: 64 << 20, queueSize: 400_000 }, [], async (view) => {
+      const storm = await load.storm({ count: 30_000, stays: 5 }).done
+      noteStorm(storm)
+      await repaired(view, storm)
+      const { lostSocket, lostQueue } = monitor.stats()
+      check(lostSocket + lostQueue === 0, `${lostSocket} and ${lostQueue} events were lost although there was room`)
+      checkNone(view.notPaired(storm, load.code), 'not told exec, exit')
+      storm.stays.forEach((pid) => load.end(pid))
+    })
+  },
+
+  /** The kernel has room for ten events. */
+  async socketOverflow() {
+    const capture = total.starts % 2 === 0 ? ['name', 'exe', 'argv', 'cwd', 'uid', 'gid', 'cgroup'] : []
+    await monitoring({ receiveBufferSize: 4096 }, capture, async (view) => {
+      let living = []
+      for (let storms = 0; storms < 3; storms++) {
+        const { done } = load.storm({ count: 8000, stays: 10 })
+        for (const pid of living) {
+          load.end(pid)
+          await setTimeout(5)
+        }
+        const storm = await done
+        noteStorm(storm)
+        await repaired(view, storm)
+        checkNone(view.notEndedOnce(living), 'not one exit')
+        living = storm.stays
+      }
+      living.forEach((pid) => load.end(pid))
+      await until("what was counted is the kernel's number", () => {
+        return monitor.stats().lostSocket === connectorSockets()[0].drops
+      })
+      await until('the losses were told', () => view.lost('socket') >= monitor.stats().lostSocket)
+      const { lostSocket } = monitor.stats()
+      check(view.lost('socket') === lostSocket, `${view.lost('socket')} losses told, ${lostSocket} counted`)
+    })
+  },
+
+  /** JavaScript has room for 64 events, and is blocked. */
+  async queueOverflow() {
+    await monitoring({ queueSize: 64 }, [], async (view) => {
+      let living = []
+      for (let storms = 0; storms < 3; storms++) {
+        living.forEach((pid) => load.end(pid))
+        const storm = load.stormSync({ count: 8000, stays: 10 })
+        noteStorm(storm)
+        await repaired(view, storm)
+        checkNone(view.notEndedOnce(living), 'not one exit')
+        living = storm.stays
+      }
+      living.forEach((pid) => load.end(pid))
+      const { lostQueue } = monitor.stats()
+      check(view.lost('queue') === lostQueue, `${view.lost('queue')} losses told, ${lostQueue} counted`)
+    })
+  },
+
+  /** Starts and stops at any moment. */
+  async restarts() {
+    await underStorm(async () => {
+      for (let round = 0; round < 20; round++) {
+        getProcessMonitor()
+        let calls = 0
+        monitor.subscribeExec(() => calls++, round % 2 === 0 ? { capture: ['name', 'argv'] } : {})
+        monitor.subscribeExit(() => calls++)
+        const initialized = monitor.initialize({ receiveBufferSize: 1 << (round % 20) }).then(
+          () => 'initialized',
+          ({ code }) => code,
+        )
+        await setTimeout(round)
+        const before = stop()
+        const callsBefore = calls
+        await before
+        check(calls === callsBefore, 'a callback was called after stop()')
+        check(['initialized', 'ERR_STOPPED'].includes(await initialized), `initialize: ${await initialized}`)
+        total.starts++
+      }
+    })
+  },
+
+  /** Worker threads end at any moment. */
+  async terminations() {
+    const terminate = async () => {
+      for (let round = 0; round < 20; round++) {
+        const worker = new Worker(join(programs, 'worker.mjs'))
+        worker.on('message', () => {})
+        if (round % 2 === 1) await once(worker, 'message')
+        await setTimeout((total.terminations * 7) % 61)
+        await worker.terminate()
+        total.terminations++
+      }
+    }
+    await underStorm(async () => {
+      if (total.terminations % 40 === 0) await terminate()
+      else await monitoring({}, [], terminate)
+    })
+  },
+
+  /** Processes end at any moment. */
+  async exits() {
+    await underStorm(async () => {
+      for (let round = 0; round < 10; round++) {
+        const args = [join(programs, 'exit.mjs'), String(total.exits % 50)]
+        const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit'], timeout: 20_000 })
+        const [code, signal] = await once(child, 'exit')
+        check(code === 3, `process.exit(3) at moment ${total.exits % 50} ended with ${code ?? signal}`)
+        total.exits++
+      }
+    })
+  },
+}
+
+const left = () => ({
+  threads: readdirSync('/proc/self/task').length,
+  descriptors: readdirSync('/proc/self/fd').length,
+})
+
+function line() {
+  const seconds = (elapsed() / 1000).toFixed(0).padStart(4)
+  const figures = Object.entries(total).map(([name, value]) => `${name} ${Math.round(value)}`)
+  console.log(
+    `${seconds} s  ${memory.at(-1)?.mb.toFixed(1) ?? '?'} MB (JavaScript's ${memory.at(-1)?.heap.toFixed(1) ?? '?'})  ${figures.join('  ')}`,
+  )
+}
+
+async function soak() {
+  const lines = setInterval(line, 10_000)
+  let before
+  try {
+    while (elapsed() < duration) {
+      for (const [name, round] of Object.entries(rounds)) {
+        try {
+          await round()
+        } catch (error) {
+          check(false, `${name}: ${error.stack}`)
+        }
+        check(readers() === 0, `${name} left a native reader`)
+        collectGarbage()
+        const { rss, heapTotal, external } = process.memoryUsage()
+        memory.push({ at: elapsed(), mb: rss / 2 ** 20, heap: (heapTotal + external) / 2 ** 20 })
+      }
+      // What Node.js itself starts when it is first needed is not counted.
+      if (before === undefined) before = left()
+      const after = left()
+      check(
+        after.threads === before.threads && after.descriptors === before.descriptors,
+        `${JSON.stringify(after)} are left, which were ${JSON.stringify(before)}`,
+      )
+    }
+  } finally {
+    clearInterval(lines)
+    load.remove()
+  }
+}
+
+const median = (numbers) => numbers.sort((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? 0
+
+function checkMemory() {
+  const end = elapsed()
+  // The first minute, or as much of a shorter run, is for growing.
+  const grown = Math.min(60_000, end / 2)
+  const quarter = (end - grown) / 4
+  const between = (from, to) => median(memory.filter(({ at }) => at >= from && at <= to).map(({ mb }) => mb))
+  const first = between(grown, grown + quarter)
+  const last = between(end - quarter, end)
+  console.log(
+    `resident memory: ${first.toFixed(1)} MB after ${Math.round(grown / 1000)} s, ${last.toFixed(1)} MB at the end`,
+  )
+  check(last <= first * 1.1 + 8, 'the resident memory has grown')
+}
+
+await soak()
+checkMemory()
+line()
+console.log(violations.length === 0 ? 'every invariant held' : `${violations.length} violations`)
+process.exitCode = violations.length === 0 ? 0 : 1
