@@ -10,7 +10,8 @@ import { copyOf, until } from './support.ts'
 
 export const main = fileURLToPath(new URL('../src/cli/main.js', import.meta.url))
 
-const { FORCE_COLOR: _force, NO_COLOR: _no, ...plain } = process.env
+// What decides about colours where the tests run is not what is tested.
+const { FORCE_COLOR: _force, NO_COLOR: _no, CI: _ci, ...plain } = process.env
 
 export function ended(child: ChildProcess): Promise<[number | null, NodeJS.Signals | null]> {
   return new Promise((resolve) => child.once('close', (code, signal) => resolve([code, signal])))
