@@ -248,9 +248,11 @@ serial('3,000 processes while JavaScript is blocked for two seconds', async (t) 
     block(Math.max(0, 2000 - (performance.now() - started)))
     const pids = load.stdout.trim().split('\n').map(Number)
     t.is(pids.length, 3000)
-    await until('the last exit was delivered', () => told.get(pids.at(-1)!)?.includes(load.pid) === true)
+    // The kernel no longer knows the parent of one that was collected in the very moment of its exit.
+    const isOfLoad = (what: number | null | 'exec' | undefined): boolean => what === load.pid || what === null
+    await until('the last exit was delivered', () => told.get(pids.at(-1)!)?.some(isOfLoad) === true)
     const lives = (pid: number): number =>
-      (told.get(pid) ?? []).filter((what, at, events) => what === load.pid && events[at - 1] === 'exec').length
+      (told.get(pid) ?? []).filter((what, at, events) => isOfLoad(what) && events[at - 1] === 'exec').length
     t.deepEqual(
       pids.filter((pid) => lives(pid) !== pids.filter((same) => same === pid).length),
       [],
