@@ -209,7 +209,7 @@ impl<'a, D: Door, P: Processes> Hearing<'a, D, P> {
         self.resync.begin_if_due(now, &mut self.table)
     }
 
-    /// Makes the table right by a snapshot.
+    /// Makes the table right by a snapshot, at once or, by [`Hearing::settle_if_due`], a little later.
     ///
     /// # Errors
     /// See [`Hearing::drain`]; or where the very first snapshot could not be taken.
@@ -224,6 +224,35 @@ impl<'a, D: Door, P: Processes> Hearing<'a, D, P> {
             self.resync.abandon();
             return Err(error);
         }
+        let snapshot = match snapshot {
+            Ok(snapshot) if self.door.is_some() => match self.resync.put_off(snapshot, now, &self.table) {
+                Some(snapshot) => Ok(snapshot),
+                None => return Ok(()),
+            },
+            other => other,
+        };
+        self.make_right(snapshot, now, now_ns)
+    }
+
+    /// Makes the table right by the snapshot that was put off, if its time has come.
+    ///
+    /// # Errors
+    /// See [`Hearing::drain`].
+    pub fn settle_if_due(&mut self, now: Instant, now_ns: u64) -> Result<(), Error> {
+        let Some(snapshot) = self.resync.take_put_off(now) else { return Ok(()) };
+        if let Err(error) = self.drain(usize::MAX) {
+            self.resync.abandon();
+            return Err(error);
+        }
+        self.make_right(Ok(snapshot), now, now_ns)
+    }
+
+    fn make_right(
+        &mut self,
+        snapshot: Result<Snapshot, Error>,
+        now: Instant,
+        now_ns: u64,
+    ) -> Result<(), Error> {
         let Self { resync, table, processes, outboxes, stats, interest, .. } = self;
         let look_again = |pid| match processes.running(pid) {
             Ok(Some(_)) => Again::Runs(processes.sight(pid, interest.fields)),

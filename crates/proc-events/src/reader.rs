@@ -135,7 +135,7 @@ impl<'a> Reader<'a> {
             }
             Wake::Ended(pids) => self.hearing.conclude(&pids, now_ns())?,
             Wake::Due if self.hearing.liveness.due() <= Instant::now() => self.check_hearing()?,
-            Wake::Due => {}
+            Wake::Due => self.hearing.settle_if_due(Instant::now(), now_ns())?,
         }
         Ok(false)
     }

@@ -19,6 +19,10 @@ use crate::table::{Mark, ProcessTable, Repairs};
 const PAUSE: Duration = Duration::from_millis(50);
 const PAUSE_SHARE: u32 = 4;
 
+/// How long a process that is gone without a report is given to be reported after all: the kernel does so only once the
+/// process has become invisible, and may be interrupted in between.
+const GRACE: Duration = Duration::from_millis(50);
+
 /// The reasons to take a snapshot, and what it is owed to while it is being taken.
 #[derive(Debug)]
 pub struct Resync {
@@ -52,6 +56,8 @@ struct Taking {
     started: Instant,
     askers: Vec<(Arc<Outbox>, u32)>,
     lost: u64,
+    /// What it has shown, and when that is to be settled.
+    put_off: Option<(Snapshot, Instant)>,
 }
 
 impl Resync {
@@ -91,10 +97,13 @@ impl Resync {
         self.lost += events;
     }
 
-    /// When the next snapshot is to begin, if it has to wait.
+    /// When the next snapshot is to begin, or the last one to be settled, if that has to wait.
     pub fn due(&self) -> Option<Instant> {
+        if let Some(taking) = &self.taking {
+            return taking.put_off.as_ref().map(|(_, until)| *until);
+        }
         let has_reason = self.lost > 0 || self.is_owed || self.polling.is_some() && self.is_complete;
-        (self.taking.is_none() && has_reason).then_some(self.not_before)
+        has_reason.then_some(self.not_before)
     }
 
     /// Whether a snapshot is to be taken now, and then given to [`Resync::settle`].
@@ -110,8 +119,26 @@ impl Resync {
             started: now,
             askers: std::mem::take(&mut self.askers),
             lost: std::mem::take(&mut self.lost),
+            put_off: None,
         });
         true
+    }
+
+    /// Gives the snapshot back if it can be settled now. If processes are gone that were never reported to have ended,
+    /// the kernel is given the time to do so.
+    pub fn put_off(&mut self, snapshot: Snapshot, now: Instant, table: &ProcessTable) -> Option<Snapshot> {
+        let Some(taking) = &mut self.taking else { return Some(snapshot) };
+        if table.missing(&snapshot, taking.began).is_empty() {
+            return Some(snapshot);
+        }
+        taking.put_off = Some((snapshot, now + GRACE));
+        None
+    }
+
+    /// The snapshot that was put off until now.
+    pub fn take_put_off(&mut self, now: Instant) -> Option<Snapshot> {
+        let put_off = &mut self.taking.as_mut()?.put_off;
+        Some(put_off.take_if(|(_, until)| *until <= now)?.0)
     }
 
     /// Forgets the snapshot that is being taken, but not what it is to be taken for.
@@ -197,4 +224,40 @@ fn report(lost: u64, repairs: Repairs) -> Option<LossReport> {
         recovered_execs: repairs.execs,
         recovered_exits: repairs.exits,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::ExitStatus;
+    use crate::wire::{self, what};
+
+    #[test]
+    fn the_kernel_is_given_time_to_report_what_is_gone() {
+        let (start, mut table, mut events) = (Instant::now(), ProcessTable::default(), Vec::new());
+        let mut heard = |table: &mut ProcessTable, kind, now_ns, words: &[u32]| {
+            let message = wire::parse(&wire::datagram(kind, 0, now_ns, words)).ok();
+            table.apply(&message.expect("a datagram of a known kind"), None, &mut events);
+        };
+        heard(&mut table, what::PROC_EVENT_EXEC, 1, &[7, 7]);
+        let mut resync = Resync::new(start);
+        resync.lost(1);
+        assert!(resync.begin_if_due(start, &mut table));
+        assert!(resync.put_off(Snapshot::default(), start, &table).is_none());
+        let until = resync.due().expect("a snapshot that was put off has its time");
+        assert!(resync.take_put_off(until.checked_sub(Duration::from_millis(1)).expect("later")).is_none());
+        // What it says meanwhile counts, with the status that only it knows.
+        heard(&mut table, what::PROC_EVENT_EXIT, 2, &[7, 7, 3 << 8, 17, 1, 1]);
+        let snapshot = resync.take_put_off(until);
+        let ended = |_| Again::HasEnded;
+        let stats = Stats::default();
+        resync
+            .settle(Ok(snapshot.expect("its time has come")), (until, 3), &mut table, ended, &[], &stats)
+            .expect("nobody has asked");
+        assert_eq!(events.len(), 2);
+        assert!(matches!(
+            events[1].kind,
+            crate::event::EventKind::Exit { status: Some(ExitStatus(0x300)), .. }
+        ));
+    }
 }

@@ -38,18 +38,22 @@ struct Listener {
     has_asked: bool,
 }
 
+type SimulatedHearing<'a> = Hearing<'a, SimulatedDoor, SimulatedProcesses>;
+
 struct Simulation<'a> {
     world: Rc<RefCell<World>>,
-    hearing: Hearing<'a, SimulatedDoor, SimulatedProcesses>,
+    hearing: SimulatedHearing<'a>,
     stats: &'a Stats,
     look: Option<Look>,
+    /// Who was shown by the snapshot that is to be settled.
+    seen: BTreeMap<u32, usize>,
     /// Those with endless queues empty them at once, the first one before the others.
     listeners: Vec<Listener>,
     shown: Shown,
     base: Instant,
 }
 
-impl Simulation<'_> {
+impl<'a> Simulation<'a> {
     fn roll(&self, sides: u64) -> u64 {
         self.world.borrow_mut().dice.roll(sides)
     }
@@ -94,7 +98,10 @@ impl Simulation<'_> {
                 self.answer(heard);
             }
             15 => self.conclude(),
-            16 => self.begin_snapshot(),
+            16 => {
+                self.settle_if_due();
+                self.begin_snapshot();
+            }
             17 => self.read_some(3),
             18 => {
                 let far = [1_000, 1_000_000, 30_000_000, 2_000_000_000][self.roll(4) as usize];
@@ -197,11 +204,25 @@ impl Simulation<'_> {
         let fails = !is_asked_for && self.world.borrow_mut().fails();
         let unreadable = Error::shown_by(ErrorCode::ProcUnreadable, "simulated");
         let snapshot = if fails { Err(unreadable) } else { Ok(Snapshot { sightings: look.sightings }) };
-        let (now, now_ns) = (self.now(), self.now_ns());
         self.world.borrow().machine.tell(|| format!("shown {:?}, fails {fails}", look.lives));
-        let settled = self.hearing.settle(snapshot, now, now_ns);
+        self.seen = look.lives;
+        self.settling(|hearing, now, now_ns| hearing.settle(snapshot, now, now_ns));
+    }
+
+    fn settle_if_due(&mut self) {
+        if self.look.is_none() && self.hearing.resync.due().is_some_and(|due| due <= self.now()) {
+            self.settling(Hearing::settle_if_due);
+        }
+    }
+
+    fn settling(
+        &mut self,
+        settle: impl FnOnce(&mut SimulatedHearing<'a>, Instant, u64) -> Result<(), Error>,
+    ) {
+        let (now, now_ns) = (self.now(), self.now_ns());
+        let settled = settle(&mut self.hearing, now, now_ns);
         // Who asks is told of what was shown, and of what was heard.
-        let mut may_be_told = vec![look.lives.clone(), self.running()];
+        let mut may_be_told = vec![self.seen.clone(), self.running()];
         self.shown.insert(now_ns, may_be_told.clone());
         self.take_up_to(usize::MAX, 0);
         let first = &self.listeners[0].subscriber.running;
@@ -251,6 +272,8 @@ impl Simulation<'_> {
         self.hearing.drain(usize::MAX).unwrap();
         // What was lost without a trace is found by whatever reason there is for the next snapshot.
         self.read_some(usize::MAX);
+        self.world.borrow_mut().machine.now_ns += 1_000_000_000;
+        self.settle_if_due();
         if silent {
             self.hearing.resync.want();
         }
@@ -258,6 +281,8 @@ impl Simulation<'_> {
             self.world.borrow_mut().machine.now_ns += 10_000_000_000_000;
             self.begin_snapshot();
             self.read_some(usize::MAX);
+            self.world.borrow_mut().machine.now_ns += 1_000_000_000;
+            self.settle_if_due();
             self.conclude();
             self.take_at_once();
         }
@@ -300,6 +325,7 @@ fn simulate(seed: u64) {
         hearing,
         stats: &stats,
         look: None,
+        seen: BTreeMap::new(),
         listeners: Vec::new(),
         shown: Shown::default(),
         base: Instant::now(),
