@@ -45,6 +45,8 @@ export interface NativeOptions {
   queueSize: number
   /** Where the host's proc file system is mounted. */
   procRoot: string
+  /** Whether the reader may ask to be woken sooner while details are captured. */
+  hurries: boolean
   /** The kinds wanted first, a bit mask. */
   kinds: number
   /** The details wanted first, a bit mask. */

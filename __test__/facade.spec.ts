@@ -36,6 +36,7 @@ test('initialize opens the source, then scans, once', async (t) => {
     receiveBufferSize: 4096,
     queueSize: 64,
     procRoot: '/host/proc',
+    hurries: true,
     kinds: 1 << 1,
     fields: 1 | (1 << 3),
   })
@@ -168,15 +169,15 @@ test('thirty rounds of starting and stopping', async (t) => {
 
 test('stats are zero before, the counters of now meanwhile, and gauges are zero afterwards', async (t) => {
   const { monitor, fake, r } = loadFacade(t)
-  const { references, source, ...before } = monitor.stats()
+  const { references, source, priority, ...before } = monitor.stats()
   t.is(references, 1)
-  t.is(source, null)
+  t.deepEqual([source, priority], [null, null])
   t.deepEqual([...new Set(Object.values(before))], [0])
   monitor.subscribeExec(noop)
   await monitor.initialize()
   fake.source.push(r.exec(1), r.exec(2))
   await settled(fake)
-  fake.source.counters = Array.from({ length: 15 }, (_, i) => i + 1)
+  fake.source.counters = [...Array.from({ length: 15 }, (_, i) => i + 1), 2]
   const now = {
     source: 'netlink',
     events: 1,
@@ -195,11 +196,19 @@ test('stats are zero before, the counters of now meanwhile, and gauges are zero 
     trackedProcesses: 13,
     rejected: 14,
     ignored: 15,
+    priority: 'realtime',
     references: 1,
   }
   t.deepEqual<object, object>(monitor.stats(), now)
   await monitor.stop()
-  const gauges = { source: null, queueDepth: 0, receiveBufferSize: 0, trackedProcesses: 0, references: 0 }
+  const gauges = {
+    source: null,
+    priority: null,
+    queueDepth: 0,
+    receiveBufferSize: 0,
+    trackedProcesses: 0,
+    references: 0,
+  }
   t.deepEqual<object, object>(monitor.stats(), { ...now, ...gauges })
 })
 

@@ -20,6 +20,7 @@ const TIMER_MAX_MS = 2 ** 31 - 1
 const SIZE_MAX = 2 ** 31 - 1
 /** In the order of the binding's numbers for them. */
 const SOURCES: readonly string[] = ['netlink', 'polling', 'auto']
+const PRIORITIES = ['ordinary', 'short-slice', 'realtime'] as const
 
 class Monitor extends EventEmitter<MonitorEvents> implements ProcessMonitor {
   #references = 0
@@ -107,6 +108,7 @@ class Monitor extends EventEmitter<MonitorEvents> implements ProcessMonitor {
       queueHighWater: counter(10),
       receiveBufferSize: gauge(11),
       trackedProcesses: gauge(12),
+      priority: this.#session === null ? null : (PRIORITIES[counter(15)] ?? 'ordinary'),
       references: this.#references,
     }
   }
@@ -210,16 +212,18 @@ function warn(reason: ProcessMonitorError): void {
 
 function checkOptions(options: MonitorOptions): Omit<NativeOptions, 'kinds' | 'fields'> {
   checkObject('options', options)
-  const { source, pollingInterval, receiveBufferSize, queueSize } = options
+  const { source, pollingInterval, receiveBufferSize, queueSize, priority } = options
   if (source !== undefined) checkOneOf('options.source', source, SOURCES)
   if (pollingInterval !== undefined) checkInteger('options.pollingInterval', pollingInterval, 1, TIMER_MAX_MS)
   if (receiveBufferSize !== undefined) checkInteger('options.receiveBufferSize', receiveBufferSize, 1, SIZE_MAX)
   if (queueSize !== undefined) checkInteger('options.queueSize', queueSize, 1, SIZE_MAX)
+  if (priority !== undefined) checkOneOf('options.priority', priority, ['auto', 'ordinary'])
   return {
     source: SOURCES.indexOf(source ?? 'netlink'),
     pollingInterval: pollingInterval ?? 250,
     receiveBufferSize: receiveBufferSize ?? 0,
     queueSize: queueSize ?? 0,
     procRoot: procRoot(options.procRoot),
+    hurries: priority !== 'ordinary',
   }
 }

@@ -32,6 +32,8 @@ export interface NativeOptions {
   /** Events. */
   readonly queueSize: number
   readonly procRoot: string
+  /** Whether the reader may ask to be woken sooner while details are captured. */
+  readonly hurries: boolean
   /** The first interest, see `setInterest`. */
   readonly kinds: number
   readonly fields: number

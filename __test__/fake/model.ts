@@ -35,13 +35,13 @@ interface Session {
   kind: 'netlink' | 'polling' | null
 }
 
-/** The figures that a source counts, in its order; each is its place here, from 1 on. */
+/** The figures that a source counts, in its order; each is its place here, from 1 on. The priority, 1, comes last. */
 const FIGURES = (
   'events exec exit restart reinitFailed processScanFailed lostSocket lostQueue resync ' +
   'queueDepth queueHighWater receiveBufferSize trackedProcesses rejected ignored'
 ).split(' ')
 const GAUGES = new Set(['queueDepth', 'receiveBufferSize', 'trackedProcesses'])
-export const COUNTERS: number[] = [...FIGURES, 'unused'].map((_, place) => place + 1)
+export const COUNTERS: number[] = [...FIGURES.map((_, place) => place + 1), 1]
 
 export class Model {
   #log: string[] = []
@@ -144,6 +144,7 @@ export class Model {
       stats: {
         source: this.#session?.kind ?? null,
         references: this.#references,
+        priority: running ? 'short-slice' : null,
         callbackExecuted: this.#executed,
         ...Object.fromEntries(FIGURES.map((figure, i) => [figure, counts(figure) ? COUNTERS[i] : 0])),
       },

@@ -27,6 +27,8 @@ pub struct NativeOptions {
     pub queue_size: u32,
     /// Where the host's proc file system is mounted.
     pub proc_root: String,
+    /// Whether the reader may ask to be woken sooner while details are captured.
+    pub hurries: bool,
     /// The kinds wanted first, a bit mask.
     pub kinds: u32,
     /// The details wanted first, a bit mask.
@@ -71,6 +73,7 @@ impl Source {
             polling_interval: Duration::from_millis(options.polling_interval.into()),
             receive_buffer_size,
             proc_root: PathBuf::from(options.proc_root),
+            hurries: options.hurries,
         };
         let interest = interest(options.kinds, options.fields);
         let subscription = Subscription::new(core_options, options.queue_size as usize, interest, doorbell);
@@ -125,7 +128,7 @@ impl Source {
         let out = unsafe { out.as_mut() };
         let counts = self.subscription.counts();
         let level = self.subscription.level();
-        let (receive_buffer_size, tracked_processes) = self.subscription.gauges();
+        let gauges = self.subscription.gauges();
         let values = [
             counts.events,
             counts.exec,
@@ -138,10 +141,11 @@ impl Source {
             counts.resync,
             (level.depth + self.notices.len() - self.written) as u64,
             level.high_water as u64,
-            receive_buffer_size,
-            tracked_processes,
+            gauges.receive_buffer_size,
+            gauges.tracked_processes,
             counts.rejected,
             counts.ignored,
+            gauges.priority,
         ];
         for (place, value) in out.iter_mut().zip(values) {
             *place = value as f64;

@@ -13,6 +13,7 @@ use crate::error::{Error, ErrorCode};
 use crate::interest::Interest;
 use crate::notice::Notice;
 use crate::outbox::{DEFAULT_QUEUE_SIZE, Level, Outbox};
+use crate::priority::Priority;
 use crate::reader;
 use crate::socket::DEFAULT_RECEIVE_BUFFER_SIZE;
 use crate::stats::{Counts, Stats};
@@ -44,6 +45,8 @@ pub struct Options {
     pub receive_buffer_size: usize,
     /// Where the host's proc file system is mounted.
     pub proc_root: PathBuf,
+    /// Whether the reader's thread asks to be woken sooner while details are captured, see [`Priority`].
+    pub hurries: bool,
 }
 
 impl Default for Options {
@@ -54,8 +57,20 @@ impl Default for Options {
             polling_interval: Duration::from_millis(250),
             receive_buffer_size: DEFAULT_RECEIVE_BUFFER_SIZE,
             proc_root: "/proc".into(),
+            hurries: true,
         }
     }
+}
+
+/// How a reader stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Gauges {
+    /// The effective size of the socket's receive buffer, in bytes.
+    pub receive_buffer_size: u64,
+    /// The number of processes known to run.
+    pub tracked_processes: u64,
+    /// The number of the [`Priority`] in force.
+    pub priority: u64,
 }
 
 /// What a subscription asks of its reader.
@@ -75,6 +90,7 @@ pub(crate) struct Shared {
     pub(crate) stats: Stats,
     pub(crate) receive_buffer_size: AtomicU64,
     pub(crate) tracked_processes: AtomicU64,
+    pub(crate) priority: AtomicU64,
     is_ending: AtomicBool,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -115,6 +131,7 @@ impl Shared {
             stats: Stats::default(),
             receive_buffer_size: AtomicU64::new(0),
             tracked_processes: AtomicU64::new(0),
+            priority: AtomicU64::new(Priority::Ordinary as u64),
             is_ending: AtomicBool::new(false),
             thread: Mutex::new(None),
         });
@@ -212,11 +229,15 @@ impl Subscription {
         self.outbox.level()
     }
 
-    /// The effective size of the socket's receive buffer in bytes, and the number of processes known to run.
-    pub fn gauges(&self) -> (u64, u64) {
-        self.shared.as_ref().map_or((0, 0), |shared| {
+    /// How the reader stands.
+    pub fn gauges(&self) -> Gauges {
+        self.shared.as_ref().map_or_else(Gauges::default, |shared| {
             let value = |gauge: &AtomicU64| gauge.load(Ordering::Relaxed);
-            (value(&shared.receive_buffer_size), value(&shared.tracked_processes))
+            Gauges {
+                receive_buffer_size: value(&shared.receive_buffer_size),
+                tracked_processes: value(&shared.tracked_processes),
+                priority: value(&shared.priority),
+            }
         })
     }
 

@@ -22,6 +22,7 @@ use crate::interest::Interest;
 use crate::monitor::{Command, Shared};
 use crate::notice::Notice;
 use crate::outbox::Outbox;
+use crate::priority::Schedule;
 use crate::procfs::{Procfs, Snapshot, clock_ns};
 use crate::socket::Connector;
 use host::Host;
@@ -80,6 +81,7 @@ struct Reader<'a> {
     hearing: Hearing<'a, Connector, Host>,
     /// The snapshot that is being taken, if any.
     look: Option<Look>,
+    schedule: Schedule,
     /// Why `/proc` is polled although the connector was wished for.
     fallen_back: Option<Error>,
 }
@@ -100,8 +102,10 @@ impl<'a> Reader<'a> {
         let (connector, fallen_back) = source::open(options, &procfs, interest.kinds)?;
         let host = Host::new(&procfs).map_err(|error| Error::unexpected("epoll_create", &error))?;
         let hearing = Hearing::new(host, outboxes, interest, &shared.stats);
-        let mut reader = Self { shared, commands, hearing, look: None, fallen_back };
+        let mut reader =
+            Self { shared, commands, hearing, look: None, schedule: Schedule::of_this_thread(), fallen_back };
         reader.adopt(connector);
+        reader.follow_capture();
         reader.hearing.outboxes.iter().for_each(|outbox| reader.welcome(outbox));
         Ok(reader)
     }
@@ -198,7 +202,19 @@ impl<'a> Reader<'a> {
         if !before.fields.covers(hearing.interest.fields) {
             hearing.resync.want();
         }
+        self.follow_capture();
         Ok(())
+    }
+
+    /// Is in a hurry while details are read, which are gone as soon as the process is.
+    fn follow_capture(&mut self) {
+        let captures = self.hearing.door.is_some() && !self.hearing.interest.fields.is_empty();
+        if captures && self.shared.options.hurries {
+            self.schedule.hurry();
+        } else {
+            self.schedule.relax();
+        }
+        self.shared.priority.store(self.schedule.priority() as u64, Ordering::Relaxed);
     }
 }
 

@@ -19,8 +19,8 @@ use crate::table::{Mark, ProcessTable, Repairs};
 const PAUSE: Duration = Duration::from_millis(50);
 const PAUSE_SHARE: u32 = 4;
 
-/// How long a process that is gone without a report is given to be reported after all: the kernel does so only once the
-/// process has become invisible, and may be interrupted in between.
+/// How long the kernel is given to report what a snapshot shows already: it does so only once the new program, or the
+/// absence of the process, can be seen, and may be interrupted in between.
 const GRACE: Duration = Duration::from_millis(50);
 
 /// The reasons to take a snapshot, and what it is owed to while it is being taken.
@@ -124,11 +124,18 @@ impl Resync {
         true
     }
 
-    /// Gives the snapshot back if it can be settled now. If processes are gone that were never reported to have ended,
-    /// the kernel is given the time to do so.
+    /// Gives the snapshot back if it can be settled now. If it shows what the kernel was to report but has not, the kernel
+    /// is given the time to do so.
     pub fn put_off(&mut self, snapshot: Snapshot, now: Instant, table: &ProcessTable) -> Option<Snapshot> {
         let Some(taking) = &mut self.taking else { return Some(snapshot) };
-        if table.missing(&snapshot, taking.began).is_empty() {
+        let (began, is_first) = (taking.began, !self.is_complete);
+        // What the first one shows is new without having been missed.
+        let is_as_reported = if is_first {
+            table.missing(&snapshot, began).is_empty()
+        } else {
+            table.agrees_with(&snapshot, began)
+        };
+        if is_as_reported {
             return Some(snapshot);
         }
         taking.put_off = Some((snapshot, now + GRACE));

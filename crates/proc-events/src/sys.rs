@@ -113,3 +113,42 @@ pub(crate) fn pidfd_exit_status(pidfd: BorrowedFd<'_>) -> io::Result<Option<u32>
 fn check(result: libc::c_int) -> io::Result<()> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
+
+/// `SCHED_OTHER`, `linux/sched.h`
+pub(crate) const SCHED_OTHER: u32 = 0;
+/// `SCHED_FIFO`, `linux/sched.h`
+pub(crate) const SCHED_FIFO: u32 = 1;
+/// `SCHED_FLAG_RESET_ON_FORK`, `linux/sched.h`
+pub(crate) const RESET_ON_FORK: u64 = 1;
+
+/// `struct sched_attr`, `linux/sched/types.h`, as of its first version.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub(crate) struct SchedAttr {
+    pub(crate) size: u32,
+    pub(crate) policy: u32,
+    pub(crate) flags: u64,
+    pub(crate) nice: i32,
+    pub(crate) priority: u32,
+    pub(crate) runtime_ns: u64,
+    pub(crate) deadline_ns: u64,
+    pub(crate) period_ns: u64,
+}
+
+/// How the calling thread is scheduled.
+pub(crate) fn sched_getattr() -> io::Result<SchedAttr> {
+    let mut attr = SchedAttr::default();
+    let size = size_of::<SchedAttr>() as libc::c_uint;
+    // SAFETY: the kernel writes at most `size` bytes, the size of the live structure, whose fields take any value.
+    let result = unsafe { libc::syscall(libc::SYS_sched_getattr, 0, &raw mut attr, size, 0) };
+    check(result as libc::c_int)?;
+    Ok(attr)
+}
+
+/// Sets how the calling thread is scheduled.
+pub(crate) fn sched_setattr(attr: &SchedAttr) -> io::Result<()> {
+    let attr = SchedAttr { size: size_of::<SchedAttr>() as u32, ..*attr };
+    // SAFETY: the kernel reads as many bytes as `size` says, the size of the live structure.
+    let result = unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attr, 0) };
+    check(result as libc::c_int)
+}

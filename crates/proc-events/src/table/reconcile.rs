@@ -4,7 +4,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{Mark, Process, ProcessTable};
 use crate::event::{EventKind, Origin, ProcessEvent};
-use crate::procfs::Snapshot;
+use crate::procfs::{Sighting, Snapshot};
 
 /// What a reconciliation found missing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -13,6 +13,18 @@ pub struct Repairs {
     pub execs: u32,
     /// Exits that had not been reported.
     pub exits: u32,
+}
+
+/// What a sighting says of the process with its pid that the table does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Difference {
+    None,
+    /// What the table says is newer.
+    Outdated,
+    Execed,
+    /// The known process has ended, and another has its pid.
+    Replaced,
+    New,
 }
 
 impl ProcessTable {
@@ -31,6 +43,29 @@ impl ProcessTable {
         stale.map(|(&pid, _)| pid).collect()
     }
 
+    /// Whether the snapshot says nothing new, but for what was heard since it began.
+    #[must_use]
+    pub fn agrees_with(&self, snapshot: &Snapshot, began: Mark) -> bool {
+        let is_known = |sighting: &Sighting| {
+            matches!(self.compare(sighting, began), Difference::None | Difference::Outdated)
+        };
+        self.missing(snapshot, began).is_empty() && snapshot.sightings.iter().all(is_known)
+    }
+
+    fn compare(&self, sighting: &Sighting, began: Mark) -> Difference {
+        let departed = self.departed.as_ref().and_then(|departed| departed.get(&sighting.pid));
+        if departed.is_some_and(|&exit_ns| sighting.start_ns <= exit_ns) {
+            return Difference::Outdated;
+        }
+        match self.processes.get(&sighting.pid) {
+            Some(process) if process.heard > began || process.is_after(sighting) => Difference::Outdated,
+            Some(process) if process.is_before(sighting) => Difference::Replaced,
+            Some(process) if process.has_execed_as(sighting) => Difference::Execed,
+            Some(_) => Difference::None,
+            None => Difference::New,
+        }
+    }
+
     /// Makes the table equal to the snapshot, but for what was heard since it began, which is newer. Every message that
     /// was sent before the snapshot was complete must have been applied. `ended` are those of
     /// [`ProcessTable::missing`] that have been found to have ended. Exits are reported before execs.
@@ -43,7 +78,6 @@ impl ProcessTable {
         now_ns: u64,
         events: &mut Vec<ProcessEvent>,
     ) -> Repairs {
-        let departed = self.departed.take().unwrap_or_default();
         self.concluded.retain(|_, until| now_ns <= *until);
         let first = events.len();
         let (mut execs, mut found) = (Vec::new(), Vec::new());
@@ -51,31 +85,27 @@ impl ProcessTable {
             self.conclude(pid, now_ns, origin, events);
         }
         for sighting in snapshot.sightings {
-            if departed.get(&sighting.pid).is_some_and(|&exit_ns| sighting.start_ns <= exit_ns) {
-                continue;
-            }
-            let known = self.processes.get_mut(&sighting.pid);
-            let is_new = match known {
-                Some(process) if process.heard > began || process.is_after(&sighting) => continue,
-                Some(process) if process.is_before(&sighting) => {
-                    self.conclude(sighting.pid, now_ns, origin, events);
-                    true
-                }
-                Some(process) => {
-                    if process.has_execed_as(&sighting) {
+            let difference = self.compare(&sighting, began);
+            match difference {
+                Difference::Outdated => continue,
+                Difference::None | Difference::Execed => {
+                    let Some(process) = self.processes.get_mut(&sighting.pid) else { continue };
+                    if difference == Difference::Execed {
                         execs.push((sighting.clone(), process.is_told));
                         process.is_told = true;
                     }
                     process.adopt(&sighting);
                     continue;
                 }
-                None => true,
-            };
-            if is_new && !sighting.never_execed {
+                Difference::Replaced => self.conclude(sighting.pid, now_ns, origin, events),
+                Difference::New => {}
+            }
+            if !sighting.never_execed {
                 execs.push((sighting.clone(), false));
             }
             found.push(sighting);
         }
+        self.departed = None;
         let exits = events.len() - first;
         for sighting in found {
             let mut process = Process::seen(&sighting);

@@ -1,0 +1,66 @@
+//! How soon the reader's thread gets a CPU, which decides what can still be read of a process that ends at once.
+
+use crate::sys::{self, SchedAttr};
+
+/// The slice asked of the scheduler, in nanoseconds: the shortest that it grants. Linux 6.12 and newer.
+const SLICE_NS: u64 = 100_000;
+
+/// How the reader's thread is scheduled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Priority {
+    /// As any thread.
+    #[default]
+    Ordinary,
+    /// With a short slice, so that it is woken sooner. Takes no privilege.
+    ShortSlice,
+    /// Ahead of every ordinary thread (`SCHED_FIFO` 1). Takes `CAP_SYS_NICE`, or `RLIMIT_RTPRIO`.
+    Realtime,
+}
+
+/// The calling thread's schedule.
+#[derive(Debug)]
+pub(crate) struct Schedule {
+    /// What it was before anything was changed; `None` where that cannot be asked, and so nothing is changed.
+    original: Option<SchedAttr>,
+    priority: Priority,
+}
+
+impl Schedule {
+    pub(crate) fn of_this_thread() -> Self {
+        Self { original: sys::sched_getattr().ok(), priority: Priority::Ordinary }
+    }
+
+    /// What is in force.
+    pub(crate) const fn priority(&self) -> Priority {
+        self.priority
+    }
+
+    /// Takes the best that is permitted.
+    pub(crate) fn hurry(&mut self) {
+        let Some(original) = self.original.filter(|_| self.priority == Priority::Ordinary) else { return };
+        // A thread started by this one, for a snapshot, is not to inherit it.
+        let realtime =
+            SchedAttr { policy: sys::SCHED_FIFO, priority: 1, flags: sys::RESET_ON_FORK, ..original };
+        let short = SchedAttr { runtime_ns: SLICE_NS, ..original };
+        self.priority = if sys::sched_setattr(&realtime).is_ok() {
+            Priority::Realtime
+        } else if original.policy == sys::SCHED_OTHER && sys::sched_setattr(&short).is_ok() {
+            Priority::ShortSlice
+        } else {
+            Priority::Ordinary
+        };
+    }
+
+    /// Goes back to what it was.
+    pub(crate) fn relax(&mut self) {
+        if self.priority != Priority::Ordinary
+            && let Some(original) = self.original
+            // Giving up is allowed to anybody, but for the reset on fork, which harms nobody.
+            && (sys::sched_setattr(&original).is_ok()
+                || sys::sched_setattr(&SchedAttr { flags: sys::RESET_ON_FORK, ..original }).is_ok())
+        {
+            self.priority = Priority::Ordinary;
+        }
+    }
+}
