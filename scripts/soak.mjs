@@ -201,7 +201,7 @@ const rounds = {
   /** Worker threads end at any moment. */
   async terminations() {
     const terminate = async () => {
-      for (let round = 0; round < 20; round++) {
+      for (let round = 0; round < 30; round++) {
         const worker = new Worker(join(programs, 'worker.mjs'))
         worker.on('message', () => {})
         if (round % 2 === 1) await once(worker, 'message')
