@@ -11,6 +11,9 @@ use tokio::io::unix::AsyncFd;
 
 use crate::sys;
 
+/// How many processes are watched at most: each takes a descriptor of the whole program's.
+const WATCHED_MAX: usize = 512;
+
 /// The processes whose end is awaited.
 #[derive(Debug)]
 pub(crate) struct Deathwatch {
@@ -27,6 +30,10 @@ impl Deathwatch {
 
     /// Awaits the end of a process.
     pub(crate) fn add(&mut self, pid: u32, pidfd: OwnedFd) -> io::Result<()> {
+        if self.watched.len() >= WATCHED_MAX {
+            return Err(io::ErrorKind::QuotaExceeded.into());
+        }
+        self.remove(pid);
         epoll::add(&self.epoll, &pidfd, epoll::EventData::new_u64(u64::from(pid)), epoll::EventFlags::IN)?;
         self.watched.insert(pid, pidfd);
         Ok(())
@@ -34,8 +41,11 @@ impl Deathwatch {
 
     /// No longer awaits it.
     pub(crate) fn remove(&mut self, pid: u32) {
-        // Closing the only descriptor of a pidfd takes it out of the epoll set.
-        self.watched.remove(&pid);
+        if let Some(pidfd) = self.watched.remove(&pid) {
+            // Closing it is not enough while a child that was forked meanwhile holds a copy. Nothing can be done about
+            // a failure, which there is no reason for.
+            let _ = epoll::delete(&self.epoll, &pidfd);
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -61,17 +61,28 @@ pub fn receive(
     }
 }
 
+/// Whether a process is still running, though only one of its threads were left.
+#[derive(Debug)]
+pub enum Presence<H> {
+    /// It is; with a hold on it.
+    Runs(H),
+    /// It has ended, or the number is that of a thread.
+    Ended,
+    /// This cannot be told now: for want of descriptors, say.
+    Unclear,
+}
+
 /// The processes of the machine: what can be read of them, and whether they are still running.
 pub trait Processes {
     /// A hold on a running process, which tells when it ends.
     type Pidfd;
 
-    /// A hold on the process if it is still running, though only one of its threads were left; `None` if it has ended,
-    /// or if the number is that of a thread.
-    ///
-    /// # Errors
-    /// Where this cannot be told.
-    fn running(&self, pid: u32) -> io::Result<Option<Self::Pidfd>>;
+    /// Whether [`Processes::presence`] can ever tell. Where it cannot, as on kernels before 5.3, the exit of its leader
+    /// is taken for that of the process.
+    fn can_tell(&self) -> bool;
+
+    /// Whether the process is still running.
+    fn presence(&self, pid: u32) -> Presence<Self::Pidfd>;
 
     /// Awaits the end of a process.
     ///

@@ -1,14 +1,13 @@
 //! From the socket to the outboxes: what a datagram says, whether that is the whole truth, and who is told. It asks the
 //! machine through the traits of [`crate::door`] only, and takes time as an argument.
 
-use std::io::ErrorKind;
 use std::sync::Arc;
 
 use neli::connector::ProcEvent;
 use rustix::io::Errno;
 use tokio::time::Instant;
 
-use crate::door::{self, Door, Processes, Received};
+use crate::door::{self, Door, Presence, Processes, Received};
 use crate::error::{Error, ErrorCode};
 use crate::event::{ExitStatus, ProcessEvent};
 use crate::interest::{EventType, Fields, Interest};
@@ -18,11 +17,11 @@ use crate::outbox::Outbox;
 use crate::procfs::{Sighting, Snapshot};
 use crate::resync::{Again, Resync};
 use crate::stats::Stats;
-use crate::table::{Mark, ProcessTable, known_pid};
+use crate::table::{Leaving, ProcessTable, known_pid};
 use crate::wire::{self, DATAGRAM_LEN, Message, Reject};
 
-/// Datagrams read before what they say is handed on.
-const BATCH: usize = 512;
+/// As many events as are handed on at a time, in most cases.
+const BATCH: usize = 1024;
 
 /// What is between the doors and the outboxes.
 #[derive(Debug)]
@@ -44,8 +43,12 @@ pub struct Hearing<'a, D, P> {
     drops: DropCounter,
     /// The sequence number, CPU and time of the last message.
     last: (u32, u32, u64),
-    /// What is to be handed on at the end of the batch; kept for its capacity.
+    /// Added to the kernel's times, to get those of this process's time namespace.
+    pub clock_offset_ns: i64,
+    /// What is to be handed on; kept for its capacity.
     events: Vec<ProcessEvent>,
+    /// How many of these were kept back the last time.
+    kept: usize,
 }
 
 impl<'a, D: Door, P: Processes> Hearing<'a, D, P> {
@@ -67,7 +70,9 @@ impl<'a, D: Door, P: Processes> Hearing<'a, D, P> {
             stats,
             drops: DropCounter::default(),
             last: (0, 0, 0),
+            clock_offset_ns: 0,
             events: Vec::with_capacity(BATCH),
+            kept: 0,
         }
     }
 
@@ -83,67 +88,102 @@ impl<'a, D: Door, P: Processes> Hearing<'a, D, P> {
     /// # Errors
     /// [`ErrorCode::SourceFailed`]; what was read before it has been handed on.
     pub fn drain(&mut self, turn: usize) -> Result<(), Error> {
-        let read = self.read(turn);
-        self.hand_on();
-        if let Some(Ok(drops)) = self.door.as_ref().map(Door::drops) {
-            let lost = u64::from(self.drops.observe(drops));
-            self.stats.lost_socket.add(lost);
-            self.resync.lost(lost);
-        }
-        read
+        self.read(turn, u64::MAX)
     }
 
-    fn read(&mut self, turn: usize) -> Result<(), Error> {
+    /// Reads what was sent before now, however much more is coming in.
+    ///
+    /// # Errors
+    /// See [`Hearing::drain`].
+    pub fn catch_up(&mut self, now_ns: u64) -> Result<(), Error> {
+        // The limit is for a flood of what is not the kernel's, and has no time.
+        self.read(1 << 20, now_ns)
+    }
+
+    fn read(&mut self, turn: usize, until_ns: u64) -> Result<(), Error> {
+        let read = self.receive(turn, until_ns);
+        self.hand_on(!matches!(read, Ok(false)));
+        if let Some(Ok(drops)) = self.door.as_ref().map(Door::drops) {
+            let lost = self.drops.observe(drops);
+            self.count_lost(lost.into());
+        }
+        read.map(drop)
+    }
+
+    fn count_lost(&mut self, lost: u64) {
+        self.stats.lost_socket.add(lost);
+        self.resync.lost(lost);
+    }
+
+    /// Whether nothing is left.
+    fn receive(&mut self, turn: usize, until_ns: u64) -> Result<bool, Error> {
         let mut datagram = [0; DATAGRAM_LEN];
-        for read in 1..=turn {
+        for _ in 0..turn {
             let Some(door) = &self.door else { break };
             match door::receive(|| door.recvfrom(&mut datagram)) {
-                Ok(Received::Datagram(len)) => self.hear(&datagram[..len])?,
+                Ok(Received::Datagram(len)) => self.hear(&datagram[..len]),
                 Ok(Received::Foreign) => self.stats.rejected.count(),
                 Ok(Received::Nothing) => {
                     door.exhausted();
-                    break;
+                    return Ok(true);
                 }
-                // A loss, which the drop counter tells exactly.
-                Err(Errno::NOBUFS) => {}
+                // A loss. Where the drop counter does not tell how great it is, it is one at least.
+                Err(Errno::NOBUFS) => {
+                    if door.drops().is_err() {
+                        self.count_lost(1);
+                    }
+                }
                 Err(errno) => return Err(Error::new(ErrorCode::SourceFailed, "recvfrom", errno)),
             }
-            if read % BATCH == 0 {
-                self.hand_on();
+            // The kernel takes the time of an event before it queues it: whatever was queued by then is ahead of this.
+            if self.last.2 >= until_ns {
+                return Ok(false);
             }
         }
-        Ok(())
+        Ok(false)
     }
 
-    fn hand_on(&mut self) {
-        if !self.events.is_empty() {
-            self.outboxes.iter().for_each(|outbox| outbox.push(&self.events));
-            self.events.clear();
+    /// Tells the subscribers. While more is coming in, the exits that this may take back are kept, once.
+    fn hand_on(&mut self, nothing_is_left: bool) {
+        if self.events.is_empty() {
+            return;
         }
+        let kept = std::mem::take(&mut self.kept);
+        let mut unsure = Vec::new();
+        if !nothing_is_left {
+            let table = &self.table;
+            unsure.extend(self.events.extract_if(kept.., |event| table.may_take_back(event)));
+        }
+        self.outboxes.iter().for_each(|outbox| outbox.push(&self.events));
+        self.events.clear();
+        self.table.keep_unsure(&unsure);
+        self.kept = unsure.len();
+        self.events.append(&mut unsure);
     }
 
-    fn hear(&mut self, datagram: &[u8]) -> Result<(), Error> {
+    fn hear(&mut self, datagram: &[u8]) {
         self.liveness.heard();
         let stats = self.stats;
-        let message = match wire::parse(datagram) {
+        let mut message = match wire::parse(datagram) {
             Ok(message) => message,
             Err(reject) => {
                 match reject {
                     Reject::Malformed => stats.rejected.count(),
                     Reject::UnknownKind(_) => stats.ignored.count(),
                 }
-                return Ok(());
+                return;
             }
         };
+        message.timestamp_ns = message.timestamp_ns.saturating_add_signed(self.clock_offset_ns);
         // One that comes twice is told once.
         let identity = (message.seq, message.cpu, message.timestamp_ns);
         if std::mem::replace(&mut self.last, identity) == identity {
             stats.ignored.count();
-            return Ok(());
+            return;
         }
         match message.event {
-            ProcEvent::Ack { .. } => return Ok(()),
-            ProcEvent::Comm { .. } if !self.interest.kinds.has(EventType::Comm) => return Ok(()),
+            ProcEvent::Ack { .. } => return,
+            ProcEvent::Comm { .. } if !self.interest.kinds.has(EventType::Comm) => return,
             _ => stats.events.count(),
         }
         let mut seen = None;
@@ -159,34 +199,50 @@ impl<'a, D: Door, P: Processes> Hearing<'a, D, P> {
             ProcEvent::Exit { process_tgid, exit_code, parent_tgid, .. } => {
                 stats.exit.count();
                 let pid = process_tgid as u32;
-                if let Some(seen) = self.still_running(pid, &message)? {
-                    let (status, ppid) = (ExitStatus(exit_code), known_pid(parent_tgid));
-                    self.table.leader_left(pid, message.timestamp_ns, status, ppid, &seen, &mut self.events);
-                    return Ok(());
+                if let Some((seen, is_awaited)) = self.goes_on(pid, &message) {
+                    let left = Leaving {
+                        timestamp_ns: message.timestamp_ns,
+                        status: Some(ExitStatus(exit_code)),
+                        ppid: known_pid(parent_tgid),
+                        is_awaited,
+                        ..Leaving::default()
+                    };
+                    self.table.leader_left(pid, left, &seen, &mut self.events);
+                    return;
                 }
                 self.table.apply(&message, None, &mut self.events);
                 // It may have been the late report of an earlier process with this pid.
                 if !self.table.knows(pid) {
                     self.processes.forget(pid);
                 }
-                return Ok(());
+                return;
             }
             _ => {}
         }
         self.table.apply(&message, seen, &mut self.events);
-        Ok(())
     }
 
-    /// The process, if this exit is only that of its leader; its end is then awaited.
-    fn still_running(&mut self, pid: u32, exit: &Message) -> Result<Option<Sighting>, Error> {
-        // Where it cannot be told, the report is taken at its word.
-        let Ok(Some(pidfd)) = self.processes.running(pid) else { return Ok(None) };
-        // One that was created later has only inherited the pid.
-        let same = self.processes.sight(pid, Fields::NONE).filter(|seen| seen.start_ns <= exit.timestamp_ns);
-        if same.is_some() {
-            self.await_end(pid, pidfd)?;
+    /// The process, if this exit may only be that of its leader, and whether its end is awaited since.
+    fn goes_on(&mut self, pid: u32, exit: &Message) -> Option<(Sighting, bool)> {
+        if !self.processes.can_tell() {
+            return None;
         }
-        Ok(same)
+        let pidfd = match self.processes.presence(pid) {
+            Presence::Ended => return None,
+            Presence::Unclear => None,
+            Presence::Runs(pidfd) => Some(pidfd),
+        };
+        let seen = self.processes.sight(pid, Fields::NONE);
+        // One that was created later has only inherited the pid.
+        if seen.as_ref().is_some_and(|seen| seen.start_ns > exit.timestamp_ns) {
+            return None;
+        }
+        let is_awaited = pidfd.is_some_and(|pidfd| self.processes.await_end(pid, pidfd).is_ok());
+        if seen.is_none() || !is_awaited {
+            self.resync.doubt();
+        }
+        // It may be hidden from this user.
+        Some((seen.unwrap_or(Sighting { pid, ..Sighting::default() }), is_awaited))
     }
 
     /// Processes whose end was awaited have ended.
@@ -196,11 +252,15 @@ impl<'a, D: Door, P: Processes> Hearing<'a, D, P> {
     pub fn conclude(&mut self, pids: &[u32], now_ns: u64) -> Result<(), Error> {
         let noticed = self.table.mark();
         // If the kernel has reported it, that is what counts.
-        self.drain(usize::MAX)?;
+        self.catch_up(now_ns)?;
         for &pid in pids {
-            self.end(pid, noticed, now_ns);
+            let status = self.processes.exit_status(pid);
+            // Not so if the pid has been given away since, and the end of the next one is awaited.
+            if self.table.ended(pid, noticed, now_ns, status, &mut self.events) {
+                self.processes.forget(pid);
+            }
         }
-        self.hand_on();
+        self.hand_on(true);
         Ok(())
     }
 
@@ -220,7 +280,7 @@ impl<'a, D: Door, P: Processes> Hearing<'a, D, P> {
         now_ns: u64,
     ) -> Result<(), Error> {
         // What the kernel had reported before the snapshot was complete has to be in the table.
-        if let Err(error) = self.drain(usize::MAX) {
+        if let Err(error) = self.catch_up(now_ns) {
             self.resync.abandon();
             return Err(error);
         }
@@ -240,7 +300,7 @@ impl<'a, D: Door, P: Processes> Hearing<'a, D, P> {
     /// See [`Hearing::drain`].
     pub fn settle_if_due(&mut self, now: Instant, now_ns: u64) -> Result<(), Error> {
         let Some(snapshot) = self.resync.take_put_off(now) else { return Ok(()) };
-        if let Err(error) = self.drain(usize::MAX) {
+        if let Err(error) = self.catch_up(now_ns) {
             self.resync.abandon();
             return Err(error);
         }
@@ -249,44 +309,54 @@ impl<'a, D: Door, P: Processes> Hearing<'a, D, P> {
 
     fn make_right(
         &mut self,
-        snapshot: Result<Snapshot, Error>,
+        mut snapshot: Result<Snapshot, Error>,
         now: Instant,
         now_ns: u64,
     ) -> Result<(), Error> {
-        let Self { resync, table, processes, outboxes, stats, interest, .. } = self;
-        let look_again = |pid| match processes.running(pid) {
-            Ok(Some(_)) => Again::Runs(processes.sight(pid, interest.fields)),
-            // For want of descriptors, say; where it can never be told, the snapshot is all there is.
-            Err(error) if error.kind() != ErrorKind::Unsupported => Again::Runs(None),
-            _ => Again::HasEnded,
+        // What is still kept back is older.
+        self.hand_on(true);
+        let Self { resync, table, processes, outboxes, stats, .. } = self;
+        let can_tell = processes.can_tell();
+        if let Ok(snapshot) = &mut snapshot
+            && !can_tell
+        {
+            snapshot.sightings.retain(|sighting| !sighting.leader_left);
+        }
+        let mut is_in_doubt = false;
+        let look_again = |pid| match processes.presence(pid) {
+            _ if !can_tell => Again::HasEnded,
+            Presence::Ended => Again::HasEnded,
+            Presence::Runs(_) if processes.sight(pid, Fields::NONE).is_some() => Again::IsAnother,
+            Presence::Runs(_) => Again::Stays,
+            Presence::Unclear => {
+                is_in_doubt = true;
+                Again::Stays
+            }
         };
         resync.settle(snapshot, (now, now_ns), table, look_again, outboxes, stats)?;
-        if self.door.is_some() { self.await_leaderless(now_ns) } else { Ok(()) }
-    }
-
-    /// Watches those whose leader was seen to have left: it may have done so before it could be heard, or unheard.
-    fn await_leaderless(&mut self, now_ns: u64) -> Result<(), Error> {
-        let leaderless: Vec<_> = self.table.leaderless().collect();
-        for (pid, start_time) in leaderless {
-            let running = self.processes.running(pid).ok().flatten();
-            let seen = self.processes.sight(pid, Fields::NONE);
-            match running.filter(|_| seen.is_some_and(|seen| seen.start_time == start_time)) {
-                Some(pidfd) => self.await_end(pid, pidfd)?,
-                None => self.end(pid, self.table.mark(), now_ns),
-            }
+        if is_in_doubt {
+            resync.doubt();
         }
-        self.hand_on();
+        if self.door.is_some() && can_tell {
+            self.await_leaderless();
+        }
         Ok(())
     }
 
-    fn await_end(&mut self, pid: u32, pidfd: P::Pidfd) -> Result<(), Error> {
-        let watched = self.processes.await_end(pid, pidfd);
-        watched.map_err(|error| Error::unexpected("epoll_ctl a pidfd", &error))
-    }
-
-    fn end(&mut self, pid: u32, noticed: Mark, now_ns: u64) {
-        let status = self.processes.exit_status(pid);
-        self.processes.forget(pid);
-        self.table.ended(pid, noticed, now_ns, status, &mut self.events);
+    /// Watches those whose leader was seen to have left: it may have done so before it could be heard, or unheard.
+    fn await_leaderless(&mut self) {
+        let leaderless: Vec<_> = self.table.leaderless().collect();
+        for (pid, start_time) in leaderless {
+            let is_watched = match self.processes.presence(pid) {
+                Presence::Runs(pidfd) => {
+                    let seen = self.processes.sight(pid, Fields::NONE);
+                    seen.is_some_and(|seen| seen.start_time == start_time)
+                        && self.processes.await_end(pid, pidfd).is_ok()
+                }
+                Presence::Ended | Presence::Unclear => false,
+            };
+            // If it has ended, that may be reported yet; else the next snapshot tells.
+            if is_watched { self.table.is_awaited(pid) } else { self.resync.doubt() }
+        }
     }
 }

@@ -106,8 +106,11 @@ impl Shared {
     /// Called by a reader without subscriptions: whether it is to end. If not, somebody has just joined.
     pub(crate) fn may_end(&self, commands: &mut UnboundedReceiver<Command>) -> Result<(), Command> {
         let _order = readers();
-        if let Ok(command) = commands.try_recv() {
-            return Err(command);
+        while let Ok(command) = commands.try_recv() {
+            // Whatever else is asked comes from somebody who has left.
+            if matches!(command, Command::Join(_)) {
+                return Err(command);
+            }
         }
         self.is_ending.store(true, Ordering::Release);
         Ok(())
@@ -249,8 +252,9 @@ impl Subscription {
     /// After [`Notice::Closed`]: waits until the reader's thread is gone, if this was its last subscription.
     pub fn join(&self) {
         let Some(shared) = self.shared.as_ref().filter(|shared| shared.is_ending()) else { return };
-        let thread = shared.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread {
+        // The lock is held until it is gone, so that whoever else asks waits too.
+        let mut thread = shared.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(thread) = thread.take() {
             // It catches its own panics, and reports them.
             let _ = thread.join();
         }

@@ -9,6 +9,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::error::{Error, ErrorCode};
+use crate::procfs::parse;
 
 /// `PROC_USER_INIT_INO`, `linux/proc_ns.h`: fixed since Linux 3.8.
 const PROC_USER_INIT_INO: u64 = 0xEFFF_FFFD;
@@ -31,6 +32,19 @@ pub(crate) fn in_host_network<T: Send>(
         there.ok()?.join().ok().flatten()
     });
     opened_there.unwrap_or_else(open)
+}
+
+/// What has to be added to the kernel's own monotonic time to get that of this thread's time namespace, in nanoseconds.
+pub(crate) fn clock_offset_ns(proc_root: &Path) -> i64 {
+    let namespace = |name: &str| rustix::fs::stat(proc_root.join(name)).map(|stat| stat.st_ino);
+    // The offsets shown are those that a child would have, which after unshare(2) alone are not this thread's.
+    let of_children = namespace("thread-self/ns/time_for_children");
+    if namespace("thread-self/ns/time") != of_children {
+        return 0;
+    }
+    let offsets = std::fs::read(proc_root.join("thread-self/timens_offsets"))
+        .or_else(|_| std::fs::read(proc_root.join("self/timens_offsets")));
+    offsets.ok().and_then(|text| parse::monotonic_offset_ns(&text)).unwrap_or(0)
 }
 
 /// The network namespace of process 1. Where that may not be looked at, kernel threads live in the same one.

@@ -103,16 +103,13 @@ impl Outbox {
         let is_end = matches!(notice, Notice::Failed(_) | Notice::Closed);
         if is_end {
             state.is_held = false;
+            state.flush_overflow();
         }
         if matches!(notice, Notice::Closed) {
             state.is_closed = true;
             self.closed.notify_all();
         }
-        if state.is_held {
-            state.front.push_back(notice);
-        } else {
-            state.queue.push_back(notice);
-        }
+        state.add(notice);
         self.ring(state);
     }
 
@@ -165,7 +162,8 @@ mod tests {
     use super::*;
     use crate::error::Error;
     use crate::event::{EventKind, Origin};
-    use crate::interest::{Fields, Kinds};
+    use crate::interest::{EventType, Fields, Kinds};
+    use crate::notice::{LossCause, LossReport};
 
     fn outbox(capacity: usize) -> (Outbox, Arc<AtomicUsize>) {
         let rings = Arc::new(AtomicUsize::new(0));
@@ -254,5 +252,37 @@ mod tests {
         outbox.notify(Notice::Failed(Error::shown_by(crate::error::ErrorCode::SourceFailed, "test")));
         outbox.notify(Notice::Closed);
         assert_eq!(drain(&outbox, 9), ["1", "Failed", "Closed"]);
+    }
+    #[test]
+    fn what_is_owed_of_execs_alone_is_bounded_by_the_living() {
+        let execs = Interest { kinds: Kinds::from_bits(1 << EventType::Exec as u16), fields: Fields::NONE };
+        let outbox = Outbox::new(4, execs, Box::new(|| {}));
+        outbox.release(std::iter::empty(), 1);
+        let exit = EventKind::Exit { status: None, ppid: None, duration_ns: None, known: true };
+        for pid in 2..20_000 {
+            outbox.push(&[exec(pid), ProcessEvent { kind: exit, ..exec(pid) }]);
+        }
+        let told = [drain(&outbox, usize::MAX), drain(&outbox, usize::MAX)].concat();
+        assert_eq!(told, ["Scanned", "2", "3", "4", "5", "lost 19994 recovered 0"]);
+    }
+
+    #[test]
+    fn nothing_follows_the_end() {
+        let (outbox, _) = outbox(1);
+        outbox.release(std::iter::empty(), 1);
+        outbox.push(&[exec(1), exec(2)]);
+        outbox.notify(Notice::Closed);
+        assert_eq!(drain(&outbox, 9), ["Scanned", "1", "2", "Closed"]);
+    }
+
+    #[test]
+    fn losses_that_nobody_has_asked_for_are_told_as_one() {
+        let (outbox, _) = outbox(1);
+        outbox.release(std::iter::empty(), 1);
+        let loss = LossReport { cause: LossCause::Socket, lost: 2, recovered_execs: 1, recovered_exits: 0 };
+        for _ in 0..1000 {
+            outbox.notify(Notice::Loss(loss));
+        }
+        assert_eq!(drain(&outbox, 9), ["Scanned", "lost 2000 recovered 1000"]);
     }
 }

@@ -35,10 +35,11 @@ pub struct Flush {
 }
 
 impl Overflow {
-    /// Takes an event that did not fit.
-    pub fn add(&mut self, event: ProcessEvent) {
+    /// Takes an event that did not fit, or that only tells that a life has ended, of which nothing else is wanted.
+    pub fn add(&mut self, event: ProcessEvent, is_wanted: bool) {
+        let lost = u64::from(is_wanted);
         match event.kind {
-            EventKind::Exec { again } => {
+            EventKind::Exec { again } if is_wanted => {
                 let owed = self.owed.entry(event.pid).or_default();
                 let is_known = match &owed.exec {
                     Some((_, is_known)) => {
@@ -59,16 +60,16 @@ impl Overflow {
                     }
                     None => known && owed.exit.is_none(),
                 };
-                if is_known {
+                if is_known && is_wanted {
                     owed.exit = Some(event);
                 } else {
-                    self.lost += 1;
+                    self.lost += lost;
                     if owed.exit.is_none() {
                         self.owed.remove(&event.pid);
                     }
                 }
             }
-            _ => self.lost += 1,
+            _ => self.lost += lost,
         }
     }
 
@@ -110,7 +111,7 @@ mod tests {
     fn owed(events: &[ProcessEvent]) -> (Vec<String>, u64) {
         let mut overflow = Overflow::default();
         for event in events {
-            overflow.add(event.clone());
+            overflow.add(event.clone(), true);
         }
         let flush = overflow.flush();
         assert_eq!(

@@ -20,6 +20,7 @@ use crate::error::{Error, ErrorCode};
 use crate::hearing::Hearing;
 use crate::interest::Interest;
 use crate::monitor::{Command, Shared};
+use crate::namespace::clock_offset_ns;
 use crate::notice::Notice;
 use crate::outbox::Outbox;
 use crate::priority::Schedule;
@@ -29,7 +30,7 @@ use host::Host;
 use look::Look;
 
 /// Datagrams read before the loop looks at anything else.
-const TURN: usize = 4096;
+const TURN: usize = 1024;
 
 pub(crate) use source::THREAD_NAME;
 
@@ -101,7 +102,8 @@ impl<'a> Reader<'a> {
         let interest = wanted(outboxes);
         let (connector, fallen_back) = source::open(options, &procfs, interest.kinds)?;
         let host = Host::new(&procfs).map_err(|error| Error::unexpected("epoll_create", &error))?;
-        let hearing = Hearing::new(host, outboxes, interest, &shared.stats);
+        let mut hearing = Hearing::new(host, outboxes, interest, &shared.stats);
+        hearing.clock_offset_ns = clock_offset_ns(&options.proc_root);
         let mut reader =
             Self { shared, commands, hearing, look: None, schedule: Schedule::of_this_thread(), fallen_back };
         reader.adopt(connector);
@@ -166,8 +168,10 @@ impl<'a> Reader<'a> {
         match command {
             Command::Join(outbox) => {
                 outboxes.push(Arc::clone(&outbox));
-                self.follow_interest()?;
+                let followed = self.follow_interest();
+                // In any case: it is one of those who hear what becomes of a failure.
                 self.welcome(&outbox);
+                followed?;
             }
             Command::Leave(outbox) => {
                 if !outboxes.iter().any(|known| Arc::ptr_eq(known, &outbox)) {

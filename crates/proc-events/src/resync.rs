@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::event::Origin;
 use crate::notice::{LossCause, LossReport, Notice};
 use crate::outbox::Outbox;
-use crate::procfs::{Sighting, Snapshot};
+use crate::procfs::Snapshot;
 use crate::stats::Stats;
 use crate::table::{Mark, ProcessTable, Repairs};
 
@@ -23,17 +23,24 @@ const PAUSE_SHARE: u32 = 4;
 /// absence of the process, can be seen, and may be interrupted in between.
 const GRACE: Duration = Duration::from_millis(50);
 
+/// After a snapshot that has left something open for want of means, the next one is taken this much later.
+const DOUBT: Duration = Duration::from_secs(1);
+
 /// The reasons to take a snapshot, and what it is owed to while it is being taken.
+#[expect(clippy::struct_excessive_bools, reason = "each is a reason of its own")]
 #[derive(Debug)]
 pub struct Resync {
     taking: Option<Taking>,
     /// Who wants to be told of every running process.
     askers: Vec<(Arc<Outbox>, u32)>,
     is_wanted: bool,
-    /// The last attempt has failed.
+    /// The last snapshot could not be taken, or has left something open.
     is_owed: bool,
-    /// Events known to be lost, and not yet made right.
+    /// Something could not be told for want of means, which may be there a little later.
+    is_in_doubt: bool,
+    /// Events known to be lost, of which no snapshot has been begun since.
     lost: u64,
+    totals: Totals,
     not_before: Instant,
     /// Between the starts of two snapshots, where they are the source of events.
     polling: Option<Duration>,
@@ -42,12 +49,32 @@ pub struct Resync {
 }
 
 /// A second look at a process that a snapshot does not show.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Again {
     /// It is gone.
     HasEnded,
-    /// Somebody has the pid: it was created since, or is hidden from this user, and then not shown here either.
-    Runs(Option<Sighting>),
+    /// It is hidden from this user, or it cannot be told whether it is gone.
+    Stays,
+    /// Another one has the pid by now.
+    IsAnother,
+}
+
+/// Since the start: how many losses were counted, how many were made right, and of how many was told. What could be
+/// made right was lost, even where nothing has counted it; and what was told of is not told of again.
+#[derive(Debug, Default)]
+struct Totals {
+    counted: u64,
+    repaired: u64,
+    told: u64,
+}
+
+impl Totals {
+    /// Of how many losses is to be told.
+    fn untold(&mut self) -> u64 {
+        let lost = self.counted.max(self.repaired).saturating_sub(self.told);
+        self.told += lost;
+        lost
+    }
 }
 
 #[derive(Debug)]
@@ -56,6 +83,8 @@ struct Taking {
     started: Instant,
     askers: Vec<(Arc<Outbox>, u32)>,
     lost: u64,
+    /// How long it took, once it is complete.
+    took: Option<Duration>,
     /// What it has shown, and when that is to be settled.
     put_off: Option<(Snapshot, Instant)>,
 }
@@ -69,7 +98,9 @@ impl Resync {
             askers: Vec::new(),
             is_wanted: false,
             is_owed: false,
+            is_in_doubt: false,
             lost: 0,
+            totals: Totals { counted: 0, repaired: 0, told: 0 },
             not_before: now,
             polling: None,
             is_complete: false,
@@ -95,6 +126,12 @@ impl Resync {
     /// Events were lost.
     pub const fn lost(&mut self, events: u64) {
         self.lost += events;
+        self.totals.counted += events;
+    }
+
+    /// Something could not be told for want of means: a later snapshot may.
+    pub const fn doubt(&mut self) {
+        self.is_in_doubt = true;
     }
 
     /// When the next snapshot is to begin, or the last one to be settled, if that has to wait.
@@ -103,22 +140,27 @@ impl Resync {
             return taking.put_off.as_ref().map(|(_, until)| *until);
         }
         let has_reason = self.lost > 0 || self.is_owed || self.polling.is_some() && self.is_complete;
-        has_reason.then_some(self.not_before)
+        let later = self.is_in_doubt.then_some(self.not_before + DOUBT);
+        has_reason.then_some(self.not_before).or(later)
     }
 
     /// Whether a snapshot is to be taken now, and then given to [`Resync::settle`].
     pub fn begin_if_due(&mut self, now: Instant, table: &mut ProcessTable) -> bool {
         let is_due = self.due().is_some_and(|due| due <= now);
-        if self.taking.is_some() || !(is_due || self.is_wanted || !self.askers.is_empty()) {
+        // After a failure, whoever asks has to wait, too.
+        let is_asked_for = !self.is_owed && (self.is_wanted || !self.askers.is_empty());
+        if self.taking.is_some() || !(is_due || is_asked_for) {
             return false;
         }
         self.is_wanted = false;
         self.is_owed = false;
+        self.is_in_doubt = false;
         self.taking = Some(Taking {
             began: table.begin_snapshot(),
             started: now,
             askers: std::mem::take(&mut self.askers),
             lost: std::mem::take(&mut self.lost),
+            took: None,
             put_off: None,
         });
         true
@@ -128,6 +170,7 @@ impl Resync {
     /// is given the time to do so.
     pub fn put_off(&mut self, snapshot: Snapshot, now: Instant, table: &ProcessTable) -> Option<Snapshot> {
         let Some(taking) = &mut self.taking else { return Some(snapshot) };
+        taking.took = Some(now.saturating_duration_since(taking.started));
         let (began, is_first) = (taking.began, !self.is_complete);
         // What the first one shows is new without having been missed.
         let is_as_reported = if is_first {
@@ -171,29 +214,27 @@ impl Resync {
         stats: &Stats,
     ) -> Result<(), Error> {
         let Some(taking) = &self.taking else { return Ok(()) };
-        let took = now.saturating_duration_since(taking.started);
+        let took = taking.took.unwrap_or_else(|| now.saturating_duration_since(taking.started));
         self.not_before = match self.polling {
             Some(interval) => taking.started + interval.max(took * 2),
             None => now + PAUSE.max(took * PAUSE_SHARE),
         };
-        let mut snapshot = match snapshot {
+        let snapshot = match snapshot {
             Ok(snapshot) => snapshot,
             Err(error) => {
                 stats.process_scan_failed.count();
-                // Without a first scan, what was asked for cannot be given; later, the next attempt may succeed.
-                let is_asked_for = !taking.askers.is_empty();
+                // Without a first scan there is nothing to go on with; later, the next attempt may succeed.
+                let is_first = !self.is_complete && !taking.askers.is_empty();
                 self.abandon();
-                return if is_asked_for { Err(error) } else { Ok(()) };
+                return if is_first { Err(error) } else { Ok(()) };
             }
         };
         let Some(mut taking) = self.taking.take() else { return Ok(()) };
         let mut ended = table.missing(&snapshot, taking.began);
-        ended.retain(|&pid| match look_again(pid) {
-            Again::HasEnded => true,
-            Again::Runs(sighting) => {
-                snapshot.sightings.extend(sighting);
-                false
-            }
+        ended.retain(|&pid| {
+            let again = look_again(pid);
+            self.is_owed |= again == Again::IsAnother;
+            again == Again::HasEnded
         });
         let mut events = Vec::new();
         let origin = if self.polling.is_some() { Origin::Polling } else { Origin::Resync };
@@ -202,14 +243,27 @@ impl Resync {
             outbox.repair(&events);
         }
         // What the first one finds was not lost, but there before.
-        let repairs = if self.is_complete { repairs } else { Repairs::default() };
+        let mut repairs = if self.is_complete { repairs } else { Repairs::default() };
         if self.polling.is_some() {
             let total = |count: u32| u64::from(count);
             stats.exec.add(total(repairs.execs));
             stats.exit.add(total(repairs.exits));
             stats.events.add(total(repairs.execs) + total(repairs.exits));
-        } else if let Some(loss) = report(taking.lost, repairs) {
+            // What happened between two snapshots is not lost, but told in its turn.
+            repairs = Repairs::default();
+        }
+        self.totals.repaired += u64::from(repairs.execs) + u64::from(repairs.exits);
+        let lost = self.totals.untold();
+        // What was lost since this snapshot began is told of now, but only the next one makes it right.
+        self.is_owed |= std::mem::take(&mut self.lost) > 0;
+        if lost > 0 || repairs != Repairs::default() {
             stats.resync.count();
+            let loss = LossReport {
+                cause: LossCause::Socket,
+                lost,
+                recovered_execs: repairs.execs,
+                recovered_exits: repairs.exits,
+            };
             for outbox in outboxes {
                 outbox.notify(Notice::Loss(loss));
             }
@@ -220,17 +274,6 @@ impl Resync {
         }
         Ok(())
     }
-}
-
-/// What could be repaired has been lost, even where nothing else has told of it.
-fn report(lost: u64, repairs: Repairs) -> Option<LossReport> {
-    let lost = lost.max(u64::from(repairs.execs) + u64::from(repairs.exits));
-    (lost > 0).then_some(LossReport {
-        cause: LossCause::Socket,
-        lost,
-        recovered_execs: repairs.execs,
-        recovered_exits: repairs.exits,
-    })
 }
 
 #[cfg(test)]

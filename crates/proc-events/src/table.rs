@@ -6,18 +6,19 @@ mod reconcile;
 use std::sync::Arc;
 
 use neli::connector::ProcEvent;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::event::{EventKind, ExitStatus, Origin, ProcessEvent, ProcessInfo};
 use crate::procfs::Sighting;
 use crate::wire::Message;
 
-use process::{Leaving, Process};
+pub use process::Leaving;
+use process::Process;
 pub use reconcile::Repairs;
 
 /// How long after an exit was concluded the kernel's own late report of it is expected, and then swallowed: the kernel
 /// sends it only after the process has become invisible, and may be preempted in between.
-const LATE_NS: u64 = 1_000_000_000;
+const LATE_NS: u64 = 250_000_000;
 
 /// An exec this soon after an exit, with the same pid, is one of the same process: its leader ended as every thread does
 /// whose process calls exec from another, and pids are not given away again so soon.
@@ -33,7 +34,7 @@ pub struct ProcessTable {
     processes: FxHashMap<u32, Process>,
     /// Exits that were concluded, with the time until which the kernel's own report is swallowed.
     concluded: FxHashMap<u32, u64>,
-    /// The exits in this batch that may turn out to be those of leaders, with what was known of the process.
+    /// The exits not yet handed on that may turn out to be those of leaders, with what was known of the process.
     unsure: FxHashMap<u32, (u64, Option<Process>)>,
     /// While a snapshot is being taken: the exits heard since it began.
     departed: Option<FxHashMap<u32, u64>>,
@@ -66,9 +67,6 @@ impl ProcessTable {
     /// that is still in there may be taken back.
     pub fn apply(&mut self, message: &Message, seen: Option<Sighting>, events: &mut Vec<ProcessEvent>) {
         self.heard.0 += 1;
-        if events.is_empty() {
-            self.unsure.clear();
-        }
         let timestamp_ns = message.timestamp_ns;
         let mut report = |pid: i32, kind, process| {
             events.push(ProcessEvent {
@@ -91,6 +89,7 @@ impl ProcessTable {
                 self.exit(process_tgid as u32, timestamp_ns, status, ppid, events);
             }
             ProcEvent::Fork { parent_tgid, child_pid, child_tgid, .. } if child_pid == child_tgid => {
+                self.unsure.remove(&(child_tgid as u32));
                 report(child_tgid, EventKind::Fork { ppid: parent_tgid as u32 }, None);
             }
             ProcEvent::Comm { process_pid, process_tgid, comm } => {
@@ -127,39 +126,42 @@ impl ProcessTable {
     /// The leader of `pid` has reported its exit, but the process, as `seen` in `/proc`, is still running: its other
     /// threads live on, or one of them is taking its place by an exec. Its exit is reported once it has really ended,
     /// which the caller awaits.
-    pub fn leader_left(
-        &mut self,
-        pid: u32,
-        timestamp_ns: u64,
-        status: ExitStatus,
-        ppid: Option<u32>,
-        seen: &Sighting,
-        events: &mut Vec<ProcessEvent>,
-    ) {
+    pub fn leader_left(&mut self, pid: u32, left: Leaving, seen: &Sighting, events: &mut Vec<ProcessEvent>) {
         self.heard.0 += 1;
         if self.processes.get(&pid).is_some_and(|process| process.is_before(seen)) {
-            self.conclude(pid, timestamp_ns, Origin::Kernel, events);
+            if !seen.leader_left {
+                // The late report of the process that had the pid before. If it was that of a leader that has made way
+                // already, the late one is still to come.
+                self.exit(pid, left.timestamp_ns, left.status, left.ppid, events);
+                self.concluded.insert(pid, left.timestamp_ns + LATE_NS);
+                return;
+            }
+            self.conclude(pid, left.timestamp_ns, Origin::Kernel, events);
         }
         // Of one that was not known no exec was heard: if there was one, the next snapshot tells.
         let unheard = || Process::seen(&Sighting { never_execed: true, ..seen.clone() });
         let process = self.processes.entry(pid).or_insert_with(unheard);
         process.identify(seen);
-        let (heard, is_awaited, status) = (self.heard, true, Some(status));
-        process.left = Some(Leaving { heard, is_awaited, timestamp_ns, status, ppid });
+        process.left = Some(Leaving { heard: self.heard, ..left });
     }
 
-    /// The processes, with their creation times, whose leader was seen to have left, though that was not heard: nothing
-    /// but their end itself will tell of it. Each is returned once.
-    pub fn leaderless(&mut self) -> impl Iterator<Item = (u32, u64)> {
-        self.processes.iter_mut().filter_map(|(&pid, process)| {
-            let left = process.left.as_mut().filter(|left| !left.is_awaited)?;
-            left.is_awaited = true;
-            Some((pid, process.start_time))
+    /// The processes, with their creation times, whose leader has left, and whose end is not awaited: nothing but their
+    /// end itself will tell of it.
+    pub fn leaderless(&self) -> impl Iterator<Item = (u32, u64)> {
+        self.processes.iter().filter_map(|(&pid, process)| {
+            process.left.filter(|left| !left.is_awaited).map(|_| (pid, process.start_time))
         })
     }
 
+    /// The end of one of these is awaited from now on.
+    pub fn is_awaited(&mut self, pid: u32) {
+        if let Some(left) = self.processes.get_mut(&pid).and_then(|process| process.left.as_mut()) {
+            left.is_awaited = true;
+        }
+    }
+
     /// A process whose leader had left before `noticed` has ended, without any further report from the kernel. `status`
-    /// is what it ended with, where that could be found out; else the leader's stands.
+    /// is what it ended with, where that could be found out; else the leader's stands. Whether there is one.
     pub fn ended(
         &mut self,
         pid: u32,
@@ -167,13 +169,28 @@ impl ProcessTable {
         now_ns: u64,
         status: Option<ExitStatus>,
         events: &mut Vec<ProcessEvent>,
-    ) {
+    ) -> bool {
         let left = self.processes.get(&pid).and_then(|process| process.left);
-        let Some(left) = left.filter(|left| left.heard <= noticed) else { return };
+        let Some(left) = left.filter(|left| left.heard <= noticed) else { return false };
         self.exit(pid, now_ns, status.or(left.status), left.ppid, events);
         // If another thread had called exec, and that was lost, there will be a report.
         self.concluded.retain(|_, until| now_ns <= *until);
         self.concluded.insert(pid, now_ns + LATE_NS);
+        true
+    }
+
+    /// Whether this is an exit that an exec may take back.
+    #[must_use]
+    pub fn may_take_back(&self, event: &ProcessEvent) -> bool {
+        let unsure = self.unsure.get(&event.pid);
+        unsure.is_some_and(|(exit_ns, _)| *exit_ns == event.timestamp_ns)
+            && matches!(event.kind, EventKind::Exit { .. })
+    }
+
+    /// All exits but these stand: what was reported is not taken back.
+    pub fn keep_unsure(&mut self, exits: &[ProcessEvent]) {
+        let kept: FxHashSet<u32> = exits.iter().map(|exit| exit.pid).collect();
+        self.unsure.retain(|pid, _| kept.contains(pid));
     }
 
     /// Takes an exit back if it was only that of the leader: another thread has called exec, and goes on as this process.

@@ -9,9 +9,9 @@
 use std::sync::Arc;
 
 use proc_events::procfs::{Sighting, Snapshot};
-use proc_events::table::{ProcessTable, Repairs};
+use proc_events::table::{Leaving, ProcessTable, Repairs};
 use proc_events::wire::{self, what};
-use proc_events::{EventKind, Origin, ProcessEvent, ProcessInfo};
+use proc_events::{EventKind, ExitStatus, Origin, ProcessEvent, ProcessInfo};
 
 /// A table, and what it has reported.
 #[derive(Default)]
@@ -35,8 +35,14 @@ impl Story {
                 }
                 "left" => {
                     let seen = rest.map_or_else(Sighting::default, |name| sighting(pid, 0, name));
-                    let status = proc_events::ExitStatus(0);
-                    self.table.leader_left(pid, at, status, Some(1), &seen, &mut self.events);
+                    let left = Leaving {
+                        timestamp_ns: at,
+                        status: Some(ExitStatus(0)),
+                        ppid: Some(1),
+                        is_awaited: true,
+                        ..Leaving::default()
+                    };
+                    self.table.leader_left(pid, left, &seen, &mut self.events);
                     continue;
                 }
                 "ended" => {
@@ -82,6 +88,7 @@ impl Story {
                 kind => format!("{:?} {pid}", kind.event_type()).to_lowercase(),
             }
         };
+        self.table.keep_unsure(&[]);
         self.events.drain(..).map(tell).collect()
     }
 }

@@ -40,14 +40,33 @@ impl State {
     /// Queues those of `events` that are wanted.
     pub(super) fn push<'a>(&mut self, events: impl IntoIterator<Item = &'a ProcessEvent>) {
         let kinds = self.kinds();
-        for event in events.into_iter().filter(|event| kinds.has(event.kind.event_type())) {
-            if self.overflow.is_none() && self.queue.len() < self.capacity {
-                self.queue.push_back(Notice::Event(event.clone()));
-            } else {
-                self.overflow.get_or_insert_default().add(event.clone());
+        for event in events {
+            let is_wanted = kinds.has(event.kind.event_type());
+            match &mut self.overflow {
+                // What ends a life counts in any case: nothing is owed of it any more.
+                Some(overflow) => overflow.add(event.clone(), is_wanted),
+                None if !is_wanted => {}
+                None if self.queue.len() < self.capacity => {
+                    self.queue.push_back(Notice::Event(event.clone()));
+                }
+                None => self.overflow.get_or_insert_default().add(event.clone(), true),
             }
         }
         self.high_water = self.high_water.max(self.queue.len());
+    }
+
+    /// Queues a notice. Of losses that nobody has asked for yet, one is told.
+    pub(super) fn add(&mut self, notice: Notice) {
+        let queue = if self.is_held { &mut self.front } else { &mut self.queue };
+        if let (Notice::Loss(more), Some(Notice::Loss(loss))) = (&notice, queue.back_mut())
+            && loss.cause == more.cause
+        {
+            loss.lost = loss.lost.saturating_add(more.lost);
+            loss.recovered_execs = loss.recovered_execs.saturating_add(more.recovered_execs);
+            loss.recovered_exits = loss.recovered_exits.saturating_add(more.recovered_exits);
+            return;
+        }
+        queue.push_back(notice);
     }
 
     /// The processes of which live events wait, and whether these say that the process is running.
@@ -99,7 +118,7 @@ impl State {
         self.queue.extend(flush.events.into_iter().map(Notice::Event));
         self.lost += flush.lost;
         if flush.lost > 0 {
-            self.queue.push_back(Notice::Loss(LossReport {
+            self.add(Notice::Loss(LossReport {
                 cause: LossCause::Queue,
                 lost: flush.lost,
                 recovered_execs: flush.execs,

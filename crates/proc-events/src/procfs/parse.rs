@@ -83,6 +83,16 @@ pub fn stat(text: &[u8]) -> Option<Stat<'_>> {
     })
 }
 
+/// The monotonic clock's offset of `/proc/PID/timens_offsets`, in nanoseconds.
+#[must_use]
+pub fn monotonic_offset_ns(offsets: &[u8]) -> Option<i64> {
+    let line = offsets.split(|&b| b == b'\n').find_map(|line| line.strip_prefix(b"monotonic"))?;
+    let mut words = line.split(|&b| b == b' ' || b == b'\t').filter(|word| !word.is_empty());
+    let seconds: i64 = str::from_utf8(words.next()?).ok()?.parse().ok()?;
+    let nanoseconds: i64 = str::from_utf8(words.next()?).ok()?.parse().ok()?;
+    seconds.checked_mul(1_000_000_000)?.checked_add(nanoseconds)
+}
+
 /// The real user and group id of `/proc/PID/status`.
 #[must_use]
 pub fn real_ids(status: &[u8]) -> Option<(u32, u32)> {
@@ -203,6 +213,15 @@ mod tests {
         {
             assert_eq!(stat(text.as_bytes()), None, "{text}");
         }
+    }
+
+    #[test]
+    fn the_offset_of_a_time_namespace_may_be_negative() {
+        let offset = |text: &str| monotonic_offset_ns(text.as_bytes());
+        assert_eq!(offset("monotonic           0         0\nboottime            7         0\n"), Some(0));
+        assert_eq!(offset("monotonic       -86400 500000000\n"), Some(-86_399_500_000_000));
+        assert_eq!(offset("boottime            7         0\n"), None);
+        assert_eq!(offset("monotonic 9223372036854775807 0"), None);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use crate::deathwatch::{self, Deathwatch};
-use crate::door::Processes;
+use crate::door::{Presence, Processes};
 use crate::event::ExitStatus;
 use crate::interest::Fields;
 use crate::procfs::{self, Procfs, Sighting};
@@ -14,16 +14,16 @@ use crate::procfs::{self, Procfs, Sighting};
 #[derive(Debug)]
 pub(super) struct Host {
     procfs: procfs::Reader,
-    /// Whether its numbers are those that system calls of this process take.
-    is_own: bool,
+    /// Whether its numbers are those that system calls of this process take, and the kernel has pidfds.
+    can_tell: bool,
     deathwatch: Deathwatch,
 }
 
 impl Host {
     /// Must be called within a tokio runtime.
     pub(super) fn new(procfs: &Arc<Procfs>) -> io::Result<Self> {
-        let is_own = procfs.is_of_own_pid_namespace();
-        Ok(Self { procfs: procfs.reader(), is_own, deathwatch: Deathwatch::new()? })
+        let can_tell = procfs.is_of_own_pid_namespace() && deathwatch::running(std::process::id()).is_ok();
+        Ok(Self { procfs: procfs.reader(), can_tell, deathwatch: Deathwatch::new()? })
     }
 
     pub(super) const fn procfs(&self) -> &Arc<Procfs> {
@@ -39,8 +39,15 @@ impl Host {
 impl Processes for Host {
     type Pidfd = OwnedFd;
 
-    fn running(&self, pid: u32) -> io::Result<Option<OwnedFd>> {
-        if self.is_own { deathwatch::running(pid) } else { Err(io::ErrorKind::Unsupported.into()) }
+    fn can_tell(&self) -> bool {
+        self.can_tell
+    }
+    fn presence(&self, pid: u32) -> Presence<OwnedFd> {
+        match deathwatch::running(pid) {
+            Ok(Some(pidfd)) => Presence::Runs(pidfd),
+            Ok(None) => Presence::Ended,
+            Err(_) => Presence::Unclear,
+        }
     }
     fn await_end(&mut self, pid: u32, pidfd: OwnedFd) -> io::Result<()> {
         self.deathwatch.add(pid, pidfd)

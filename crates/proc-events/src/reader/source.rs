@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::Reader;
+use rustix::time::ClockId;
 use tokio::time::Instant;
+
+use super::Reader;
 
 use crate::error::{Error, ErrorCode};
 use crate::interest::Kinds;
@@ -12,7 +14,7 @@ use crate::monitor::{Options, SourceKind};
 use crate::notice::Notice;
 use crate::outbox::Outbox;
 use crate::probe::shows_others;
-use crate::procfs::Procfs;
+use crate::procfs::{Procfs, clock_ns};
 use crate::socket::Connector;
 
 /// The thread's name is what it renames itself to: to nothing else, but in a way that the kernel reports.
@@ -113,7 +115,7 @@ impl Reader<'_> {
         let name = std::ffi::CString::new(THREAD_NAME).unwrap_or_default();
         rustix::thread::set_name(&name)
             .map_err(|errno| Error::unexpected("prctl PR_SET_NAME", &errno.into()))?;
-        self.hearing.drain(usize::MAX)?;
+        self.hearing.catch_up(clock_ns(ClockId::Monotonic))?;
         // A full queue has had no room for it, but is no sign of deafness.
         Ok(self.hearing.liveness.has_heard() || self.shared.stats.lost_socket.get() > before)
     }

@@ -49,8 +49,11 @@ pub(super) fn prepare(proc_root: &Path, receive_buffer_size: usize) -> Result<Ow
     socket.nonblock().map_err(failed("fcntl O_NONBLOCK", source_failed))?;
     let fd = sys::into_fd(socket);
     set_receive_buffer_size(&fd, receive_buffer_size);
-    // Refused by kernels before 2.6.30 only: an overflow then blacks out until the queue is empty, and is counted.
-    let _ = sys::set_no_enobufs(fd.as_fd());
+    // Kernels before 4.12 do not count what they drop: there, the error is all that tells of an overflow. Otherwise it is
+    // only in the way: after it nothing is queued until the queue has been read empty.
+    if sys::drops(fd.as_fd()).is_ok() {
+        sys::set_no_enobufs(fd.as_fd()).map_err(failed("setsockopt NETLINK_NO_ENOBUFS", source_failed))?;
+    }
     sys::attach_filter(fd.as_fd(), &filter::handshake())
         .map_err(failed("setsockopt SO_ATTACH_FILTER", refused))?;
     join(&fd).map_err(failed("bind to the process connector's group", refused))?;

@@ -8,14 +8,17 @@ use crate::procfs::Sighting;
 
 /// What the leader's exit said; all unknown, if it was only seen in `/proc`.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Leaving {
-    /// Where in the stream.
-    pub(super) heard: Mark,
+pub struct Leaving {
+    /// Where in the stream; this the table sets.
+    pub heard: Mark,
     /// Whether the end of the process is awaited since.
-    pub(super) is_awaited: bool,
-    pub(super) timestamp_ns: u64,
-    pub(super) status: Option<ExitStatus>,
-    pub(super) ppid: Option<u32>,
+    pub is_awaited: bool,
+    /// When.
+    pub timestamp_ns: u64,
+    /// How.
+    pub status: Option<ExitStatus>,
+    /// The parent at that time.
+    pub ppid: Option<u32>,
 }
 
 #[derive(Debug, Default)]
@@ -24,6 +27,8 @@ pub(super) struct Process {
     exec_ns: u64,
     /// Clock ticks since boot; 0 until it was seen in `/proc`.
     pub(super) start_time: u64,
+    /// Whether that was seen since its last exec was heard: otherwise it may be that of an earlier process.
+    is_identified: bool,
     /// See [`Sighting::start_ns`].
     start_ns: u64,
     /// See [`Sighting::program`].
@@ -60,6 +65,7 @@ impl Process {
 
     /// It has called exec, and was seen so, if it was looked at.
     pub(super) fn execed(&mut self, exec_ns: u64, heard: Mark, seen: &Sighting) {
+        self.is_identified = false;
         self.identify(seen);
         self.exec_ns = exec_ns;
         self.heard = heard;
@@ -74,6 +80,7 @@ impl Process {
     pub(super) const fn identify(&mut self, sighting: &Sighting) {
         if sighting.start_time != 0 {
             (self.start_time, self.start_ns) = (sighting.start_time, sighting.start_ns);
+            self.is_identified = true;
         }
     }
 
@@ -90,6 +97,9 @@ impl Process {
     /// Whether what was seen is a later process with the same pid: one that was created after the last report. What was
     /// there before is the one that has reported, even where an earlier one was never heard to end.
     pub(super) fn is_before(&self, sighting: &Sighting) -> bool {
+        if self.is_identified {
+            return sighting.start_time > self.start_time;
+        }
         self.start_time != sighting.start_time && sighting.start_ns > self.heard_ns()
     }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::rc::Rc;
 
-use proc_events::door::{Door, Processes};
+use proc_events::door::{Door, Presence, Processes};
 use proc_events::procfs::Sighting;
 use proc_events::wire::{self, DATAGRAM_LEN, what};
 use proc_events::{ExitStatus, Fields, ProcessInfo};
@@ -254,11 +254,21 @@ pub(crate) struct SimulatedProcesses(pub Rc<RefCell<World>>);
 impl Processes for SimulatedProcesses {
     type Pidfd = usize;
 
-    fn running(&self, pid: u32) -> io::Result<Option<usize>> {
-        Ok(self.0.borrow().machine.processes.get(&pid).map(|process| process.life))
+    fn can_tell(&self) -> bool {
+        true
+    }
+    fn presence(&self, pid: u32) -> Presence<usize> {
+        let mut world = self.0.borrow_mut();
+        if world.fails() {
+            return Presence::Unclear;
+        }
+        world.machine.processes.get(&pid).map_or(Presence::Ended, |process| Presence::Runs(process.life))
     }
     fn await_end(&mut self, pid: u32, life: usize) -> io::Result<()> {
         let world = &mut *self.0.borrow_mut();
+        if world.fails() {
+            return Err(Errno::NOSPC.into());
+        }
         world.watched.insert(pid, life);
         Ok(())
     }

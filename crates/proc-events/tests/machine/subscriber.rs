@@ -132,13 +132,17 @@ impl Subscriber {
             sent.filter(|(life, is_exit)| *is_exit && has_status && ended(life)).map(|(life, _)| life);
         let noticed = machine.noticed.get(&(timestamp_ns, pid)).copied();
         let named = name.and_then(|name| name.parse().ok());
-        let Some(known) = named.or(reported).or(noticed).or(believed.iter().copied().find(ended)) else {
+        let is_believed = |life: &usize| believed.is_empty() || believed.contains(life);
+        let likely = named.or(reported.filter(is_believed)).or(noticed);
+        let Some(known) = likely.or(believed.iter().copied().find(ended)).or(reported) else {
             return if believed.is_empty() { Ending::OfSomeLife } else { Ending::OfNone };
         };
-        let born = machine.born_before(pid, machine.now_ns);
-        if self.ended.contains(&known) && is_excused(known, machine) {
+        let mut born = machine.born_before(pid, machine.now_ns);
+        // One exit too many of a life may have been told as that of the life before it.
+        if self.ended.contains(&known) && born.any(|life| is_excused(life, machine)) {
             return Ending::OfSomeLife;
         }
+        let born = machine.born_before(pid, machine.now_ns);
         let life = std::iter::once(known).chain(born).find(|life| ended(life) && !self.ended.contains(life));
         life.map_or(Ending::OfNone, Ending::Of)
     }

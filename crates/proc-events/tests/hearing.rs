@@ -1,0 +1,448 @@
+//! What the hearing makes of histories that would mislead it: late and lost reports, descriptors that run out, pids that
+//! are given away. Told step by step, with a machine that does what the test says. No kernel, no clock.
+
+#![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
+
+use std::cell::{RefCell, RefMut};
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use proc_events::door::{Door, Presence, Processes};
+use proc_events::hearing::Hearing;
+use proc_events::outbox::Outbox;
+use proc_events::procfs::{Sighting, Snapshot};
+use proc_events::stats::Stats;
+use proc_events::wire::{self, DATAGRAM_LEN, what};
+use proc_events::{
+    Error, ErrorCode, EventKind, ExitStatus, Field, Fields, Interest, Kinds, Notice, ProcessInfo,
+};
+use rustix::io::Errno;
+use tokio::time::Instant;
+
+/// A second.
+const S: u64 = 1_000_000_000;
+const MS: u64 = 1_000_000;
+
+#[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is something that goes wrong")]
+struct Machine {
+    queue: VecDeque<[u8; DATAGRAM_LEN]>,
+    drops: u32,
+    seq: u32,
+    /// What `/proc` shows.
+    shown: BTreeMap<u32, Sighting>,
+    watched: BTreeMap<u32, u64>,
+    has_no_pidfds: bool,
+    /// No descriptor is left for a pidfd.
+    is_out_of_pidfds: bool,
+    /// No descriptor is left for a file.
+    is_out_of_files: bool,
+    watches_nobody: bool,
+    /// Happens when somebody asks whether a process runs.
+    meanwhile: Option<fn(&mut Self)>,
+    /// Execs come in faster than they can be read.
+    is_endless: bool,
+    reads: u64,
+}
+
+impl Machine {
+    fn send(&mut self, kind: u32, at: u64, words: &[u32]) {
+        self.seq += 1;
+        self.queue.push_back(wire::datagram(kind, self.seq, at, words));
+    }
+    fn exec(&mut self, pid: u32, at: u64) {
+        self.send(what::PROC_EVENT_EXEC, at, &[pid, pid]);
+    }
+    fn exit(&mut self, pid: u32, at: u64, code: u32) {
+        self.send(what::PROC_EVENT_EXIT, at, &[pid, pid, code << 8, 17, 1, 1]);
+    }
+    /// `/proc` shows a process, whose program is its name.
+    fn show(&mut self, pid: u32, start_ns: u64, program: u64) -> &mut Sighting {
+        let info = ProcessInfo { name: Some(program.to_string().into()), ..ProcessInfo::default() };
+        let sighting = Sighting {
+            pid,
+            start_time: start_ns / 10_000_000,
+            start_ns,
+            program,
+            process: Some(Arc::new(info)),
+            ..Sighting::default()
+        };
+        self.shown.insert(pid, sighting);
+        self.shown.get_mut(&pid).unwrap()
+    }
+}
+
+#[derive(Clone, Default)]
+struct Doors(Rc<RefCell<Machine>>);
+
+impl Door for Doors {
+    fn recvfrom(&self, buffer: &mut [u8; DATAGRAM_LEN]) -> rustix::io::Result<(usize, Option<u32>)> {
+        let mut machine = self.0.borrow_mut();
+        machine.reads += 1;
+        if machine.is_endless {
+            let reads = machine.reads;
+            assert!(reads < 1_000_000, "it never stops reading");
+            machine.exec(7, 10 * S + reads * MS);
+        }
+        *buffer = machine.queue.pop_front().ok_or(Errno::AGAIN)?;
+        Ok((DATAGRAM_LEN, Some(0)))
+    }
+    fn exhausted(&self) {}
+    fn drops(&self) -> io::Result<u32> {
+        Ok(self.0.borrow().drops)
+    }
+}
+
+impl Processes for Doors {
+    type Pidfd = u64;
+
+    fn can_tell(&self) -> bool {
+        !self.0.borrow().has_no_pidfds
+    }
+    fn presence(&self, pid: u32) -> Presence<u64> {
+        let mut machine = self.0.borrow_mut();
+        if let Some(meanwhile) = machine.meanwhile.take() {
+            meanwhile(&mut machine);
+        }
+        if machine.has_no_pidfds || machine.is_out_of_pidfds {
+            return Presence::Unclear;
+        }
+        machine.shown.get(&pid).map_or(Presence::Ended, |seen| Presence::Runs(seen.start_time))
+    }
+    fn await_end(&mut self, pid: u32, pidfd: u64) -> io::Result<()> {
+        let mut machine = self.0.borrow_mut();
+        if machine.watches_nobody {
+            return Err(Errno::NOSPC.into());
+        }
+        machine.watched.insert(pid, pidfd);
+        Ok(())
+    }
+    fn forget(&mut self, pid: u32) {
+        self.0.borrow_mut().watched.remove(&pid);
+    }
+    fn capture(&mut self, pid: u32, fields: Fields, exec_ns: u64) -> Sighting {
+        self.sight(pid, fields).filter(|seen| seen.start_ns <= exec_ns).unwrap_or_default()
+    }
+    fn sight(&mut self, pid: u32, _: Fields) -> Option<Sighting> {
+        let machine = self.0.borrow();
+        machine.shown.get(&pid).filter(|_| !machine.is_out_of_files).cloned()
+    }
+    fn exit_status(&mut self, _: u32) -> Option<ExitStatus> {
+        None
+    }
+}
+
+struct Bed {
+    hearing: Hearing<'static, Doors, Doors>,
+    outbox: Arc<Outbox>,
+    doors: Doors,
+    now: Instant,
+}
+
+impl Bed {
+    /// A machine that is monitored, and has shown no process at the start.
+    fn new(fields: Fields) -> Self {
+        let doors = Doors::default();
+        let interest = Interest { kinds: Kinds::LIFE, fields };
+        let outbox = Arc::new(Outbox::new(1 << 20, interest, Box::new(|| {})));
+        let outboxes = Box::leak(Box::new(vec![Arc::clone(&outbox)]));
+        let mut hearing =
+            Hearing::new(doors.clone(), outboxes, interest, Box::leak(Box::new(Stats::default())));
+        hearing.adopt(Some(doors.clone()));
+        hearing.resync.ask(Arc::clone(&outbox), 1);
+        let mut bed = Self { hearing, outbox, doors, now: Instant::now() };
+        bed.look(2 * S);
+        bed.told();
+        bed
+    }
+
+    /// One of whose processes, 10, has called exec.
+    fn with_a_process(fields: Fields) -> Self {
+        let mut bed = Self::new(fields);
+        bed.machine().show(10, 9 * S, 1);
+        bed.machine().exec(10, 10 * S);
+        bed.hear();
+        bed.told();
+        bed
+    }
+
+    fn machine(&self) -> RefMut<'_, Machine> {
+        self.doors.0.borrow_mut()
+    }
+    fn hear(&mut self) {
+        self.hearing.drain(usize::MAX).unwrap();
+    }
+    fn begin(&mut self) -> Snapshot {
+        self.now += Duration::from_secs(3600);
+        assert!(self.hearing.begin_snapshot_if_due(self.now));
+        Snapshot { sightings: self.machine().shown.values().cloned().collect() }
+    }
+    fn settle(&mut self, snapshot: Snapshot, now_ns: u64) {
+        self.hearing.settle(Ok(snapshot), self.now, now_ns).unwrap();
+    }
+    fn after_the_grace(&mut self, now_ns: u64) {
+        self.now += Duration::from_secs(1);
+        self.hearing.settle_if_due(self.now, now_ns).unwrap();
+    }
+    /// A whole snapshot.
+    fn look(&mut self, now_ns: u64) {
+        let snapshot = self.begin();
+        self.settle(snapshot, now_ns);
+        self.after_the_grace(now_ns);
+    }
+    /// A whole snapshot, for a reason that is not a loss.
+    fn look_for_details(&mut self, now_ns: u64) {
+        self.hearing.resync.want();
+        self.look(now_ns);
+    }
+
+    fn told(&self) -> Vec<String> {
+        let mut notices = Vec::new();
+        for _ in 0..3 {
+            self.outbox.take(usize::MAX, &mut notices);
+        }
+        notices.iter().map(tell).collect()
+    }
+}
+
+fn tell(notice: &Notice) -> String {
+    let event = match notice {
+        Notice::Event(event) => event,
+        Notice::Loss(loss) => {
+            return format!("loss {} +{} -{}", loss.lost, loss.recovered_execs, loss.recovered_exits);
+        }
+        other => return format!("{other:?}"),
+    };
+    let name = event.process.as_ref().and_then(|process| process.name.as_deref()).unwrap_or("-");
+    let origin = format!("{:?}", event.origin).to_lowercase();
+    match event.kind {
+        EventKind::Exec { .. } => format!("exec {} {name} {origin}", event.pid),
+        EventKind::Exit { status, .. } => {
+            let status = status.map_or("?".to_owned(), |status| format!("={}", status.code().unwrap()));
+            format!("exit {} {status} {origin}", event.pid)
+        }
+        other => format!("{other:?} {}", event.pid),
+    }
+}
+
+const NOTHING: [&str; 0] = [];
+
+#[test]
+fn a_take_over_across_two_turns_is_one_life() {
+    let mut bed = Bed::new(Fields::NONE);
+    bed.machine().exec(10, 10 * S);
+    bed.machine().exit(10, 11 * S, 0);
+    // Of another thread, which then ends: when the leader's exit is heard, the process is gone.
+    bed.machine().exec(10, 11 * S + MS);
+    bed.machine().exit(10, 11 * S + 2 * MS, 3);
+    bed.hearing.drain(2).unwrap();
+    assert_eq!(bed.told(), ["exec 10 - kernel"]);
+    bed.hear();
+    assert_eq!(bed.told(), ["exec 10 - kernel", "exit 10 =3 kernel"]);
+}
+
+#[test]
+fn an_exit_is_kept_back_for_one_turn_only() {
+    let mut bed = Bed::new(Fields::NONE);
+    bed.machine().exec(10, 10 * S);
+    bed.machine().exit(10, 11 * S, 0);
+    for at in 0..9 {
+        bed.machine().exec(11, 12 * S + at);
+    }
+    bed.hearing.drain(2).unwrap();
+    bed.hearing.drain(2).unwrap();
+    assert_eq!(bed.told(), ["exec 10 - kernel", "exit 10 =0 kernel", "exec 11 - kernel", "exec 11 - kernel"]);
+}
+
+#[test]
+fn for_want_of_descriptors_no_exit_is_invented() {
+    for is_last in [false, true] {
+        let mut bed = Bed::with_a_process(Fields::NONE);
+        // The leader has ended, and the process goes on.
+        bed.machine().is_out_of_pidfds = !is_last;
+        bed.machine().is_out_of_files = is_last;
+        bed.machine().exit(10, 11 * S, 0);
+        bed.hear();
+        assert_eq!(bed.told(), NOTHING);
+        // Later there are some.
+        bed.machine().is_out_of_pidfds = false;
+        bed.machine().is_out_of_files = false;
+        bed.machine().shown.get_mut(&10).unwrap().leader_left = true;
+        if !is_last {
+            bed.look(12 * S);
+        }
+        assert!(bed.machine().watched.contains_key(&10));
+        bed.machine().shown.remove(&10);
+        bed.hearing.conclude(&[10], 13 * S).unwrap();
+        assert_eq!(bed.told(), ["exit 10 =0 kernel"]);
+    }
+}
+
+#[test]
+fn a_zombie_that_could_not_be_told_from_the_living_is_told_by_the_next_look() {
+    let mut bed = Bed::with_a_process(Fields::NONE);
+    bed.machine().is_out_of_pidfds = true;
+    bed.machine().shown.clear();
+    bed.machine().exit(10, 11 * S, 3);
+    bed.hear();
+    assert_eq!(bed.told(), NOTHING);
+    bed.machine().is_out_of_pidfds = false;
+    bed.look(12 * S);
+    assert_eq!(bed.told(), ["exit 10 =3 resync", "loss 1 +0 -1"]);
+}
+
+#[test]
+fn a_leaderless_process_that_cannot_be_watched_has_not_ended() {
+    let mut bed = Bed::new(Fields::NONE);
+    bed.machine().show(10, 9 * S, 1).leader_left = true;
+    bed.machine().is_out_of_pidfds = true;
+    bed.look_for_details(20 * S);
+    assert_eq!(bed.told(), ["exec 10 1 resync", "loss 1 +1 -0"]);
+    bed.look(30 * S);
+    assert_eq!(bed.told(), NOTHING);
+}
+
+#[test]
+fn where_it_can_never_be_told_the_leader_stands_for_the_process() {
+    let mut bed = Bed::with_a_process(Fields::NONE);
+    bed.machine().has_no_pidfds = true;
+    bed.machine().exit(10, 11 * S, 0);
+    bed.hear();
+    assert_eq!(bed.told(), ["exit 10 =0 kernel"]);
+    bed.machine().shown.get_mut(&10).unwrap().leader_left = true;
+    bed.look_for_details(20 * S);
+    assert_eq!(bed.told(), NOTHING);
+}
+
+#[test]
+fn the_end_of_one_life_does_not_unwatch_the_next() {
+    let mut bed = Bed::with_a_process(Fields::NONE);
+    bed.machine().exit(10, 11 * S, 0);
+    bed.hear();
+    assert!(bed.machine().watched.contains_key(&10));
+    // It ends; the next one with its pid calls exec, and its leader leaves too.
+    bed.machine().show(10, 15 * S, 2);
+    bed.machine().exec(10, 16 * S);
+    bed.machine().exit(10, 17 * S, 0);
+    bed.hearing.conclude(&[10], 18 * S).unwrap();
+    assert!(bed.hearing.table.knows(10));
+    assert!(bed.machine().watched.contains_key(&10), "nobody will tell of its end");
+}
+
+#[test]
+fn whom_the_machine_refused_to_watch_is_watched_later() {
+    let mut bed = Bed::with_a_process(Fields::NONE);
+    bed.machine().show(11, 9 * S, 1);
+    bed.machine().exec(11, 10 * S);
+    bed.hear();
+    for pid in [10, 11] {
+        bed.machine().shown.get_mut(&pid).unwrap().leader_left = true;
+    }
+    bed.machine().watches_nobody = true;
+    bed.look_for_details(20 * S);
+    bed.machine().watches_nobody = false;
+    bed.look(30 * S);
+    let watched: Vec<u32> = bed.machine().watched.keys().copied().collect();
+    assert_eq!(watched, [10, 11]);
+}
+
+#[test]
+fn one_drop_is_one_loss() {
+    let mut bed = Bed::with_a_process(Fields::NONE);
+    bed.hearing.resync.want();
+    bed.machine().shown.remove(&10);
+    // Its exit was dropped, which is counted only after the snapshot.
+    let snapshot = bed.begin();
+    bed.machine().drops = 1;
+    bed.settle(snapshot, 20 * S);
+    bed.after_the_grace(20 * S);
+    bed.look(30 * S);
+    assert_eq!(bed.told(), ["exit 10 ? resync", "loss 1 +0 -1"]);
+}
+
+#[test]
+fn an_exec_that_is_merely_late_is_told_once_and_is_no_loss() {
+    let mut bed = Bed::new(Fields::NONE.with(Field::Name));
+    // The new program can be seen, but the kernel has not said so yet.
+    bed.machine().show(10, 9 * S, 1);
+    bed.hearing.resync.want();
+    let snapshot = bed.begin();
+    bed.settle(snapshot, 10 * S);
+    bed.machine().exec(10, 10 * S + MS);
+    bed.after_the_grace(11 * S);
+    assert_eq!(bed.told(), ["exec 10 1 kernel"]);
+}
+
+#[test]
+fn settling_comes_to_an_end_under_a_storm_that_is_faster_than_the_reader() {
+    let mut bed = Bed::new(Fields::NONE);
+    bed.hearing.resync.want();
+    let snapshot = bed.begin();
+    bed.machine().is_endless = true;
+    bed.settle(snapshot, 20 * S);
+    assert!(bed.machine().reads < 100_000);
+}
+
+#[test]
+fn a_leaderless_process_that_reports_meanwhile_keeps_its_status() {
+    let mut bed = Bed::with_a_process(Fields::NONE);
+    // All threads of it are about to end.
+    bed.machine().shown.get_mut(&10).unwrap().leader_left = true;
+    bed.hearing.resync.want();
+    let snapshot = bed.begin();
+    bed.machine().meanwhile = Some(|machine| {
+        machine.shown.remove(&10);
+        machine.exit(10, 19 * S, 3);
+    });
+    bed.settle(snapshot, 18 * S);
+    bed.hear();
+    assert_eq!(bed.told(), ["exit 10 =3 kernel"]);
+}
+
+#[test]
+fn a_late_report_while_the_next_life_runs_tells_the_status_of_the_one_before() {
+    let mut bed = Bed::with_a_process(Fields::NONE.with(Field::Name));
+    bed.machine().show(10, 15 * S, 2).never_execed = true;
+    bed.machine().exit(10, 15 * S + 20 * MS, 3);
+    bed.hear();
+    assert_eq!(bed.told(), ["exit 10 =3 kernel"]);
+}
+
+#[test]
+fn a_concluded_exit_swallows_the_late_report_but_none_of_a_later_process() {
+    let mut bed = Bed::with_a_process(Fields::NONE);
+    bed.machine().shown.remove(&10);
+    bed.look_for_details(20 * S);
+    bed.told();
+    bed.machine().exit(10, 20 * S + 1, 0);
+    // Of a child that has never called exec.
+    bed.machine().exit(10, 20 * S + 500 * MS, 5);
+    bed.hear();
+    assert_eq!(bed.told(), ["exit 10 =5 kernel"]);
+}
+
+#[test]
+fn lives_are_told_apart_though_the_machine_has_slept() {
+    let mut bed = Bed::with_a_process(Fields::NONE.with(Field::Name));
+    // Created later, but the clock that stands still meanwhile makes it earlier.
+    bed.machine().show(10, 0, 2).start_time = 10_500;
+    bed.hearing.resync.lost(1);
+    bed.look(200 * S);
+    assert_eq!(bed.told(), ["exit 10 ? resync", "exec 10 2 resync", "loss 2 +1 -1"]);
+}
+
+#[test]
+fn a_look_that_fails_for_one_does_not_end_it_for_all() {
+    let mut bed = Bed::new(Fields::NONE);
+    let second = Arc::new(Outbox::new(100, bed.hearing.interest, Box::new(|| {})));
+    bed.hearing.outboxes.push(Arc::clone(&second));
+    bed.hearing.resync.ask(second, 1);
+    bed.begin();
+    let error = Error::new(ErrorCode::ProcUnreadable, "open a process's stat", Errno::MFILE);
+    bed.hearing.settle(Err(error), bed.now, 9 * S).unwrap();
+    assert!(!bed.hearing.begin_snapshot_if_due(bed.now), "not at once");
+    assert!(bed.hearing.resync.due().is_some());
+}
