@@ -37,6 +37,7 @@ export { getProcessMonitor } from './src/monitor.js'
 export { findDeletedProcesses, probe } from './src/native.js'
 export type { ProbeReport } from './src/native.js'
 export type {
+  EventsOptions,
   LossReport,
   MonitorEvents,
   MonitorOptions,

@@ -54,6 +54,8 @@ export declare function hintFor(error: ProcessMonitorError): string;
 export declare function fromThrown(error: unknown): unknown;
 /** What `initialize()` and others reject with where the last `stop()` came first. */
 export declare function stoppedError(): ProcessMonitorError;
+/** As Node.js's own: an `AbortError` whose cause is the signal's reason. */
+export declare function abortError(signal: AbortSignal): Error;
 /** A TypeError as Node.js's own for an argument, or a property of one, of a wrong type. */
 export declare function invalidArgType(name: string, expected: string, actual: unknown): TypeError;
 /** A RangeError as Node.js's own for an argument, or a property of one, of the right type and a wrong value. */

@@ -127,6 +127,12 @@ export function stoppedError(): ProcessMonitorError {
   )
 }
 
+/** As Node.js's own: an `AbortError` whose cause is the signal's reason. */
+export function abortError(signal: AbortSignal): Error {
+  const error = new Error('The operation was aborted', { cause: signal.reason })
+  return Object.assign(error, { name: 'AbortError', code: 'ABORT_ERR' })
+}
+
 /** A TypeError as Node.js's own for an argument, or a property of one, of a wrong type. */
 export function invalidArgType(name: string, expected: string, actual: unknown): TypeError {
   const message = `The ${JSON.stringify(name)} ${kindOfName(name)} must be ${expected}. Received ${received(actual)}`

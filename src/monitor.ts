@@ -1,11 +1,15 @@
 /** The monitor: who holds a reference, and when a session of the native source starts and ends. */
 import { EventEmitter } from 'node:events'
-import { type ProcessMonitorError, checkInteger, checkObject, checkOneOf, stoppedError } from './errors.js'
+import { type ProcessMonitorError, stoppedError } from './errors.js'
 import type { EventOf, EventType, ExecEvent, ExitEvent } from './event-types.js'
-import { type NativeOptions, load, procRoot } from './native.js'
+import { load } from './native.js'
+import { type CheckedOptions, TIMER_MAX_MS, checkOptions } from './options.js'
+import { Reading } from './reading.js'
 import { Registry, surface } from './registry.js'
 import { type Pending, Session, pending } from './session.js'
+import { type Dependent, openStream } from './stream.js'
 import type {
+  EventsOptions,
   MonitorEvents,
   MonitorOptions,
   MonitorStats,
@@ -15,15 +19,10 @@ import type {
   Unsubscribe,
 } from './types.js'
 
-/** The longest delay a timer takes, in milliseconds: 24 days. */
-const TIMER_MAX_MS = 2 ** 31 - 1
-const SIZE_MAX = 2 ** 31 - 1
-/** In the order of the binding's numbers for them. */
-const SOURCES: readonly string[] = ['netlink', 'polling', 'auto']
-
 class Monitor extends EventEmitter<MonitorEvents> implements ProcessMonitor {
   #references = 0
-  readonly #registry = new Registry(({ kinds, fields }) => this.#session?.setInterest(kinds, fields))
+  readonly #registry: Registry = new Registry(({ kinds, fields }) => this.#session?.setInterest(kinds, fields))
+  readonly #streams = new Set<Dependent>()
   #session: Session | null = null
   /** What `initialize` gives while it is pending or fulfilled. */
   #initialized: Promise<void> | null = null
@@ -70,6 +69,12 @@ class Monitor extends EventEmitter<MonitorEvents> implements ProcessMonitor {
     return this.#registry.subscribe(type, callback, options)
   }
 
+  events<T extends EventType = 'exec' | 'exit'>(
+    options: EventsOptions<T> = {},
+  ): AsyncIterableIterator<EventOf<T>> & AsyncDisposable {
+    return openStream(options, (...wish) => this.#registry.subscribe(...wish), this.#streams)
+  }
+
   stop(): Promise<void> {
     if (this.#references > 0) this.#references--
     if (this.#references > 0) return Promise.resolve()
@@ -82,6 +87,7 @@ class Monitor extends EventEmitter<MonitorEvents> implements ProcessMonitor {
     }
     // After the session's stop, so that it is not told of an interest that no longer matters.
     this.#registry.clear()
+    this.#endDependents(null)
     return this.#stopping?.promise ?? Promise.resolve()
   }
 
@@ -142,10 +148,14 @@ class Monitor extends EventEmitter<MonitorEvents> implements ProcessMonitor {
     }
   }
 
-  async #open(options: Omit<NativeOptions, 'kinds' | 'fields'>): Promise<void> {
+  async #open(options: CheckedOptions): Promise<void> {
     let ready = false
+    const reading = new Reading()
     const session: Session = new Session(load(), { ...options, ...this.#registry.interest }, true, {
-      event: (buffer, at) => this.#registry.dispatch(buffer, at),
+      event: (buffer, at) => {
+        reading.turnTo(buffer, at)
+        this.#registry.dispatch(reading)
+      },
       loss: (report) => this.#tell('loss', report),
       restart: (error) => this.#tell('restart', error),
       fallenBack: warn,
@@ -168,8 +178,19 @@ class Monitor extends EventEmitter<MonitorEvents> implements ProcessMonitor {
     if (failure === null) return
     this.#initialized = null
     const stops = this.#stops
+    const isTold = this.#endDependents(failure)
     // Later, so that without a listener it is thrown where nothing of ours is on the stack.
-    process.nextTick(() => stops === this.#stops && this.emit('error', failure))
+    process.nextTick(() => {
+      if (stops !== this.#stops || (isTold && this.listenerCount('error') === 0)) return
+      this.emit('error', failure)
+    })
+  }
+
+  /** Whether there was anybody to tell. */
+  #endDependents(failure: ProcessMonitorError | null): boolean {
+    const dependents = [...this.#streams]
+    for (const dependent of dependents) dependent.monitorEnded(failure)
+    return dependents.length > 0
   }
 
   #tell<K extends 'loss' | 'restart'>(name: K, ...about: MonitorEvents[K]): void {
@@ -206,20 +227,4 @@ export function getProcessMonitor(): ProcessMonitor {
 function warn(reason: ProcessMonitorError): void {
   const message = `Polling /proc, which misses short-lived processes. ${reason.message}`
   process.emitWarning(message, { type: 'ProcessMonitorWarning', code: reason.code })
-}
-
-function checkOptions(options: MonitorOptions): Omit<NativeOptions, 'kinds' | 'fields'> {
-  checkObject('options', options)
-  const { source, pollingInterval, receiveBufferSize, queueSize } = options
-  if (source !== undefined) checkOneOf('options.source', source, SOURCES)
-  if (pollingInterval !== undefined) checkInteger('options.pollingInterval', pollingInterval, 1, TIMER_MAX_MS)
-  if (receiveBufferSize !== undefined) checkInteger('options.receiveBufferSize', receiveBufferSize, 1, SIZE_MAX)
-  if (queueSize !== undefined) checkInteger('options.queueSize', queueSize, 1, SIZE_MAX)
-  return {
-    source: SOURCES.indexOf(source ?? 'netlink'),
-    pollingInterval: pollingInterval ?? 250,
-    receiveBufferSize: receiveBufferSize ?? 0,
-    queueSize: queueSize ?? 0,
-    procRoot: procRoot(options.procRoot),
-  }
 }

@@ -1,5 +1,5 @@
-import { type RecordBuffer } from './events.js';
 import type { EventOf, EventType } from './event-types.js';
+import type { Reading } from './reading.js';
 import type { ProcessCallback, SubscribeOptions, Unsubscribe } from './types.js';
 /** What all subscribers want together, as the native part is told it. */
 export interface Interest {
@@ -19,8 +19,8 @@ export declare class Registry {
     subscribe<T extends EventType>(type: T, callback: ProcessCallback<EventOf<T>>, options: SubscribeOptions): Unsubscribe;
     /** Ends all subscriptions. */
     clear(): void;
-    /** Calls everybody whom the record at `at` concerns. Nothing is built of it if that is nobody. */
-    dispatch(buffer: RecordBuffer, at: number): void;
+    /** Calls everybody whom a record concerns. Nothing is built of it if that is nobody. */
+    dispatch(reading: Reading): void;
 }
 /** Has a user's exception surface as uncaught, after what runs now: nobody else is to notice it. */
 export declare function surface(error: unknown): void;

@@ -1,8 +1,9 @@
 /** Who is subscribed to what: dispatch of a record to its subscribers, and the interest that they have together. */
 import { ProcessMonitorError, checkObject, checkOneOf, invalidArgType } from './errors.js'
-import { EVENT_TYPES, type RecordBuffer, hasProcess, readEvent, readProcess } from './events.js'
-import type { EventOf, EventType, ProcessEvent, ProcessInfo } from './event-types.js'
+import { EVENT_TYPES } from './events.js'
+import type { EventOf, EventType, ProcessEvent } from './event-types.js'
 import { type Predicate, captureMask, checkSignal, compileFilter } from './filter.js'
+import type { Reading } from './reading.js'
 import type { ProcessCallback, SubscribeOptions, Unsubscribe } from './types.js'
 
 /** What all subscribers want together, as the native part is told it. */
@@ -85,29 +86,25 @@ export class Registry {
     this.#updateInterest()
   }
 
-  /** Calls everybody whom the record at `at` concerns. Nothing is built of it if that is nobody. */
-  dispatch(buffer: RecordBuffer, at: number): void {
-    const list = this.#lists[buffer.words[at]! & 0xff]
-    if (list === undefined || list.length === 0) return
-    let process: ProcessInfo | null = null
-    let event: ProcessEvent | null = null
+  /** Calls everybody whom a record concerns. Nothing is built of it if that is nobody. */
+  dispatch(reading: Reading): void {
+    const list = this.#lists[reading.kind]
+    if (list === undefined) return
     for (let i = 0; i < list.length; i++) {
       const subscription = list[i]!
       // Asked at each turn: the callback before may have unsubscribed it, or stopped everything.
-      if (!subscription.active) continue
-      const { matches, callback } = subscription
-      if (matches !== null) {
-        if (!hasProcess(buffer.words, at)) continue
-        process ??= readProcess(buffer, at)
-        if (!matches(process)) continue
-      }
-      event ??= readEvent(buffer, at, (process ??= readProcess(buffer, at)))
-      this.executed++
-      try {
-        callback(event.pid, event as never)
-      } catch (error) {
-        surface(error)
-      }
+      if (!subscription.active || !passes(subscription, reading)) continue
+      this.#call(subscription, reading.event)
+    }
+  }
+
+  #call(subscription: Subscription, event: ProcessEvent): void {
+    if (!subscription.active) return
+    this.executed++
+    try {
+      subscription.callback(event.pid, event as never)
+    } catch (error) {
+      surface(error)
     }
   }
 
@@ -155,6 +152,10 @@ export function surface(error: unknown): void {
 
 function rethrow(error: unknown): never {
   throw error
+}
+
+function passes({ matches }: Subscription, reading: Reading): boolean {
+  return matches === null || (reading.hasProcess && matches(reading.process))
 }
 
 function end(subscription: Subscription): void {

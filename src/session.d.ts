@@ -31,8 +31,6 @@ export declare class Session {
      * down, where it does not come to that.
      */
     ready(): Promise<void>;
-    /** Has all running processes reported; resolves when they have been, rejects as `ready` does. */
-    scan(): Promise<void>;
     setInterest(kinds: number, fields: number): void;
     /** From here on nothing is told but `closed`. */
     stop(): void;

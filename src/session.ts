@@ -10,6 +10,9 @@ const BUFFER_WORDS = 16 * 1024
 const BUDGET_MS = 4
 const RECORDS_PER_LOOK = 64
 
+/** The id of the scan at the start. */
+const FIRST_SCAN = 1
+
 /** What a session tells its owner; all but `closed` cease with `stop()`. */
 export interface SessionListener {
   /** A record of a process. */
@@ -38,8 +41,8 @@ export class Session {
   readonly #listener: SessionListener
   readonly #opened: Pending = pending()
   readonly #ended: Pending = pending()
-  readonly #scans = new Map<number, Pending>()
-  #lastScan = 0
+  /** The scan at the start, once it was asked for. */
+  #scanned: Pending | null = null
 
   #buffer = new RecordBuffer(BUFFER_WORDS)
   /** What of the buffer is still to be answered: from `#at` to `#end`. */
@@ -74,20 +77,14 @@ export class Session {
    */
   async ready(): Promise<void> {
     await this.#opened.promise
-    await this.scan()
+    if (this.#source === null) throw this.#reason()
+    this.#scanned = pending()
+    if (!this.#stopped) this.#source.scan(FIRST_SCAN)
+    await this.#scanned.promise
     // It may have been stopped, or have failed, in the very turn in which the scan ended.
     if (!this.#stopped && this.#failure === null) return
     await this.#ended.promise
     throw this.#reason()
-  }
-
-  /** Has all running processes reported; resolves when they have been, rejects as `ready` does. */
-  async scan(): Promise<void> {
-    if (this.#source === null) throw this.#reason()
-    const scan = pending()
-    this.#scans.set(++this.#lastScan, scan)
-    if (!this.#stopped) this.#source.scan(this.#lastScan)
-    return scan.promise
   }
 
   setInterest(kinds: number, fields: number): void {
@@ -158,12 +155,8 @@ export class Session {
       case CONTROL.OPENED:
         this.#kind = words[at + 6] === 0 ? 'netlink' : 'polling'
         return this.#opened.resolve()
-      case CONTROL.SCANNED: {
-        const id = words[at + 5]!
-        this.#scans.get(id)?.resolve()
-        this.#scans.delete(id)
-        return
-      }
+      case CONTROL.SCANNED:
+        return this.#scanned?.resolve()
       case CONTROL.LOSS:
         return this.#listener.loss(readLoss(words, at))
       case CONTROL.RESTART:
@@ -187,8 +180,7 @@ export class Session {
     if (!this.#stopped) this.#failure ??= nativeError('ERR_SOURCE_FAILED', 0, 'The source ended without saying why')
     const reason = this.#reason()
     this.#opened.reject(reason)
-    for (const scan of this.#scans.values()) scan.reject(reason)
-    this.#scans.clear()
+    this.#scanned?.reject(reason)
     this.#ended.resolve()
     this.#listener.closed(this.#failure)
   }

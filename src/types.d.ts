@@ -48,6 +48,22 @@ export interface ProcessMonitor extends EventEmitter<MonitorEvents> {
      */
     subscribe<T extends EventType>(type: T, callback: ProcessCallback<EventOf<T>>, options?: SubscribeOptions): Unsubscribe;
     /**
+     * Events as an async iterable, instead of callbacks. The subscription begins with this call, before or after
+     * `initialize`, not with the first `next()`: nothing is missed in between.
+     *
+     * It ends where the loop is left, and when the monitor is stopped: that ends the loop, too, after what was held for
+     * it. The iterator rejects, and has ended then, with
+     * - an `AbortError` whose `cause` is the signal's reason, at once, when `signal` is aborted;
+     * - `ERR_QUEUE_OVERFLOW` when more than `queueSize` events wait for the loop, after those that were held;
+     * - the monitor's error when the source has failed for good, after those that were held. Where nobody listens to
+     *   `'error'`, it is then not emitted.
+     *
+     * Several calls of `next()` at once are answered in their order.
+     *
+     * @throws TypeError `ERR_INVALID_ARG_TYPE` or RangeError `ERR_OUT_OF_RANGE` for an option that is not as typed.
+     */
+    events<T extends EventType = 'exec' | 'exit'>(options?: EventsOptions<T>): AsyncIterableIterator<EventOf<T>> & AsyncDisposable;
+    /**
      * Gives one reference back; there are never fewer than none. The last one ends monitoring and drops all
      * subscriptions: from that moment nothing is called any more, and a pending `initialize()` rejects with `ERR_STOPPED`.
      * Resolves once the native thread and its socket are gone; until then Node.js is kept running. Calls meanwhile get
@@ -86,7 +102,8 @@ export interface MonitorEvents {
     restart: [ProcessMonitorError];
     /**
      * The source failed and could not be reopened: monitoring has ended, everything is torn down, `initialize` may be
-     * called again, and subscriptions are kept. As with every emitter, it is thrown where nobody listens.
+     * called again, and subscriptions are kept. As with every emitter, it is thrown where nobody listens; but not if
+     * `events()` rejects with it.
      */
     error: [ProcessMonitorError];
 }
@@ -145,6 +162,16 @@ export interface SubscribeOptions extends ProcessFilter {
     readonly capture?: readonly ProcessField[];
     /** Ends the subscription when aborted. Where it is aborted already, nothing is subscribed. */
     readonly signal?: AbortSignal;
+}
+/** What an iterator is to give, and with which details. */
+export interface EventsOptions<T extends EventType> extends SubscribeOptions {
+    /** The types of event, at least one. Default: `['exec', 'exit']`. */
+    readonly types?: readonly T[];
+    /**
+     * Events held for a slow consumer at most, at least 1. Default: 65,536. Past it the iterator rejects with
+     * `ERR_QUEUE_OVERFLOW`.
+     */
+    readonly queueSize?: number;
 }
 /** Counters since `initialize`, zero before it; gauges as of now, zero while nothing is monitored. */
 export interface MonitorStats {

@@ -1,0 +1,29 @@
+/** The options of `initialize` as a user gave them: checked, and made ready for the native part. */
+import { checkInteger, checkObject, checkOneOf } from './errors.js'
+import { type NativeOptions, procRoot } from './native.js'
+import type { MonitorOptions } from './types.js'
+
+/** The longest delay a timer takes, in milliseconds: 24 days. */
+export const TIMER_MAX_MS: number = 2 ** 31 - 1
+const SIZE_MAX = 2 ** 31 - 1
+/** In the order of the binding's numbers for them. */
+const SOURCES: readonly string[] = ['netlink', 'polling', 'auto']
+
+/** How to open a source, but for the interest. */
+export type CheckedOptions = Omit<NativeOptions, 'kinds' | 'fields'>
+
+export function checkOptions(options: MonitorOptions): CheckedOptions {
+  checkObject('options', options)
+  const { source, pollingInterval, receiveBufferSize, queueSize } = options
+  if (source !== undefined) checkOneOf('options.source', source, SOURCES)
+  if (pollingInterval !== undefined) checkInteger('options.pollingInterval', pollingInterval, 1, TIMER_MAX_MS)
+  if (receiveBufferSize !== undefined) checkInteger('options.receiveBufferSize', receiveBufferSize, 1, SIZE_MAX)
+  if (queueSize !== undefined) checkInteger('options.queueSize', queueSize, 1, SIZE_MAX)
+  return {
+    source: SOURCES.indexOf(source ?? 'netlink'),
+    pollingInterval: pollingInterval ?? 250,
+    receiveBufferSize: receiveBufferSize ?? 0,
+    queueSize: queueSize ?? 0,
+    procRoot: procRoot(options.procRoot),
+  }
+}

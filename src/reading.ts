@@ -1,0 +1,45 @@
+/** One native record, read as far as somebody wants it, and once, however many are told of it. */
+import { EVENT_TYPES, type RecordBuffer, hasProcess, readEvent, readProcess } from './events.js'
+import type { ProcessEvent, ProcessInfo } from './event-types.js'
+
+/** The `kind` of a record is the place of its type. */
+export const EXIT: number = EVENT_TYPES.indexOf('exit')
+
+export class Reading {
+  #buffer!: RecordBuffer
+  #at = 0
+  #process: ProcessInfo | null = null
+  #event: ProcessEvent | null = null
+
+  /** From here on it is the record at `at`. One object serves all records, since most are of interest to nobody. */
+  turnTo(buffer: RecordBuffer, at: number): this {
+    this.#buffer = buffer
+    this.#at = at
+    this.#process = null
+    this.#event = null
+    return this
+  }
+
+  get kind(): number {
+    return this.#buffer.words[this.#at]! & 0xff
+  }
+
+  get pid(): number {
+    return this.#buffer.words[this.#at + 2]!
+  }
+
+  /** Whether anything is known of the process: only then can a filter be judged. */
+  get hasProcess(): boolean {
+    return hasProcess(this.#buffer.words, this.#at)
+  }
+
+  /** The details of the process as they were captured: what filters judge. */
+  get process(): ProcessInfo {
+    return (this.#process ??= readProcess(this.#buffer, this.#at))
+  }
+
+  /** The public event. */
+  get event(): ProcessEvent {
+    return (this.#event ??= readEvent(this.#buffer, this.#at, this.process))
+  }
+}
