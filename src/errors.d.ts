@@ -54,6 +54,8 @@ export declare function hintFor(error: ProcessMonitorError): string;
 export declare function fromThrown(error: unknown): unknown;
 /** What `initialize()` and others reject with where the last `stop()` came first. */
 export declare function stoppedError(): ProcessMonitorError;
+/** What a call rejects with that needs a monitor that has been initialized. */
+export declare function notInitializedError(): ProcessMonitorError;
 /** As Node.js's own: an `AbortError` whose cause is the signal's reason. */
 export declare function abortError(signal: AbortSignal): Error;
 /** A TypeError as Node.js's own for an argument, or a property of one, of a wrong type. */

@@ -127,6 +127,11 @@ export function stoppedError(): ProcessMonitorError {
   )
 }
 
+/** What a call rejects with that needs a monitor that has been initialized. */
+export function notInitializedError(): ProcessMonitorError {
+  return new ProcessMonitorError('ERR_STOPPED', 'The monitor is not running. Call initialize() first.')
+}
+
 /** As Node.js's own: an `AbortError` whose cause is the signal's reason. */
 export function abortError(signal: AbortSignal): Error {
   const error = new Error('The operation was aborted', { cause: signal.reason })

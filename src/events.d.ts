@@ -14,6 +14,7 @@ export declare const CONTROL: {
     readonly FAILED: 36;
     readonly CLOSED: 37;
     readonly FALLEN_BACK: 38;
+    readonly WATCHED: 39;
 };
 /** The memory that the binding copies records into, seen as words and as bytes. */
 export declare class RecordBuffer {

@@ -1,7 +1,15 @@
 /** The monitor: who holds a reference, and when a session of the native source starts and ends. */
 import { EventEmitter } from 'node:events'
-import { type ProcessMonitorError, stoppedError } from './errors.js'
+import {
+  type ProcessMonitorError,
+  abortError,
+  checkInteger,
+  checkObject,
+  notInitializedError,
+  stoppedError,
+} from './errors.js'
 import type { EventOf, EventType, ExecEvent, ExitEvent } from './event-types.js'
+import { checkSignal } from './filter.js'
 import { load } from './native.js'
 import { type CheckedOptions, TIMER_MAX_MS, checkOptions } from './options.js'
 import { Reading } from './reading.js'
@@ -18,10 +26,15 @@ import type {
   SubscribeOptions,
   Unsubscribe,
 } from './types.js'
+import { Waits } from './waits.js'
+
+/** The kernel's own limit (PID_MAX_LIMIT on 64 bits). */
+const PID_MAX = 2 ** 22
 
 class Monitor extends EventEmitter<MonitorEvents> implements ProcessMonitor {
   #references = 0
   readonly #registry: Registry = new Registry(({ kinds, fields }) => this.#session?.setInterest(kinds, fields))
+  readonly #waits: Waits = new Waits((kinds) => this.#registry.demand(kinds))
   readonly #streams = new Set<Dependent>()
   #session: Session | null = null
   /** What `initialize` gives while it is pending or fulfilled. */
@@ -73,6 +86,21 @@ class Monitor extends EventEmitter<MonitorEvents> implements ProcessMonitor {
     options: EventsOptions<T> = {},
   ): AsyncIterableIterator<EventOf<T>> & AsyncDisposable {
     return openStream(options, (...wish) => this.#registry.subscribe(...wish), this.#streams)
+  }
+
+  async waitForExit(pid: number, options: { readonly signal?: AbortSignal } = {}): Promise<ExitEvent> {
+    checkInteger('pid', pid, 1, PID_MAX)
+    checkObject('options', options)
+    const { signal } = options
+    checkSignal(signal)
+    if (signal?.aborted === true) throw abortError(signal)
+    if (this.#initialized === null) throw notInitializedError()
+    const wait = this.#waits.begin(pid, signal)
+    // Before the scan at the start has been reported, live events are not in one order with what else is answered.
+    this.#initialized
+      .then(() => wait.isPending && this.#session?.watch(wait.id, pid))
+      .catch((error: unknown) => wait.reject(error))
+    return wait.promise
   }
 
   stop(): Promise<void> {
@@ -155,7 +183,9 @@ class Monitor extends EventEmitter<MonitorEvents> implements ProcessMonitor {
       event: (buffer, at) => {
         reading.turnTo(buffer, at)
         this.#registry.dispatch(reading)
+        this.#waits.dispatch(reading)
       },
+      watched: (id, isRunning) => this.#waits.watched(id, isRunning),
       loss: (report) => this.#tell('loss', report),
       restart: (error) => this.#tell('restart', error),
       fallenBack: warn,
@@ -188,7 +218,7 @@ class Monitor extends EventEmitter<MonitorEvents> implements ProcessMonitor {
 
   /** Whether there was anybody to tell. */
   #endDependents(failure: ProcessMonitorError | null): boolean {
-    const dependents = [...this.#streams]
+    const dependents: Dependent[] = [...this.#streams, ...(this.#waits.size > 0 ? [this.#waits] : [])]
     for (const dependent of dependents) dependent.monitorEnded(failure)
     return dependents.length > 0
   }

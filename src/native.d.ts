@@ -33,6 +33,11 @@ export interface NativeSource {
     setInterest(kinds: number, fields: number): void;
     /** Queues every running process as an exec record, then a `scanned` record that carries `id`. */
     scan(id: number): void;
+    /**
+     * Queues a `watched` record that carries `id`, and whether the process is running. If it is, the next exit record of
+     * that pid behind it is that process's, and will come. If not, all exits of that pid are ahead of it.
+     */
+    watch(id: number, pid: number): void;
     /** Fills `out`, at least 16 long, with counters. */
     stats(out: Float64Array): void;
     /** Asks the reader to end; the `closed` record follows as the very last one. */

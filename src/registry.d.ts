@@ -17,6 +17,8 @@ export declare class Registry {
     get interest(): Interest;
     /** Checks the arguments as a user gave them, and subscribes; `ProcessMonitor.subscribe` tells the rest. */
     subscribe<T extends EventType>(type: T, callback: ProcessCallback<EventOf<T>>, options: SubscribeOptions): Unsubscribe;
+    /** Sets the event types that are wanted without a subscription, as a mask. */
+    demand(kinds: number): void;
     /** Ends all subscriptions. */
     clear(): void;
     /** Calls everybody whom a record concerns. Nothing is built of it if that is nobody. */

@@ -36,6 +36,8 @@ export class Registry {
   readonly #lists: (readonly Subscription[])[] = EVENT_TYPES.map(() => NOBODY)
   readonly #interestChanged: (interest: Interest) => void
   #interest: Interest = { kinds: 0, fields: 0 }
+  /** The mask of event types that are wanted without a subscription. */
+  #demanded = 0
 
   /** Callbacks called so far. */
   executed = 0
@@ -77,6 +79,12 @@ export class Registry {
       signal?.addEventListener('abort', unsubscribe, { once: true })
     }
     return Object.assign(() => unsubscribe(), { [Symbol.dispose]: unsubscribe })
+  }
+
+  /** Sets the event types that are wanted without a subscription, as a mask. */
+  demand(kinds: number): void {
+    this.#demanded = kinds
+    this.#updateInterest()
   }
 
   /** Ends all subscriptions. */
@@ -131,7 +139,7 @@ export class Registry {
   }
 
   #updateInterest(): void {
-    let kinds = 0
+    let kinds = this.#demanded
     let fields = 0
     for (const list of this.#lists) {
       for (const subscription of list) {

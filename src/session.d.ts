@@ -7,6 +7,8 @@ import type { LossReport } from './types.js';
 export interface SessionListener {
     /** A record of a process. */
     event(buffer: RecordBuffer, at: number): void;
+    /** Whether the process whose exit is awaited under this id is running. */
+    watched(id: number, isRunning: boolean): void;
     loss(report: LossReport): void;
     restart(error: ProcessMonitorError): void;
     /** The process connector cannot be had, or not any more: /proc is polled instead. */
@@ -31,6 +33,8 @@ export declare class Session {
      * down, where it does not come to that.
      */
     ready(): Promise<void>;
+    /** Has the end of a process awaited, whoever its parent is. */
+    watch(id: number, pid: number): void;
     setInterest(kinds: number, fields: number): void;
     /** From here on nothing is told but `closed`. */
     stop(): void;

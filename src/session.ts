@@ -17,6 +17,8 @@ const FIRST_SCAN = 1
 export interface SessionListener {
   /** A record of a process. */
   event(buffer: RecordBuffer, at: number): void
+  /** Whether the process whose exit is awaited under this id is running. */
+  watched(id: number, isRunning: boolean): void
   loss(report: LossReport): void
   restart(error: ProcessMonitorError): void
   /** The process connector cannot be had, or not any more: /proc is polled instead. */
@@ -85,6 +87,11 @@ export class Session {
     if (!this.#stopped && this.#failure === null) return
     await this.#ended.promise
     throw this.#reason()
+  }
+
+  /** Has the end of a process awaited, whoever its parent is. */
+  watch(id: number, pid: number): void {
+    if (!this.#stopped) this.#source?.watch(id, pid)
   }
 
   setInterest(kinds: number, fields: number): void {
@@ -157,6 +164,8 @@ export class Session {
         return this.#opened.resolve()
       case CONTROL.SCANNED:
         return this.#scanned?.resolve()
+      case CONTROL.WATCHED:
+        return this.#listener.watched(words[at + 5]!, words[at + 6] === 1)
       case CONTROL.LOSS:
         return this.#listener.loss(readLoss(words, at))
       case CONTROL.RESTART:

@@ -64,6 +64,22 @@ export interface ProcessMonitor extends EventEmitter<MonitorEvents> {
      */
     events<T extends EventType = 'exec' | 'exit'>(options?: EventsOptions<T>): AsyncIterableIterator<EventOf<T>> & AsyncDisposable;
     /**
+     * Resolves when that process, a child of this one or not, has exited. The monitor has to be initialized, or to be
+     * about to be: then that is waited for. It listens from the call on, so that a process that ends at once is not missed.
+     *
+     * @param pid - 1 to 4,194,304.
+     * @param options - `signal`: gives up when aborted.
+     * @throws {@link ProcessMonitorError} (as a rejection) `ERR_NO_SUCH_PROCESS` where no such process is running;
+     * `ERR_STOPPED` where the monitor is not initialized, or is stopped first; the source's error where that fails for
+     * good first, which is then not emitted where nobody listens to `'error'`.
+     * @throws `AbortError` (as a rejection) when `signal` is aborted; its `cause` is the signal's reason.
+     * @throws TypeError `ERR_INVALID_ARG_TYPE` or RangeError `ERR_OUT_OF_RANGE` (as a rejection) for an argument that is
+     * not as typed.
+     */
+    waitForExit(pid: number, options?: {
+        readonly signal?: AbortSignal;
+    }): Promise<ExitEvent>;
+    /**
      * Gives one reference back; there are never fewer than none. The last one ends monitoring and drops all
      * subscriptions: from that moment nothing is called any more, and a pending `initialize()` rejects with `ERR_STOPPED`.
      * Resolves once the native thread and its socket are gone; until then Node.js is kept running. Calls meanwhile get
@@ -103,7 +119,7 @@ export interface MonitorEvents {
     /**
      * The source failed and could not be reopened: monitoring has ended, everything is torn down, `initialize` may be
      * called again, and subscriptions are kept. As with every emitter, it is thrown where nobody listens; but not if
-     * `events()` rejects with it.
+     * `events()` or `waitForExit()` rejects with it.
      */
     error: [ProcessMonitorError];
 }

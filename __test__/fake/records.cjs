@@ -82,4 +82,5 @@ module.exports = {
   failed: failure(36),
   closed: () => record(37),
   fallenBack: failure(38),
+  watched: (id, running) => record(39, { five: [id, running ? 1 : 0] }),
 }
