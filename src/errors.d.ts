@@ -66,6 +66,8 @@ export declare function outOfRange(name: string, expected: string, actual: unkno
 export declare function checkInteger(name: string, value: unknown, least: number, most: number): asserts value is number;
 /** Refuses all but one of the given strings. */
 export declare function checkOneOf(name: string, value: unknown, allowed: readonly string[]): void;
+/** Refuses all but true and false; undefined stands for false. */
+export declare function checkFlag(name: string, value: unknown): asserts value is boolean | undefined;
 /** Refuses all but objects; functions and null are none. */
 export declare function checkObject(name: string, value: unknown): asserts value is object;
 /** A path of at least one character, or the fallback where none is given. */

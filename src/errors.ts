@@ -164,6 +164,11 @@ export function checkOneOf(name: string, value: unknown, allowed: readonly strin
   if (!allowed.includes(value)) throw outOfRange(name, `one of ${allowed.map((a) => `'${a}'`).join(', ')}`, value)
 }
 
+/** Refuses all but true and false; undefined stands for false. */
+export function checkFlag(name: string, value: unknown): asserts value is boolean | undefined {
+  if (value !== undefined && typeof value !== 'boolean') throw invalidArgType(name, 'of type boolean', value)
+}
+
 /** Refuses all but objects; functions and null are none. */
 export function checkObject(name: string, value: unknown): asserts value is object {
   if (typeof value !== 'object' || value === null) throw invalidArgType(name, 'of type object', value)

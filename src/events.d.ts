@@ -16,6 +16,9 @@ export declare const CONTROL: {
     readonly FALLEN_BACK: 38;
     readonly WATCHED: 39;
 };
+/** The id of the scan at the start, which is the first. */
+export declare const FIRST_SCAN = 1;
+declare const ORIGINS: readonly ['kernel', 'bootstrap', 'resync', 'polling'];
 /** The memory that the binding copies records into, seen as words and as bytes. */
 export declare class RecordBuffer {
     readonly words: Uint32Array;
@@ -24,6 +27,8 @@ export declare class RecordBuffer {
 }
 /** Whether a record carries anything of its process: only then can a filter be judged. */
 export declare function hasProcess(words: Uint32Array, at: number): boolean;
+/** How the event of a record was learnt. */
+export declare function originOf(words: Uint32Array, at: number): (typeof ORIGINS)[number];
 /** The details of the process that the record at `at` carries. */
 export declare function readProcess(buffer: RecordBuffer, at: number): ProcessInfo;
 /** The public event of the record at `at`, whose details have been read already. One hidden class per type. */
@@ -36,3 +41,4 @@ export declare function readFailure(buffer: RecordBuffer, at: number): ProcessMo
 export declare function toSignalName(number: number): NodeJS.Signals;
 /** The container's id in a cgroup path, or null where it carries none. */
 export declare function containerIdOf(cgroup: string): string | null;
+export {};

@@ -42,6 +42,9 @@ export const CONTROL: {
   readonly WATCHED: 39
 } = { OPENED: 32, SCANNED: 33, LOSS: 34, RESTART: 35, FAILED: 36, CLOSED: 37, FALLEN_BACK: 38, WATCHED: 39 }
 
+/** The id of the scan at the start, which is the first. */
+export const FIRST_SCAN = 1
+
 const HAS_PROCESS = 1
 const EXITED = 2
 const SIGNALED = 4
@@ -74,6 +77,11 @@ export class RecordBuffer {
 /** Whether a record carries anything of its process: only then can a filter be judged. */
 export function hasProcess(words: Uint32Array, at: number): boolean {
   return ((words[at]! >>> FLAGS_SHIFT) & HAS_PROCESS) !== 0
+}
+
+/** How the event of a record was learnt. */
+export function originOf(words: Uint32Array, at: number): (typeof ORIGINS)[number] {
+  return ORIGINS[(words[at]! >>> 8) & 0xff] ?? 'kernel'
 }
 
 /** The details of the process that the record at `at` carries. */
@@ -121,7 +129,7 @@ export function readEvent(buffer: RecordBuffer, at: number, process: ProcessInfo
   const head = words[at]!
   const pid = words[at + 2]!
   const timestampNs = u64(words, at + 3)
-  const origin = ORIGINS[(head >>> 8) & 0xff] ?? 'kernel'
+  const origin = originOf(words, at)
   switch (EVENT_TYPES[head & 0xff]!) {
     case 'fork':
       return { type: 'fork', pid, timestampNs, origin, process, ppid: words[at + 5]! }

@@ -33,7 +33,10 @@ const PID_MAX = 2 ** 22
 
 class Monitor extends EventEmitter<MonitorEvents> implements ProcessMonitor {
   #references = 0
-  readonly #registry: Registry = new Registry(({ kinds, fields }) => this.#session?.setInterest(kinds, fields))
+  readonly #registry: Registry = new Registry({
+    interestChanged: ({ kinds, fields }) => this.#session?.setInterest(kinds, fields),
+    scan: () => this.#session!.scan(),
+  })
   readonly #waits: Waits = new Waits((kinds) => this.#registry.demand(kinds))
   readonly #streams = new Set<Dependent>()
   #session: Session | null = null
@@ -185,6 +188,7 @@ class Monitor extends EventEmitter<MonitorEvents> implements ProcessMonitor {
         this.#registry.dispatch(reading)
         this.#waits.dispatch(reading)
       },
+      scanned: (id) => this.#registry.scanned(id),
       watched: (id, isRunning) => this.#waits.watched(id, isRunning),
       loss: (report) => this.#tell('loss', report),
       restart: (error) => this.#tell('restart', error),
@@ -205,6 +209,7 @@ class Monitor extends EventEmitter<MonitorEvents> implements ProcessMonitor {
     this.#stopping = null
     this.#updateKeepAlive()
     if (stopping !== null) return stopping.resolve()
+    this.#registry.sourceEnded()
     if (failure === null) return
     this.#initialized = null
     const stops = this.#stops

@@ -31,7 +31,10 @@ export interface NativeSource {
     drain(words: Uint32Array): number;
     /** What is wanted from now on, as masks of event kinds and of process fields. */
     setInterest(kinds: number, fields: number): void;
-    /** Queues every running process as an exec record, then a `scanned` record that carries `id`. */
+    /**
+     * Queues every running process as an exec record of the origin `bootstrap` that carries `id`, then a `scanned` record
+     * with it. Behind them are those events that are newer than the look; ahead of them, but at the first scan, the others.
+     */
     scan(id: number): void;
     /**
      * Queues a `watched` record that carries `id`, and whether the process is running. If it is, the next exit record of

@@ -2,6 +2,7 @@
 import { type RecordBuffer } from './events.js';
 import type { ProcessEvent, ProcessInfo } from './event-types.js';
 /** The `kind` of a record is the place of its type. */
+export declare const EXEC: number;
 export declare const EXIT: number;
 export declare class Reading {
     #private;
@@ -9,6 +10,10 @@ export declare class Reading {
     turnTo(buffer: RecordBuffer, at: number): this;
     get kind(): number;
     get pid(): number;
+    /** The id of the scan that found this process running; null where the record is of another origin. */
+    get scan(): number | null;
+    /** False where the record belongs to a scan that was made for one subscription only. */
+    get isForAll(): boolean;
     /** Whether anything is known of the process: only then can a filter be judged. */
     get hasProcess(): boolean;
     /** The details of the process as they were captured: what filters judge. */

@@ -1,8 +1,9 @@
 /** One native record, read as far as somebody wants it, and once, however many are told of it. */
-import { EVENT_TYPES, type RecordBuffer, hasProcess, readEvent, readProcess } from './events.js'
+import { EVENT_TYPES, FIRST_SCAN, type RecordBuffer, hasProcess, originOf, readEvent, readProcess } from './events.js'
 import type { ProcessEvent, ProcessInfo } from './event-types.js'
 
 /** The `kind` of a record is the place of its type. */
+export const EXEC: number = EVENT_TYPES.indexOf('exec')
 export const EXIT: number = EVENT_TYPES.indexOf('exit')
 
 export class Reading {
@@ -26,6 +27,17 @@ export class Reading {
 
   get pid(): number {
     return this.#buffer.words[this.#at + 2]!
+  }
+
+  /** The id of the scan that found this process running; null where the record is of another origin. */
+  get scan(): number | null {
+    const { words } = this.#buffer
+    return this.kind === EXEC && originOf(words, this.#at) === 'bootstrap' ? words[this.#at + 5]! : null
+  }
+
+  /** False where the record belongs to a scan that was made for one subscription only. */
+  get isForAll(): boolean {
+    return (this.scan ?? FIRST_SCAN) <= FIRST_SCAN
   }
 
   /** Whether anything is known of the process: only then can a filter be judged. */

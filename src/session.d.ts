@@ -7,6 +7,8 @@ import type { LossReport } from './types.js';
 export interface SessionListener {
     /** A record of a process. */
     event(buffer: RecordBuffer, at: number): void;
+    /** Every process that a scan has found running has been reported. */
+    scanned(id: number): void;
     /** Whether the process whose exit is awaited under this id is running. */
     watched(id: number, isRunning: boolean): void;
     loss(report: LossReport): void;
@@ -33,6 +35,8 @@ export declare class Session {
      * down, where it does not come to that.
      */
     ready(): Promise<void>;
+    /** Has all running processes reported, and returns the id under which that is done. */
+    scan(): number;
     /** Has the end of a process awaited, whoever its parent is. */
     watch(id: number, pid: number): void;
     setInterest(kinds: number, fields: number): void;

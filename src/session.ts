@@ -1,6 +1,6 @@
 /** One run of the native source, from its opening to the end of its thread: records are pumped here, and answered. */
 import { type ProcessMonitorError, nativeError, stoppedError } from './errors.js'
-import { CONTROL, RecordBuffer, readFailure, readLoss } from './events.js'
+import { CONTROL, FIRST_SCAN, RecordBuffer, readFailure, readLoss } from './events.js'
 import type { NativeBinding, NativeOptions, NativeSource } from './native.js'
 import type { LossReport } from './types.js'
 
@@ -10,13 +10,12 @@ const BUFFER_WORDS = 16 * 1024
 const BUDGET_MS = 4
 const RECORDS_PER_LOOK = 64
 
-/** The id of the scan at the start. */
-const FIRST_SCAN = 1
-
 /** What a session tells its owner; all but `closed` cease with `stop()`. */
 export interface SessionListener {
   /** A record of a process. */
   event(buffer: RecordBuffer, at: number): void
+  /** Every process that a scan has found running has been reported. */
+  scanned(id: number): void
   /** Whether the process whose exit is awaited under this id is running. */
   watched(id: number, isRunning: boolean): void
   loss(report: LossReport): void
@@ -44,7 +43,8 @@ export class Session {
   readonly #opened: Pending = pending()
   readonly #ended: Pending = pending()
   /** The scan at the start, once it was asked for. */
-  #scanned: Pending | null = null
+  #firstScan: Pending | null = null
+  #scans = 0
 
   #buffer = new RecordBuffer(BUFFER_WORDS)
   /** What of the buffer is still to be answered: from `#at` to `#end`. */
@@ -80,13 +80,19 @@ export class Session {
   async ready(): Promise<void> {
     await this.#opened.promise
     if (this.#source === null) throw this.#reason()
-    this.#scanned = pending()
-    if (!this.#stopped) this.#source.scan(FIRST_SCAN)
-    await this.#scanned.promise
+    this.#firstScan = pending()
+    this.scan()
+    await this.#firstScan.promise
     // It may have been stopped, or have failed, in the very turn in which the scan ended.
     if (!this.#stopped && this.#failure === null) return
     await this.#ended.promise
     throw this.#reason()
+  }
+
+  /** Has all running processes reported, and returns the id under which that is done. */
+  scan(): number {
+    if (!this.#stopped) this.#source?.scan(this.#scans + 1)
+    return ++this.#scans
   }
 
   /** Has the end of a process awaited, whoever its parent is. */
@@ -162,8 +168,11 @@ export class Session {
       case CONTROL.OPENED:
         this.#kind = words[at + 6] === 0 ? 'netlink' : 'polling'
         return this.#opened.resolve()
-      case CONTROL.SCANNED:
-        return this.#scanned?.resolve()
+      case CONTROL.SCANNED: {
+        const id = words[at + 5]!
+        if (id === FIRST_SCAN) this.#firstScan?.resolve()
+        return this.#listener.scanned(id)
+      }
       case CONTROL.WATCHED:
         return this.#listener.watched(words[at + 5]!, words[at + 6] === 1)
       case CONTROL.LOSS:
@@ -189,7 +198,7 @@ export class Session {
     if (!this.#stopped) this.#failure ??= nativeError('ERR_SOURCE_FAILED', 0, 'The source ended without saying why')
     const reason = this.#reason()
     this.#opened.reject(reason)
-    this.#scanned?.reject(reason)
+    this.#firstScan?.reject(reason)
     this.#ended.resolve()
     this.#listener.closed(this.#failure)
   }

@@ -198,6 +198,15 @@ export interface SubscribeOptions extends ProcessFilter {
    * An event carries what all subscriptions ask for together.
    */
   readonly capture?: readonly ProcessField[]
+  /**
+   * For `'exec'` after `initialize`: first report the processes already running, each once, as `initialize` does it for
+   * those who had subscribed before (`origin: 'bootstrap'`). Only this subscription hears of them. Live events follow;
+   * but a process that starts and ends before all have been reported may be told in between. Default: false.
+   *
+   * Before `initialize` has begun to report it adds nothing, since that reports them in any case. For other types it means
+   * nothing, so that the options of several subscriptions can be one object.
+   */
+  readonly replay?: boolean
   /** Ends the subscription when aborted. Where it is aborted already, nothing is subscribed. */
   readonly signal?: AbortSignal
 }

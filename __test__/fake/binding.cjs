@@ -83,7 +83,7 @@ class Source {
   scan(id) {
     this.calls.push('scan')
     const answer = behaviour.scan(this, id)
-    if (answer) this.push(...answer, records.scanned(id))
+    if (answer) this.push(...records.found(id, ...answer), records.scanned(id))
   }
 
   watch(id, pid) {
