@@ -1,5 +1,6 @@
 /** The monitor: who holds a reference, and when a session of the native source starts and ends. */
 import { EventEmitter } from 'node:events'
+import { publishEvent, publishLoss } from './channels.js'
 import {
   type ProcessMonitorError,
   abortError,
@@ -185,12 +186,16 @@ class Monitor extends EventEmitter<MonitorEvents> implements ProcessMonitor {
     const session: Session = new Session(load(), { ...options, ...this.#registry.interest }, true, {
       event: (buffer, at) => {
         reading.turnTo(buffer, at)
+        publishEvent(reading)
         this.#registry.dispatch(reading)
         this.#waits.dispatch(reading)
       },
       scanned: (id) => this.#registry.scanned(id),
       watched: (id, isRunning) => this.#waits.watched(id, isRunning),
-      loss: (report) => this.#tell('loss', report),
+      loss: (report) => {
+        publishLoss(report)
+        this.#tell('loss', report)
+      },
       restart: (error) => this.#tell('restart', error),
       fallenBack: warn,
       closed: (failure) => this.#ended(session, ready ? failure : null),
