@@ -45,6 +45,7 @@ export type {
   ProcessCallback,
   ProcessFilter,
   ProcessMonitor,
+  Redact,
   SubscribeOptions,
   Unsubscribe,
 } from './src/types.js'

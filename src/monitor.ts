@@ -180,9 +180,9 @@ class Monitor extends EventEmitter<MonitorEvents> implements ProcessMonitor {
     }
   }
 
-  async #open(options: CheckedOptions): Promise<void> {
+  async #open({ redact, ...options }: CheckedOptions): Promise<void> {
     let ready = false
-    const reading = new Reading()
+    const reading = new Reading(redact, surface)
     const session: Session = new Session(load(), { ...options, ...this.#registry.interest }, true, {
       event: (buffer, at) => {
         reading.turnTo(buffer, at)

@@ -1,6 +1,7 @@
 /** One native record, read as far as somebody wants it, and once, however many are told of it. */
 import { EVENT_TYPES, FIRST_SCAN, type RecordBuffer, hasProcess, originOf, readEvent, readProcess } from './events.js'
 import type { ProcessEvent, ProcessInfo } from './event-types.js'
+import type { Redact } from './types.js'
 
 /** The `kind` of a record is the place of its type. */
 export const EXEC: number = EVENT_TYPES.indexOf('exec')
@@ -11,6 +12,14 @@ export class Reading {
   #at = 0
   #process: ProcessInfo | null = null
   #event: ProcessEvent | null = null
+  readonly #redact: Redact | null
+  readonly #redactFailed: (error: unknown) => void
+
+  /** `redactFailed` is given what `redact` throws. */
+  constructor(redact: Redact | null, redactFailed: (error: unknown) => void) {
+    this.#redact = redact
+    this.#redactFailed = redactFailed
+  }
 
   /** From here on it is the record at `at`. One object serves all records, since most are of interest to nobody. */
   turnTo(buffer: RecordBuffer, at: number): this {
@@ -52,6 +61,24 @@ export class Reading {
 
   /** The public event. */
   get event(): ProcessEvent {
-    return (this.#event ??= readEvent(this.#buffer, this.#at, this.process))
+    return (this.#event ??= readEvent(this.#buffer, this.#at, this.#redacted()))
   }
+
+  #redacted(): ProcessInfo {
+    const { process } = this
+    const { argv } = process
+    if (this.#redact === null || argv === undefined || argv === null) return process
+    try {
+      // A copy: filters are still to judge the original, whatever is done to this one.
+      return { ...process, argv: checkArguments(this.#redact([...argv], process)) }
+    } catch (error) {
+      this.#redactFailed(error)
+      return { ...process, argv: null }
+    }
+  }
+}
+
+function checkArguments(argv: unknown): string[] {
+  if (Array.isArray(argv) && argv.every((argument) => typeof argument === 'string')) return argv
+  throw new TypeError('options.redact must return an array of strings')
 }

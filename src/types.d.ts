@@ -1,7 +1,7 @@
 /** The public types of the monitor: its methods, its options, its figures. */
 import type { EventEmitter } from 'node:events';
 import type { ProcessMonitorError } from './errors.js';
-import type { EventOf, EventType, ExecEvent, ExitEvent, ProcessEvent, ProcessField } from './event-types.js';
+import type { EventOf, EventType, ExecEvent, ExitEvent, ProcessEvent, ProcessField, ProcessInfo } from './event-types.js';
 /**
  * The one monitor of this JavaScript environment: it tells when any process of the machine starts a program or exits.
  *
@@ -150,7 +150,22 @@ export interface MonitorOptions {
     readonly queueSize?: number;
     /** Where the host's proc file system is mounted. Default: `$HOST_PROC`, else `/proc`. */
     readonly procRoot?: string;
+    /** What becomes of arguments before anybody gets to see them. Default: they are shown as they are. */
+    readonly redact?: Redact;
 }
+/**
+ * Takes out of a process's arguments what nobody is to see, and returns what may be seen instead. It stands between the
+ * native part and everybody, so it is given once, by whoever initializes the monitor, and holds for all callbacks,
+ * iterators and channels. It is called once for each event that is delivered with arguments, however many receive it.
+ *
+ * Filters (`commandLine`) judge the arguments as they are. Where it throws, or returns anything but an array of strings,
+ * `argv` is null, and the error surfaces as an `uncaughtException`.
+ *
+ * @param argv - the arguments, the program's own name first; a copy, which may be changed.
+ * @param process - what else was captured of the process.
+ * @returns the arguments to show.
+ */
+export type Redact = (argv: string[], process: ProcessInfo) => readonly string[];
 /**
  * Which processes. All that are given must hold. For events after exec they are judged on what was saved at the
  * process's exec (or at the scan), since /proc has nothing left at exit: a process whose exec was not seen matches no
