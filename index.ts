@@ -36,6 +36,8 @@ export type {
 export { getProcessMonitor } from './src/monitor.js'
 export { findDeletedProcesses, probe } from './src/native.js'
 export type { ProbeReport } from './src/native.js'
+export { toOpenTelemetry } from './src/opentelemetry.js'
+export type { OpenTelemetryAttributes, OpenTelemetryEvent, OpenTelemetryOptions } from './src/opentelemetry.js'
 export type {
   EventsOptions,
   LossReport,
