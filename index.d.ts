@@ -20,4 +20,6 @@ export type { CommEvent, CoredumpEvent, EventBase, EventOf, EventType, ExecEvent
 export { getProcessMonitor } from './src/monitor.js';
 export { findDeletedProcesses, probe } from './src/native.js';
 export type { ProbeReport } from './src/native.js';
-export type { LossReport, MonitorEvents, MonitorOptions, MonitorStats, ProcessCallback, ProcessFilter, ProcessMonitor, SubscribeOptions, Unsubscribe, } from './src/types.js';
+export { toOpenTelemetry } from './src/opentelemetry.js';
+export type { OpenTelemetryAttributes, OpenTelemetryEvent, OpenTelemetryOptions } from './src/opentelemetry.js';
+export type { EventsOptions, LossReport, MonitorEvents, MonitorOptions, MonitorStats, ProcessCallback, ProcessFilter, ProcessMonitor, Redact, SubscribeOptions, Unsubscribe, } from './src/types.js';

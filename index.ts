@@ -36,7 +36,10 @@ export type {
 export { getProcessMonitor } from './src/monitor.js'
 export { findDeletedProcesses, probe } from './src/native.js'
 export type { ProbeReport } from './src/native.js'
+export { toOpenTelemetry } from './src/opentelemetry.js'
+export type { OpenTelemetryAttributes, OpenTelemetryEvent, OpenTelemetryOptions } from './src/opentelemetry.js'
 export type {
+  EventsOptions,
   LossReport,
   MonitorEvents,
   MonitorOptions,
@@ -44,6 +47,7 @@ export type {
   ProcessCallback,
   ProcessFilter,
   ProcessMonitor,
+  Redact,
   SubscribeOptions,
   Unsubscribe,
 } from './src/types.js'

@@ -22,6 +22,8 @@ export declare class Source {
   setInterest(kinds: number, fields: number): void
   /** Asks for every running process, ahead of the live events that wait; a record with `id` follows them. */
   scan(id: number): void
+  /** Asks whether a process is running, and for its end; a record with `id` answers, and an exit record tells. */
+  watch(id: number, pid: number): void
   /** Fills `out`, of at least 16 numbers, with the counters and gauges. */
   stats(out: Float64Array): void
   /** Asks the source to end; a closing record is the last. */

@@ -54,6 +54,10 @@ export declare function hintFor(error: ProcessMonitorError): string;
 export declare function fromThrown(error: unknown): unknown;
 /** What `initialize()` and others reject with where the last `stop()` came first. */
 export declare function stoppedError(): ProcessMonitorError;
+/** What a call rejects with that needs a monitor that has been initialized. */
+export declare function notInitializedError(): ProcessMonitorError;
+/** As Node.js's own: an `AbortError` whose cause is the signal's reason. */
+export declare function abortError(signal: AbortSignal): Error;
 /** A TypeError as Node.js's own for an argument, or a property of one, of a wrong type. */
 export declare function invalidArgType(name: string, expected: string, actual: unknown): TypeError;
 /** A RangeError as Node.js's own for an argument, or a property of one, of the right type and a wrong value. */
@@ -62,6 +66,8 @@ export declare function outOfRange(name: string, expected: string, actual: unkno
 export declare function checkInteger(name: string, value: unknown, least: number, most: number): asserts value is number;
 /** Refuses all but one of the given strings. */
 export declare function checkOneOf(name: string, value: unknown, allowed: readonly string[]): void;
+/** Refuses all but true and false; undefined stands for false. */
+export declare function checkFlag(name: string, value: unknown): asserts value is boolean | undefined;
 /** Refuses all but objects; functions and null are none. */
 export declare function checkObject(name: string, value: unknown): asserts value is object;
 /** A path of at least one character, or the fallback where none is given. */

@@ -127,6 +127,17 @@ export function stoppedError(): ProcessMonitorError {
   )
 }
 
+/** What a call rejects with that needs a monitor that has been initialized. */
+export function notInitializedError(): ProcessMonitorError {
+  return new ProcessMonitorError('ERR_STOPPED', 'The monitor is not running. Call initialize() first.')
+}
+
+/** As Node.js's own: an `AbortError` whose cause is the signal's reason. */
+export function abortError(signal: AbortSignal): Error {
+  const error = new Error('The operation was aborted', { cause: signal.reason })
+  return Object.assign(error, { name: 'AbortError', code: 'ABORT_ERR' })
+}
+
 /** A TypeError as Node.js's own for an argument, or a property of one, of a wrong type. */
 export function invalidArgType(name: string, expected: string, actual: unknown): TypeError {
   const message = `The ${JSON.stringify(name)} ${kindOfName(name)} must be ${expected}. Received ${received(actual)}`
@@ -151,6 +162,11 @@ export function checkInteger(name: string, value: unknown, least: number, most: 
 export function checkOneOf(name: string, value: unknown, allowed: readonly string[]): void {
   if (typeof value !== 'string') throw invalidArgType(name, 'of type string', value)
   if (!allowed.includes(value)) throw outOfRange(name, `one of ${allowed.map((a) => `'${a}'`).join(', ')}`, value)
+}
+
+/** Refuses all but true and false; undefined stands for false. */
+export function checkFlag(name: string, value: unknown): asserts value is boolean | undefined {
+  if (value !== undefined && typeof value !== 'boolean') throw invalidArgType(name, 'of type boolean', value)
 }
 
 /** Refuses all but objects; functions and null are none. */

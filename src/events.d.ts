@@ -1,5 +1,5 @@
 import { type ProcessMonitorError } from './errors.js';
-import type { EventType, ProcessEvent, ProcessField, ProcessInfo } from './event-types.js';
+import type { EventType, ExitEvent, ProcessEvent, ProcessField, ProcessInfo } from './event-types.js';
 import type { LossReport } from './types.js';
 /** The types of event; the place is the record's kind and the bit of the interest mask. */
 export declare const EVENT_TYPES: readonly EventType[];
@@ -14,7 +14,11 @@ export declare const CONTROL: {
     readonly FAILED: 36;
     readonly CLOSED: 37;
     readonly FALLEN_BACK: 38;
+    readonly WATCHED: 39;
 };
+/** The id of the scan at the start, which is the first. */
+export declare const FIRST_SCAN = 1;
+declare const ORIGINS: readonly ['kernel', 'bootstrap', 'resync', 'polling'];
 /** The memory that the binding copies records into, seen as words and as bytes. */
 export declare class RecordBuffer {
     readonly words: Uint32Array;
@@ -23,10 +27,14 @@ export declare class RecordBuffer {
 }
 /** Whether a record carries anything of its process: only then can a filter be judged. */
 export declare function hasProcess(words: Uint32Array, at: number): boolean;
+/** How the event of a record was learnt. */
+export declare function originOf(words: Uint32Array, at: number): (typeof ORIGINS)[number];
 /** The details of the process that the record at `at` carries. */
 export declare function readProcess(buffer: RecordBuffer, at: number): ProcessInfo;
 /** The public event of the record at `at`, whose details have been read already. One hidden class per type. */
 export declare function readEvent(buffer: RecordBuffer, at: number, process: ProcessInfo): ProcessEvent;
+/** The exit of a process that had ended, uncollected, before it was asked for: of a `watched` record. */
+export declare function readCorpse(words: Uint32Array, at: number): ExitEvent;
 /** The report of a `loss` record. */
 export declare function readLoss(words: Uint32Array, at: number): LossReport;
 /** The error of a `restart` or `failed` record. */
@@ -35,3 +43,4 @@ export declare function readFailure(buffer: RecordBuffer, at: number): ProcessMo
 export declare function toSignalName(number: number): NodeJS.Signals;
 /** The container's id in a cgroup path, or null where it carries none. */
 export declare function containerIdOf(cgroup: string): string | null;
+export {};

@@ -1,7 +1,7 @@
 /** How a native record is read: the layout of its words, and the public event made of them. */
 import { constants } from 'node:os'
 import { type ProcessMonitorError, nativeCode, nativeError } from './errors.js'
-import type { EventType, ProcessEvent, ProcessField, ProcessInfo } from './event-types.js'
+import type { EventType, ExitEvent, ProcessEvent, ProcessField, ProcessInfo } from './event-types.js'
 import type { LossReport } from './types.js'
 
 /** The types of event; the place is the record's kind and the bit of the interest mask. */
@@ -39,7 +39,11 @@ export const CONTROL: {
   readonly FAILED: 36
   readonly CLOSED: 37
   readonly FALLEN_BACK: 38
-} = { OPENED: 32, SCANNED: 33, LOSS: 34, RESTART: 35, FAILED: 36, CLOSED: 37, FALLEN_BACK: 38 }
+  readonly WATCHED: 39
+} = { OPENED: 32, SCANNED: 33, LOSS: 34, RESTART: 35, FAILED: 36, CLOSED: 37, FALLEN_BACK: 38, WATCHED: 39 }
+
+/** The id of the scan at the start, which is the first. */
+export const FIRST_SCAN = 1
 
 const HAS_PROCESS = 1
 const EXITED = 2
@@ -73,6 +77,11 @@ export class RecordBuffer {
 /** Whether a record carries anything of its process: only then can a filter be judged. */
 export function hasProcess(words: Uint32Array, at: number): boolean {
   return ((words[at]! >>> FLAGS_SHIFT) & HAS_PROCESS) !== 0
+}
+
+/** How the event of a record was learnt. */
+export function originOf(words: Uint32Array, at: number): (typeof ORIGINS)[number] {
+  return ORIGINS[(words[at]! >>> 8) & 0xff] ?? 'kernel'
 }
 
 /** The details of the process that the record at `at` carries. */
@@ -120,18 +129,15 @@ export function readEvent(buffer: RecordBuffer, at: number, process: ProcessInfo
   const head = words[at]!
   const pid = words[at + 2]!
   const timestampNs = u64(words, at + 3)
-  const origin = ORIGINS[(head >>> 8) & 0xff] ?? 'kernel'
+  const origin = originOf(words, at)
   switch (EVENT_TYPES[head & 0xff]!) {
     case 'fork':
       return { type: 'fork', pid, timestampNs, origin, process, ppid: words[at + 5]! }
     case 'exec':
       return { type: 'exec', pid, timestampNs, origin, process }
     case 'exit': {
-      const flags = head >>> FLAGS_SHIFT
-      const exitCode = flags & EXITED ? words[at + 5]! : null
-      const signal = flags & SIGNALED ? toSignalName(words[at + 6]!) : null
-      const coreDumped = (flags & CORE_DUMPED) !== 0
-      const durationNs = flags & HAS_DURATION ? u64(words, at + 8) : null
+      const { exitCode, signal, coreDumped } = readStatus(words, at, at + 5)
+      const durationNs = (head >>> FLAGS_SHIFT) & HAS_DURATION ? u64(words, at + 8) : null
       const ppid = words[at + 7]! || null
       return { type: 'exit', pid, timestampNs, origin, process, exitCode, signal, coreDumped, ppid, durationNs }
     }
@@ -150,6 +156,27 @@ export function readEvent(buffer: RecordBuffer, at: number, process: ProcessInfo
     case 'coredump':
       return { type: 'coredump', pid, timestampNs, origin, process, ppid: words[at + 5]! || null }
   }
+}
+
+/** The exit of a process that had ended, uncollected, before it was asked for: of a `watched` record. */
+export function readCorpse(words: Uint32Array, at: number): ExitEvent {
+  const [pid, timestampNs] = [words[at + 2]!, u64(words, at + 3)]
+  const { exitCode, signal, coreDumped } = readStatus(words, at, at + 7)
+  const process = NO_PROCESS
+  const origin = 'resync'
+  return { type: 'exit', pid, timestampNs, origin, process, exitCode, signal, coreDumped, ppid: null, durationNs: null }
+}
+
+/** How a process has ended: the flags are in the record at `at`, code and signal at `from`. */
+function readStatus(
+  words: Uint32Array,
+  at: number,
+  from: number,
+): Pick<ExitEvent, 'exitCode' | 'signal' | 'coreDumped'> {
+  const flags = words[at]! >>> FLAGS_SHIFT
+  const exitCode = flags & EXITED ? words[from]! : null
+  const signal = flags & SIGNALED ? toSignalName(words[from + 1]!) : null
+  return { exitCode, signal, coreDumped: (flags & CORE_DUMPED) !== 0 }
 }
 
 /** The report of a `loss` record. */

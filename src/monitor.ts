@@ -1,11 +1,24 @@
 /** The monitor: who holds a reference, and when a session of the native source starts and ends. */
 import { EventEmitter } from 'node:events'
-import { type ProcessMonitorError, checkInteger, checkObject, checkOneOf, stoppedError } from './errors.js'
+import { publishEvent, publishLoss } from './channels.js'
+import {
+  type ProcessMonitorError,
+  abortError,
+  checkInteger,
+  checkObject,
+  notInitializedError,
+  stoppedError,
+} from './errors.js'
 import type { EventOf, EventType, ExecEvent, ExitEvent } from './event-types.js'
-import { type NativeOptions, load, procRoot } from './native.js'
+import { checkSignal } from './filter.js'
+import { load } from './native.js'
+import { type CheckedOptions, TIMER_MAX_MS, checkOptions } from './options.js'
+import { Reading } from './reading.js'
 import { Registry, surface } from './registry.js'
 import { type Pending, Session, pending } from './session.js'
+import { type Dependent, openStream } from './stream.js'
 import type {
+  EventsOptions,
   MonitorEvents,
   MonitorOptions,
   MonitorStats,
@@ -14,17 +27,21 @@ import type {
   SubscribeOptions,
   Unsubscribe,
 } from './types.js'
+import { Waits } from './waits.js'
 
-/** The longest delay a timer takes, in milliseconds: 24 days. */
-const TIMER_MAX_MS = 2 ** 31 - 1
-const SIZE_MAX = 2 ** 31 - 1
+/** The kernel's own limit (PID_MAX_LIMIT on 64 bits). */
+const PID_MAX = 2 ** 22
 /** In the order of the binding's numbers for them. */
-const SOURCES: readonly string[] = ['netlink', 'polling', 'auto']
 const PRIORITIES = ['ordinary', 'short-slice', 'realtime'] as const
 
 class Monitor extends EventEmitter<MonitorEvents> implements ProcessMonitor {
   #references = 0
-  readonly #registry = new Registry(({ kinds, fields }) => this.#session?.setInterest(kinds, fields))
+  readonly #registry: Registry = new Registry({
+    interestChanged: ({ kinds, fields }) => this.#session?.setInterest(kinds, fields),
+    scan: () => this.#session!.scan(),
+  })
+  readonly #waits: Waits = new Waits((kinds) => this.#registry.demand(kinds))
+  readonly #streams = new Set<Dependent>()
   #session: Session | null = null
   /** What `initialize` gives while it is pending or fulfilled. */
   #initialized: Promise<void> | null = null
@@ -71,6 +88,27 @@ class Monitor extends EventEmitter<MonitorEvents> implements ProcessMonitor {
     return this.#registry.subscribe(type, callback, options)
   }
 
+  events<T extends EventType = 'exec' | 'exit'>(
+    options: EventsOptions<T> = {},
+  ): AsyncIterableIterator<EventOf<T>> & AsyncDisposable {
+    return openStream(options, (...wish) => this.#registry.subscribe(...wish), this.#streams)
+  }
+
+  async waitForExit(pid: number, options: { readonly signal?: AbortSignal } = {}): Promise<ExitEvent> {
+    checkInteger('pid', pid, 1, PID_MAX)
+    checkObject('options', options)
+    const { signal } = options
+    checkSignal(signal)
+    if (signal?.aborted === true) throw abortError(signal)
+    if (this.#initialized === null) throw notInitializedError()
+    const wait = this.#waits.begin(pid, signal)
+    // Before the scan at the start has been reported, live events are not in one order with what else is answered.
+    this.#initialized
+      .then(() => wait.isPending && this.#session?.watch(wait.id, pid))
+      .catch((error: unknown) => wait.reject(error))
+    return wait.promise
+  }
+
   stop(): Promise<void> {
     if (this.#references > 0) this.#references--
     if (this.#references > 0) return Promise.resolve()
@@ -83,6 +121,7 @@ class Monitor extends EventEmitter<MonitorEvents> implements ProcessMonitor {
     }
     // After the session's stop, so that it is not told of an interest that no longer matters.
     this.#registry.clear()
+    this.#endDependents(null)
     return this.#stopping?.promise ?? Promise.resolve()
   }
 
@@ -144,11 +183,22 @@ class Monitor extends EventEmitter<MonitorEvents> implements ProcessMonitor {
     }
   }
 
-  async #open(options: Omit<NativeOptions, 'kinds' | 'fields'>): Promise<void> {
+  async #open({ redact, ...options }: CheckedOptions): Promise<void> {
     let ready = false
+    const reading = new Reading(redact, surface)
     const session: Session = new Session(load(), { ...options, ...this.#registry.interest }, true, {
-      event: (buffer, at) => this.#registry.dispatch(buffer, at),
-      loss: (report) => this.#tell('loss', report),
+      event: (buffer, at) => {
+        reading.turnTo(buffer, at)
+        publishEvent(reading)
+        this.#registry.dispatch(reading)
+        this.#waits.dispatch(reading)
+      },
+      scanned: (id) => this.#registry.scanned(id),
+      watched: (id, answer) => this.#waits.watched(id, answer),
+      loss: (report) => {
+        publishLoss(report)
+        this.#tell('loss', report)
+      },
       restart: (error) => this.#tell('restart', error),
       fallenBack: warn,
       closed: (failure) => this.#ended(session, ready ? failure : null),
@@ -167,11 +217,23 @@ class Monitor extends EventEmitter<MonitorEvents> implements ProcessMonitor {
     this.#stopping = null
     this.#updateKeepAlive()
     if (stopping !== null) return stopping.resolve()
+    this.#registry.sourceEnded()
     if (failure === null) return
     this.#initialized = null
     const stops = this.#stops
+    const isTold = this.#endDependents(failure)
     // Later, so that without a listener it is thrown where nothing of ours is on the stack.
-    process.nextTick(() => stops === this.#stops && this.emit('error', failure))
+    process.nextTick(() => {
+      if (stops !== this.#stops || (isTold && this.listenerCount('error') === 0)) return
+      this.emit('error', failure)
+    })
+  }
+
+  /** Whether there was anybody to tell. */
+  #endDependents(failure: ProcessMonitorError | null): boolean {
+    const dependents: Dependent[] = [...this.#streams, ...(this.#waits.size > 0 ? [this.#waits] : [])]
+    for (const dependent of dependents) dependent.monitorEnded(failure)
+    return dependents.length > 0
   }
 
   #tell<K extends 'loss' | 'restart'>(name: K, ...about: MonitorEvents[K]): void {
@@ -208,22 +270,4 @@ export function getProcessMonitor(): ProcessMonitor {
 function warn(reason: ProcessMonitorError): void {
   const message = `Polling /proc, which misses short-lived processes. ${reason.message}`
   process.emitWarning(message, { type: 'ProcessMonitorWarning', code: reason.code })
-}
-
-function checkOptions(options: MonitorOptions): Omit<NativeOptions, 'kinds' | 'fields'> {
-  checkObject('options', options)
-  const { source, pollingInterval, receiveBufferSize, queueSize, priority } = options
-  if (source !== undefined) checkOneOf('options.source', source, SOURCES)
-  if (pollingInterval !== undefined) checkInteger('options.pollingInterval', pollingInterval, 1, TIMER_MAX_MS)
-  if (receiveBufferSize !== undefined) checkInteger('options.receiveBufferSize', receiveBufferSize, 1, SIZE_MAX)
-  if (queueSize !== undefined) checkInteger('options.queueSize', queueSize, 1, SIZE_MAX)
-  if (priority !== undefined) checkOneOf('options.priority', priority, ['auto', 'ordinary'])
-  return {
-    source: SOURCES.indexOf(source ?? 'netlink'),
-    pollingInterval: pollingInterval ?? 250,
-    receiveBufferSize: receiveBufferSize ?? 0,
-    queueSize: queueSize ?? 0,
-    procRoot: procRoot(options.procRoot),
-    hurries: priority !== 'ordinary',
-  }
 }

@@ -48,8 +48,17 @@ export interface NativeSource {
   drain(words: Uint32Array): number
   /** What is wanted from now on, as masks of event kinds and of process fields. */
   setInterest(kinds: number, fields: number): void
-  /** Queues every running process as an exec record, then a `scanned` record that carries `id`. */
+  /**
+   * Queues every running process as an exec record of the origin `bootstrap` that carries `id`, then a `scanned` record
+   * with it. Behind them are those events that are newer than the look; ahead of them, but at the first scan, the others.
+   */
   scan(id: number): void
+  /**
+   * Queues a `watched` record that carries `id`, and whether the process is running. If it is, the next exit record of
+   * that pid behind it is that process's, and will come. If not, all exits of that pid are ahead of it; where the
+   * process has ended but was not collected by its parent, the record tells how.
+   */
+  watch(id: number, pid: number): void
   /** Fills `out`, at least 16 long, with counters. */
   stats(out: Float64Array): void
   /** Asks the reader to end; the `closed` record follows as the very last one. */

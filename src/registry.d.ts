@@ -1,5 +1,5 @@
-import { type RecordBuffer } from './events.js';
 import type { EventOf, EventType } from './event-types.js';
+import { type Reading } from './reading.js';
 import type { ProcessCallback, SubscribeOptions, Unsubscribe } from './types.js';
 /** What all subscribers want together, as the native part is told it. */
 export interface Interest {
@@ -8,19 +8,31 @@ export interface Interest {
     /** The mask of process fields. */
     readonly fields: number;
 }
+/** Whom the registry tells of what it needs. */
+export interface RegistryOwner {
+    /** The interest is another than before. */
+    interestChanged(interest: Interest): void;
+    /** Has the processes already running reported; returns the id of that scan. */
+    scan(): number;
+}
 export declare class Registry {
     #private;
     /** Callbacks called so far. */
     executed: number;
-    /** `interestChanged` is called whenever the interest is another than before. */
-    constructor(interestChanged: (interest: Interest) => void);
+    constructor(owner: RegistryOwner);
     get interest(): Interest;
     /** Checks the arguments as a user gave them, and subscribes; `ProcessMonitor.subscribe` tells the rest. */
     subscribe<T extends EventType>(type: T, callback: ProcessCallback<EventOf<T>>, options: SubscribeOptions): Unsubscribe;
+    /** Sets the event types that are wanted without a subscription, as a mask. */
+    demand(kinds: number): void;
     /** Ends all subscriptions. */
     clear(): void;
-    /** Calls everybody whom the record at `at` concerns. Nothing is built of it if that is nobody. */
-    dispatch(buffer: RecordBuffer, at: number): void;
+    /** Calls everybody whom a record concerns. Nothing is built of it if that is nobody. */
+    dispatch(reading: Reading): void;
+    /** All that a scan has found has been dispatched. */
+    scanned(id: number): void;
+    /** The source has ended by itself: what is left of its scans will not come. Subscriptions are kept. */
+    sourceEnded(): void;
 }
 /** Has a user's exception surface as uncaught, after what runs now: nobody else is to notice it. */
 export declare function surface(error: unknown): void;

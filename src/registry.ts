@@ -1,8 +1,10 @@
 /** Who is subscribed to what: dispatch of a record to its subscribers, and the interest that they have together. */
-import { ProcessMonitorError, checkObject, checkOneOf, invalidArgType } from './errors.js'
-import { EVENT_TYPES, type RecordBuffer, hasProcess, readEvent, readProcess } from './events.js'
-import type { EventOf, EventType, ProcessEvent, ProcessInfo } from './event-types.js'
+import { ProcessMonitorError, checkFlag, checkObject, checkOneOf, invalidArgType } from './errors.js'
+import { EVENT_TYPES } from './events.js'
+import type { EventOf, EventType, ProcessEvent } from './event-types.js'
 import { type Predicate, captureMask, checkSignal, compileFilter } from './filter.js'
+import { EXEC, EXIT, type Reading } from './reading.js'
+import { Replay } from './replay.js'
 import type { ProcessCallback, SubscribeOptions, Unsubscribe } from './types.js'
 
 /** What all subscribers want together, as the native part is told it. */
@@ -24,8 +26,18 @@ interface Subscription {
   readonly matches: Predicate | null
   /** Lets go of whatever could end it later. */
   readonly release: () => void
+  /** While the processes already running are being reported to it alone. */
+  replay: Replay | null
   /** Whether it may still be called. */
   active: boolean
+}
+
+/** Whom the registry tells of what it needs. */
+export interface RegistryOwner {
+  /** The interest is another than before. */
+  interestChanged(interest: Interest): void
+  /** Has the processes already running reported; returns the id of that scan. */
+  scan(): number
 }
 
 const NOBODY: readonly Subscription[] = []
@@ -33,15 +45,20 @@ const NOBODY: readonly Subscription[] = []
 export class Registry {
   /** By kind. A list is replaced, never changed, so that a dispatch that runs over it stays whole. */
   readonly #lists: (readonly Subscription[])[] = EVENT_TYPES.map(() => NOBODY)
-  readonly #interestChanged: (interest: Interest) => void
+  readonly #owner: RegistryOwner
   #interest: Interest = { kinds: 0, fields: 0 }
+  /** The mask of event types that are wanted without a subscription. */
+  #demanded = 0
+  /** Whether the scan at the start has begun to be reported: who comes later would miss some of it. */
+  #hasBegun = false
+  /** By the id of their scan, the subscriptions that wait for all of it. */
+  readonly #replays = new Map<number, Subscription>()
 
   /** Callbacks called so far. */
   executed = 0
 
-  /** `interestChanged` is called whenever the interest is another than before. */
-  constructor(interestChanged: (interest: Interest) => void) {
-    this.#interestChanged = interestChanged
+  constructor(owner: RegistryOwner) {
+    this.#owner = owner
   }
 
   get interest(): Interest {
@@ -59,8 +76,9 @@ export class Registry {
     checkObject('options', options)
     const { fields, matches } = compileFilter(options)
     const captured = captureMask(options.capture)
-    const { signal } = options
+    const { signal, replay } = options
     checkSignal(signal)
+    checkFlag('options.replay', replay)
 
     const unsubscribe = (): void => this.#remove(subscription)
     const subscription: Subscription = {
@@ -69,45 +87,86 @@ export class Registry {
       fields: fields | captured,
       matches,
       release: () => signal?.removeEventListener('abort', unsubscribe),
+      replay: null,
       active: signal?.aborted !== true,
     }
     if (subscription.active) {
+      const isLate = replay === true && subscription.kind === EXEC && this.#hasBegun
+      if (isLate) subscription.replay = new Replay((event) => this.#call(subscription, event))
       this.#add(subscription)
+      // After it was added, so that the scan finds the interest in force.
+      if (isLate) this.#replays.set(this.#owner.scan(), subscription)
       signal?.addEventListener('abort', unsubscribe, { once: true })
     }
     return Object.assign(() => unsubscribe(), { [Symbol.dispose]: unsubscribe })
   }
 
+  /** Sets the event types that are wanted without a subscription, as a mask. */
+  demand(kinds: number): void {
+    this.#demanded = kinds
+    this.#updateInterest()
+  }
+
   /** Ends all subscriptions. */
   clear(): void {
+    this.#replays.clear()
+    this.#hasBegun = false
     const lists = this.#lists.splice(0, this.#lists.length, ...EVENT_TYPES.map(() => NOBODY))
     for (const list of lists) list.forEach(end)
     this.#updateInterest()
   }
 
-  /** Calls everybody whom the record at `at` concerns. Nothing is built of it if that is nobody. */
-  dispatch(buffer: RecordBuffer, at: number): void {
-    const list = this.#lists[buffer.words[at]! & 0xff]
-    if (list === undefined || list.length === 0) return
-    let process: ProcessInfo | null = null
-    let event: ProcessEvent | null = null
+  /** Calls everybody whom a record concerns. Nothing is built of it if that is nobody. */
+  dispatch(reading: Reading): void {
+    const { scan } = reading
+    if (scan !== null) {
+      this.#hasBegun = true
+      if (!reading.isForAll) return this.#found(scan, reading)
+    } else if (this.#replays.size > 0) {
+      for (const { replay } of this.#replays.values()) replay?.precede(reading)
+    }
+    const list = this.#lists[reading.kind]
+    if (list === undefined) return
     for (let i = 0; i < list.length; i++) {
       const subscription = list[i]!
       // Asked at each turn: the callback before may have unsubscribed it, or stopped everything.
-      if (!subscription.active) continue
-      const { matches, callback } = subscription
-      if (matches !== null) {
-        if (!hasProcess(buffer.words, at)) continue
-        process ??= readProcess(buffer, at)
-        if (!matches(process)) continue
-      }
-      event ??= readEvent(buffer, at, (process ??= readProcess(buffer, at)))
-      this.executed++
-      try {
-        callback(event.pid, event as never)
-      } catch (error) {
-        surface(error)
-      }
+      if (!subscription.active || !passes(subscription, reading)) continue
+      if (subscription.replay === null) this.#call(subscription, reading.event)
+      // What is left of the scan at the start is in the one of its own, too.
+      else if (scan === null) subscription.replay.hold(reading.event)
+    }
+  }
+
+  /** All that a scan has found has been dispatched. */
+  scanned(id: number): void {
+    this.#hasBegun = true
+    const subscription = this.#replays.get(id)
+    if (subscription === undefined) return
+    this.#replays.delete(id)
+    endReplay(subscription)
+    this.#updateInterest()
+  }
+
+  /** The source has ended by itself: what is left of its scans will not come. Subscriptions are kept. */
+  sourceEnded(): void {
+    this.#hasBegun = false
+    for (const subscription of this.#replays.values()) endReplay(subscription)
+    this.#replays.clear()
+    this.#updateInterest()
+  }
+
+  #found(scan: number, reading: Reading): void {
+    const subscription = this.#replays.get(scan)
+    if (subscription !== undefined && passes(subscription, reading)) subscription.replay?.found(reading.event)
+  }
+
+  #call(subscription: Subscription, event: ProcessEvent): void {
+    if (!subscription.active) return
+    this.executed++
+    try {
+      subscription.callback(event.pid, event as never)
+    } catch (error) {
+      surface(error)
     }
   }
 
@@ -130,21 +189,24 @@ export class Registry {
     const { kind } = subscription
     this.#lists[kind] = this.#lists[kind]!.filter((other) => other !== subscription)
     end(subscription)
+    for (const [id, waiting] of this.#replays) if (waiting === subscription) this.#replays.delete(id)
     this.#updateInterest()
   }
 
   #updateInterest(): void {
-    let kinds = 0
+    let kinds = this.#demanded
     let fields = 0
     for (const list of this.#lists) {
       for (const subscription of list) {
         kinds |= 1 << subscription.kind
         fields |= subscription.fields
+        // Else the execs of processes that have ended would pile up in it.
+        if (subscription.replay !== null) kinds |= 1 << EXIT
       }
     }
     if (kinds === this.#interest.kinds && fields === this.#interest.fields) return
     this.#interest = { kinds, fields }
-    this.#interestChanged(this.#interest)
+    this.#owner.interestChanged(this.#interest)
   }
 }
 
@@ -155,6 +217,16 @@ export function surface(error: unknown): void {
 
 function rethrow(error: unknown): never {
   throw error
+}
+
+function passes({ matches }: Subscription, reading: Reading): boolean {
+  return matches === null || (reading.hasProcess && matches(reading.process))
+}
+
+function endReplay(subscription: Subscription): void {
+  const { replay } = subscription
+  subscription.replay = null
+  replay?.finish()
 }
 
 function end(subscription: Subscription): void {

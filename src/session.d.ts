@@ -1,12 +1,17 @@
 /** One run of the native source, from its opening to the end of its thread: records are pumped here, and answered. */
 import { type ProcessMonitorError } from './errors.js';
 import { RecordBuffer } from './events.js';
+import type { ExitEvent } from './event-types.js';
 import type { NativeBinding, NativeOptions } from './native.js';
 import type { LossReport } from './types.js';
 /** What a session tells its owner; all but `closed` cease with `stop()`. */
 export interface SessionListener {
     /** A record of a process. */
     event(buffer: RecordBuffer, at: number): void;
+    /** Every process that a scan has found running has been reported. */
+    scanned(id: number): void;
+    /** Whether a process is running, or else how it has ended, where it is still there to be asked. */
+    watched(id: number, answer: boolean | ExitEvent): void;
     loss(report: LossReport): void;
     restart(error: ProcessMonitorError): void;
     /** The process connector cannot be had, or not any more: /proc is polled instead. */
@@ -31,8 +36,10 @@ export declare class Session {
      * down, where it does not come to that.
      */
     ready(): Promise<void>;
-    /** Has all running processes reported; resolves when they have been, rejects as `ready` does. */
-    scan(): Promise<void>;
+    /** Has all running processes reported, and returns the id under which that is done. */
+    scan(): number;
+    /** Has the end of a process awaited, whoever its parent is. */
+    watch(id: number, pid: number): void;
     setInterest(kinds: number, fields: number): void;
     /** From here on nothing is told but `closed`. */
     stop(): void;

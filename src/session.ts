@@ -1,6 +1,7 @@
 /** One run of the native source, from its opening to the end of its thread: records are pumped here, and answered. */
 import { type ProcessMonitorError, nativeError, stoppedError } from './errors.js'
-import { CONTROL, RecordBuffer, readFailure, readLoss } from './events.js'
+import { CONTROL, FIRST_SCAN, RecordBuffer, readCorpse, readFailure, readLoss } from './events.js'
+import type { ExitEvent } from './event-types.js'
 import type { NativeBinding, NativeOptions, NativeSource } from './native.js'
 import type { LossReport } from './types.js'
 
@@ -14,6 +15,10 @@ const RECORDS_PER_LOOK = 64
 export interface SessionListener {
   /** A record of a process. */
   event(buffer: RecordBuffer, at: number): void
+  /** Every process that a scan has found running has been reported. */
+  scanned(id: number): void
+  /** Whether a process is running, or else how it has ended, where it is still there to be asked. */
+  watched(id: number, answer: boolean | ExitEvent): void
   loss(report: LossReport): void
   restart(error: ProcessMonitorError): void
   /** The process connector cannot be had, or not any more: /proc is polled instead. */
@@ -38,8 +43,9 @@ export class Session {
   readonly #listener: SessionListener
   readonly #opened: Pending = pending()
   readonly #ended: Pending = pending()
-  readonly #scans = new Map<number, Pending>()
-  #lastScan = 0
+  /** The scan at the start, once it was asked for. */
+  #firstScan: Pending | null = null
+  #scans = 0
 
   #buffer = new RecordBuffer(BUFFER_WORDS)
   /** What of the buffer is still to be answered: from `#at` to `#end`. */
@@ -74,20 +80,25 @@ export class Session {
    */
   async ready(): Promise<void> {
     await this.#opened.promise
-    await this.scan()
+    if (this.#source === null) throw this.#reason()
+    this.#firstScan = pending()
+    this.scan()
+    await this.#firstScan.promise
     // It may have been stopped, or have failed, in the very turn in which the scan ended.
     if (!this.#stopped && this.#failure === null) return
     await this.#ended.promise
     throw this.#reason()
   }
 
-  /** Has all running processes reported; resolves when they have been, rejects as `ready` does. */
-  async scan(): Promise<void> {
-    if (this.#source === null) throw this.#reason()
-    const scan = pending()
-    this.#scans.set(++this.#lastScan, scan)
-    if (!this.#stopped) this.#source.scan(this.#lastScan)
-    return scan.promise
+  /** Has all running processes reported, and returns the id under which that is done. */
+  scan(): number {
+    if (!this.#stopped) this.#source?.scan(this.#scans + 1)
+    return ++this.#scans
+  }
+
+  /** Has the end of a process awaited, whoever its parent is. */
+  watch(id: number, pid: number): void {
+    if (!this.#stopped) this.#source?.watch(id, pid)
   }
 
   setInterest(kinds: number, fields: number): void {
@@ -160,10 +171,11 @@ export class Session {
         return this.#opened.resolve()
       case CONTROL.SCANNED: {
         const id = words[at + 5]!
-        this.#scans.get(id)?.resolve()
-        this.#scans.delete(id)
-        return
+        if (id === FIRST_SCAN) this.#firstScan?.resolve()
+        return this.#listener.scanned(id)
       }
+      case CONTROL.WATCHED:
+        return this.#listener.watched(words[at + 5]!, words[at + 6] === 2 ? readCorpse(words, at) : words[at + 6] === 1)
       case CONTROL.LOSS:
         return this.#listener.loss(readLoss(words, at))
       case CONTROL.RESTART:
@@ -187,8 +199,7 @@ export class Session {
     if (!this.#stopped) this.#failure ??= nativeError('ERR_SOURCE_FAILED', 0, 'The source ended without saying why')
     const reason = this.#reason()
     this.#opened.reject(reason)
-    for (const scan of this.#scans.values()) scan.reject(reason)
-    this.#scans.clear()
+    this.#firstScan?.reject(reason)
     this.#ended.resolve()
     this.#listener.closed(this.#failure)
   }

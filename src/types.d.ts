@@ -1,7 +1,7 @@
 /** The public types of the monitor: its methods, its options, its figures. */
 import type { EventEmitter } from 'node:events';
 import type { ProcessMonitorError } from './errors.js';
-import type { EventOf, EventType, ExecEvent, ExitEvent, ProcessEvent, ProcessField } from './event-types.js';
+import type { EventOf, EventType, ExecEvent, ExitEvent, ProcessEvent, ProcessField, ProcessInfo } from './event-types.js';
 /**
  * The one monitor of this JavaScript environment: it tells when any process of the machine starts a program or exits.
  *
@@ -48,6 +48,40 @@ export interface ProcessMonitor extends EventEmitter<MonitorEvents> {
      */
     subscribe<T extends EventType>(type: T, callback: ProcessCallback<EventOf<T>>, options?: SubscribeOptions): Unsubscribe;
     /**
+     * Events as an async iterable, instead of callbacks. The subscription begins with this call, before or after
+     * `initialize`, not with the first `next()`: nothing is missed in between.
+     *
+     * It ends where the loop is left, and when the monitor is stopped: that ends the loop, too, after what was held for
+     * it. The iterator rejects, and has ended then, with
+     * - an `AbortError` whose `cause` is the signal's reason, at once, when `signal` is aborted;
+     * - `ERR_QUEUE_OVERFLOW` when more than `queueSize` events wait for the loop, after those that were held;
+     * - the monitor's error when the source has failed for good, after those that were held. Where nobody listens to
+     *   `'error'`, it is then not emitted.
+     *
+     * Several calls of `next()` at once are answered in their order.
+     *
+     * @throws TypeError `ERR_INVALID_ARG_TYPE` or RangeError `ERR_OUT_OF_RANGE` for an option that is not as typed.
+     */
+    events<T extends EventType = 'exec' | 'exit'>(options?: EventsOptions<T>): AsyncIterableIterator<EventOf<T>> & AsyncDisposable;
+    /**
+     * Resolves when that process, a child of this one or not, has exited. The monitor has to be initialized, or to be
+     * about to be: then that is waited for. It listens from the call on, so that a process that ends at once is not missed.
+     * Of one that has ended already, but that its parent has not collected yet, the end is told with `origin: 'resync'`, as
+     * far as the kernel shows it: so a child that was spawned in the same turn of the event loop is never too late.
+     *
+     * @param pid - 1 to 4,194,304.
+     * @param options - `signal`: gives up when aborted.
+     * @throws {@link ProcessMonitorError} (as a rejection) `ERR_NO_SUCH_PROCESS` where no such process is running;
+     * `ERR_STOPPED` where the monitor is not initialized, or is stopped first; the source's error where that fails for
+     * good first, which is then not emitted where nobody listens to `'error'`.
+     * @throws `AbortError` (as a rejection) when `signal` is aborted; its `cause` is the signal's reason.
+     * @throws TypeError `ERR_INVALID_ARG_TYPE` or RangeError `ERR_OUT_OF_RANGE` (as a rejection) for an argument that is
+     * not as typed.
+     */
+    waitForExit(pid: number, options?: {
+        readonly signal?: AbortSignal;
+    }): Promise<ExitEvent>;
+    /**
      * Gives one reference back; there are never fewer than none. The last one ends monitoring and drops all
      * subscriptions: from that moment nothing is called any more, and a pending `initialize()` rejects with `ERR_STOPPED`.
      * Resolves once the native thread and its socket are gone; until then Node.js is kept running. Calls meanwhile get
@@ -86,7 +120,8 @@ export interface MonitorEvents {
     restart: [ProcessMonitorError];
     /**
      * The source failed and could not be reopened: monitoring has ended, everything is torn down, `initialize` may be
-     * called again, and subscriptions are kept. As with every emitter, it is thrown where nobody listens.
+     * called again, and subscriptions are kept. As with every emitter, it is thrown where nobody listens; but not if
+     * `events()` or `waitForExit()` rejects with it.
      */
     error: [ProcessMonitorError];
 }
@@ -124,7 +159,22 @@ export interface MonitorOptions {
      * thread. `'ordinary'`: always as any thread.
      */
     readonly priority?: 'auto' | 'ordinary';
+    /** What becomes of arguments before anybody gets to see them. Default: they are shown as they are. */
+    readonly redact?: Redact;
 }
+/**
+ * Takes out of a process's arguments what nobody is to see, and returns what may be seen instead. It stands between the
+ * native part and everybody, so it is given once, by whoever initializes the monitor, and holds for all callbacks,
+ * iterators and channels. It is called once for each event that is delivered with arguments, however many receive it.
+ *
+ * Filters (`commandLine`) judge the arguments as they are. Where it throws, or returns anything but an array of strings,
+ * `argv` is null, and the error surfaces as an `uncaughtException`.
+ *
+ * @param argv - the arguments, the program's own name first; a copy, which may be changed.
+ * @param process - what else was captured of the process.
+ * @returns the arguments to show.
+ */
+export type Redact = (argv: string[], process: ProcessInfo) => readonly string[];
 /**
  * Which processes. All that are given must hold. For events after exec they are judged on what was saved at the
  * process's exec (or at the scan), since /proc has nothing left at exit: a process whose exec was not seen matches no
@@ -150,8 +200,27 @@ export interface SubscribeOptions extends ProcessFilter {
      * An event carries what all subscriptions ask for together.
      */
     readonly capture?: readonly ProcessField[];
+    /**
+     * For `'exec'` after `initialize`: first report the processes already running, each once, as `initialize` does it for
+     * those who had subscribed before (`origin: 'bootstrap'`). Only this subscription hears of them. Live events follow;
+     * but a process that starts and ends before all have been reported may be told in between. Default: false.
+     *
+     * Before `initialize` has begun to report it adds nothing, since that reports them in any case. For other types it means
+     * nothing, so that the options of several subscriptions can be one object.
+     */
+    readonly replay?: boolean;
     /** Ends the subscription when aborted. Where it is aborted already, nothing is subscribed. */
     readonly signal?: AbortSignal;
+}
+/** What an iterator is to give, and with which details. */
+export interface EventsOptions<T extends EventType> extends SubscribeOptions {
+    /** The types of event, at least one. Default: `['exec', 'exit']`. */
+    readonly types?: readonly T[];
+    /**
+     * Events held for a slow consumer at most, at least 1. Default: 65,536. Past it the iterator rejects with
+     * `ERR_QUEUE_OVERFLOW`.
+     */
+    readonly queueSize?: number;
 }
 /** Counters since `initialize`, zero before it; gauges as of now, zero while nothing is monitored. */
 export interface MonitorStats {

@@ -12,6 +12,8 @@ const behaviour = {
   open: () => [records.opened()],
   /** What a scan reports before its `scanned`, or null to leave it to the test. */
   scan: () => [],
+  /** Whether a process is running that is to be watched, or null to leave it to the test. */
+  watch: (_source, _id, _pid) => true,
   /** Milliseconds from stop() to `closed`, or null to leave it to the test. */
   closeAfter: 0,
   /** How many records one drain gives at most. */
@@ -81,7 +83,13 @@ class Source {
   scan(id) {
     this.calls.push('scan')
     const answer = behaviour.scan(this, id)
-    if (answer) this.push(...answer, records.scanned(id))
+    if (answer) this.push(...records.found(id, ...answer), records.scanned(id))
+  }
+
+  watch(id, pid) {
+    this.calls.push(`watch ${pid}`)
+    const answer = behaviour.watch(this, id, pid)
+    if (answer !== null) this.push(records.watched(id, answer))
   }
 
   stats(out) {

@@ -65,6 +65,12 @@ function exit(pid, { code, signal, core, ppid = 0, duration, ...others } = {}) {
   return event('exit', pid, { ...others, flags, five })
 }
 
+/** What a scan reports: the processes that it has found running carry its id. */
+function found(id, ...records) {
+  for (const words of records) if ((words[0] & 0xffff) === 0x101) words[5] = id
+  return records
+}
+
 const failure = (kind) => (code, errno, detail) =>
   record(kind, { five: [CODES.indexOf(code), errno], flags: detail ? 1 : 0, rest: detail ? bytes(detail) : [] })
 
@@ -76,10 +82,20 @@ module.exports = {
   event,
   comm: (pid, tid, name) => event('comm', pid, { five: [tid, ...bytes(name.padEnd(16, '\0')).slice(1)] }),
   opened: (receiveBufferSize = 16777216, source = 0) => record(32, { five: [receiveBufferSize, source] }),
+  found,
   scanned: (id) => record(33, { five: [id] }),
   loss: (cause, lost, execs, exits) => record(34, { five: [cause, lost, execs, exits] }),
   restart: failure(35),
   failed: failure(36),
   closed: () => record(37),
   fallenBack: failure(38),
+  watched: (id, running) => record(39, { five: [id, running ? 1 : 0] }),
+  /** Of a process that was not collected yet. */
+  corpse: (id, pid, { code, signal, time = 0 } = {}) =>
+    record(39, {
+      pid,
+      time,
+      flags: (code === undefined ? 0 : EXITED) | (signal === undefined ? 0 : SIGNALED),
+      five: [id, 2, code ?? 0, signal ?? 0],
+    }),
 }

@@ -9,7 +9,9 @@
 //! | 5..9 | by kind |
 //! | 10.. | captured fields, if [`HAS_PROCESS`]: what was asked for, what was read, then each in the order of its bit |
 
-use proc_events::{Argv, Error, EventKind, LossReport, Notice, ProcessEvent, ProcessInfo, SourceKind};
+use proc_events::{
+    Argv, Error, EventKind, ExitStatus, LossReport, Notice, ProcessEvent, ProcessInfo, SourceKind, Watch,
+};
 
 /// Words before anything of variable length.
 pub(crate) const HEAD: usize = 10;
@@ -21,6 +23,7 @@ const RESTART: u32 = 35;
 const FAILED: u32 = 36;
 const CLOSED: u32 = 37;
 const FALLEN_BACK: u32 = 38;
+const WATCHED: u32 = 39;
 
 const HAS_PROCESS: u32 = 1;
 /// On a restart or a failure: the system call follows the head.
@@ -34,7 +37,8 @@ const ARGV_TRUNCATED: u32 = 32;
 /// How many words the record takes.
 pub(crate) fn length(notice: &Notice) -> usize {
     HEAD + match notice {
-        Notice::Event(ProcessEvent { process: Some(process), .. }) => {
+        Notice::Event(ProcessEvent { process: Some(process), .. })
+        | Notice::Found { event: ProcessEvent { process: Some(process), .. }, .. } => {
             2 + Field::of(process).map(|field| field.length()).sum::<usize>()
         }
         Notice::Restart(error) | Notice::FallenBack(error) | Notice::Failed(error) => {
@@ -51,6 +55,27 @@ pub(crate) fn write(notice: &Notice, words: &mut [u32]) {
     head[1] = (HEAD + rest.len()) as u32;
     match notice {
         Notice::Event(event) => write_event(event, head, rest),
+        Notice::Found { event, id } => {
+            write_event(event, head, rest);
+            // The facade tells it to who has asked only.
+            head[5] = *id;
+        }
+        Notice::Watched { id, watch } => {
+            head[0] = WATCHED;
+            head[5] = *id;
+            head[6] = match watch {
+                Watch::Gone => 0,
+                Watch::Runs => 1,
+                Watch::Ended { pid, timestamp_ns, status } => {
+                    head[2] = *pid;
+                    (head[3], head[4]) = halves(*timestamp_ns);
+                    if let Some(status) = status {
+                        head[0] |= write_status(*status, &mut head[7..]) << 16;
+                    }
+                    2
+                }
+            };
+        }
         Notice::Opened { receive_buffer_size, source } => {
             head[0] = OPENED;
             head[5] = *receive_buffer_size;
@@ -93,17 +118,7 @@ fn write_event(event: &ProcessEvent, head: &mut [u32], rest: &mut [u32]) {
         EventKind::Exec { .. } | EventKind::Sid => {}
         EventKind::Exit { status, ppid, duration_ns, known: _ } => {
             if let Some(status) = status {
-                if let Some(code) = status.code() {
-                    flags |= EXITED;
-                    head[5] = code.into();
-                }
-                if let Some(signal) = status.signal() {
-                    flags |= SIGNALED;
-                    head[6] = signal.into();
-                }
-                if status.core_dumped() {
-                    flags |= CORE_DUMPED;
-                }
+                flags |= write_status(status, &mut head[5..]);
             }
             head[7] = ppid.unwrap_or(0);
             if let Some(duration_ns) = duration_ns {
@@ -132,6 +147,23 @@ fn write_event(event: &ProcessEvent, head: &mut [u32], rest: &mut [u32]) {
         write_process(process, rest);
     }
     head[0] = event.kind.event_type() as u32 | (event.origin as u32) << 8 | flags << 16;
+}
+
+/// Writes the exit code, then the signal; returns the flags that say which of them counts.
+fn write_status(status: ExitStatus, words: &mut [u32]) -> u32 {
+    let mut flags = 0;
+    if let Some(code) = status.code() {
+        flags |= EXITED;
+        words[0] = code.into();
+    }
+    if let Some(signal) = status.signal() {
+        flags |= SIGNALED;
+        words[1] = signal.into();
+    }
+    if status.core_dumped() {
+        flags |= CORE_DUMPED;
+    }
+    flags
 }
 
 fn write_process(process: &ProcessInfo, rest: &mut [u32]) {

@@ -120,6 +120,12 @@ impl Source {
         self.subscription.scan(id);
     }
 
+    /// Asks whether a process is running, and for its end; a record with `id` answers, and an exit record tells.
+    #[napi]
+    pub fn watch(&self, id: u32, pid: u32) {
+        self.subscription.watch(id, pid);
+    }
+
     /// Fills `out`, of at least 16 numbers, with the counters and gauges.
     #[napi]
     pub fn stats(&self, mut out: Float64ArraySlice<'_>) {

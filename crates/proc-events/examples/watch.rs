@@ -20,7 +20,7 @@ fn main() {
             }
             for notice in notices.drain(..) {
                 match notice {
-                    Notice::Event(event) => {
+                    Notice::Event(event) | Notice::Found { event, .. } => {
                         let name = event.process.as_ref().and_then(|process| process.name.as_deref());
                         let what = match event.kind {
                             EventKind::Exit { status: Some(status), .. } => {

@@ -34,7 +34,12 @@ impl Deathwatch {
             return Err(io::ErrorKind::QuotaExceeded.into());
         }
         self.remove(pid);
-        epoll::add(&self.epoll, &pidfd, epoll::EventData::new_u64(u64::from(pid)), epoll::EventFlags::IN)?;
+        epoll::add(
+            &self.epoll,
+            &pidfd,
+            epoll::EventData::new_u64(u64::from(pid)),
+            epoll::EventFlags::IN | epoll::EventFlags::ONESHOT,
+        )?;
         self.watched.insert(pid, pidfd);
         Ok(())
     }
@@ -57,7 +62,7 @@ impl Deathwatch {
         sys::pidfd_exit_status(self.watched.get(&pid)?.as_fd()).ok().flatten()
     }
 
-    /// Waits until a watched process has ended; returns those that have, until they are removed.
+    /// Waits until a watched process has ended; returns those that have, each once.
     pub(crate) async fn ended(&mut self) -> io::Result<Vec<u32>> {
         let mut ready = self.epoll.readable().await?;
         let mut events = Vec::with_capacity(64);

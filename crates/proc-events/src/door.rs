@@ -99,6 +99,10 @@ pub trait Processes {
     /// The process that has this pid now, with `fields`; `None` if it has ended, or is hidden from this user.
     fn sight(&mut self, pid: u32, fields: Fields) -> Option<Sighting>;
 
+    /// How a process has ended that its parent has not collected; `Some(None)` where that may not be seen, `None` where
+    /// there is no such process.
+    fn corpse(&mut self, pid: u32) -> Option<Option<ExitStatus>>;
+
     /// How a process whose end was awaited has ended; `None` where that may not be seen.
     fn exit_status(&mut self, pid: u32) -> Option<ExitStatus>;
 }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use neli::connector::ProcEvent;
+use rustc_hash::FxHashMap;
 use rustix::io::Errno;
 use tokio::time::Instant;
 
@@ -13,11 +14,12 @@ use crate::event::{ExitStatus, ProcessEvent};
 use crate::interest::{EventType, Fields, Interest};
 use crate::liveness::Liveness;
 use crate::loss::DropCounter;
+use crate::notice::{Notice, Watch};
 use crate::outbox::Outbox;
 use crate::procfs::{Sighting, Snapshot};
-use crate::resync::{Again, Resync};
+use crate::resync::{Again, GRACE, Resync};
 use crate::stats::Stats;
-use crate::table::{Leaving, ProcessTable, known_pid};
+use crate::table::{Leaving, Mark, ProcessTable, known_pid};
 use crate::wire::{self, DATAGRAM_LEN, Message, Reject};
 
 /// As many events as are handed on at a time, in most cases.
@@ -49,6 +51,21 @@ pub struct Hearing<'a, D, P> {
     events: Vec<ProcessEvent>,
     /// How many of these were kept back the last time.
     kept: usize,
+    /// The processes that have ended, but have not been reported to have.
+    expected: FxHashMap<u32, Expected>,
+    /// Who is to be told that a process has ended, once its exit was handed on.
+    answers: Vec<(Arc<Outbox>, u32)>,
+}
+
+/// A report that the kernel is about to make.
+#[derive(Debug)]
+struct Expected {
+    /// Where in the stream the end was noticed.
+    noticed: Mark,
+    /// How long the report is waited for.
+    until: Instant,
+    /// Who has asked whether the process runs.
+    askers: Vec<(Arc<Outbox>, u32)>,
 }
 
 impl<'a, D: Door, P: Processes> Hearing<'a, D, P> {
@@ -73,6 +90,8 @@ impl<'a, D: Door, P: Processes> Hearing<'a, D, P> {
             clock_offset_ns: 0,
             events: Vec::with_capacity(BATCH),
             kept: 0,
+            expected: FxHashMap::default(),
+            answers: Vec::new(),
         }
     }
 
@@ -102,7 +121,10 @@ impl<'a, D: Door, P: Processes> Hearing<'a, D, P> {
 
     fn read(&mut self, turn: usize, until_ns: u64) -> Result<(), Error> {
         let read = self.receive(turn, until_ns);
-        self.hand_on(!matches!(read, Ok(false)));
+        self.hand_on(!matches!(read, Ok(false)) || !self.answers.is_empty());
+        for (outbox, id) in self.answers.drain(..) {
+            outbox.notify(Notice::Watched { id, watch: Watch::Gone });
+        }
         if let Some(Ok(drops)) = self.door.as_ref().map(Door::drops) {
             let lost = self.drops.observe(drops);
             self.count_lost(lost.into());
@@ -211,6 +233,9 @@ impl<'a, D: Door, P: Processes> Hearing<'a, D, P> {
                     return;
                 }
                 self.table.apply(&message, None, &mut self.events);
+                if let Some(expected) = self.expected.remove(&pid) {
+                    self.answers.extend(expected.askers);
+                }
                 // It may have been the late report of an earlier process with this pid.
                 if !self.table.knows(pid) {
                     self.processes.forget(pid);
@@ -249,7 +274,7 @@ impl<'a, D: Door, P: Processes> Hearing<'a, D, P> {
     ///
     /// # Errors
     /// See [`Hearing::drain`].
-    pub fn conclude(&mut self, pids: &[u32], now_ns: u64) -> Result<(), Error> {
+    pub fn conclude(&mut self, pids: &[u32], now: Instant, now_ns: u64) -> Result<(), Error> {
         let noticed = self.table.mark();
         // If the kernel has reported it, that is what counts.
         self.catch_up(now_ns)?;
@@ -258,9 +283,91 @@ impl<'a, D: Door, P: Processes> Hearing<'a, D, P> {
             // Not so if the pid has been given away since, and the end of the next one is awaited.
             if self.table.ended(pid, noticed, now_ns, status, &mut self.events) {
                 self.processes.forget(pid);
+            } else if self.table.knows(pid) {
+                self.expect(pid, noticed, now);
             }
         }
         self.hand_on(true);
+        Ok(())
+    }
+
+    fn expect(&mut self, pid: u32, noticed: Mark, now: Instant) -> &mut Expected {
+        let until = now + GRACE;
+        self.expected.entry(pid).or_insert_with(|| Expected { noticed, until, askers: Vec::new() })
+    }
+
+    /// When a report that is expected is waited for no longer.
+    pub fn expected_until(&self) -> Option<Instant> {
+        self.expected.values().map(|expected| expected.until).min()
+    }
+
+    /// Ends the wait for reports that have not come.
+    ///
+    /// # Errors
+    /// See [`Hearing::drain`].
+    pub fn conclude_expected(&mut self, now: Instant, now_ns: u64) -> Result<(), Error> {
+        if self.expected_until().is_none_or(|until| until > now) {
+            return Ok(());
+        }
+        self.catch_up(now_ns)?;
+        let overdue: Vec<_> = self.expected.extract_if(|_, expected| expected.until <= now).collect();
+        for (pid, Expected { noticed, askers, .. }) in overdue {
+            let status = self.processes.exit_status(pid);
+            self.table.unreported(pid, noticed, now_ns, status, &mut self.events);
+            if !self.table.knows(pid) {
+                self.processes.forget(pid);
+            }
+            self.hand_on(true);
+            for (outbox, id) in askers {
+                outbox.notify(Notice::Watched { id, watch: Watch::Gone });
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells `outbox` whether a process is running; if so, its end is told in any case.
+    ///
+    /// # Errors
+    /// See [`Hearing::drain`].
+    pub fn watch(
+        &mut self,
+        outbox: Arc<Outbox>,
+        id: u32,
+        pid: u32,
+        (now, now_ns): (Instant, u64),
+    ) -> Result<(), Error> {
+        // An earlier process with this pid has ended before the answer.
+        self.catch_up(now_ns)?;
+        self.hand_on(true);
+        let seen = self.processes.sight(pid, self.interest.fields);
+        let presence = self.processes.presence(pid);
+        let is_running = match presence {
+            _ if !self.processes.can_tell() => seen.is_some(),
+            Presence::Runs(pidfd) => {
+                // Without it, the kernel's report, or a snapshot, tells.
+                let _ = self.processes.await_end(pid, pidfd);
+                true
+            }
+            Presence::Ended => false,
+            Presence::Unclear => seen.is_some(),
+        };
+        if !is_running && self.table.knows(pid) && self.door.is_some() {
+            let noticed = self.table.mark();
+            self.expect(pid, noticed, now).askers.push((outbox, id));
+            return Ok(());
+        }
+        if is_running {
+            let seen = seen.unwrap_or(Sighting { pid, never_execed: true, ..Sighting::default() });
+            self.table.watch(&seen, now_ns, &mut self.events);
+            self.hand_on(true);
+        }
+        let uncollected = |status| Watch::Ended { pid, timestamp_ns: now_ns, status };
+        let watch = if is_running {
+            Watch::Runs
+        } else {
+            self.processes.corpse(pid).map_or(Watch::Gone, uncollected)
+        };
+        outbox.notify(Notice::Watched { id, watch });
         Ok(())
     }
 

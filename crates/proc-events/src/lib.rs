@@ -64,7 +64,7 @@ pub use error::{Error, ErrorCode};
 pub use event::{Argv, EventKind, ExitStatus, Origin, ProcessEvent, ProcessInfo};
 pub use interest::{EventType, Field, Fields, Interest, Kinds};
 pub use monitor::{Options, SourceKind, Subscription};
-pub use notice::{LossCause, LossReport, Notice};
+pub use notice::{LossCause, LossReport, Notice, Watch};
 pub use priority::Priority;
 pub use probe::{Probe, probe};
 pub use procfs::Procfs;

@@ -80,6 +80,7 @@ pub(crate) enum Command {
     Leave(Arc<Outbox>),
     InterestChanged,
     Scan(Arc<Outbox>, u32),
+    Watch(Arc<Outbox>, u32, u32),
 }
 
 /// What a reader shares with its subscriptions.
@@ -216,10 +217,15 @@ impl Subscription {
         self.command(Command::InterestChanged);
     }
 
-    /// Asks for every process that is running, as [`Notice::Event`]s of [`crate::Origin::Bootstrap`] ahead of the live
+    /// Asks for every process that is running, as [`Notice::Found`]s ahead of the live
     /// events that wait, and a [`Notice::Scanned`] with this `id` behind them.
     pub fn scan(&self, id: u32) {
         self.command(Command::Scan(Arc::clone(&self.outbox), id));
+    }
+
+    /// Asks whether a process is running, and for its end: a [`Notice::Watched`] with this `id` answers.
+    pub fn watch(&self, id: u32, pid: u32) {
+        self.command(Command::Watch(Arc::clone(&self.outbox), id, pid));
     }
 
     /// What was counted since this subscription came in.

@@ -1,7 +1,7 @@
 //! What a subscriber receives: events, and what it has to know about them. Inert values.
 
 use crate::error::Error;
-use crate::event::ProcessEvent;
+use crate::event::{ExitStatus, ProcessEvent};
 use crate::monitor::SourceKind;
 
 /// What a subscriber receives.
@@ -16,10 +16,24 @@ pub enum Notice {
         /// What kind of source it is.
         source: SourceKind,
     },
+    /// A process that a scan has found running.
+    Found {
+        /// An exec of [`crate::Origin::Bootstrap`].
+        event: ProcessEvent,
+        /// The number given to the request.
+        id: u32,
+    },
     /// Every process that was running has been reported.
     Scanned {
         /// The number given to the request.
         id: u32,
+    },
+    /// Whether a process is running whose end was asked for.
+    Watched {
+        /// The number given to the request.
+        id: u32,
+        /// Whether it is.
+        watch: Watch,
     },
     /// Events were lost, and the rest was made right.
     Loss(LossReport),
@@ -31,6 +45,24 @@ pub enum Notice {
     Failed(Error),
     /// The last notice of all.
     Closed,
+}
+
+/// What becomes of a wait for the end of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Watch {
+    /// It is running: the next exit of its pid is its end.
+    Runs,
+    /// It is gone: the last exit of its pid was its end, if there was one since the request.
+    Gone,
+    /// It has ended, but its parent has not collected it. Its exit may have been told before the request.
+    Ended {
+        /// Which process.
+        pid: u32,
+        /// When this was found: nanoseconds on `CLOCK_MONOTONIC`.
+        timestamp_ns: u64,
+        /// How it has ended, where that may be seen.
+        status: Option<ExitStatus>,
+    },
 }
 
 /// Where events were lost.

@@ -103,6 +103,9 @@ impl Outbox {
         let is_end = matches!(notice, Notice::Failed(_) | Notice::Closed);
         if is_end {
             state.is_held = false;
+        }
+        // These come after whatever happened before them.
+        if is_end || matches!(notice, Notice::Watched { .. }) {
             state.flush_overflow();
         }
         if matches!(notice, Notice::Closed) {
@@ -120,7 +123,8 @@ impl Outbox {
         drop(self.closed.wait_timeout_while(state, limit, |state| !state.is_closed));
     }
 
-    /// Reports the processes found running, then lets go of the live events that waited.
+    /// Reports the processes found running: the first time ahead of the live events that waited, later behind what was
+    /// told before.
     pub fn release(&self, running: impl Iterator<Item = ProcessEvent>, id: u32) {
         let mut state = self.state();
         state.release(running, id);
@@ -182,7 +186,7 @@ mod tests {
         outbox.take(max, &mut notices);
         let name = |notice: &Notice| match notice {
             Notice::Event(ProcessEvent { pid, kind: EventKind::Exit { .. }, .. }) => format!("-{pid}"),
-            Notice::Event(event) => event.pid.to_string(),
+            Notice::Event(event) | Notice::Found { event, .. } => event.pid.to_string(),
             Notice::Loss(loss) => format!("lost {} recovered {}", loss.lost, loss.recovered_execs),
             other => format!("{other:?}").split([' ', '(']).next().unwrap_or_default().to_owned(),
         };

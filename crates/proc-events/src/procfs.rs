@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustc_hash::FxHashSet;
-use rustix::fs::{Mode, OFlags, PROC_SUPER_MAGIC, RawDir};
+use rustix::fs::{AtFlags, Mode, OFlags, PROC_SUPER_MAGIC, RawDir};
 use rustix::io::Errno;
 use rustix::time::ClockId;
 
@@ -175,6 +175,18 @@ impl Reader {
             process: Some(Arc::new(ProcessInfo { asked: fields, ..ProcessInfo::default() })),
             ..Sighting::default()
         })
+    }
+
+    /// How a process has ended that was not collected yet; `Some(None)` where that may not be seen, `None` where there is
+    /// no such process.
+    pub fn corpse(&mut self, pid: u32) -> Option<Option<ExitStatus>> {
+        self.read(pid, "stat", 4096).ok()?;
+        let status = parse::stat(&self.buffer).filter(Stat::has_ended)?.exit_status;
+        // To others the kernel shows 0, which is no lie only to the user whose process it was.
+        let owner = rustix::fs::statat(&self.procfs.root, Name::new(pid, "").as_bytes(), AtFlags::empty());
+        let user = rustix::process::geteuid();
+        let is_shown = user.is_root() || owner.is_ok_and(|owner| owner.st_uid == user.as_raw());
+        Some(status.or(is_shown.then_some(0)).map(ExitStatus))
     }
 
     /// How a process that was not collected yet has ended; `None` where that was well, or may not be seen.

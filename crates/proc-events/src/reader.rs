@@ -139,17 +139,21 @@ impl<'a> Reader<'a> {
                 self.look = None;
                 self.hearing.settle(snapshot, Instant::now(), now_ns())?;
             }
-            Wake::Ended(pids) => self.hearing.conclude(&pids, now_ns())?,
+            Wake::Ended(pids) => self.hearing.conclude(&pids, Instant::now(), now_ns())?,
             Wake::Due if self.hearing.liveness.due() <= Instant::now() => self.check_hearing()?,
-            Wake::Due => self.hearing.settle_if_due(Instant::now(), now_ns())?,
+            Wake::Due => {
+                self.hearing.conclude_expected(Instant::now(), now_ns())?;
+                self.hearing.settle_if_due(Instant::now(), now_ns())?;
+            }
         }
         Ok(false)
     }
 
     async fn wake(&mut self) -> Result<Wake, Error> {
+        let expected = self.hearing.expected_until();
         let Hearing { door, processes, resync, liveness, .. } = &mut self.hearing;
         let look_at = door.as_ref().map(|_| liveness.due());
-        let due = resync.due().into_iter().chain(look_at).min();
+        let due = resync.due().into_iter().chain(look_at).chain(expected).min();
         let deathwatch = processes.deathwatch();
         let wake = tokio::select! {
             biased;
@@ -193,6 +197,9 @@ impl<'a> Reader<'a> {
             }
             Command::InterestChanged => self.follow_interest()?,
             Command::Scan(outbox, id) => self.hearing.resync.ask(outbox, id),
+            Command::Watch(outbox, id, pid) => {
+                self.hearing.watch(outbox, id, pid, (Instant::now(), clock_ns(ClockId::Monotonic)))?;
+            }
         }
         Ok(false)
     }

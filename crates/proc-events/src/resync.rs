@@ -21,7 +21,7 @@ const PAUSE_SHARE: u32 = 4;
 
 /// How long the kernel is given to report what a snapshot shows already: it does so only once the new program, or the
 /// absence of the process, can be seen, and may be interrupted in between.
-const GRACE: Duration = Duration::from_millis(50);
+pub(crate) const GRACE: Duration = Duration::from_millis(50);
 
 /// After a snapshot that has left something open for want of means, the next one is taken this much later.
 const DOUBT: Duration = Duration::from_secs(1);
@@ -270,7 +270,9 @@ impl Resync {
         }
         self.is_complete = true;
         for (outbox, id) in taking.askers.drain(..) {
-            outbox.release(table.running(outbox.joined(), now_ns), id);
+            // What it was told live since it joined it knows; but who asks later asks for everything.
+            let mark = if outbox.is_held() { outbox.joined() } else { table.mark() };
+            outbox.release(table.running(mark, now_ns), id);
         }
         Ok(())
     }

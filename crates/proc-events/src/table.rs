@@ -256,6 +256,32 @@ impl ProcessTable {
         }
     }
 
+    /// A process has ended before `noticed`, as a hold on it has told, but the kernel does not report it.
+    pub fn unreported(
+        &mut self,
+        pid: u32,
+        noticed: Mark,
+        now_ns: u64,
+        status: Option<ExitStatus>,
+        events: &mut Vec<ProcessEvent>,
+    ) {
+        let Some(process) = self.processes.get_mut(&pid).filter(|process| process.heard <= noticed) else {
+            return;
+        };
+        let left = process.left.get_or_insert_default();
+        left.status = status.or(left.status);
+        self.conclude(pid, now_ns, Origin::Resync, events);
+    }
+
+    /// Somebody awaits the end of this process, as `seen` in `/proc`: it counts as one that was told of.
+    pub fn watch(&mut self, seen: &Sighting, now_ns: u64, events: &mut Vec<ProcessEvent>) {
+        if self.processes.get(&seen.pid).is_some_and(|process| process.is_before(seen)) {
+            self.conclude(seen.pid, now_ns, Origin::Resync, events);
+        }
+        let process = self.processes.entry(seen.pid).or_insert_with(|| Process::seen(seen));
+        process.is_told = true;
+    }
+
     /// Reports an exit whose own report was lost.
     fn conclude(&mut self, pid: u32, now_ns: u64, origin: Origin, events: &mut Vec<ProcessEvent>) {
         let Some(process) = self.processes.remove(&pid) else { return };

@@ -168,7 +168,7 @@ impl<'a> Simulation<'a> {
         let ended = self.world.borrow_mut().ended();
         let now_ns = self.world.borrow().machine.now_ns;
         self.world.borrow().machine.tell(|| format!("ended {ended:?}"));
-        let heard = self.hearing.conclude(&ended, now_ns);
+        let heard = self.hearing.conclude(&ended, self.now(), now_ns);
         self.answer(heard);
     }
 

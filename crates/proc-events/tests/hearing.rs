@@ -130,6 +130,9 @@ impl Processes for Doors {
         let machine = self.0.borrow();
         machine.shown.get(&pid).filter(|_| !machine.is_out_of_files).cloned()
     }
+    fn corpse(&mut self, _: u32) -> Option<Option<ExitStatus>> {
+        None
+    }
     fn exit_status(&mut self, _: u32) -> Option<ExitStatus> {
         None
     }
@@ -210,7 +213,8 @@ impl Bed {
 
 fn tell(notice: &Notice) -> String {
     let event = match notice {
-        Notice::Event(event) => event,
+        Notice::Event(event) | Notice::Found { event, .. } => event,
+        Notice::Watched { id, watch } => return format!("watched {id} {watch:?}"),
         Notice::Loss(loss) => {
             return format!("loss {} +{} -{}", loss.lost, loss.recovered_execs, loss.recovered_exits);
         }
@@ -276,7 +280,7 @@ fn for_want_of_descriptors_no_exit_is_invented() {
         }
         assert!(bed.machine().watched.contains_key(&10));
         bed.machine().shown.remove(&10);
-        bed.hearing.conclude(&[10], 13 * S).unwrap();
+        bed.hearing.conclude(&[10], bed.now, 13 * S).unwrap();
         assert_eq!(bed.told(), ["exit 10 =0 kernel"]);
     }
 }
@@ -327,7 +331,7 @@ fn the_end_of_one_life_does_not_unwatch_the_next() {
     bed.machine().show(10, 15 * S, 2);
     bed.machine().exec(10, 16 * S);
     bed.machine().exit(10, 17 * S, 0);
-    bed.hearing.conclude(&[10], 18 * S).unwrap();
+    bed.hearing.conclude(&[10], bed.now, 18 * S).unwrap();
     assert!(bed.hearing.table.knows(10));
     assert!(bed.machine().watched.contains_key(&10), "nobody will tell of its end");
 }
@@ -432,6 +436,83 @@ fn lives_are_told_apart_though_the_machine_has_slept() {
     bed.hearing.resync.lost(1);
     bed.look(200 * S);
     assert_eq!(bed.told(), ["exit 10 ? resync", "exec 10 2 resync", "loss 2 +1 -1"]);
+}
+
+/// Asks whether 10 is running, as request 5.
+fn watch(bed: &mut Bed, now_ns: u64) {
+    let outbox = Arc::clone(&bed.outbox);
+    bed.hearing.watch(outbox, 5, 10, (bed.now, now_ns)).unwrap();
+}
+
+fn after_the_grace_for_reports(bed: &mut Bed, now_ns: u64) {
+    bed.now += Duration::from_secs(1);
+    bed.hearing.conclude_expected(bed.now, now_ns).unwrap();
+}
+
+#[test]
+fn the_end_of_one_that_is_watched_is_told_as_the_kernel_reports_it() {
+    let mut bed = Bed::with_a_process(Fields::NONE);
+    watch(&mut bed, 11 * S);
+    assert_eq!(bed.told(), ["watched 5 Runs"]);
+    // The hold on it tells before the kernel does.
+    bed.machine().shown.clear();
+    bed.hearing.conclude(&[10], bed.now, 12 * S).unwrap();
+    assert_eq!(bed.told(), NOTHING);
+    bed.machine().exit(10, 12 * S, 3);
+    bed.hear();
+    after_the_grace_for_reports(&mut bed, 13 * S);
+    assert_eq!(bed.told(), ["exit 10 =3 kernel"]);
+    assert!(bed.machine().watched.is_empty());
+}
+
+#[test]
+fn the_end_of_one_that_is_watched_is_told_though_its_report_is_lost() {
+    let mut bed = Bed::new(Fields::NONE);
+    bed.machine().show(10, 9 * S, 1).never_execed = true;
+    watch(&mut bed, 11 * S);
+    bed.machine().shown.clear();
+    bed.hearing.conclude(&[10], bed.now, 12 * S).unwrap();
+    after_the_grace_for_reports(&mut bed, 13 * S);
+    assert_eq!(bed.told(), ["watched 5 Runs", "exit 10 ? resync"]);
+    assert!(bed.machine().watched.is_empty());
+    assert_eq!(bed.hearing.expected_until(), None);
+}
+
+#[test]
+fn one_that_has_ended_unreported_is_answered_behind_its_exit() {
+    for is_lost in [false, true] {
+        let mut bed = Bed::with_a_process(Fields::NONE);
+        bed.machine().shown.clear();
+        watch(&mut bed, 11 * S);
+        assert_eq!(bed.told(), NOTHING);
+        if !is_lost {
+            bed.machine().exit(10, 11 * S, 3);
+            bed.hear();
+        }
+        after_the_grace_for_reports(&mut bed, 12 * S);
+        let exit = if is_lost { "exit 10 ? resync" } else { "exit 10 =3 kernel" };
+        assert_eq!(bed.told(), [exit, "watched 5 Gone"]);
+    }
+}
+
+#[test]
+fn one_that_nobody_knows_is_answered_at_once() {
+    let mut bed = Bed::new(Fields::NONE);
+    watch(&mut bed, 11 * S);
+    assert_eq!(bed.told(), ["watched 5 Gone"]);
+}
+
+#[test]
+fn a_later_scan_finds_everything_behind_what_was_told() {
+    let mut bed = Bed::with_a_process(Fields::NONE);
+    bed.machine().show(11, 10 * S, 1);
+    bed.machine().exec(11, 11 * S);
+    bed.hearing.resync.ask(Arc::clone(&bed.outbox), 7);
+    let snapshot = bed.begin();
+    bed.settle(snapshot, 12 * S);
+    let mut told = bed.told();
+    told[1..3].sort();
+    assert_eq!(told, ["exec 11 - kernel", "exec 10 1 bootstrap", "exec 11 - bootstrap", "Scanned { id: 7 }"]);
 }
 
 #[test]

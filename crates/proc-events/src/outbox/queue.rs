@@ -98,14 +98,21 @@ impl State {
         self.push(events.iter().filter(is_of_told));
     }
 
-    /// Queues the processes found running ahead of the live events that waited, which are newer; but behind those of an
-    /// earlier process with the same pid.
+    /// Queues the processes found running. Ahead of the live events that waited for them, which are newer; but behind
+    /// those of an earlier process with the same pid. If none has waited, all that was told before is older.
     pub(super) fn release(&mut self, running: impl Iterator<Item = ProcessEvent>, id: u32) {
+        let found = |event| Notice::Found { event, id };
+        let kinds = self.interest.kinds;
+        if !self.is_held {
+            self.flush_overflow();
+            self.queue.extend(running.filter(|event| kinds.has(event.kind.event_type())).map(found));
+            self.queue.push_back(Notice::Scanned { id });
+            return;
+        }
         let told = self.told_live();
         let (behind, ahead): (Vec<_>, Vec<_>) = running.partition(|event| told.contains_key(&event.pid));
-        let kinds = self.interest.kinds;
         let wanted = ahead.into_iter().filter(|event| kinds.has(event.kind.event_type()));
-        self.front.extend(wanted.map(Notice::Event));
+        self.front.extend(wanted.map(found));
         self.front.push_back(Notice::Scanned { id });
         self.is_held = false;
         self.push(&behind);

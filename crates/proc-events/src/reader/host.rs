@@ -61,6 +61,9 @@ impl Processes for Host {
     fn sight(&mut self, pid: u32, fields: Fields) -> Option<Sighting> {
         self.procfs.sight(pid, fields)
     }
+    fn corpse(&mut self, pid: u32) -> Option<Option<ExitStatus>> {
+        self.procfs.corpse(pid)
+    }
     fn exit_status(&mut self, pid: u32) -> Option<ExitStatus> {
         // /proc tells until the parent has collected it, the descriptor from then on: which may be in between.
         let collected = |deathwatch: &Deathwatch| deathwatch.exit_status(pid).map(ExitStatus);

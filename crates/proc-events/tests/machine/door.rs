@@ -286,6 +286,9 @@ impl Processes for SimulatedProcesses {
     fn sight(&mut self, pid: u32, fields: Fields) -> Option<Sighting> {
         self.0.borrow().machine.sight(pid, fields)
     }
+    fn corpse(&mut self, _: u32) -> Option<Option<ExitStatus>> {
+        None
+    }
     fn exit_status(&mut self, _: u32) -> Option<ExitStatus> {
         None
     }

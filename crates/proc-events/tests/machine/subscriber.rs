@@ -37,7 +37,7 @@ enum Ending {
 impl Subscriber {
     pub(crate) fn hear(&mut self, notice: &Notice, machine: &Machine, shown: &Shown) {
         match notice {
-            Notice::Event(event) => {
+            Notice::Event(event) | Notice::Found { event, .. } => {
                 self.delivered += 1;
                 if self.is_strict {
                     self.hear_event(event, machine, shown);

@@ -1,0 +1,90 @@
+/** Waiting for the exit of any process, on the real kernel. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import test from 'ava'
+import { type ProcessMonitor, getProcessMonitor } from '../index.js'
+import { lines, run, until } from './support.ts'
+
+const serial = test.serial
+
+async function monitoring(use: (monitor: ProcessMonitor) => Promise<void>): Promise<void> {
+  const monitor = getProcessMonitor()
+  try {
+    await monitor.initialize()
+    await use(monitor)
+  } finally {
+    await monitor.stop()
+  }
+}
+
+serial('a child: its code and signal, to all who wait', async (t) => {
+  await monitoring(async (monitor) => {
+    const first = spawn('/bin/sh', ['-c', 'sleep 0.1; exit 7'])
+    const waits = await Promise.all([monitor.waitForExit(first.pid!), monitor.waitForExit(first.pid!)])
+    t.deepEqual(
+      waits.map(({ pid, exitCode, signal }) => [pid, exitCode, signal]),
+      waits.map(() => [first.pid, 7, null]),
+    )
+    const second = spawn('/bin/sleep', ['60'])
+    const wait = monitor.waitForExit(second.pid!)
+    second.kill('SIGTERM')
+    t.is((await wait).signal, 'SIGTERM')
+  })
+})
+
+serial('one that ends at once is not missed', async (t) => {
+  await monitoring(async (monitor) => {
+    for (let round = 0; round < 20; round++) {
+      const child = spawn('/bin/true')
+      t.is((await monitor.waitForExit(child.pid!)).exitCode, 0)
+    }
+  })
+})
+
+serial('a stranger: started before the monitor, and nobody’s child here', async (t) => {
+  const script = 'sleep 60 & echo $!; wait $!'
+  const parent = spawn('/bin/sh', ['-c', script], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const pid = Number((await lines(parent).next()).value)
+  await monitoring(async (monitor) => {
+    const wait = monitor.waitForExit(pid)
+    process.kill(pid, 'SIGKILL')
+    t.like(await wait, { pid, signal: 'SIGKILL', ppid: parent.pid })
+  })
+})
+
+serial('one that forked and never called exec', async (t) => {
+  const script = 'exec 3<&0; (read line <&3) & echo $!; wait $!'
+  const parent = spawn('/bin/sh', ['-c', script], { stdio: ['pipe', 'pipe', 'inherit'] })
+  const pid = Number((await lines(parent).next()).value)
+  await monitoring(async (monitor) => {
+    const wait = monitor.waitForExit(pid)
+    process.kill(pid, 'SIGKILL')
+    t.is((await wait).signal, 'SIGKILL')
+    parent.kill()
+  })
+})
+
+serial('one that has ended, and a number that nobody has', async (t) => {
+  await monitoring(async (monitor) => {
+    const told = new Set<number>()
+    monitor.subscribeExit((pid) => told.add(pid))
+    const ended = await run('/bin/true')
+    // One whose exit is still to be told has ended in between.
+    await until('its exit was delivered', () => told.has(ended))
+    await t.throwsAsync(monitor.waitForExit(ended), { code: 'ERR_NO_SUCH_PROCESS' })
+    await t.throwsAsync(monitor.waitForExit(2 ** 22), { code: 'ERR_NO_SUCH_PROCESS' })
+  })
+})
+
+serial('a signal ends the wait, a stop does, and neither keeps anything', async (t) => {
+  const child = spawn('/bin/sleep', ['60'])
+  await once(child, 'spawn')
+  await monitoring(async (monitor) => {
+    const aborted = monitor.waitForExit(child.pid!, { signal: AbortSignal.timeout(20) })
+    t.is((await t.throwsAsync(aborted, { name: 'AbortError' })).cause instanceof Error, true)
+    const stopped = t.throwsAsync(monitor.waitForExit(child.pid!), { code: 'ERR_STOPPED' })
+    await monitor.stop()
+    await stopped
+  })
+  child.kill()
+})

@@ -1,0 +1,26 @@
+/** One native record, read as far as somebody wants it, and once, however many are told of it. */
+import { type RecordBuffer } from './events.js';
+import type { ProcessEvent, ProcessInfo } from './event-types.js';
+import type { Redact } from './types.js';
+/** The `kind` of a record is the place of its type. */
+export declare const EXEC: number;
+export declare const EXIT: number;
+export declare class Reading {
+    #private;
+    /** `redactFailed` is given what `redact` throws. */
+    constructor(redact: Redact | null, redactFailed: (error: unknown) => void);
+    /** From here on it is the record at `at`. One object serves all records, since most are of interest to nobody. */
+    turnTo(buffer: RecordBuffer, at: number): this;
+    get kind(): number;
+    get pid(): number;
+    /** The id of the scan that found this process running; null where the record is of another origin. */
+    get scan(): number | null;
+    /** False where the record belongs to a scan that was made for one subscription only. */
+    get isForAll(): boolean;
+    /** Whether anything is known of the process: only then can a filter be judged. */
+    get hasProcess(): boolean;
+    /** The details of the process as they were captured: what filters judge. */
+    get process(): ProcessInfo;
+    /** The public event. */
+    get event(): ProcessEvent;
+}

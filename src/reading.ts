@@ -1,0 +1,84 @@
+/** One native record, read as far as somebody wants it, and once, however many are told of it. */
+import { EVENT_TYPES, FIRST_SCAN, type RecordBuffer, hasProcess, originOf, readEvent, readProcess } from './events.js'
+import type { ProcessEvent, ProcessInfo } from './event-types.js'
+import type { Redact } from './types.js'
+
+/** The `kind` of a record is the place of its type. */
+export const EXEC: number = EVENT_TYPES.indexOf('exec')
+export const EXIT: number = EVENT_TYPES.indexOf('exit')
+
+export class Reading {
+  #buffer!: RecordBuffer
+  #at = 0
+  #process: ProcessInfo | null = null
+  #event: ProcessEvent | null = null
+  readonly #redact: Redact | null
+  readonly #redactFailed: (error: unknown) => void
+
+  /** `redactFailed` is given what `redact` throws. */
+  constructor(redact: Redact | null, redactFailed: (error: unknown) => void) {
+    this.#redact = redact
+    this.#redactFailed = redactFailed
+  }
+
+  /** From here on it is the record at `at`. One object serves all records, since most are of interest to nobody. */
+  turnTo(buffer: RecordBuffer, at: number): this {
+    this.#buffer = buffer
+    this.#at = at
+    this.#process = null
+    this.#event = null
+    return this
+  }
+
+  get kind(): number {
+    return this.#buffer.words[this.#at]! & 0xff
+  }
+
+  get pid(): number {
+    return this.#buffer.words[this.#at + 2]!
+  }
+
+  /** The id of the scan that found this process running; null where the record is of another origin. */
+  get scan(): number | null {
+    const { words } = this.#buffer
+    return this.kind === EXEC && originOf(words, this.#at) === 'bootstrap' ? words[this.#at + 5]! : null
+  }
+
+  /** False where the record belongs to a scan that was made for one subscription only. */
+  get isForAll(): boolean {
+    return (this.scan ?? FIRST_SCAN) <= FIRST_SCAN
+  }
+
+  /** Whether anything is known of the process: only then can a filter be judged. */
+  get hasProcess(): boolean {
+    return hasProcess(this.#buffer.words, this.#at)
+  }
+
+  /** The details of the process as they were captured: what filters judge. */
+  get process(): ProcessInfo {
+    return (this.#process ??= readProcess(this.#buffer, this.#at))
+  }
+
+  /** The public event. */
+  get event(): ProcessEvent {
+    return (this.#event ??= readEvent(this.#buffer, this.#at, this.#redacted()))
+  }
+
+  #redacted(): ProcessInfo {
+    const { process } = this
+    const { argv } = process
+    if (this.#redact === null || argv === undefined || argv === null) return process
+    try {
+      // A copy: filters are still to judge the original, whatever is done to this one.
+      return { ...process, argv: checkArguments(this.#redact([...argv], process)) }
+    } catch (error) {
+      this.#redactFailed(error)
+      return { ...process, argv: null }
+    }
+  }
+}
+
+function checkArguments(argv: unknown): string[] {
+  if (Array.isArray(argv) && argv.every((argument) => typeof argument === 'string')) return argv
+  throw new TypeError('options.redact must return an array of strings')
+}

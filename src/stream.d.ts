@@ -1,0 +1,14 @@
+/** Events as an async iterable: a bounded buffer between the callbacks and a loop that takes its time. */
+import { ProcessMonitorError } from './errors.js';
+import type { EventOf, EventType, ProcessEvent } from './event-types.js';
+import type { EventsOptions, SubscribeOptions, Unsubscribe } from './types.js';
+/** What ends with the monitor, and is told of it once. */
+export interface Dependent {
+    /** `failure` is why the source ended by itself; null where it was stopped. */
+    monitorEnded(failure: ProcessMonitorError | null): void;
+}
+/** The subscriptions that a stream makes. */
+type Subscribe = (type: EventType, push: (pid: number, event: ProcessEvent) => void, options: SubscribeOptions) => Unsubscribe;
+/** Checks the options as a user gave them, and subscribes at once; `ProcessMonitor.events` tells the rest. */
+export declare function openStream<T extends EventType>(options: EventsOptions<T>, subscribe: Subscribe, dependents: Set<Dependent>): AsyncIterableIterator<EventOf<T>> & AsyncDisposable;
+export {};
