@@ -56,7 +56,7 @@ export interface NativeSource {
   /**
    * Queues a `watched` record that carries `id`, and whether the process is running. If it is, the next exit record of
    * that pid behind it is that process's, and will come. If not, all exits of that pid are ahead of it; where the
-   * process has ended but was not collected by its parent, the record tells how.
+   * process has ended just now, or was not collected by its parent, the record tells how.
    */
   watch(id: number, pid: number): void
   /** Fills `out`, at least 16 long, with counters. */

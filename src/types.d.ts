@@ -66,8 +66,8 @@ export interface ProcessMonitor extends EventEmitter<MonitorEvents> {
     /**
      * Resolves when that process, a child of this one or not, has exited. The monitor has to be initialized, or to be
      * about to be: then that is waited for. It listens from the call on, so that a process that ends at once is not missed.
-     * Of one that has ended already, but that its parent has not collected yet, the end is told with `origin: 'resync'`, as
-     * far as the kernel shows it: so a child that was spawned in the same turn of the event loop is never too late.
+     * Of one that has ended in the last second, or that its parent has not collected yet, the end is told with
+     * `origin: 'resync'`: so it is never too late for a child that has just been spawned.
      *
      * @param pid - 1 to 4,194,304.
      * @param options - `signal`: gives up when aborted.

@@ -1,6 +1,7 @@
 //! From the socket to the outboxes: what a datagram says, whether that is the whole truth, and who is told. It asks the
 //! machine through the traits of [`crate::door`] only, and takes time as an argument.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use neli::connector::ProcEvent;
@@ -24,6 +25,10 @@ use crate::wire::{self, DATAGRAM_LEN, Message, Reject};
 
 /// As many events as are handed on at a time, in most cases.
 const BATCH: usize = 1024;
+
+/// How long, and how many, exits are remembered for who asks for a process that has just ended.
+const RECENT_NS: u64 = 1_000_000_000;
+const RECENT_MAX: usize = 1024;
 
 /// What is between the doors and the outboxes.
 #[derive(Debug)]
@@ -55,6 +60,8 @@ pub struct Hearing<'a, D, P> {
     expected: FxHashMap<u32, Expected>,
     /// Who is to be told that a process has ended, once its exit was handed on.
     answers: Vec<(Arc<Outbox>, u32)>,
+    /// The last exits that were heard: pid, time and status.
+    recent: VecDeque<(u32, u64, ExitStatus)>,
 }
 
 /// A report that the kernel is about to make.
@@ -92,6 +99,7 @@ impl<'a, D: Door, P: Processes> Hearing<'a, D, P> {
             kept: 0,
             expected: FxHashMap::default(),
             answers: Vec::new(),
+            recent: VecDeque::with_capacity(RECENT_MAX),
         }
     }
 
@@ -233,6 +241,10 @@ impl<'a, D: Door, P: Processes> Hearing<'a, D, P> {
                     return;
                 }
                 self.table.apply(&message, None, &mut self.events);
+                if self.recent.len() == RECENT_MAX {
+                    self.recent.pop_front();
+                }
+                self.recent.push_back((pid, message.timestamp_ns, ExitStatus(exit_code)));
                 if let Some(expected) = self.expected.remove(&pid) {
                     self.answers.extend(expected.askers);
                 }
@@ -361,14 +373,20 @@ impl<'a, D: Door, P: Processes> Hearing<'a, D, P> {
             self.table.watch(&seen, now_ns, &mut self.events);
             self.hand_on(true);
         }
-        let uncollected = |status| Watch::Ended { pid, timestamp_ns: now_ns, status };
-        let watch = if is_running {
-            Watch::Runs
-        } else {
-            self.processes.corpse(pid).map_or(Watch::Gone, uncollected)
-        };
+        let watch = if is_running { Watch::Runs } else { self.how_it_ended(pid, now_ns) };
         outbox.notify(Notice::Watched { id, watch });
         Ok(())
+    }
+
+    /// Nobody can know of a process that ends at once before it has ended: so who asks is told how.
+    fn how_it_ended(&mut self, pid: u32, now_ns: u64) -> Watch {
+        let is_it =
+            |exit: &&(u32, u64, ExitStatus)| exit.0 == pid && now_ns.saturating_sub(exit.1) < RECENT_NS;
+        if let Some(&(pid, timestamp_ns, status)) = self.recent.iter().rev().find(is_it) {
+            return Watch::Ended { pid, timestamp_ns, status: Some(status) };
+        }
+        let uncollected = |status| Watch::Ended { pid, timestamp_ns: now_ns, status };
+        self.processes.corpse(pid).map_or(Watch::Gone, uncollected)
     }
 
     /// Whether a snapshot is to be taken now, and then given to [`Hearing::settle`].

@@ -54,7 +54,7 @@ pub enum Watch {
     Runs,
     /// It is gone: the last exit of its pid was its end, if there was one since the request.
     Gone,
-    /// It has ended, but its parent has not collected it. Its exit may have been told before the request.
+    /// It has just ended, or was not collected by its parent. Its exit may have been told before the request.
     Ended {
         /// Which process.
         pid: u32,

@@ -496,6 +496,20 @@ fn one_that_has_ended_unreported_is_answered_behind_its_exit() {
 }
 
 #[test]
+fn one_that_has_just_ended_is_told_to_have() {
+    let mut bed = Bed::with_a_process(Fields::NONE);
+    bed.machine().shown.clear();
+    bed.machine().exit(10, 11 * S, 3);
+    bed.hear();
+    bed.told();
+    watch(&mut bed, 11 * S + MS);
+    let told = bed.told().concat();
+    assert!(told.starts_with("watched 5 Ended { pid: 10, timestamp_ns: 11000000000"), "{told}");
+    watch(&mut bed, 12 * S);
+    assert_eq!(bed.told(), ["watched 5 Gone"]);
+}
+
+#[test]
 fn one_that_nobody_knows_is_answered_at_once() {
     let mut bed = Bed::new(Fields::NONE);
     watch(&mut bed, 11 * S);
