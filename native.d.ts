@@ -18,8 +18,8 @@ export declare class Source {
    * again. Negative: the next record alone needs that many words.
    */
   drain(words: Uint32Array): number
-  /** Sets what is wanted from now on: bit masks of kinds and of details. */
-  setInterest(kinds: number, fields: number): void
+  /** Sets what is wanted from now on: bit masks of kinds and of details, and of which processes, unless of all. */
+  setInterest(kinds: number, fields: number, wishes?: Array<NativeWish> | undefined | null): void
   /** Asks for every running process, ahead of the live events that wait; a record with `id` follows them. */
   scan(id: number): void
   /** Asks whether a process is running, and for its end; a record with `id` answers, and an exit record tells. */
@@ -53,6 +53,26 @@ export interface NativeOptions {
   kinds: number
   /** The details wanted first, a bit mask. */
   fields: number
+  /** Of which processes, unless of all. */
+  wishes?: Array<NativeWish>
+}
+
+/** Events of some kinds of the processes of which all that is given holds. */
+export interface NativeWish {
+  /** The kinds, a bit mask. */
+  kinds: number
+  /** The process name. */
+  name?: string
+  /** The path of the program. */
+  exe?: string
+  /** The real user id. */
+  uid?: number
+  /** The pid of the process whose descendants they are. */
+  ancestor?: number
+  /** What a record of a descendant carries. */
+  ancestorId?: number
+  /** The process itself. */
+  pid?: number
 }
 
 /**

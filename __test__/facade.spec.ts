@@ -39,6 +39,7 @@ test('initialize opens the source, then scans, once', async (t) => {
     hurries: true,
     kinds: 1 << 1,
     fields: 1 | (1 << 3),
+    wishes: undefined,
   })
 })
 

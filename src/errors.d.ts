@@ -43,7 +43,7 @@ export declare class ProcessMonitorError extends Error {
     constructor(code: ErrorCode, message: string, details?: ErrorDetails);
 }
 /** The error for what the native part reports; `errno` is positive or 0 there, `detail` begins with the system call. */
-export declare function nativeError(code: ErrorCode, errno: number, detail: string, cause?: unknown): ProcessMonitorError;
+export declare function nativeError(code: ErrorCode, errno: number, detail: string, cause?: unknown, hint?: string | undefined): ProcessMonitorError;
 /** The code that the native part means by a number. One it should not know counts as a failure of the source. */
 export declare function nativeCode(index: number): ErrorCode;
 /** What the native part found out, as `code|errno|detail` with the number of the code; null for nothing. */

@@ -85,11 +85,16 @@ const HINTS: Partial<Record<ErrorCode, string>> = {
 }
 
 /** The error for what the native part reports; `errno` is positive or 0 there, `detail` begins with the system call. */
-export function nativeError(code: ErrorCode, errno: number, detail: string, cause?: unknown): ProcessMonitorError {
+export function nativeError(
+  code: ErrorCode,
+  errno: number,
+  detail: string,
+  cause?: unknown,
+  hint: string | undefined = HINTS[code],
+): ProcessMonitorError {
   const what = detail || 'the native part'
   const [name, text] = getSystemErrorMap().get(-errno) ?? [`errno ${errno}`, 'unknown error']
   const failed = errno === 0 ? what : `${what}: ${name}, ${text}`
-  const hint = HINTS[code]
   return new ProcessMonitorError(code, hint === undefined ? failed : `${failed}. ${hint}.`, {
     ...(errno === 0 ? {} : { errno: -errno, syscall: /^\w+/.exec(detail)?.[0] }),
     ...(cause === undefined ? {} : { cause }),

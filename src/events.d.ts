@@ -29,6 +29,8 @@ export declare class RecordBuffer {
 export declare function hasProcess(words: Uint32Array, at: number): boolean;
 /** How the event of a record was learnt. */
 export declare function originOf(words: Uint32Array, at: number): (typeof ORIGINS)[number];
+/** Whether a record is marked with the number of this wish to follow an ancestor: its last words are marks, then their count. */
+export declare function isFollowed(words: Uint32Array, at: number, id: number): boolean;
 /** The details of the process that the record at `at` carries. */
 export declare function readProcess(buffer: RecordBuffer, at: number): ProcessInfo;
 /** The public event of the record at `at`, whose details have been read already. One hidden class per type. */
@@ -37,7 +39,7 @@ export declare function readEvent(buffer: RecordBuffer, at: number, process: Pro
 export declare function readCorpse(words: Uint32Array, at: number): ExitEvent;
 /** The report of a `loss` record. */
 export declare function readLoss(words: Uint32Array, at: number): LossReport;
-/** The error of a `restart` or `failed` record. */
+/** The error of a `restart`, `failed` or `fallen back` record. */
 export declare function readFailure(buffer: RecordBuffer, at: number): ProcessMonitorError;
 /** The name of a signal. One without a name gets its number, as null would say that no signal came. */
 export declare function toSignalName(number: number): NodeJS.Signals;

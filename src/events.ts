@@ -51,6 +51,7 @@ const SIGNALED = 4
 const CORE_DUMPED = 8
 const HAS_DURATION = 16
 const ARGV_TRUNCATED = 32
+const IS_FOLLOWED = 64
 const FLAGS_SHIFT = 16
 
 /** Words of a record before its captured fields. */
@@ -82,6 +83,14 @@ export function hasProcess(words: Uint32Array, at: number): boolean {
 /** How the event of a record was learnt. */
 export function originOf(words: Uint32Array, at: number): (typeof ORIGINS)[number] {
   return ORIGINS[(words[at]! >>> 8) & 0xff] ?? 'kernel'
+}
+
+/** Whether a record is marked with the number of this wish to follow an ancestor: its last words are marks, then their count. */
+export function isFollowed(words: Uint32Array, at: number, id: number): boolean {
+  if (((words[at]! >>> FLAGS_SHIFT) & IS_FOLLOWED) === 0) return false
+  const last = at + words[at + 1]! - 1
+  for (let i = last - words[last]!; i < last; i++) if (words[i] === id) return true
+  return false
 }
 
 /** The details of the process that the record at `at` carries. */
@@ -185,11 +194,13 @@ export function readLoss(words: Uint32Array, at: number): LossReport {
   return { cause, lost: words[at + 6]!, recoveredExecs: words[at + 7]!, recoveredExits: words[at + 8]! }
 }
 
-/** The error of a `restart` or `failed` record. */
+/** The error of a `restart`, `failed` or `fallen back` record. */
 export function readFailure(buffer: RecordBuffer, at: number): ProcessMonitorError {
   const { words } = buffer
+  const isMended = (words[at]! & 0xff) === CONTROL.RESTART
+  const hint = isMended ? 'It was opened anew, and what was missed is made right from /proc' : undefined
   const detail = hasProcess(words, at) ? text(buffer, at + HEAD) : ''
-  return nativeError(nativeCode(words[at + 5]!), words[at + 6]!, detail)
+  return nativeError(nativeCode(words[at + 5]!), words[at + 6]!, detail, undefined, hint)
 }
 
 function u64(words: Uint32Array, at: number): number {

@@ -1,5 +1,6 @@
 import type { ProcessField, ProcessInfo } from './event-types.js';
 import type { ProcessFilter } from './types.js';
+import type { Narrow } from './wishes.js';
 /** Whether a process passes. Asked only where its exec was seen: any other process matches no filter. */
 export type Predicate = (process: ProcessInfo) => boolean;
 /** A ProcessFilter made ready for use. */
@@ -8,7 +9,13 @@ export interface Filter {
     readonly fields: number;
     /** null: everything passes, unseen processes too. */
     readonly matches: Predicate | null;
+    /** The number of its wish to follow an ancestor; 0 where it has none. */
+    readonly ancestorId: number;
+    /** What of it the native part can judge, too; null: nothing. */
+    readonly narrow: Narrow | null;
 }
+/** The kernel's own limit (PID_MAX_LIMIT on 64 bits). */
+export declare const PID_MAX: number;
 /** Checks and compiles a filter; property names in errors are those of the options it came with. */
 export declare function compileFilter(filter: ProcessFilter): Filter;
 /** The mask of some fields, as the native part is told it. */

@@ -4,6 +4,7 @@ import { checkInteger, checkObject, checkOneOf, invalidArgType } from './errors.
 import { PROCESS_FIELDS } from './events.js'
 import type { ProcessField, ProcessInfo } from './event-types.js'
 import type { ProcessFilter } from './types.js'
+import type { Narrow } from './wishes.js'
 
 /** Whether a process passes. Asked only where its exec was seen: any other process matches no filter. */
 export type Predicate = (process: ProcessInfo) => boolean
@@ -14,13 +15,22 @@ export interface Filter {
   readonly fields: number
   /** null: everything passes, unseen processes too. */
   readonly matches: Predicate | null
+  /** The number of its wish to follow an ancestor; 0 where it has none. */
+  readonly ancestorId: number
+  /** What of it the native part can judge, too; null: nothing. */
+  readonly narrow: Narrow | null
 }
 
 const UID_MAX = 2 ** 32 - 1
+/** The kernel's own limit (PID_MAX_LIMIT on 64 bits). */
+export const PID_MAX: number = 2 ** 22
+
+let lastAncestorId = 0
 
 /** Checks and compiles a filter; property names in errors are those of the options it came with. */
 export function compileFilter(filter: ProcessFilter): Filter {
   const conditions: Predicate[] = []
+  const narrow: { -readonly [K in keyof Narrow]: Narrow[K] } = {}
   let fields = 0
   const demand = (field: ProcessField, condition: Predicate): void => {
     fields |= fieldMask([field])
@@ -32,19 +42,33 @@ export function compileFilter(filter: ProcessFilter): Filter {
   if (uid !== undefined) {
     checkInteger('options.uid', uid, 0, UID_MAX)
     demand('uid', (process) => process.uid === uid)
+    narrow.uid = uid
   }
   for (const field of ['name', 'exe', 'cgroup'] as const) {
     const pattern = filter[field]
     if (pattern === undefined) continue
     const matches = textMatcher(`options.${field}`, pattern)
     demand(field, (process) => matches(process[field]))
+    if (field !== 'cgroup' && typeof pattern === 'string') narrow[field] = pattern
   }
   if (filter.commandLine !== undefined) {
     const matches = textMatcher('options.commandLine', filter.commandLine)
     demand('argv', (process) => matches(process.argv?.join(' ')))
   }
 
-  return { fields, matches: all(conditions) }
+  const { ancestor } = filter
+  if (ancestor !== undefined) {
+    checkInteger('options.ancestor', ancestor, 1, PID_MAX)
+    narrow.ancestor = ancestor
+    narrow.ancestorId = ++lastAncestorId
+  }
+
+  return {
+    fields,
+    matches: all(conditions),
+    ancestorId: narrow.ancestorId ?? 0,
+    narrow: Object.keys(narrow).length === 0 ? null : narrow,
+  }
 }
 
 /** The mask of some fields, as the native part is told it. */

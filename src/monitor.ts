@@ -9,6 +9,7 @@ import {
   notInitializedError,
   stoppedError,
 } from './errors.js'
+import { PID_MAX } from './filter.js'
 import type { EventOf, EventType, ExecEvent, ExitEvent } from './event-types.js'
 import { checkSignal } from './filter.js'
 import { load } from './native.js'
@@ -29,18 +30,16 @@ import type {
 } from './types.js'
 import { Waits } from './waits.js'
 
-/** The kernel's own limit (PID_MAX_LIMIT on 64 bits). */
-const PID_MAX = 2 ** 22
 /** In the order of the binding's numbers for them. */
 const PRIORITIES = ['ordinary', 'short-slice', 'realtime'] as const
 
 class Monitor extends EventEmitter<MonitorEvents> implements ProcessMonitor {
   #references = 0
   readonly #registry: Registry = new Registry({
-    interestChanged: ({ kinds, fields }) => this.#session?.setInterest(kinds, fields),
+    interestChanged: (interest) => this.#session?.setInterest(interest),
     scan: () => this.#session!.scan(),
   })
-  readonly #waits: Waits = new Waits((kinds) => this.#registry.demand(kinds))
+  readonly #waits: Waits = new Waits((pids) => this.#registry.awaitExits(pids))
   readonly #streams = new Set<Dependent>()
   #session: Session | null = null
   /** What `initialize` gives while it is pending or fulfilled. */

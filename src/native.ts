@@ -11,6 +11,7 @@ import {
   hintFor,
   invalidArgType,
 } from './errors.js'
+import type { Wish } from './wishes.js'
 
 /** What the binding exports. */
 export interface NativeBinding {
@@ -37,6 +38,7 @@ export interface NativeOptions {
   /** The first interest, see `setInterest`. */
   readonly kinds: number
   readonly fields: number
+  readonly wishes: readonly Wish[] | undefined
 }
 
 /** One running native reader. Its constructor returns at once; how opening went is the first record. */
@@ -46,8 +48,8 @@ export interface NativeSource {
    * again. -n: the next record alone takes n words.
    */
   drain(words: Uint32Array): number
-  /** What is wanted from now on, as masks of event kinds and of process fields. */
-  setInterest(kinds: number, fields: number): void
+  /** What is wanted from now on, as masks of event kinds and of process fields, and of which processes. */
+  setInterest(kinds: number, fields: number, wishes: readonly Wish[] | undefined): void
   /**
    * Queues every running process as an exec record of the origin `bootstrap` that carries `id`, then a `scanned` record
    * with it. Behind them are those events that are newer than the look; ahead of them, but at the first scan, the others.

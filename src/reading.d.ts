@@ -17,6 +17,8 @@ export declare class Reading {
     get scan(): number | null;
     /** False where the record belongs to a scan that was made for one subscription only. */
     get isForAll(): boolean;
+    /** Whether the process descends from the ancestor of the filter that has this number. */
+    descendsFrom(ancestorId: number): boolean;
     /** Whether anything is known of the process: only then can a filter be judged. */
     get hasProcess(): boolean;
     /** The details of the process as they were captured: what filters judge. */

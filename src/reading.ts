@@ -1,5 +1,14 @@
 /** One native record, read as far as somebody wants it, and once, however many are told of it. */
-import { EVENT_TYPES, FIRST_SCAN, type RecordBuffer, hasProcess, originOf, readEvent, readProcess } from './events.js'
+import {
+  EVENT_TYPES,
+  FIRST_SCAN,
+  type RecordBuffer,
+  hasProcess,
+  isFollowed,
+  originOf,
+  readEvent,
+  readProcess,
+} from './events.js'
 import type { ProcessEvent, ProcessInfo } from './event-types.js'
 import type { Redact } from './types.js'
 
@@ -47,6 +56,11 @@ export class Reading {
   /** False where the record belongs to a scan that was made for one subscription only. */
   get isForAll(): boolean {
     return (this.scan ?? FIRST_SCAN) <= FIRST_SCAN
+  }
+
+  /** Whether the process descends from the ancestor of the filter that has this number. */
+  descendsFrom(ancestorId: number): boolean {
+    return isFollowed(this.#buffer.words, this.#at, ancestorId)
   }
 
   /** Whether anything is known of the process: only then can a filter be judged. */

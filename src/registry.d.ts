@@ -1,12 +1,15 @@
 import type { EventOf, EventType } from './event-types.js';
 import { type Reading } from './reading.js';
 import type { ProcessCallback, SubscribeOptions, Unsubscribe } from './types.js';
+import { type Wish } from './wishes.js';
 /** What all subscribers want together, as the native part is told it. */
 export interface Interest {
     /** The mask of event types. */
     readonly kinds: number;
     /** The mask of process fields. */
     readonly fields: number;
+    /** Of which processes; undefined: of all. */
+    readonly wishes: readonly Wish[] | undefined;
 }
 /** Whom the registry tells of what it needs. */
 export interface RegistryOwner {
@@ -23,8 +26,8 @@ export declare class Registry {
     get interest(): Interest;
     /** Checks the arguments as a user gave them, and subscribes; `ProcessMonitor.subscribe` tells the rest. */
     subscribe<T extends EventType>(type: T, callback: ProcessCallback<EventOf<T>>, options: SubscribeOptions): Unsubscribe;
-    /** Sets the event types that are wanted without a subscription, as a mask. */
-    demand(kinds: number): void;
+    /** Sets the processes whose exit is wanted without a subscription. */
+    awaitExits(pids: readonly number[]): void;
     /** Ends all subscriptions. */
     clear(): void;
     /** Calls everybody whom a record concerns. Nothing is built of it if that is nobody. */

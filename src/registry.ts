@@ -1,4 +1,5 @@
 /** Who is subscribed to what: dispatch of a record to its subscribers, and the interest that they have together. */
+import { isDeepStrictEqual } from 'node:util'
 import { ProcessMonitorError, checkFlag, checkObject, checkOneOf, invalidArgType } from './errors.js'
 import { EVENT_TYPES } from './events.js'
 import type { EventOf, EventType, ProcessEvent } from './event-types.js'
@@ -6,6 +7,7 @@ import { type Predicate, captureMask, checkSignal, compileFilter } from './filte
 import { EXEC, EXIT, type Reading } from './reading.js'
 import { Replay } from './replay.js'
 import type { ProcessCallback, SubscribeOptions, Unsubscribe } from './types.js'
+import { type Narrow, type Wish, Wishes } from './wishes.js'
 
 /** What all subscribers want together, as the native part is told it. */
 export interface Interest {
@@ -13,6 +15,8 @@ export interface Interest {
   readonly kinds: number
   /** The mask of process fields. */
   readonly fields: number
+  /** Of which processes; undefined: of all. */
+  readonly wishes: readonly Wish[] | undefined
 }
 
 /** One callback's wish. */
@@ -24,6 +28,10 @@ interface Subscription {
   readonly fields: number
   /** null: every event. */
   readonly matches: Predicate | null
+  /** What a record is marked with if its process descends from the ancestor that the filter names; 0 where it names none. */
+  readonly ancestorId: number
+  /** What of the filter the native part can judge. */
+  readonly narrow: Narrow | null
   /** Lets go of whatever could end it later. */
   readonly release: () => void
   /** While the processes already running are being reported to it alone. */
@@ -46,9 +54,9 @@ export class Registry {
   /** By kind. A list is replaced, never changed, so that a dispatch that runs over it stays whole. */
   readonly #lists: (readonly Subscription[])[] = EVENT_TYPES.map(() => NOBODY)
   readonly #owner: RegistryOwner
-  #interest: Interest = { kinds: 0, fields: 0 }
-  /** The mask of event types that are wanted without a subscription. */
-  #demanded = 0
+  #interest: Interest = { kinds: 0, fields: 0, wishes: undefined }
+  /** The processes whose exit is wanted without a subscription. */
+  #awaited: readonly number[] = []
   /** Whether the scan at the start has begun to be reported: who comes later would miss some of it. */
   #hasBegun = false
   /** By the id of their scan, the subscriptions that wait for all of it. */
@@ -74,7 +82,7 @@ export class Registry {
     checkOneOf('type', type, EVENT_TYPES)
     if (typeof callback !== 'function') throw invalidArgType('callback', 'of type function', callback)
     checkObject('options', options)
-    const { fields, matches } = compileFilter(options)
+    const { fields, matches, ancestorId, narrow } = compileFilter(options)
     const captured = captureMask(options.capture)
     const { signal, replay } = options
     checkSignal(signal)
@@ -86,6 +94,8 @@ export class Registry {
       callback,
       fields: fields | captured,
       matches,
+      ancestorId,
+      narrow,
       release: () => signal?.removeEventListener('abort', unsubscribe),
       replay: null,
       active: signal?.aborted !== true,
@@ -101,9 +111,9 @@ export class Registry {
     return Object.assign(() => unsubscribe(), { [Symbol.dispose]: unsubscribe })
   }
 
-  /** Sets the event types that are wanted without a subscription, as a mask. */
-  demand(kinds: number): void {
-    this.#demanded = kinds
+  /** Sets the processes whose exit is wanted without a subscription. */
+  awaitExits(pids: readonly number[]): void {
+    this.#awaited = pids
     this.#updateInterest()
   }
 
@@ -194,18 +204,20 @@ export class Registry {
   }
 
   #updateInterest(): void {
-    let kinds = this.#demanded
+    const collected = new Wishes()
     let fields = 0
+    for (const pid of this.#awaited) collected.add(1 << EXIT, { pid })
     for (const list of this.#lists) {
       for (const subscription of list) {
-        kinds |= 1 << subscription.kind
+        collected.add(1 << subscription.kind, subscription.narrow)
         fields |= subscription.fields
         // Else the execs of processes that have ended would pile up in it.
-        if (subscription.replay !== null) kinds |= 1 << EXIT
+        if (subscription.replay !== null) collected.add(1 << EXIT, null)
       }
     }
-    if (kinds === this.#interest.kinds && fields === this.#interest.fields) return
-    this.#interest = { kinds, fields }
+    const interest = { kinds: collected.kinds, fields, wishes: collected.list() }
+    if (isDeepStrictEqual(interest, this.#interest)) return
+    this.#interest = interest
     this.#owner.interestChanged(this.#interest)
   }
 }
@@ -219,7 +231,8 @@ function rethrow(error: unknown): never {
   throw error
 }
 
-function passes({ matches }: Subscription, reading: Reading): boolean {
+function passes({ matches, ancestorId }: Subscription, reading: Reading): boolean {
+  if (ancestorId !== 0 && !reading.descendsFrom(ancestorId)) return false
   return matches === null || (reading.hasProcess && matches(reading.process))
 }
 

@@ -2,6 +2,7 @@
 import { type ProcessMonitorError } from './errors.js';
 import { RecordBuffer } from './events.js';
 import type { ExitEvent } from './event-types.js';
+import type { Interest } from './registry.js';
 import type { NativeBinding, NativeOptions } from './native.js';
 import type { LossReport } from './types.js';
 /** What a session tells its owner; all but `closed` cease with `stop()`. */
@@ -40,7 +41,7 @@ export declare class Session {
     scan(): number;
     /** Has the end of a process awaited, whoever its parent is. */
     watch(id: number, pid: number): void;
-    setInterest(kinds: number, fields: number): void;
+    setInterest({ kinds, fields, wishes }: Interest): void;
     /** From here on nothing is told but `closed`. */
     stop(): void;
     counters(): Float64Array;

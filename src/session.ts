@@ -2,6 +2,7 @@
 import { type ProcessMonitorError, nativeError, stoppedError } from './errors.js'
 import { CONTROL, FIRST_SCAN, RecordBuffer, readCorpse, readFailure, readLoss } from './events.js'
 import type { ExitEvent } from './event-types.js'
+import type { Interest } from './registry.js'
 import type { NativeBinding, NativeOptions, NativeSource } from './native.js'
 import type { LossReport } from './types.js'
 
@@ -101,8 +102,8 @@ export class Session {
     if (!this.#stopped) this.#source?.watch(id, pid)
   }
 
-  setInterest(kinds: number, fields: number): void {
-    if (!this.#stopped) this.#source?.setInterest(kinds, fields)
+  setInterest({ kinds, fields, wishes }: Interest): void {
+    if (!this.#stopped) this.#source?.setInterest(kinds, fields, wishes)
   }
 
   /** From here on nothing is told but `closed`. */

@@ -222,6 +222,13 @@ export interface ProcessFilter {
   readonly uid?: number
   /** cgroup path (v2, or the v1 hierarchy that names the container). */
   readonly cgroup?: string | RegExp
+  /**
+   * Only the descendants of the process that has this pid when this is asked for (not that process itself). They are
+   * followed from their creation, through every fork, whoever becomes their parent later, and after the ancestor has
+   * ended. Of those that run already, the ones are found that a line of living parents, or their session, leads to.
+   * This alone is also judged where a process's exec was not seen.
+   */
+  readonly ancestor?: number
 }
 
 /** What to receive, and with which details. */

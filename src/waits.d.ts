@@ -15,8 +15,8 @@ export interface Wait {
 }
 export declare class Waits implements Dependent {
     #private;
-    /** `wanted` is told the mask of event types that have to be reported, whenever it changes. */
-    constructor(wanted: (kinds: number) => void);
+    /** `wanted` is told whose exits have to be reported, whenever that changes. */
+    constructor(wanted: (pids: readonly number[]) => void);
     get size(): number;
     /** From here on the exits of that pid are listened to; whether it is running is still to be asked. */
     begin(pid: number, signal: AbortSignal | undefined): Wait;

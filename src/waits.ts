@@ -18,11 +18,11 @@ export interface Wait {
 export class Waits implements Dependent {
   readonly #byId = new Map<number, PendingWait>()
   readonly #byPid = new Map<number, Set<PendingWait>>()
-  readonly #wanted: (kinds: number) => void
+  readonly #wanted: (pids: readonly number[]) => void
   #lastId = 0
 
-  /** `wanted` is told the mask of event types that have to be reported, whenever it changes. */
-  constructor(wanted: (kinds: number) => void) {
+  /** `wanted` is told whose exits have to be reported, whenever that changes. */
+  constructor(wanted: (pids: readonly number[]) => void) {
     this.#wanted = wanted
   }
 
@@ -35,9 +35,11 @@ export class Waits implements Dependent {
     const wait = new PendingWait(++this.#lastId, pid, signal, () => this.#forget(wait))
     this.#byId.set(wait.id, wait)
     const others = this.#byPid.get(pid)
-    if (others === undefined) this.#byPid.set(pid, new Set([wait]))
-    else others.add(wait)
-    if (this.#byId.size === 1) this.#wanted(1 << EXIT)
+    if (others !== undefined) others.add(wait)
+    else {
+      this.#byPid.set(pid, new Set([wait]))
+      this.#wanted([...this.#byPid.keys()])
+    }
     return wait
   }
 
@@ -62,8 +64,9 @@ export class Waits implements Dependent {
     this.#byId.delete(wait.id)
     const others = this.#byPid.get(wait.pid)
     others?.delete(wait)
-    if (others?.size === 0) this.#byPid.delete(wait.pid)
-    if (this.#byId.size === 0) this.#wanted(0)
+    if (others?.size !== 0) return
+    this.#byPid.delete(wait.pid)
+    this.#wanted([...this.#byPid.keys()])
   }
 }
 

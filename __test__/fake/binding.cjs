@@ -76,8 +76,11 @@ class Source {
     return written
   }
 
-  setInterest(kinds, fields) {
-    this.interests.push([kinds, fields])
+  setInterest(kinds, fields, wishes) {
+    // Which processes are meant is a matter of its own: see `wishes`.
+    this.wishes = wishes
+    const before = this.interests.at(-1) ?? [this.options.kinds, this.options.fields]
+    if (before[0] !== kinds || before[1] !== fields) this.interests.push([kinds, fields])
   }
 
   scan(id) {

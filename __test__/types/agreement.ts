@@ -3,11 +3,6 @@ import { expectTypeOf } from 'expect-type'
 import type * as Api from '../../index.js'
 import type * as Contract from './contract.js'
 
-/** Promised, and still to come. */
-interface Pending {
-  filter: 'ancestor'
-}
-
 /** The names that are promised of a type, and not there. Optional ones would not be missed by assignability. */
 type Missing<Promised, Declared> = Promised extends unknown ? Exclude<keyof Promised, keyof Declared> : never
 
@@ -51,11 +46,9 @@ expectTypeOf<Gives<Contract.Unsubscribe, Api.Unsubscribe>>().toEqualTypeOf<true>
 
 // Options, and what else users write.
 expectTypeOf<Takes<Contract.MonitorOptions, Api.MonitorOptions>>().toEqualTypeOf<true>()
-expectTypeOf<Takes<Omit<Contract.ProcessFilter, Pending['filter']>, Api.ProcessFilter>>().toEqualTypeOf<true>()
-expectTypeOf<Takes<Omit<Contract.SubscribeOptions, Pending['filter']>, Api.SubscribeOptions>>().toEqualTypeOf<true>()
-expectTypeOf<
-  Takes<Omit<Contract.EventsOptions<'exec'>, Pending['filter']>, Api.EventsOptions<'exec'>>
->().toEqualTypeOf<true>()
+expectTypeOf<Takes<Contract.ProcessFilter, Api.ProcessFilter>>().toEqualTypeOf<true>()
+expectTypeOf<Takes<Contract.SubscribeOptions, Api.SubscribeOptions>>().toEqualTypeOf<true>()
+expectTypeOf<Takes<Contract.EventsOptions<'exec'>, Api.EventsOptions<'exec'>>>().toEqualTypeOf<true>()
 expectTypeOf<
   Takes<Contract.ProcessCallback<Contract.ExecEvent>, Api.ProcessCallback<Api.ExecEvent>>
 >().toEqualTypeOf<true>()

@@ -8,6 +8,7 @@
 //! | 3, 4 | timestamp in nanoseconds, low word first |
 //! | 5..9 | by kind |
 //! | 10.. | captured fields, if [`HAS_PROCESS`]: what was asked for, what was read, then each in the order of its bit |
+//! | at the end | if [`IS_FOLLOWED`]: the ids of the wishes to follow a process under which this one falls, then how many |
 
 use proc_events::{
     Argv, Error, EventKind, ExitStatus, LossReport, Notice, ProcessEvent, ProcessInfo, SourceKind, Watch,
@@ -33,13 +34,15 @@ const SIGNALED: u32 = 4;
 const CORE_DUMPED: u32 = 8;
 const HAS_DURATION: u32 = 16;
 const ARGV_TRUNCATED: u32 = 32;
+const IS_FOLLOWED: u32 = 64;
 
-/// How many words the record takes.
-pub(crate) fn length(notice: &Notice) -> usize {
+/// How many words the record takes for the subscriber with this number.
+pub(crate) fn length(notice: &Notice, subscriber: u32) -> usize {
     HEAD + match notice {
-        Notice::Event(ProcessEvent { process: Some(process), .. })
-        | Notice::Found { event: ProcessEvent { process: Some(process), .. }, .. } => {
-            2 + Field::of(process).map(|field| field.length()).sum::<usize>()
+        Notice::Event(event) | Notice::Found { event, .. } => {
+            let fields = event.process.iter().flat_map(|process| Field::of(process));
+            let process = if event.process.is_some() { 2 } else { 0 };
+            process + fields.map(|field| field.length()).sum::<usize>() + follows_length(event, subscriber)
         }
         Notice::Restart(error) | Notice::FallenBack(error) | Notice::Failed(error) => {
             text_length(error.syscall)
@@ -48,15 +51,28 @@ pub(crate) fn length(notice: &Notice) -> usize {
     }
 }
 
+/// The ids of the subscriber's own wishes under which the process falls.
+fn follows(event: &ProcessEvent, subscriber: u32) -> impl Iterator<Item = u32> {
+    let follows = event.followed.iter().flat_map(|follows| follows.iter());
+    follows.filter(move |follow| follow.subscriber == subscriber).map(|follow| follow.id)
+}
+
+fn follows_length(event: &ProcessEvent, subscriber: u32) -> usize {
+    match follows(event, subscriber).count() {
+        0 => 0,
+        count => count + 1,
+    }
+}
+
 /// Writes the record into `words`, which is as long as [`length`] says.
-pub(crate) fn write(notice: &Notice, words: &mut [u32]) {
+pub(crate) fn write(notice: &Notice, subscriber: u32, words: &mut [u32]) {
     let (head, rest) = words.split_at_mut(HEAD);
     head.fill(0);
     head[1] = (HEAD + rest.len()) as u32;
     match notice {
-        Notice::Event(event) => write_event(event, head, rest),
+        Notice::Event(event) => write_event(event, subscriber, head, rest),
         Notice::Found { event, id } => {
-            write_event(event, head, rest);
+            write_event(event, subscriber, head, rest);
             // The facade tells it to who has asked only.
             head[5] = *id;
         }
@@ -109,7 +125,7 @@ fn write_error(kind: u32, error: &Error, head: &mut [u32], rest: &mut [u32]) {
     write_text(error.syscall, rest);
 }
 
-fn write_event(event: &ProcessEvent, head: &mut [u32], rest: &mut [u32]) {
+fn write_event(event: &ProcessEvent, subscriber: u32, head: &mut [u32], rest: &mut [u32]) {
     let mut flags = 0;
     head[2] = event.pid;
     (head[3], head[4]) = halves(event.timestamp_ns);
@@ -145,6 +161,18 @@ fn write_event(event: &ProcessEvent, head: &mut [u32], rest: &mut [u32]) {
             flags |= ARGV_TRUNCATED;
         }
         write_process(process, rest);
+    }
+    if follows_length(event, subscriber) > 0 {
+        flags |= IS_FOLLOWED;
+        let mut count = 0;
+        // From the end, since what stands before is of any length.
+        for (place, id) in rest.iter_mut().rev().skip(1).zip(follows(event, subscriber)) {
+            *place = id;
+            count += 1;
+        }
+        if let Some(last) = rest.last_mut() {
+            *last = count;
+        }
     }
     head[0] = event.kind.event_type() as u32 | (event.origin as u32) << 8 | flags << 16;
 }

@@ -11,7 +11,29 @@ use napi::bindgen_prelude::{Float64ArraySlice, Function, Uint32Array, Uint32Arra
 use napi::threadsafe_function::ThreadsafeFunctionCallMode;
 use napi::{Error, Result};
 use napi_derive::napi;
-use proc_events::{Fields, Interest, Kinds, Notice, Options, Procfs, SourceKind, Subscription};
+use proc_events::{
+    Ancestor, Fields, Interest, Kinds, Notice, Options, Procfs, SourceKind, Subscription, Wish,
+};
+
+/// Events of some kinds of the processes of which all that is given holds.
+#[napi(object)]
+#[derive(Debug)]
+pub struct NativeWish {
+    /// The kinds, a bit mask.
+    pub kinds: u32,
+    /// The process name.
+    pub name: Option<String>,
+    /// The path of the program.
+    pub exe: Option<String>,
+    /// The real user id.
+    pub uid: Option<u32>,
+    /// The pid of the process whose descendants they are.
+    pub ancestor: Option<u32>,
+    /// What a record of a descendant carries.
+    pub ancestor_id: Option<u32>,
+    /// The process itself.
+    pub pid: Option<u32>,
+}
 
 /// How to monitor.
 #[napi(object)]
@@ -33,6 +55,8 @@ pub struct NativeOptions {
     pub kinds: u32,
     /// The details wanted first, a bit mask.
     pub fields: u32,
+    /// Of which processes, unless of all.
+    pub wishes: Option<Vec<NativeWish>>,
 }
 
 /// One subscription to the process-wide reader.
@@ -77,6 +101,9 @@ impl Source {
         };
         let interest = interest(options.kinds, options.fields);
         let subscription = Subscription::new(core_options, options.queue_size as usize, interest, doorbell);
+        if options.wishes.is_some() {
+            subscription.set_wishes(interest.fields, core_wishes(interest.kinds, options.wishes));
+        }
         Ok(Self { subscription, notices: Vec::new(), written: 0 })
     }
 
@@ -95,23 +122,25 @@ impl Source {
             self.written = 0;
             self.subscription.take((words.len() / convert::HEAD).max(1), &mut self.notices);
         }
+        let subscriber = self.subscription.number();
         let mut at = 0;
         for notice in self.notices.iter().skip(self.written) {
-            let length = convert::length(notice);
+            let length = convert::length(notice, subscriber);
             let Some(place) = words.get_mut(at..at + length) else {
                 return if at == 0 { -(length as i32) } else { at as i32 };
             };
-            convert::write(notice, place);
+            convert::write(notice, subscriber, place);
             at += length;
             self.written += 1;
         }
         at as i32
     }
 
-    /// Sets what is wanted from now on: bit masks of kinds and of details.
+    /// Sets what is wanted from now on: bit masks of kinds and of details, and of which processes, unless of all.
     #[napi]
-    pub fn set_interest(&self, kinds: u32, fields: u32) {
-        self.subscription.set_interest(interest(kinds, fields));
+    pub fn set_interest(&self, kinds: u32, fields: u32, wishes: Option<Vec<NativeWish>>) {
+        let Interest { kinds, fields } = interest(kinds, fields);
+        self.subscription.set_wishes(fields, core_wishes(kinds, wishes));
     }
 
     /// Asks for every running process, ahead of the live events that wait; a record with `id` follows them.
@@ -188,6 +217,19 @@ pub fn probe(proc_root: String) -> Vec<Option<String>> {
     let tell =
         |error: proc_events::Error| format!("{}|{}|{}", error.code as u8, error.raw_errno(), error.syscall);
     vec![report.netlink.err().map(tell), report.polling.err().map(tell)]
+}
+
+fn core_wishes(kinds: Kinds, wishes: Option<Vec<NativeWish>>) -> Vec<Wish> {
+    let Some(wishes) = wishes else { return vec![Wish { kinds, ..Wish::default() }] };
+    let wish = |wish: NativeWish| Wish {
+        kinds: Kinds::from_bits(wish.kinds as u16),
+        name: wish.name.map(String::into_boxed_str),
+        exe: wish.exe.map(String::into_boxed_str),
+        uid: wish.uid,
+        ancestor: wish.ancestor.map(|pid| Ancestor { id: wish.ancestor_id.unwrap_or(0), pid }),
+        pid: wish.pid,
+    };
+    wishes.into_iter().map(wish).collect()
 }
 
 const fn interest(kinds: u32, fields: u32) -> Interest {

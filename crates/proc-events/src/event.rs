@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::descent::Followed;
 use crate::interest::{EventType, Fields};
 
 /// How an event was learnt.
@@ -164,6 +165,8 @@ pub struct ProcessEvent {
     pub kind: EventKind,
     /// What was captured at the process's last exec, or at a snapshot.
     pub process: Option<Arc<ProcessInfo>>,
+    /// The wishes to follow a process under which this one falls.
+    pub followed: Followed,
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use rustc_hash::FxHashMap;
 use rustix::io::Errno;
 use tokio::time::Instant;
 
+use crate::descent::Descent;
 use crate::door::{self, Door, Presence, Processes, Received};
 use crate::error::{Error, ErrorCode};
 use crate::event::{ExitStatus, ProcessEvent};
@@ -43,7 +44,9 @@ pub struct Hearing<'a, D, P> {
     pub interest: Interest,
     /// The live processes.
     pub table: ProcessTable,
-    /// When it is compared with a snapshot.
+    /// Who descends from whom, as far as somebody wants to know.
+    pub descent: Descent,
+    /// When the table is compared with a snapshot.
     pub resync: Resync,
     pub(crate) liveness: Liveness,
     stats: &'a Stats,
@@ -89,6 +92,7 @@ impl<'a, D: Door, P: Processes> Hearing<'a, D, P> {
             outboxes,
             interest,
             table: ProcessTable::default(),
+            descent: Descent::default(),
             resync: Resync::new(Instant::now()),
             liveness: Liveness::new(),
             stats,
@@ -187,6 +191,8 @@ impl<'a, D: Door, P: Processes> Hearing<'a, D, P> {
         self.outboxes.iter().for_each(|outbox| outbox.push(&self.events));
         self.events.clear();
         self.table.keep_unsure(&unsure);
+        let table = &self.table;
+        self.descent.forget_the_dead(|pid| table.is_unsure(pid));
         self.kept = unsure.len();
         self.events.append(&mut unsure);
     }
@@ -216,15 +222,22 @@ impl<'a, D: Door, P: Processes> Hearing<'a, D, P> {
             ProcEvent::Comm { .. } if !self.interest.kinds.has(EventType::Comm) => return,
             _ => stats.events.count(),
         }
+        let first = self.events.len();
         let mut seen = None;
         match message.event {
+            ProcEvent::Fork { parent_tgid, child_pid, child_tgid, .. } if child_pid == child_tgid => {
+                self.descent.born(child_tgid as u32, parent_tgid as u32, message.timestamp_ns);
+            }
             ProcEvent::Exec { process_tgid, .. } => {
                 stats.exec.count();
                 let pid = process_tgid as u32;
                 self.processes.forget(pid);
                 let fields = self.interest.fields;
+                self.descent.execed(pid);
                 seen =
                     (!fields.is_empty()).then(|| self.processes.capture(pid, fields, message.timestamp_ns));
+                let parent = seen.as_ref().filter(|seen| seen.start_time != 0).map(|seen| seen.ppid);
+                self.descent.has_parent(pid, parent, message.timestamp_ns);
             }
             ProcEvent::Exit { process_tgid, exit_code, parent_tgid, .. } => {
                 stats.exit.count();
@@ -238,9 +251,12 @@ impl<'a, D: Door, P: Processes> Hearing<'a, D, P> {
                         ..Leaving::default()
                     };
                     self.table.leader_left(pid, left, &seen, &mut self.events);
+                    self.mark(first);
                     return;
                 }
                 self.table.apply(&message, None, &mut self.events);
+                self.descent.has_parent(pid, known_pid(parent_tgid), message.timestamp_ns);
+                self.mark(first);
                 if self.recent.len() == RECENT_MAX {
                     self.recent.pop_front();
                 }
@@ -251,12 +267,20 @@ impl<'a, D: Door, P: Processes> Hearing<'a, D, P> {
                 // It may have been the late report of an earlier process with this pid.
                 if !self.table.knows(pid) {
                     self.processes.forget(pid);
+                    self.descent.exited(pid);
                 }
                 return;
             }
             _ => {}
         }
         self.table.apply(&message, seen, &mut self.events);
+        self.mark(first);
+    }
+
+    /// Marks the events that have been added since there were `count`: one of those before may be gone instead.
+    fn mark(&mut self, count: usize) {
+        let first = count.min(self.events.len().saturating_sub(1));
+        self.descent.mark(&mut self.events[first..]);
     }
 
     /// The process, if this exit may only be that of its leader, and whether its end is awaited since.
@@ -293,7 +317,10 @@ impl<'a, D: Door, P: Processes> Hearing<'a, D, P> {
         for &pid in pids {
             let status = self.processes.exit_status(pid);
             // Not so if the pid has been given away since, and the end of the next one is awaited.
+            let first = self.events.len();
             if self.table.ended(pid, noticed, now_ns, status, &mut self.events) {
+                self.mark(first);
+                self.descent.exited(pid);
                 self.processes.forget(pid);
             } else if self.table.knows(pid) {
                 self.expect(pid, noticed, now);
@@ -325,8 +352,11 @@ impl<'a, D: Door, P: Processes> Hearing<'a, D, P> {
         let overdue: Vec<_> = self.expected.extract_if(|_, expected| expected.until <= now).collect();
         for (pid, Expected { noticed, askers, .. }) in overdue {
             let status = self.processes.exit_status(pid);
+            let first = self.events.len();
             self.table.unreported(pid, noticed, now_ns, status, &mut self.events);
             if !self.table.knows(pid) {
+                self.mark(first);
+                self.descent.exited(pid);
                 self.processes.forget(pid);
             }
             self.hand_on(true);
@@ -391,7 +421,7 @@ impl<'a, D: Door, P: Processes> Hearing<'a, D, P> {
 
     /// Whether a snapshot is to be taken now, and then given to [`Hearing::settle`].
     pub fn begin_snapshot_if_due(&mut self, now: Instant) -> bool {
-        self.resync.begin_if_due(now, &mut self.table)
+        self.resync.begin_if_due(now, &mut self.table, &mut self.descent)
     }
 
     /// Makes the table right by a snapshot, at once or, by [`Hearing::settle_if_due`], a little later.
@@ -440,7 +470,7 @@ impl<'a, D: Door, P: Processes> Hearing<'a, D, P> {
     ) -> Result<(), Error> {
         // What is still kept back is older.
         self.hand_on(true);
-        let Self { resync, table, processes, outboxes, stats, .. } = self;
+        let Self { resync, table, descent, processes, outboxes, stats, .. } = self;
         let can_tell = processes.can_tell();
         if let Ok(snapshot) = &mut snapshot
             && !can_tell
@@ -458,7 +488,7 @@ impl<'a, D: Door, P: Processes> Hearing<'a, D, P> {
                 Again::Stays
             }
         };
-        resync.settle(snapshot, (now, now_ns), table, look_again, outboxes, stats)?;
+        resync.settle(snapshot, (now, now_ns), (table, descent), look_again, outboxes, stats)?;
         if is_in_doubt {
             resync.doubt();
         }

@@ -36,6 +36,11 @@ impl Kinds {
     /// Every kind.
     pub const ALL: Self = Self(0x1ff);
 
+    /// One kind alone.
+    #[must_use]
+    pub const fn of(kind: EventType) -> Self {
+        Self(1 << kind as u16)
+    }
     /// The set whose bit `n` stands for the kind with discriminant `n`; unknown bits are dropped.
     #[must_use]
     pub const fn from_bits(bits: u16) -> Self {

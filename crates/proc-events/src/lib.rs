@@ -36,6 +36,7 @@
 //! ```
 
 mod deathwatch;
+pub mod descent;
 pub mod door;
 pub mod error;
 pub mod event;
@@ -54,6 +55,7 @@ mod probe;
 pub mod procfs;
 mod reader;
 pub mod resync;
+pub mod sieve;
 pub mod socket;
 pub mod stats;
 mod sys;
@@ -68,3 +70,4 @@ pub use notice::{LossCause, LossReport, Notice, Watch};
 pub use priority::Priority;
 pub use probe::{Probe, probe};
 pub use procfs::Procfs;
+pub use sieve::{Ancestor, Wish};

@@ -10,12 +10,13 @@ use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::error::{Error, ErrorCode};
-use crate::interest::Interest;
+use crate::interest::{Fields, Interest};
 use crate::notice::Notice;
 use crate::outbox::{DEFAULT_QUEUE_SIZE, Level, Outbox};
 use crate::priority::Priority;
 use crate::reader;
-use crate::socket::DEFAULT_RECEIVE_BUFFER_SIZE;
+use crate::sieve::Wish;
+use crate::socket::{DEFAULT_RECEIVE_BUFFER_SIZE, Gate};
 use crate::stats::{Counts, Stats};
 
 /// How long a subscription that is dropped without having been stopped waits for the reader.
@@ -89,6 +90,7 @@ pub(crate) struct Shared {
     pub(crate) options: Options,
     commands: UnboundedSender<Command>,
     pub(crate) stats: Stats,
+    pub(crate) gate: Gate,
     pub(crate) receive_buffer_size: AtomicU64,
     pub(crate) tracked_processes: AtomicU64,
     pub(crate) priority: AtomicU64,
@@ -133,6 +135,7 @@ impl Shared {
             options,
             commands: sender,
             stats: Stats::default(),
+            gate: Gate::default(),
             receive_buffer_size: AtomicU64::new(0),
             tracked_processes: AtomicU64::new(0),
             priority: AtomicU64::new(Priority::Ordinary as u64),
@@ -213,8 +216,17 @@ impl Subscription {
 
     /// Sets what is wanted from now on. Details that are new in it are also read for the processes already running.
     pub fn set_interest(&self, interest: Interest) {
-        self.outbox.set_interest(interest);
+        self.set_wishes(interest.fields, vec![Wish { kinds: interest.kinds, ..Wish::default() }]);
+    }
+
+    /// Sets what is wanted from now on, narrowed down to some processes. `fields` must hold what the wishes ask about.
+    pub fn set_wishes(&self, fields: Fields, wishes: Vec<Wish>) {
+        self.outbox.set_wishes(fields, wishes);
+        // First the word, so that the reader knows what it is that comes in then.
         self.command(Command::InterestChanged);
+        if let Some(shared) = &self.shared {
+            shared.gate.widen(self.outbox.passing());
+        }
     }
 
     /// Asks for every process that is running, as [`Notice::Found`]s ahead of the live
@@ -226,6 +238,11 @@ impl Subscription {
     /// Asks whether a process is running, and for its end: a [`Notice::Watched`] with this `id` answers.
     pub fn watch(&self, id: u32, pid: u32) {
         self.command(Command::Watch(Arc::clone(&self.outbox), id, pid));
+    }
+
+    /// What tells this subscription from all others of this program, see [`crate::descent::Follow`].
+    pub fn number(&self) -> u32 {
+        self.outbox.number()
     }
 
     /// What was counted since this subscription came in.

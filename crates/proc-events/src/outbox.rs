@@ -4,12 +4,15 @@
 mod queue;
 
 use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::descent::Follow;
 use crate::event::ProcessEvent;
-use crate::interest::Interest;
+use crate::interest::{EventType, Fields, Interest, Kinds};
 use crate::notice::Notice;
+use crate::sieve::{Sieve, Wish};
 use crate::table::Mark;
 use queue::State;
 
@@ -27,8 +30,11 @@ pub struct Level {
     pub lost: u64,
 }
 
+static OUTBOXES: AtomicU32 = AtomicU32::new(1);
+
 /// The queue of one subscriber.
 pub struct Outbox {
+    number: u32,
     state: Mutex<State>,
     closed: Condvar,
     doorbell: Box<dyn Fn() + Send + Sync>,
@@ -46,8 +52,15 @@ impl Outbox {
     #[must_use]
     pub fn new(capacity: usize, interest: Interest, doorbell: Box<dyn Fn() + Send + Sync>) -> Self {
         let capacity = capacity.max(1);
-        let state = State { interest, capacity, is_held: true, is_armed: true, ..State::default() };
-        Self { state: Mutex::new(state), closed: Condvar::new(), doorbell }
+        let sieve = Sieve::new(0, vec![Wish { kinds: interest.kinds, ..Wish::default() }]);
+        let state = State { interest, sieve, capacity, is_held: true, is_armed: true, ..State::default() };
+        let number = OUTBOXES.fetch_add(1, Ordering::Relaxed);
+        Self { number, state: Mutex::new(state), closed: Condvar::new(), doorbell }
+    }
+
+    /// What tells this outbox from all others of this program.
+    pub const fn number(&self) -> u32 {
+        self.number
     }
 
     // A panic while the lock was held leaves a queue that is still a queue.
@@ -59,9 +72,24 @@ impl Outbox {
     pub fn interest(&self) -> Interest {
         self.state().interest
     }
-    /// Sets what the subscriber wants from now on.
-    pub fn set_interest(&self, interest: Interest) {
-        self.state().interest = interest;
+    /// Sets what the subscriber wants from now on: `wishes`, with these `fields`.
+    pub fn set_wishes(&self, fields: Fields, wishes: Vec<Wish>) {
+        let kinds = wishes.iter().fold(Kinds::NONE, |kinds, wish| kinds.union(wish.kinds));
+        let sieve = Sieve::new(self.number, wishes);
+        let mut state = self.state();
+        state.interest = Interest { kinds, fields };
+        state.sieve = sieve;
+    }
+    /// Which kinds the kernel is to let through for it.
+    pub fn passing(&self) -> Kinds {
+        let state = self.state();
+        let has_ancestor = state.sieve.follows().next().is_some();
+        let kinds = state.interest.kinds;
+        if has_ancestor { kinds.union(Kinds::of(EventType::Fork)) } else { kinds }
+    }
+    /// Whose descendants the subscriber follows.
+    pub fn follows(&self) -> Vec<(Follow, u32)> {
+        self.state().sieve.follows().collect()
     }
     /// Whether the scan at the start is still to come.
     pub fn is_held(&self) -> bool {
@@ -179,7 +207,7 @@ mod tests {
     }
     fn exec(pid: u32) -> ProcessEvent {
         let kind = EventKind::Exec { again: false };
-        ProcessEvent { pid, timestamp_ns: 0, origin: Origin::Kernel, kind, process: None }
+        ProcessEvent { pid, timestamp_ns: 0, origin: Origin::Kernel, kind, process: None, followed: None }
     }
     fn drain(outbox: &Outbox, max: usize) -> Vec<String> {
         let mut notices = Vec::new();

@@ -105,7 +105,7 @@ mod tests {
         event(pid, EventKind::Exit { status: None, ppid: None, duration_ns: None, known })
     }
     fn event(pid: u32, kind: EventKind) -> ProcessEvent {
-        ProcessEvent { pid, timestamp_ns: 0, origin: Origin::Kernel, kind, process: None }
+        ProcessEvent { pid, timestamp_ns: 0, origin: Origin::Kernel, kind, process: None, followed: None }
     }
 
     fn owed(events: &[ProcessEvent]) -> (Vec<String>, u64) {

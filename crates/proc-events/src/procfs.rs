@@ -157,6 +157,8 @@ impl Reader {
         let Some(stat) = parse::stat(&self.buffer).filter(|stat| !stat.has_ended()) else { return Ok(None) };
         let sighting = Sighting {
             pid,
+            ppid: stat.ppid,
+            session: stat.session,
             start_time: stat.start_time,
             start_ns: self.procfs.start_ns(stat.start_time),
             never_execed: stat.never_execed() || stat.is_kernel_thread(),

@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::error::{Error, ErrorCode};
 use crate::hearing::Hearing;
-use crate::interest::Interest;
+use crate::interest::{Interest, Kinds};
 use crate::monitor::{Command, Shared};
 use crate::namespace::clock_offset_ns;
 use crate::notice::Notice;
@@ -51,6 +51,8 @@ pub(crate) fn run(shared: &Shared, mut commands: UnboundedReceiver<Command>) {
         Ok(result) => result.err(),
         Err(_) => Some(Error::shown_by(ErrorCode::SourceFailed, "the reader's thread panicked")),
     };
+    // Nothing can fail where nothing is opened.
+    let _ = shared.gate.serve(None);
     shared.end();
     // Who had asked to join meanwhile is told the same.
     while let Ok(command) = commands.try_recv() {
@@ -100,14 +102,14 @@ impl<'a> Reader<'a> {
         let options = &shared.options;
         let procfs = Arc::new(Procfs::open(&options.proc_root)?);
         let interest = wanted(outboxes);
-        let (connector, fallen_back) = source::open(options, &procfs, interest.kinds)?;
+        let (connector, fallen_back) = source::open(options, &procfs, passing(outboxes))?;
         let host = Host::new(&procfs).map_err(|error| Error::unexpected("epoll_create", &error))?;
         let mut hearing = Hearing::new(host, outboxes, interest, &shared.stats);
         hearing.clock_offset_ns = clock_offset_ns(&options.proc_root);
         let mut reader =
             Self { shared, commands, hearing, look: None, schedule: Schedule::of_this_thread(), fallen_back };
-        reader.adopt(connector);
-        reader.follow_capture();
+        reader.adopt(connector)?;
+        reader.follow_interest()?;
         reader.hearing.outboxes.iter().for_each(|outbox| reader.welcome(outbox));
         Ok(reader)
     }
@@ -207,14 +209,13 @@ impl<'a> Reader<'a> {
     fn follow_interest(&mut self) -> Result<(), Error> {
         let hearing = &mut self.hearing;
         let before = std::mem::replace(&mut hearing.interest, wanted(hearing.outboxes));
-        if let Some(connector) = hearing.door.as_ref().filter(|_| hearing.interest.kinds != before.kinds) {
-            connector.set_filter(hearing.interest.kinds)?;
-        }
-        if !before.fields.covers(hearing.interest.fields) {
+        let follows: Vec<_> = hearing.outboxes.iter().flat_map(|outbox| outbox.follows()).collect();
+        if hearing.descent.follow(&follows) || !before.fields.covers(hearing.interest.fields) {
             hearing.resync.want();
         }
+        let followed = self.shared.gate.follow(|| passing(hearing.outboxes));
         self.follow_capture();
-        Ok(())
+        followed
     }
 
     /// Is in a hurry while details are read, which are gone as soon as the process is.
@@ -248,6 +249,11 @@ async fn until(due: Option<Instant>) {
         Some(due) => sleep_until(due).await,
         None => pending().await,
     }
+}
+
+/// What the kernel is to let through: somebody may have opened the gate for it already.
+fn passing(outboxes: &[Arc<Outbox>]) -> Kinds {
+    outboxes.iter().map(|outbox| outbox.passing()).fold(Kinds::NONE, Kinds::union)
 }
 
 fn wanted(outboxes: &[Arc<Outbox>]) -> Interest {

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::descent::Descent;
 use crate::error::Error;
-use crate::event::Origin;
+use crate::event::{Origin, ProcessEvent};
 use crate::notice::{LossCause, LossReport, Notice};
 use crate::outbox::Outbox;
 use crate::procfs::Snapshot;
@@ -145,7 +146,7 @@ impl Resync {
     }
 
     /// Whether a snapshot is to be taken now, and then given to [`Resync::settle`].
-    pub fn begin_if_due(&mut self, now: Instant, table: &mut ProcessTable) -> bool {
+    pub fn begin_if_due(&mut self, now: Instant, table: &mut ProcessTable, descent: &mut Descent) -> bool {
         let is_due = self.due().is_some_and(|due| due <= now);
         // After a failure, whoever asks has to wait, too.
         let is_asked_for = !self.is_owed && (self.is_wanted || !self.askers.is_empty());
@@ -155,6 +156,7 @@ impl Resync {
         self.is_wanted = false;
         self.is_owed = false;
         self.is_in_doubt = false;
+        descent.begin_snapshot();
         self.taking = Some(Taking {
             began: table.begin_snapshot(),
             started: now,
@@ -208,7 +210,7 @@ impl Resync {
         &mut self,
         snapshot: Result<Snapshot, Error>,
         (now, now_ns): (Instant, u64),
-        table: &mut ProcessTable,
+        (table, descent): (&mut ProcessTable, &mut Descent),
         mut look_again: impl FnMut(u32) -> Again,
         outboxes: &[Arc<Outbox>],
         stats: &Stats,
@@ -238,7 +240,14 @@ impl Resync {
         });
         let mut events = Vec::new();
         let origin = if self.polling.is_some() { Origin::Polling } else { Origin::Resync };
+        let shown = (!descent.is_idle()).then(|| snapshot.clone());
         let repairs = table.reconcile(snapshot, taking.began, &ended, origin, now_ns, &mut events);
+        if let Some(shown) = shown {
+            let (exits, execs) = events.split_at_mut(repairs.exits as usize);
+            descent.mark(exits);
+            descent.reconcile(&shown);
+            descent.mark(execs);
+        }
         for outbox in outboxes {
             outbox.repair(&events);
         }
@@ -272,7 +281,8 @@ impl Resync {
         for (outbox, id) in taking.askers.drain(..) {
             // What it was told live since it joined it knows; but who asks later asks for everything.
             let mark = if outbox.is_held() { outbox.joined() } else { table.mark() };
-            outbox.release(table.running(mark, now_ns), id);
+            let found = |event: ProcessEvent| ProcessEvent { followed: descent.of(event.pid), ..event };
+            outbox.release(table.running(mark, now_ns).map(found), id);
         }
         Ok(())
     }
@@ -294,7 +304,8 @@ mod tests {
         heard(&mut table, what::PROC_EVENT_EXEC, 1, &[7, 7]);
         let mut resync = Resync::new(start);
         resync.lost(1);
-        assert!(resync.begin_if_due(start, &mut table));
+        let mut descent = Descent::default();
+        assert!(resync.begin_if_due(start, &mut table, &mut descent));
         assert!(resync.put_off(Snapshot::default(), start, &table).is_none());
         let until = resync.due().expect("a snapshot that was put off has its time");
         assert!(resync.take_put_off(until.checked_sub(Duration::from_millis(1)).expect("later")).is_none());
@@ -304,7 +315,14 @@ mod tests {
         let ended = |_| Again::HasEnded;
         let stats = Stats::default();
         resync
-            .settle(Ok(snapshot.expect("its time has come")), (until, 3), &mut table, ended, &[], &stats)
+            .settle(
+                Ok(snapshot.expect("its time has come")),
+                (until, 3),
+                (&mut table, &mut descent),
+                ended,
+                &[],
+                &stats,
+            )
             .expect("nobody has asked");
         assert_eq!(events.len(), 2);
         assert!(matches!(

@@ -1,9 +1,10 @@
 //! The door to the kernel's process connector: a netlink socket that is subscribed and filtered.
 
+mod gate;
 mod handshake;
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use neli::consts::connector::ProcCnMcastOp;
@@ -19,6 +20,7 @@ use crate::wire::DATAGRAM_LEN;
 use crate::{filter, sys};
 use handshake::{failed, listen, prepare, send, source_failed, token};
 
+pub(crate) use gate::Gate;
 pub use handshake::probe;
 
 /// Bytes asked for the receive buffer unless the user says otherwise: some 20,000 events.
@@ -42,18 +44,8 @@ impl Connector {
         listen(socket.get_ref(), proc_root)?;
         // From here on, dropping says IGNORE.
         let connector = Self { socket };
-        connector.set_filter(kinds)?;
+        set_filter(connector.socket.as_fd(), kinds)?;
         Ok(connector)
-    }
-
-    /// Lets the kinds pass that are wanted, and what the process table lives on.
-    ///
-    /// # Errors
-    /// [`ErrorCode::SourceFailed`], with the earlier filter still in force.
-    pub fn set_filter(&self, kinds: Kinds) -> Result<(), Error> {
-        let program = filter::program(kinds, std::process::id());
-        sys::attach_filter(self.socket.as_fd(), &program)
-            .map_err(failed("setsockopt SO_ATTACH_FILTER", source_failed))
     }
 
     /// Waits until there is something to receive.
@@ -97,4 +89,11 @@ fn recvfrom(fd: impl AsFd, buffer: &mut [u8; DATAGRAM_LEN]) -> rustix::io::Resul
     let (_, len, sender) = rustix::net::recvfrom(fd, &mut buffer[..], flags)?;
     let port = sender.and_then(|sender| SocketAddrNetlink::try_from(sender).ok()).map(|sender| sender.pid());
     Ok((len, port))
+}
+
+/// Lets the kinds pass that are wanted, and what the process table lives on. After a failure the earlier filter is still
+/// in force.
+fn set_filter(socket: BorrowedFd<'_>, kinds: Kinds) -> Result<(), Error> {
+    let program = filter::program(kinds, std::process::id());
+    sys::attach_filter(socket, &program).map_err(failed("setsockopt SO_ATTACH_FILTER", source_failed))
 }

@@ -75,6 +75,7 @@ impl ProcessTable {
                 origin: Origin::Kernel,
                 kind,
                 process,
+                followed: None,
             });
         };
         match message.event {
@@ -187,6 +188,12 @@ impl ProcessTable {
             && matches!(event.kind, EventKind::Exit { .. })
     }
 
+    /// Whether an exit of this process may be taken back.
+    #[must_use]
+    pub fn is_unsure(&self, pid: u32) -> bool {
+        self.unsure.contains_key(&pid)
+    }
+
     /// All exits but these stand: what was reported is not taken back.
     pub fn keep_unsure(&mut self, exits: &[ProcessEvent]) {
         let kept: FxHashSet<u32> = exits.iter().map(|exit| exit.pid).collect();
@@ -218,7 +225,14 @@ impl ProcessTable {
         let again = process.is_told;
         process.execed(timestamp_ns, self.heard, &seen);
         let kind = EventKind::Exec { again };
-        events.push(ProcessEvent { pid, timestamp_ns, origin: Origin::Kernel, kind, process: seen.process });
+        events.push(ProcessEvent {
+            pid,
+            timestamp_ns,
+            origin: Origin::Kernel,
+            kind,
+            process: seen.process,
+            followed: None,
+        });
     }
 
     fn exit(
@@ -249,7 +263,14 @@ impl ProcessTable {
             known: process.as_ref().is_some_and(|process| process.is_told),
         };
         let info = process.as_ref().and_then(|process| process.info.clone());
-        events.push(ProcessEvent { pid, timestamp_ns, origin: Origin::Kernel, kind, process: info });
+        events.push(ProcessEvent {
+            pid,
+            timestamp_ns,
+            origin: Origin::Kernel,
+            kind,
+            process: info,
+            followed: None,
+        });
         // With this status a leader ends that makes way.
         if status == Some(ExitStatus(0)) {
             self.unsure.insert(pid, (timestamp_ns, process));
@@ -290,7 +311,14 @@ impl ProcessTable {
         let status = process.left.and_then(|left| left.status);
         let ppid = process.left.and_then(|left| left.ppid);
         let kind = EventKind::Exit { status, ppid, duration_ns, known: process.is_told };
-        events.push(ProcessEvent { pid, timestamp_ns: now_ns, origin, kind, process: process.info });
+        events.push(ProcessEvent {
+            pid,
+            timestamp_ns: now_ns,
+            origin,
+            kind,
+            process: process.info,
+            followed: None,
+        });
     }
 
     fn saved(&self, pid: i32) -> Option<Arc<ProcessInfo>> {
@@ -308,6 +336,7 @@ impl ProcessTable {
                 origin: Origin::Bootstrap,
                 kind: EventKind::Exec { again: false },
                 process: process.info.clone(),
+                followed: None,
             }
         })
     }

@@ -8,12 +8,15 @@ use crate::event::{EventKind, ProcessEvent};
 use crate::interest::{Interest, Kinds};
 use crate::notice::{LossCause, LossReport, Notice};
 use crate::overflow::Overflow;
+use crate::sieve::Sieve;
 use crate::table::Mark;
 
 /// The queue, and how the subscriber stands to it.
 #[derive(Default)]
 pub(super) struct State {
     pub(super) interest: Interest,
+    /// Which events of these kinds.
+    pub(super) sieve: Sieve,
     /// Where in the stream this subscriber came in.
     pub(super) joined: Mark,
     /// What goes ahead of the live events: how the start went, and the processes found running.
@@ -41,7 +44,7 @@ impl State {
     pub(super) fn push<'a>(&mut self, events: impl IntoIterator<Item = &'a ProcessEvent>) {
         let kinds = self.kinds();
         for event in events {
-            let is_wanted = kinds.has(event.kind.event_type());
+            let is_wanted = kinds.has(event.kind.event_type()) && (self.is_held || self.sieve.passes(event));
             match &mut self.overflow {
                 // What ends a life counts in any case: nothing is owed of it any more.
                 Some(overflow) => overflow.add(event.clone(), is_wanted),
@@ -105,13 +108,16 @@ impl State {
         let kinds = self.interest.kinds;
         if !self.is_held {
             self.flush_overflow();
-            self.queue.extend(running.filter(|event| kinds.has(event.kind.event_type())).map(found));
+            let wanted =
+                running.filter(|event| kinds.has(event.kind.event_type()) && self.sieve.passes(event));
+            self.queue.extend(wanted.map(found));
             self.queue.push_back(Notice::Scanned { id });
             return;
         }
         let told = self.told_live();
         let (behind, ahead): (Vec<_>, Vec<_>) = running.partition(|event| told.contains_key(&event.pid));
-        let wanted = ahead.into_iter().filter(|event| kinds.has(event.kind.event_type()));
+        let wanted =
+            ahead.into_iter().filter(|event| kinds.has(event.kind.event_type()) && self.sieve.passes(event));
         self.front.extend(wanted.map(found));
         self.front.push_back(Notice::Scanned { id });
         self.is_held = false;

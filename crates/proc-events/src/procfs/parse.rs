@@ -18,6 +18,8 @@ pub struct Stat<'a> {
     pub state: u8,
     /// The parent's pid.
     pub ppid: u32,
+    /// The process that leads the session, or has.
+    pub session: u32,
     flags: u32,
     threads: u32,
     /// When the process was created: clock ticks since boot.
@@ -64,7 +66,8 @@ pub fn stat(text: &[u8]) -> Option<Stat<'_>> {
     // The iterator starts at field 3; nth() counts from where the last call left it.
     let state = *fields.next()?.first()?;
     let ppid = number(fields.next()?)?;
-    let flags = number(fields.nth(4)?)?;
+    let session = number(fields.nth(1)?)?;
+    let flags = number(fields.nth(2)?)?;
     let threads = number(fields.nth(10)?)?;
     let start_time = number(fields.nth(1)?)?;
     let start_code = fields.nth(3).and_then(number).unwrap_or(0);
@@ -75,6 +78,7 @@ pub fn stat(text: &[u8]) -> Option<Stat<'_>> {
         comm,
         state,
         ppid: ppid as u32,
+        session: session as u32,
         flags: flags as u32,
         threads: threads as u32,
         start_time,

@@ -9,6 +9,10 @@ use crate::event::ProcessInfo;
 pub struct Sighting {
     /// The process id.
     pub pid: u32,
+    /// The parent.
+    pub ppid: u32,
+    /// The process that leads the session, or has.
+    pub session: u32,
     /// Clock ticks since boot; with the pid an identity.
     pub start_time: u64,
     /// The same, in nanoseconds on `CLOCK_MONOTONIC`, to the tick below.

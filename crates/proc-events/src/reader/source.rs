@@ -58,13 +58,18 @@ impl Reader<'_> {
     }
 
     /// Takes the source into service.
-    pub(super) fn adopt(&mut self, connector: Option<Connector>) {
+    pub(super) fn adopt(&mut self, connector: Option<Connector>) -> Result<(), Error> {
         let size = connector.as_ref().map_or(0, Connector::receive_buffer_size);
         self.shared.receive_buffer_size.store(size as u64, Ordering::Relaxed);
+        let failed = |error: std::io::Error| Error::unexpected("fcntl F_DUPFD_CLOEXEC", &error);
+        self.shared.gate.serve(connector.as_ref()).map_err(failed)?;
+        let outboxes = &*self.hearing.outboxes;
+        self.shared.gate.follow(|| super::passing(outboxes))?;
         if connector.is_none() {
             self.hearing.resync.poll_every(self.shared.options.polling_interval, Instant::now());
         }
         self.hearing.adopt(connector);
+        Ok(())
     }
 
     /// Called after a silence: whether it is that of the machine, or of a kernel that no longer reports.
@@ -80,11 +85,13 @@ impl Reader<'_> {
     /// Opens the source anew. What was missed meanwhile is found by a resync.
     pub(super) fn reopen(&mut self, reason: Error) -> Result<(), Error> {
         // Closed first: it no longer counts among the kernel's listeners when the new one is opened.
+        // Nothing can fail where nothing is opened.
+        let _ = self.shared.gate.serve(None);
         self.hearing.adopt(None);
         let options = &self.shared.options;
         let procfs = Arc::clone(self.hearing.processes.procfs());
-        let opened = netlink(options, &procfs, self.hearing.interest.kinds).and_then(|connector| {
-            self.adopt(Some(connector));
+        let opened = netlink(options, &procfs, super::passing(self.hearing.outboxes)).and_then(|connector| {
+            self.adopt(Some(connector))?;
             if self.hears_itself()? { Ok(()) } else { Err(reason.clone()) }
         });
         let told = match opened {
@@ -98,7 +105,7 @@ impl Reader<'_> {
                 if !options.falls_back {
                     return Err(error);
                 }
-                self.adopt(None);
+                self.adopt(None)?;
                 self.fallen_back = Some(error.clone());
                 Notice::FallenBack(error)
             }

@@ -119,6 +119,7 @@ impl ProcessTable {
             origin,
             kind: EventKind::Exec { again },
             process: sighting.process,
+            followed: None,
         }));
         repairs
     }

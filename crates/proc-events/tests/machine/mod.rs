@@ -157,6 +157,8 @@ impl Machine {
         let name = (!fields.is_empty()).then(|| process.life.to_string().into());
         Some(Sighting {
             pid,
+            ppid: 1,
+            session: 1,
             start_time: start_tick(process),
             start_ns: start_tick(process) * TICK_NS,
             never_execed: process.never_execed,
