@@ -254,16 +254,15 @@ impl Reader {
         let file =
             rustix::fs::openat(&self.procfs.root, Name::new(pid, file).as_bytes(), flags, Mode::empty())?;
         loop {
-            if self.buffer.len() >= limit {
-                let more = self.buffer.len() > limit;
+            if self.buffer.len() > limit {
                 self.buffer.truncate(limit);
-                return Ok(!more);
+                return Ok(false);
             }
             self.buffer.reserve(4096);
             let space = self.buffer.capacity() - self.buffer.len();
             match rustix::io::read(&file, rustix::buffer::spare_capacity(&mut self.buffer)) {
                 // The files read here are written by the kernel in one go: a short read is the end.
-                Ok(read) if read < space => return Ok(self.buffer.len() <= limit),
+                Ok(read) if read < space && self.buffer.len() <= limit => return Ok(true),
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(errno) => return Err(errno),
             }
