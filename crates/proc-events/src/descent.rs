@@ -90,7 +90,9 @@ impl Descent {
     /// Marks events with the wishes that their processes fall under.
     pub fn mark(&self, events: &mut [ProcessEvent]) {
         if !self.members.is_empty() {
-            events.iter_mut().for_each(|event| event.followed = self.of(event.pid));
+            for event in events {
+                event.followed = self.of(event.pid);
+            }
         }
     }
 
@@ -175,7 +177,7 @@ impl Descent {
         self.members.retain(|pid, member| {
             // What was created during the snapshot is told apart by that alone.
             let is_same = |seen: &&Sighting| births.contains_key(pid) || seen.start_ns <= member.born_ns;
-            is_alive(*pid) && seen.get(pid).is_none_or(|seen| is_same(&seen))
+            is_alive(*pid) && seen.get(pid).is_none_or(is_same)
         });
         // From parent to child until nothing is added: as often as the longest line has generations.
         loop {

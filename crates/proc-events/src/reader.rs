@@ -2,6 +2,7 @@
 
 mod host;
 mod look;
+mod pace;
 mod source;
 
 use std::future::pending;
@@ -28,6 +29,7 @@ use crate::procfs::{Procfs, Snapshot, clock_ns};
 use crate::socket::Connector;
 use host::Host;
 use look::Look;
+use pace::Pace;
 
 /// Datagrams read before the loop looks at anything else.
 const TURN: usize = 1024;
@@ -85,6 +87,7 @@ struct Reader<'a> {
     /// The snapshot that is being taken, if any.
     look: Option<Look>,
     schedule: Schedule,
+    pace: Pace,
     /// Why `/proc` is polled although the connector was wished for.
     fallen_back: Option<Error>,
 }
@@ -106,8 +109,15 @@ impl<'a> Reader<'a> {
         let host = Host::new(&procfs).map_err(|error| Error::unexpected("epoll_create", &error))?;
         let mut hearing = Hearing::new(host, outboxes, interest, &shared.stats);
         hearing.clock_offset_ns = clock_offset_ns(&options.proc_root);
-        let mut reader =
-            Self { shared, commands, hearing, look: None, schedule: Schedule::of_this_thread(), fallen_back };
+        let mut reader = Self {
+            shared,
+            commands,
+            hearing,
+            look: None,
+            schedule: Schedule::of_this_thread(),
+            pace: Pace::default(),
+            fallen_back,
+        };
         reader.adopt(connector)?;
         reader.follow_interest()?;
         reader.hearing.outboxes.iter().for_each(|outbox| reader.welcome(outbox));
@@ -136,7 +146,7 @@ impl<'a> Reader<'a> {
         let now_ns = || clock_ns(ClockId::Monotonic);
         match wake {
             Wake::Command(command) => return self.obey(command),
-            Wake::Readable => self.hearing.drain(TURN)?,
+            Wake::Readable => self.listen()?,
             Wake::Snapshot(snapshot) => {
                 self.look = None;
                 self.hearing.settle(snapshot, Instant::now(), now_ns())?;
@@ -149,6 +159,20 @@ impl<'a> Reader<'a> {
             }
         }
         Ok(false)
+    }
+
+    fn listen(&mut self) -> Result<(), Error> {
+        // What is captured is gone when the process is. Nothing else on this thread is in a hurry.
+        if self.hearing.interest.fields.is_empty()
+            && let Some(nap) = self.pace.nap(Instant::now())
+        {
+            std::thread::sleep(nap);
+        }
+        let before = self.shared.stats.events.get();
+        self.hearing.drain(TURN)?;
+        let count = self.shared.stats.events.get() - before;
+        self.pace.read(count, count < TURN as u64, Instant::now());
+        Ok(())
     }
 
     async fn wake(&mut self) -> Result<Wake, Error> {
