@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use crate::event::Argv;
+
 /// `PF_FORKNOEXEC`, `linux/sched.h`: forked, and has not called exec since.
 const PF_FORKNOEXEC: u32 = 0x40;
 /// `PF_KTHREAD`, `linux/sched.h`: a kernel thread.
@@ -131,6 +133,17 @@ pub fn full_name(comm: &[u8], cmdline: &[u8], exe: &[u8]) -> Box<str> {
         .map(|path| path.rsplit(|&b| b == b'/').next().unwrap_or(path))
         .find(|name| name.len() > comm.len() && name.starts_with(comm));
     readable(completed.unwrap_or(comm))
+}
+
+/// The argument vector. `cmdline` is the raw content of `/proc/PID/cmdline`, `truncated` whether there was more of it.
+#[must_use]
+pub fn argv(cmdline: &[u8], truncated: bool) -> Argv {
+    let mut text = readable(cmdline).into_string();
+    // A process may have written over its arguments, and over the last NUL.
+    if !text.is_empty() && !text.ends_with('\0') {
+        text.push('\0');
+    }
+    Argv { text: text.into(), truncated }
 }
 
 /// Whether the kernel may have cut this comm.
