@@ -3,7 +3,11 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "in a test, a panic is the report")]
 
+#[path = "machine/door.rs"]
+mod door;
 mod machine;
+#[path = "machine/subscriber.rs"]
+mod subscriber;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -19,8 +23,8 @@ use proc_events::stats::Stats;
 use proc_events::{Error, ErrorCode, Field, Fields, Interest, Kinds, Notice};
 use tokio::time::Instant;
 
-use machine::door::{SimulatedDoor, SimulatedProcesses, World};
-use machine::subscriber::{Shown, Subscriber};
+use door::{SimulatedDoor, SimulatedProcesses, World};
+use subscriber::{Shown, Subscriber};
 
 const PIDS: u64 = 24;
 

@@ -1,0 +1,17 @@
+//! What holds for every input, with inputs that chance finds.
+
+#![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
+
+#[path = "../oracles/mod.rs"]
+mod oracles;
+mod outbox;
+mod procfs;
+mod table;
+mod wire;
+
+use proptest::test_runner::Config;
+
+/// What fails is printed, and for people to make a test of. `PROPTEST_CASES=100000` tries harder.
+fn config() -> Config {
+    Config { failure_persistence: None, ..Config::default() }
+}
