@@ -1,4 +1,4 @@
-//! What has to hold for any input.
+//! What has to hold for any bytes, for the properties and for the fuzzer.
 
 pub(crate) mod procfs;
 pub(crate) mod table;

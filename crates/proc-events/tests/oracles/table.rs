@@ -25,6 +25,13 @@ pub(crate) use step::Step;
 use step::{Fate, Reports};
 use view::View;
 
+/// A history as bytes: whether details are captured, then two bytes a step.
+pub(crate) fn hold_bytes(bytes: &[u8]) {
+    let Some((first, rest)) = bytes.split_first() else { return };
+    let steps: Vec<_> = rest.chunks_exact(2).map(|pair| Step::read([pair[0], pair[1]])).collect();
+    hold(first & 1 != 0, &steps);
+}
+
 pub(crate) fn hold(captures: bool, steps: &[Step]) {
     let fields = if captures { Fields::NONE.with(Field::Name) } else { Fields::NONE };
     let mut history = History { machine: Machine::new(), fields, is_exact: true, ..History::default() };

@@ -1,7 +1,9 @@
-//! What holds for every input, with inputs that chance finds.
+//! What holds for every input, with inputs that chance finds. The same is asked of those that the fuzzer started from, and
+//! of what it once found: `fuzz/corpus`.
 
 #![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
+mod corpus;
 #[path = "../oracles/mod.rs"]
 mod oracles;
 mod outbox;
