@@ -85,24 +85,29 @@ impl<'a, D: Door, P: Processes> Hearing<'a, D, P> {
     pub fn drain(&mut self, turn: usize) -> Result<(), Error> {
         let read = self.read(turn);
         self.hand_on();
-        if let Some(Ok(drops)) = self.door.as_ref().map(Door::drops) {
+        // What was dropped had no room behind what waited. The snapshot for its sake begins after all of that was read:
+        // what is heard once it has begun counts as newer than it, and would not be missed there.
+        let is_any_left = matches!(read, Ok(false));
+        let drops = self.door.as_ref().filter(|_| !is_any_left).map(Door::drops);
+        if let Some(Ok(drops)) = drops {
             let lost = u64::from(self.drops.observe(drops));
             self.stats.lost_socket.add(lost);
             self.resync.lost(lost);
         }
-        read
+        read.map(|_| ())
     }
 
-    fn read(&mut self, turn: usize) -> Result<(), Error> {
+    /// Whether it has read all there was.
+    fn read(&mut self, turn: usize) -> Result<bool, Error> {
         let mut datagram = [0; DATAGRAM_LEN];
         for read in 1..=turn {
-            let Some(door) = &self.door else { break };
+            let Some(door) = &self.door else { return Ok(true) };
             match door::receive(|| door.recvfrom(&mut datagram)) {
                 Ok(Received::Datagram(len)) => self.hear(&datagram[..len])?,
                 Ok(Received::Foreign) => self.stats.rejected.count(),
                 Ok(Received::Nothing) => {
                     door.exhausted();
-                    break;
+                    return Ok(true);
                 }
                 // A loss, which the drop counter tells exactly.
                 Err(Errno::NOBUFS) => {}
@@ -112,7 +117,7 @@ impl<'a, D: Door, P: Processes> Hearing<'a, D, P> {
                 self.hand_on();
             }
         }
-        Ok(())
+        Ok(false)
     }
 
     fn hand_on(&mut self) {
