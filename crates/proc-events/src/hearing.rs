@@ -420,8 +420,18 @@ impl<'a, D: Door, P: Processes> Hearing<'a, D, P> {
     }
 
     /// Whether a snapshot is to be taken now, and then given to [`Hearing::settle`].
-    pub fn begin_snapshot_if_due(&mut self, now: Instant) -> bool {
-        self.resync.begin_if_due(now, &mut self.table, &mut self.descent)
+    ///
+    /// # Errors
+    /// See [`Hearing::drain`].
+    pub fn begin_snapshot_if_due(&mut self, now: Instant, now_ns: u64) -> Result<bool, Error> {
+        if !self.resync.is_due(now) {
+            return Ok(false);
+        }
+        // What was dropped had no room behind what waits. Heard only after the snapshot has begun, that would count as
+        // newer than it, and what is missing there as alive.
+        self.catch_up(now_ns)?;
+        self.resync.begin(now, &mut self.table, &mut self.descent);
+        Ok(true)
     }
 
     /// Makes the table right by a snapshot, at once or, by [`Hearing::settle_if_due`], a little later.

@@ -16,7 +16,7 @@ use rustix::time::ClockId;
 
 use crate::deathwatch;
 use crate::error::{Error, ErrorCode};
-use crate::event::{Argv, ExitStatus, ProcessInfo};
+use crate::event::{ExitStatus, ProcessInfo};
 use crate::interest::{Field, Fields};
 use parse::Stat;
 
@@ -213,7 +213,7 @@ impl Reader {
                 && (!self.buffer.is_empty() || stat.is_kernel_thread())
                 && fields.has(Field::Argv)
             {
-                info.argv = Some(argv(&self.buffer, whole == Ok(false)));
+                info.argv = Some(parse::argv(&self.buffer, whole == Ok(false)));
             }
         } else {
             self.buffer.clear();
@@ -287,15 +287,6 @@ impl Name {
     fn as_bytes(&self) -> &[u8] {
         &self.bytes[..self.len]
     }
-}
-
-fn argv(cmdline: &[u8], truncated: bool) -> Argv {
-    let mut text = parse::readable(cmdline).into_string();
-    // A process may have written over its arguments, and over the last NUL.
-    if !text.is_empty() && !text.ends_with('\0') {
-        text.push('\0');
-    }
-    Argv { text: text.into(), truncated }
 }
 
 /// Nanoseconds on `clock`.

@@ -127,18 +127,22 @@ impl<'a> Reader<'a> {
     async fn run(mut self) -> Result<(), Error> {
         loop {
             let wake = self.wake().await?;
-            match self.answer(wake) {
+            match self.answer(wake).and_then(|is_over| self.look_if_due().map(|()| is_over)) {
                 Ok(true) => return Ok(()),
                 Ok(false) => {}
                 Err(error) if error.code == ErrorCode::SourceFailed => self.reopen(error)?,
                 Err(error) => return Err(error),
             }
-            if self.hearing.begin_snapshot_if_due(Instant::now()) {
-                let fields = self.hearing.interest.fields;
-                self.look = Some(Look::begin(self.hearing.processes.procfs(), fields));
-            }
             self.shared.tracked_processes.store(self.hearing.table.len() as u64, Ordering::Relaxed);
         }
+    }
+
+    fn look_if_due(&mut self) -> Result<(), Error> {
+        if self.hearing.begin_snapshot_if_due(Instant::now(), clock_ns(ClockId::Monotonic))? {
+            let fields = self.hearing.interest.fields;
+            self.look = Some(Look::begin(self.hearing.processes.procfs(), fields));
+        }
+        Ok(())
     }
 
     /// Whether the last subscription has left.

@@ -145,14 +145,17 @@ impl Resync {
         has_reason.then_some(self.not_before).or(later)
     }
 
-    /// Whether a snapshot is to be taken now, and then given to [`Resync::settle`].
-    pub fn begin_if_due(&mut self, now: Instant, table: &mut ProcessTable, descent: &mut Descent) -> bool {
+    /// Whether a snapshot is to be taken now.
+    #[must_use]
+    pub fn is_due(&self, now: Instant) -> bool {
         let is_due = self.due().is_some_and(|due| due <= now);
         // After a failure, whoever asks has to wait, too.
         let is_asked_for = !self.is_owed && (self.is_wanted || !self.askers.is_empty());
-        if self.taking.is_some() || !(is_due || is_asked_for) {
-            return false;
-        }
+        self.taking.is_none() && (is_due || is_asked_for)
+    }
+
+    /// A snapshot is being taken from now on, and is then to be given to [`Resync::settle`].
+    pub fn begin(&mut self, now: Instant, table: &mut ProcessTable, descent: &mut Descent) {
         self.is_wanted = false;
         self.is_owed = false;
         self.is_in_doubt = false;
@@ -165,7 +168,6 @@ impl Resync {
             took: None,
             put_off: None,
         });
-        true
     }
 
     /// Gives the snapshot back if it can be settled now. If it shows what the kernel was to report but has not, the kernel
@@ -305,7 +307,8 @@ mod tests {
         let mut resync = Resync::new(start);
         resync.lost(1);
         let mut descent = Descent::default();
-        assert!(resync.begin_if_due(start, &mut table, &mut descent));
+        assert!(resync.is_due(start));
+        resync.begin(start, &mut table, &mut descent);
         assert!(resync.put_off(Snapshot::default(), start, &table).is_none());
         let until = resync.due().expect("a snapshot that was put off has its time");
         assert!(resync.take_put_off(until.checked_sub(Duration::from_millis(1)).expect("later")).is_none());

@@ -135,6 +135,10 @@ impl ProcessTable {
                 // already, the late one is still to come.
                 self.exit(pid, left.timestamp_ns, left.status, left.ppid, events);
                 self.concluded.insert(pid, left.timestamp_ns + LATE_NS);
+                // The one that runs was created before this report.
+                if let Some(departed) = &mut self.departed {
+                    departed.insert(pid, seen.start_ns.saturating_sub(1));
+                }
                 return;
             }
             self.conclude(pid, left.timestamp_ns, Origin::Kernel, events);

@@ -3,7 +3,11 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "in a test, a panic is the report")]
 
+#[path = "machine/door.rs"]
+mod door;
 mod machine;
+#[path = "machine/subscriber.rs"]
+mod subscriber;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -19,8 +23,8 @@ use proc_events::stats::Stats;
 use proc_events::{Error, ErrorCode, Field, Fields, Interest, Kinds, Notice};
 use tokio::time::Instant;
 
-use machine::door::{SimulatedDoor, SimulatedProcesses, World};
-use machine::subscriber::{Shown, Subscriber};
+use door::{SimulatedDoor, SimulatedProcesses, World};
+use subscriber::{Shown, Subscriber};
 
 const PIDS: u64 = 24;
 
@@ -173,7 +177,13 @@ impl<'a> Simulation<'a> {
     }
 
     fn begin_snapshot(&mut self) {
-        if self.hearing.begin_snapshot_if_due(self.now()) {
+        let (now, now_ns) = (self.now(), self.now_ns());
+        let begun = self.hearing.begin_snapshot_if_due(now, now_ns);
+        // As in any other turn of the reader.
+        self.take_at_once();
+        let has_begun = *begun.as_ref().unwrap_or(&false);
+        self.answer(begun.map(drop));
+        if has_begun {
             let to_read = self.world.borrow().machine.processes.keys().rev().copied().collect();
             self.world.borrow().machine.tell(|| "looking".to_owned());
             self.look = Some(Look { to_read, sightings: Vec::new(), lives: BTreeMap::new() });

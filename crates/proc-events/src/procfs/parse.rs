@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use crate::event::Argv;
+
 /// `PF_FORKNOEXEC`, `linux/sched.h`: forked, and has not called exec since.
 const PF_FORKNOEXEC: u32 = 0x40;
 /// `PF_KTHREAD`, `linux/sched.h`: a kernel thread.
@@ -66,7 +68,7 @@ pub fn stat(text: &[u8]) -> Option<Stat<'_>> {
     // The iterator starts at field 3; nth() counts from where the last call left it.
     let state = *fields.next()?.first()?;
     let ppid = number(fields.next()?)?;
-    let session = number(fields.nth(1)?)?;
+    let session = fields.nth(1).and_then(number).unwrap_or(0);
     let flags = number(fields.nth(2)?)?;
     let threads = number(fields.nth(10)?)?;
     let start_time = number(fields.nth(1)?)?;
@@ -145,6 +147,17 @@ pub fn full_name(comm: &[u8], cmdline: &[u8], exe: &[u8]) -> Box<str> {
         .map(|path| path.rsplit(|&b| b == b'/').next().unwrap_or(path))
         .find(|name| name.len() > comm.len() && name.starts_with(comm));
     readable(completed.unwrap_or(comm))
+}
+
+/// The argument vector. `cmdline` is the raw content of `/proc/PID/cmdline`, `truncated` whether there was more of it.
+#[must_use]
+pub fn argv(cmdline: &[u8], truncated: bool) -> Argv {
+    let mut text = readable(cmdline).into_string();
+    // A process may have written over its arguments, and over the last NUL.
+    if !text.is_empty() && !text.ends_with('\0') {
+        text.push('\0');
+    }
+    Argv { text: text.into(), truncated }
 }
 
 /// Whether the kernel may have cut this comm.

@@ -11,7 +11,7 @@ use proc_events::wire::{self, DATAGRAM_LEN, what};
 use proc_events::{ExitStatus, Fields, ProcessInfo};
 use rustix::io::Errno;
 
-use super::{Datagram, Machine};
+use crate::machine::{Datagram, Machine};
 
 const CPUS: usize = 4;
 

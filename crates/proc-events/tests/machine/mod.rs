@@ -1,9 +1,6 @@
 //! A machine made of plain values: its processes, what its kernel reports of them, and what its `/proc` shows. It does
 //! nothing by itself; the test decides what happens.
 
-pub(crate) mod door;
-pub(crate) mod subscriber;
-
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 

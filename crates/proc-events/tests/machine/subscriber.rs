@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use proc_events::{EventKind, LossCause, Notice, Origin, ProcessEvent};
 
-use super::Machine;
+use crate::machine::Machine;
 
 /// Which lives may be told without a report of their own, the likeliest first, by the time at which a snapshot was
 /// settled.

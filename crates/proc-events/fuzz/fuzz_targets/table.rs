@@ -1,0 +1,6 @@
+#![no_main]
+
+#[path = "../../tests/oracles/table.rs"]
+mod oracle;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| oracle::hold_bytes(bytes));

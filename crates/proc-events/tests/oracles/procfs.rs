@@ -1,0 +1,109 @@
+//! Whether the texts of `/proc/PID/*` are read as `proc(5)` describes them, whatever their bytes.
+
+use proc_events::procfs::parse;
+
+/// Any bytes, as the content of every file that is read.
+pub(crate) fn hold(bytes: &[u8]) {
+    hold_stat(bytes);
+    hold_cgroup(bytes);
+    hold_texts(bytes);
+    // Of what is not as the kernel writes it, anything may be made but a panic.
+    let _ = parse::real_ids(bytes);
+    let first = bytes.first().map_or(0, |first| usize::from(*first));
+    let (comm, rest) = bytes.split_at(first.min(bytes.len()) / 16);
+    let (cmdline, exe) = rest.split_at(rest.len() / 2);
+    hold_name(comm, cmdline, exe);
+}
+
+/// The decimal number that the kernel writes in a field, without its sign.
+fn number(field: &[u8]) -> Option<u64> {
+    let text = str::from_utf8(field).ok().filter(|text| !text.starts_with('+'))?;
+    text.parse::<i128>().ok()?.unsigned_abs().try_into().ok()
+}
+
+/// `/proc/PID/stat`: the comm goes from the first parenthesis to the last, and fields are counted from there.
+pub(crate) fn hold_stat(text: &[u8]) {
+    let open = text.iter().position(|&byte| byte == b'(');
+    let close = text.iter().rposition(|&byte| byte == b')');
+    let (Some(open), Some(close)) = (open, close) else { return assert_eq!(parse::stat(text), None) };
+    let fields: Vec<_> =
+        text[close + 1..].split(|byte| b" \n".contains(byte)).filter(|field| !field.is_empty()).collect();
+    // Numbered as in proc_pid_stat(5), where the state is the third.
+    let field = |at: usize| fields.get(at - 3).and_then(|field| number(field));
+    let needed = (fields.first(), field(4), field(9), field(20), field(22));
+    let (Some(state), Some(ppid), Some(flags), Some(threads), Some(start_time)) = needed else {
+        return assert_eq!(parse::stat(text), None);
+    };
+    if open > close {
+        return assert_eq!(parse::stat(text), None);
+    }
+    let stat = parse::stat(text).unwrap();
+    assert_eq!(stat.comm, &text[open + 1..close]);
+    assert_eq!((stat.state, stat.ppid, stat.start_time), (state[0], ppid as u32, start_time));
+    let leader_has_ended = matches!(state[0], b'Z' | b'X' | b'x');
+    assert_eq!(stat.leader_has_ended(), leader_has_ended);
+    assert_eq!(stat.has_ended(), leader_has_ended && threads as u32 <= 1);
+    assert_eq!((stat.never_execed(), stat.is_kernel_thread()), (flags & 0x40 != 0, flags & 0x20_0000 != 0));
+    assert_eq!(stat.exit_status, field(52).filter(|&status| status != 0).map(|status| status as u32));
+    if field(28).unwrap_or(0) == 0 {
+        assert_eq!(stat.program, 0, "made of what this reader may not see");
+    }
+}
+
+/// `/proc/PID/cgroup`: version 2, but rather any of version 1 than a root.
+pub(crate) fn hold_cgroup(text: &[u8]) {
+    let lines: Vec<Vec<_>> = text
+        .split(|&byte| byte == b'\n')
+        .map(|line| line.splitn(3, |&byte| byte == b':').collect())
+        .filter(|parts: &Vec<_>| parts.len() == 3)
+        .collect();
+    let first = |is_it: &dyn Fn(&[u8], &[u8]) -> bool| {
+        lines.iter().find(|parts| parts[2] != b"/" && is_it(parts[0], parts[1])).map(|parts| parts[2])
+    };
+    let best = first(&|hierarchy, _| hierarchy == b"0")
+        .or_else(|| first(&|_, controllers| controllers == b"memory"))
+        .or_else(|| first(&|_, controllers| [&b"pids"[..], b"name=systemd"].contains(&controllers)))
+        .or_else(|| first(&|_, _| true))
+        .or_else(|| (!lines.is_empty()).then_some(&b"/"[..]));
+    assert_eq!(parse::cgroup_path(text), best);
+}
+
+/// Text is kept, every byte that is none is written `\xNN`; an argument vector ends with a NUL if there is any.
+pub(crate) fn hold_texts(bytes: &[u8]) {
+    let mut text = String::new();
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let character =
+            (1..=rest.len().min(4)).find_map(|len| Some((str::from_utf8(&rest[..len]).ok()?, len)));
+        let len = character.map_or(1, |(_, len)| len);
+        match character {
+            Some((character, _)) => text.push_str(character),
+            None => text.extend(["\\x".to_owned(), format!("{:02x}", rest[0])]),
+        }
+        rest = &rest[len..];
+    }
+    assert_eq!(*parse::readable(bytes), *text);
+    if bytes.last().is_some_and(|&last| last != 0) {
+        text.push('\0');
+    }
+    for truncated in [false, true] {
+        let argv = parse::argv(bytes, truncated);
+        assert_eq!((&*argv.text, argv.truncated), (&*text, truncated));
+    }
+}
+
+/// A name is the comm, or what continues it: the last part of the program's path, or of one of the first two arguments.
+pub(crate) fn hold_name(comm: &[u8], cmdline: &[u8], exe: &[u8]) {
+    let name = parse::full_name(comm, cmdline, exe);
+    let continuations: Vec<_> = cmdline
+        .split(|&byte| byte == 0)
+        .take(2)
+        .chain([exe])
+        .map(|path| path.split(|&byte| byte == b'/').next_back().unwrap_or_default())
+        .filter(|last| last.len() > comm.len() && last.starts_with(comm))
+        .map(parse::readable)
+        .collect();
+    let is_right =
+        if continuations.is_empty() { name == parse::readable(comm) } else { continuations.contains(&name) };
+    assert!(is_right, "{name}, not one of {continuations:?}");
+}
