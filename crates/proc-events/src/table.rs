@@ -177,7 +177,15 @@ impl ProcessTable {
     ) -> bool {
         let left = self.processes.get(&pid).and_then(|process| process.left);
         let Some(left) = left.filter(|left| left.heard <= noticed) else { return false };
+        let departed = self.departed.as_ref().map(|departed| departed.get(&pid).copied());
+        let last_heard_ns = self.processes.get(&pid).and_then(Process::last_heard_ns);
         self.exit(pid, now_ns, status.or(left.status), left.ppid, events);
+        // It has ended at some time before now: one that was created meanwhile may have the pid.
+        if let (Some(earlier), Some(last_heard_ns), Some(departed)) =
+            (departed, last_heard_ns, &mut self.departed)
+        {
+            departed.insert(pid, last_heard_ns.max(earlier.unwrap_or(0)));
+        }
         // If another thread had called exec, and that was lost, there will be a report.
         self.concluded.retain(|_, until| now_ns <= *until);
         self.concluded.insert(pid, now_ns + LATE_NS);

@@ -374,3 +374,9 @@ fn whatever_the_door_does_the_subscribers_end_up_right() {
         failing[0] + 1
     );
 }
+
+/// A pid was given away between the end of a process without a leader and the notice of it.
+#[test]
+fn seeds_that_have_failed_do_no_more() {
+    [6276, 22629, 31303].into_iter().for_each(simulate);
+}

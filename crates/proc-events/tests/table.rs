@@ -137,6 +137,14 @@ fn an_exit_without_an_exec_is_told_without_details() {
 }
 
 #[test]
+fn one_that_is_shown_is_not_taken_for_the_one_whose_end_is_noticed_meanwhile() {
+    let mut story = Story::default();
+    story.hear(&["exec 10@4 py", "left 10@5"]).told();
+    story.look(&["10@7 ls"], &["ended 10@9"], Origin::Resync);
+    assert_eq!(story.told(), ["exit 10 py =0", "exec 10 ls"]);
+}
+
+#[test]
 fn a_pid_has_one_exit_a_life() {
     let told = heard(&["exec 10@5 sh", "exit 10@6", "exec 10@7 ls", "exit 10@8"]);
     assert_eq!(told, ["exec 10 sh", "exit 10 sh =0", "exec 10 ls", "exit 10 ls =0"]);

@@ -89,6 +89,11 @@ impl Process {
         self.left.map_or(0, |left| left.timestamp_ns).max(self.exec_ns)
     }
 
+    /// When it was last heard of; unknown where no exec of it was heard. It was created before that.
+    pub(super) fn last_heard_ns(&self) -> Option<u64> {
+        (self.exec_ns != 0).then(|| self.heard_ns())
+    }
+
     /// Whether it had begun only after this: a process is listed, and heard of, before it ends.
     pub(super) fn began_after(&self, exit_ns: u64) -> bool {
         self.heard_ns().max(self.start_ns) > exit_ns

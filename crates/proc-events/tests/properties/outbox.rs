@@ -189,7 +189,7 @@ impl View {
 }
 
 proptest! {
-    #![proptest_config(Config { cases: 2048, ..crate::config() })]
+    #![proptest_config(Config { cases: 1024, ..crate::config() })]
 
     #[test]
     fn whatever_does_not_fit_the_subscriber_ends_up_right(

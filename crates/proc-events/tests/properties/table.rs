@@ -16,7 +16,7 @@ fn steps(most: usize, goes_wrong: bool) -> impl Strategy<Value = Vec<Step>> {
 
 proptest! {
     // Each takes little.
-    #![proptest_config(Config { cases: 4096, ..crate::config() })]
+    #![proptest_config(Config { cases: 2048, ..crate::config() })]
 
     #[test]
     fn nothing_lost_is_told_as_it_was(captures in any::<bool>(), steps in steps(300, false)) {
