@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use neli::connector::ProcEvent;
 use rustc_hash::FxHashMap;
@@ -53,6 +54,10 @@ pub struct Hearing<'a, D, P> {
     drops: DropCounter,
     /// The sequence number, CPU and time of the last message.
     last: (u32, u32, u64),
+    /// How often it was asked for something that concerns what comes in next. What waits is read after that was answered.
+    pub asked: Arc<AtomicU64>,
+    /// How often that was answered.
+    pub answered: u64,
     /// Added to the kernel's times, to get those of this process's time namespace.
     pub clock_offset_ns: i64,
     /// What is to be handed on; kept for its capacity.
@@ -98,6 +103,8 @@ impl<'a, D: Door, P: Processes> Hearing<'a, D, P> {
             stats,
             drops: DropCounter::default(),
             last: (0, 0, 0),
+            asked: Arc::default(),
+            answered: 0,
             clock_offset_ns: 0,
             events: Vec::with_capacity(BATCH),
             kept: 0,
@@ -114,7 +121,7 @@ impl<'a, D: Door, P: Processes> Hearing<'a, D, P> {
         self.door = door;
     }
 
-    /// Reads until nothing is left, or `turn` datagrams.
+    /// Reads until nothing is left, or `turn` datagrams, or something is to be answered first.
     ///
     /// # Errors
     /// [`ErrorCode::SourceFailed`]; what was read before it has been handed on.
@@ -154,6 +161,9 @@ impl<'a, D: Door, P: Processes> Hearing<'a, D, P> {
         let mut datagram = [0; DATAGRAM_LEN];
         for _ in 0..turn {
             let Some(door) = &self.door else { break };
+            if until_ns == u64::MAX && self.asked.load(Ordering::Acquire) > self.answered {
+                return Ok(false);
+            }
             match door::receive(|| door.recvfrom(&mut datagram)) {
                 Ok(Received::Datagram(len)) => self.hear(&datagram[..len]),
                 Ok(Received::Foreign) => self.stats.rejected.count(),

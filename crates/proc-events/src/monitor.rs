@@ -79,7 +79,8 @@ pub struct Gauges {
 pub(crate) enum Command {
     Join(Arc<Outbox>),
     Leave(Arc<Outbox>),
-    InterestChanged,
+    /// With how often this was asked for by then.
+    InterestChanged(u64),
     Scan(Arc<Outbox>, u32),
     Watch(Arc<Outbox>, u32, u32),
 }
@@ -91,6 +92,8 @@ pub(crate) struct Shared {
     commands: UnboundedSender<Command>,
     pub(crate) stats: Stats,
     pub(crate) gate: Gate,
+    /// How often something was asked for that concerns what comes in next.
+    pub(crate) asked: Arc<AtomicU64>,
     pub(crate) receive_buffer_size: AtomicU64,
     pub(crate) tracked_processes: AtomicU64,
     pub(crate) priority: AtomicU64,
@@ -136,6 +139,7 @@ impl Shared {
             commands: sender,
             stats: Stats::default(),
             gate: Gate::default(),
+            asked: Arc::default(),
             receive_buffer_size: AtomicU64::new(0),
             tracked_processes: AtomicU64::new(0),
             priority: AtomicU64::new(Priority::Ordinary as u64),
@@ -222,9 +226,10 @@ impl Subscription {
     /// Sets what is wanted from now on, narrowed down to some processes. `fields` must hold what the wishes ask about.
     pub fn set_wishes(&self, fields: Fields, wishes: Vec<Wish>) {
         self.outbox.set_wishes(fields, wishes);
-        // First the word, so that the reader knows what it is that comes in then.
-        self.command(Command::InterestChanged);
         if let Some(shared) = &self.shared {
+            // First the word, so that the reader knows what it is that comes in then.
+            let asked = shared.asked.fetch_add(1, Ordering::AcqRel) + 1;
+            self.command(Command::InterestChanged(asked));
             shared.gate.widen(self.outbox.passing());
         }
     }

@@ -108,6 +108,7 @@ impl<'a> Reader<'a> {
         let (connector, fallen_back) = source::open(options, &procfs, passing(outboxes))?;
         let host = Host::new(&procfs).map_err(|error| Error::unexpected("epoll_create", &error))?;
         let mut hearing = Hearing::new(host, outboxes, interest, &shared.stats);
+        hearing.asked = Arc::clone(&shared.asked);
         hearing.clock_offset_ns = clock_offset_ns(&options.proc_root);
         let mut reader = Self {
             shared,
@@ -215,6 +216,8 @@ impl<'a> Reader<'a> {
                     match self.shared.may_end(self.commands) {
                         Ok(()) => return Ok(true),
                         Err(next) => {
+                            // What had been asked for went with who had asked.
+                            self.hearing.answered = self.shared.asked.load(Ordering::Acquire);
                             outboxes.clear();
                             outbox.notify(Notice::Closed);
                             return self.obey(next);
@@ -225,7 +228,10 @@ impl<'a> Reader<'a> {
                 outbox.notify(Notice::Closed);
                 self.follow_interest()?;
             }
-            Command::InterestChanged => self.follow_interest()?,
+            Command::InterestChanged(asked) => {
+                self.hearing.answered = asked.max(self.hearing.answered);
+                self.follow_interest()?;
+            }
             Command::Scan(outbox, id) => self.hearing.resync.ask(outbox, id),
             Command::Watch(outbox, id, pid) => {
                 self.hearing.watch(outbox, id, pid, (Instant::now(), clock_ns(ClockId::Monotonic)))?;
