@@ -51,7 +51,8 @@ async function compare(): Promise<void> {
       // In turns, so that what else happens on the machine happens to all of them.
       for (let repeat = 0; repeat < repeats; repeat++) {
         for (const peer of observers) {
-          if (process.stderr.isTTY) process.stderr.write(`\r${scenario.name} ${repeat + 1}/${repeats} ${peer.name}\x1B[K`)
+          if (process.stderr.isTTY)
+            process.stderr.write(`\r${scenario.name} ${repeat + 1}/${repeats} ${peer.name}\x1B[K`)
           runs.push(await run(tools, peer, scenario, values.quick ? scenario.quick : scenario.count))
         }
       }

@@ -24,6 +24,7 @@ export interface Tools {
   readonly folder: string
   readonly load: string
   readonly end: string
+  readonly stay: string
   readonly hush: string
   readonly listener: string
   /** Undefined where they could not be built. */
@@ -38,19 +39,26 @@ export function peers(tools: Tools): Peer[] {
   const own = { isOurs: true, parse: parseRecords }
   const foreign = { isOurs: false, isRude: true }
   const clock = (has: boolean): string => (has ? '1' : '0')
-  const node = (file: string) => (records: string, has: boolean) => [process.execPath, join(here, 'peers', file), records, clock(has)]
+  const node = (file: string) => (records: string, has: boolean) => [
+    process.execPath,
+    join(here, 'peers', file),
+    records,
+    clock(has),
+  ]
   const { go, rust, listener } = tools
-  const rustPeer = (name: string, isRude: boolean): Peer[] =>
-    rust === undefined ? [] : [{ ...own, name, isRude, command: (records, has) => [join(rust, name), records, clock(has)] }]
+  const rustPeer = (name: string): Peer[] =>
+    rust === undefined ? [] : [{ ...own, name, command: (records, has) => [join(rust, name), records, clock(has)] }]
   const text = (parse: (text: string) => Seen[]) => (bytes: Uint8Array) => parse(Buffer.from(bytes).toString('latin1'))
   return [
     { ...own, name: 'nobody' },
     { ...own, name: 'proc-events', command: node('ours.mjs') },
     { ...own, name: 'C, filter', command: (records, has) => [listener, 'filter', records, clock(has)] },
     { ...own, name: 'C, plain', command: (records, has) => [listener, 'plain', records, clock(has)] },
-    ...(go === undefined ? [] : [{ ...own, name: 'Go', isRude: true, command: (records: string, has: boolean) => [go, records, clock(has)] }]),
-    ...rustPeer('neli', true),
-    ...rustPeer('proc-connector', false),
+    ...(go === undefined
+      ? []
+      : [{ ...own, name: 'Go', isRude: true, command: (records: string, has: boolean) => [go, records, clock(has)] }]),
+    ...rustPeer('neli'),
+    ...rustPeer('proc-connector'),
     ...(isInstalled('forkstat')
       ? [{ ...foreign, name: 'forkstat', command: () => ['forkstat', '-e', 'exec,exit'], parse: text(parseForkstat) }]
       : []),
@@ -94,6 +102,7 @@ export function buildTools(wanted: (peer: string) => boolean): Tools {
       load: c('pe-load', 'load.c', ['-pthread']),
       // The shortest program there is stands in the tests' load.
       end: c('pe-end', '../__test__/load.c', ['-DEND=0', '-nostdlib', '-static']),
+      stay: c('pe-stay', 'stay.c', ['-nostdlib', '-static']),
       hush: c('pe-hush', 'hush.c'),
       listener: c('pe-listener', 'peers/listener.c'),
     }

@@ -32,8 +32,8 @@ export function parseStatus(text: string): { switches: number; resident: number 
 
 /** The first line of /proc/stat: user nice system idle iowait irq softirq steal, then guests that are counted in user. */
 export function parseTicks(text: string): Ticks {
-  const ticks = /^cpu +([\d ]+)/.exec(text)?.[1]?.split(' ').slice(0, 8).map(Number) ?? []
-  return { total: ticks.reduce((sum, count) => sum + count, 0), steal: ticks[7] ?? 0 }
+  const counts = /^cpu +([\d ]+)/.exec(text)?.[1]?.split(' ').slice(0, 8).map(Number) ?? []
+  return { total: counts.reduce((sum, count) => sum + count, 0), steal: counts[7] ?? 0 }
 }
 
 export function ticks(): Ticks {

@@ -21,7 +21,18 @@ export interface Summary {
   readonly p99: Spread
 }
 
-const measured = ['complete', 'cpu', 'cpuPerEvent', 'wakeUpsPerEvent', 'resident', 'rate', 'steal', 'p50', 'p90', 'p99'] as const
+const measured = [
+  'complete',
+  'cpu',
+  'cpuPerEvent',
+  'wakeUpsPerEvent',
+  'resident',
+  'rate',
+  'steal',
+  'p50',
+  'p90',
+  'p99',
+] as const
 
 export function summarize(runs: readonly Run[]): Summary[] {
   const groups = Map.groupBy(runs, ({ peer, scenario }) => `${scenario}\n${peer}`)
@@ -31,12 +42,9 @@ export function summarize(runs: readonly Run[]): Summary[] {
     const { peer = '', scenario = '' } = group[0] ?? {}
     const figures = measured.map((name) => [name, spread(group.map((run) => run[name]))])
     const alone = rates('nobody', scenario).median
-    return {
-      peer,
-      scenario,
-      ...(Object.fromEntries(figures) as Record<(typeof measured)[number], Spread>),
-      slowDown: 100 * (1 - rates(peer, scenario).median / alone),
-    }
+    const slowDown = 100 * (1 - rates(peer, scenario).median / alone)
+    const spreads = Object.fromEntries(figures) as Record<(typeof measured)[number], Spread>
+    return Object.assign(spreads, { peer, scenario, slowDown })
   })
 }
 
@@ -55,21 +63,34 @@ export function figure(value: number): string {
   return value.toFixed(Math.abs(value) >= 10 ? 1 : Math.abs(value) >= 0.1 ? 2 : 3)
 }
 
-function cell({ median, least, most }: Spread): string {
+function range({ median, least, most }: Spread): string {
   if (Number.isNaN(median) || figure(least) === figure(most)) return figure(median)
   return `${figure(median)} (${figure(least)}–${figure(most)})`
 }
 
 function table(scenario: Scenario, summaries: readonly Summary[]): string {
-  const head = ['observer', 'complete %', 'CPU µs/event', 'CPU s', 'wake-ups/event', 'MB', 'load/s', 'slower by %', 'p50 µs', 'p90 µs', 'p99 µs', 'steal %']
+  const head = [
+    'observer',
+    'complete %',
+    'CPU µs/event',
+    'CPU s',
+    'wake-ups/event',
+    'MB',
+    'load/s',
+    'slower by %',
+    'p50 µs',
+    'p90 µs',
+    'p99 µs',
+    'steal %',
+  ]
   const rows = summaries.map((row) => [
     row.peer,
-    cell(row.complete),
-    cell(row.cpuPerEvent),
+    range(row.complete),
+    range(row.cpuPerEvent),
     figure(row.cpu.median),
     figure(row.wakeUpsPerEvent.median),
     figure(row.resident.median),
-    cell(row.rate),
+    range(row.rate),
     row.peer === 'nobody' ? '' : figure(row.slowDown),
     ...[row.p50, row.p90, row.p99].map(({ median }) => figure(median)),
     figure(row.steal.median),

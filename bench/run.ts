@@ -60,7 +60,9 @@ export async function observe(command: readonly string[], isOurs: boolean, outpu
   const file = openSync(output, 'w')
   const child = spawn(program, args, { stdio: ['ignore', isOurs ? 'pipe' : file, 'inherit'] })
   closeSync(file)
-  const failed = once(child, 'exit').then(([code, signal]) => `${command.join(' ')} ended with ${String(code ?? signal)}`)
+  const failed = once(child, 'exit').then(
+    ([code, signal]) => `${command.join(' ')} ended with ${String(code ?? signal)}`,
+  )
   const ready = isOurs && child.stdout ? once(createInterface(child.stdout), 'line') : setTimeout(700)
   const problem = await Promise.race([failed, ready])
   if (typeof problem === 'string') throw new Error(problem)
@@ -70,7 +72,11 @@ export async function observe(command: readonly string[], isOurs: boolean, outpu
 }
 
 /** Ends an observer, so that the kernel knows. */
-export async function end(child: ChildProcess, { isOurs, isRude = false }: Pick<Peer, 'isOurs' | 'isRude'>, hush: string): Promise<void> {
+export async function end(
+  child: ChildProcess,
+  { isOurs, isRude = false }: Pick<Peer, 'isOurs' | 'isRude'>,
+  hush: string,
+): Promise<void> {
   const ended = once(child, 'exit')
   if (isRude) spawnSync(hush, [String(child.pid)], { stdio: 'inherit' })
   child.kill(isOurs ? 'SIGTERM' : 'SIGINT')
@@ -82,7 +88,7 @@ export async function end(child: ChildProcess, { isOurs, isRude = false }: Pick<
 }
 
 async function settled(pid: number): Promise<void> {
-  for (let before = -1; ; ) {
+  for (let before = -1; ;) {
     await setTimeout(200)
     const { cpu } = cost(pid)
     // A poller is never quite at rest.

@@ -39,7 +39,15 @@ export const scenarios: readonly Scenario[] = [
     quick: 2000,
     hasClock: false,
   },
-  { name: 'paced', title: '1,000 processes a second', mode: 'paced', how: 1000, count: 4000, quick: 500, hasClock: true },
+  {
+    name: 'paced',
+    title: '1,000 processes a second',
+    mode: 'paced',
+    how: 1000,
+    count: 4000,
+    quick: 500,
+    hasClock: true,
+  },
   { name: 'single', title: '20 processes a second', mode: 'paced', how: 20, count: 60, quick: 10, hasClock: true },
   {
     name: 'threads',

@@ -22,14 +22,26 @@ export function targets(summaries: readonly Summary[]): string[] {
   for (const storm of ['storm-1', 'storm-2']) {
     check(`${storm}, CPU per event, of the C floor's`, ratio(storm, floor, cpuPerEvent), 1)
     check(`${storm}, CPU per event, of Go's`, ratio(storm, 'Go', cpuPerEvent), 0.25)
-    check(`${storm}, slow-down of the load, of Go's`, ratio(storm, 'Go', (row) => row.slowDown), 0.5)
+    check(
+      `${storm}, slow-down of the load, of Go's`,
+      ratio(storm, 'Go', (row) => row.slowDown),
+      0.5,
+    )
   }
   check("paced, CPU per event, of the C floor's", ratio('paced', floor, cpuPerEvent), 3)
   check("paced, CPU per event, of Go's", ratio('paced', 'Go', cpuPerEvent), 0.4)
   check('paced, latency p50', find('paced', ours)?.p50.median, 500, ' µs')
   check('paced, latency p99', find('paced', ours)?.p99.median, 5000, ' µs')
-  check("single, latency p50, of plain C's", ratio('single', 'C, plain', (row) => row.p50.median), 2)
-  check("threads, CPU, of the C floor's", ratio('threads', floor, (row) => row.cpu.median), 3)
+  check(
+    "single, latency p50, of plain C's",
+    ratio('single', 'C, plain', (row) => row.p50.median),
+    2,
+  )
+  check(
+    "threads, CPU, of the C floor's",
+    ratio('threads', floor, (row) => row.cpu.median),
+    3,
+  )
   for (const { scenario, complete } of summaries.filter(({ peer }) => peer === ours)) {
     check(`${scenario}, events missed`, 100 - complete.least, 0, ' %')
   }

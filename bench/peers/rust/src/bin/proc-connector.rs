@@ -2,7 +2,6 @@
 
 use peers::Records;
 use proc_connector::{ProcConnector, ProcEvent};
-use std::time::Duration;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut records = Records::begin();
@@ -11,8 +10,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     peers::ready();
     let mut buffer = vec![0; 4096];
     while !records.is_over() {
-        // Its `recv` starts anew when a signal has interrupted it, so that only a time limit lets this loop end.
-        let Ok(Some(event)) = connector.recv_timeout(&mut buffer, Duration::from_secs(1)) else { continue };
+        // An error is a full buffer, or the end: the loop goes on, or notices.
+        let Ok(event) = connector.recv(&mut buffer) else { continue };
         match event {
             ProcEvent::Exec { pid, tgid, timestamp_ns, .. } => records.add(pid, tgid, 1, timestamp_ns),
             ProcEvent::Exit { pid, tgid, timestamp_ns, .. } => records.add(pid, tgid, 2, timestamp_ns),
