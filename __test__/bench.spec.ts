@@ -66,7 +66,7 @@ test('the lines of forkstat and extrace are read', (t) => {
     { pid: 28349, type: 'exec', late: 0 },
     { pid: 28342, type: 'exit', late: 0 },
   ])
-  t.deepEqual(countLines('1:2:3 exec 5   /tmp/p a\n  6+ /tmp/p a\n 7+ <p>\n', '/tmp/p', 'a').argv, 2)
+  t.deepEqual(countLines('1:2:3 exec 5   /tmp/p a\n  6 /tmp/p a\n 7+ <p>\n', '/tmp/p', 'a').argv, 2)
 })
 
 test('each life is seen once at most, and others are not the load', (t) => {

@@ -17,7 +17,7 @@ export interface Row extends Captured {
 
 /** Lines of forkstat and extrace show arguments, or the name in brackets or cut short where there are none. */
 export function countLines(text: string, program: string, argument: string): Captured {
-  const lines = text.split('\n').filter((line) => / exec +\d+ |^ *\d+\+ /.test(line))
+  const lines = text.split('\n').filter((line) => / exec +\d+ |^ *\d+\+? /.test(line))
   const argv = lines.filter((line) => line.includes(`${program} ${argument}`)).length
   return { exe: Number.NaN, argv, name: Number.NaN }
 }

@@ -58,7 +58,7 @@ async function load(tools: Tools, { mode, how }: Scenario, count: number, pids: 
 export async function observe(command: readonly string[], isOurs: boolean, output: string): Promise<ChildProcess> {
   const [program = '', ...args] = command
   const file = openSync(output, 'w')
-  const child = spawn(program, args, { stdio: ['ignore', isOurs ? 'pipe' : file, 'inherit'] })
+  const child = spawn(program, args, { stdio: ['ignore', isOurs ? 'pipe' : file, isOurs ? 'inherit' : 'ignore'] })
   closeSync(file)
   const failed = once(child, 'exit').then(
     ([code, signal]) => `${command.join(' ')} ended with ${String(code ?? signal)}`,
