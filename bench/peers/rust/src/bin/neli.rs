@@ -15,7 +15,8 @@ use peers::Records;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut records = Records::begin();
-    let socket = NlSocketHandle::connect(NlFamily::Connector, None, Groups::new_bitmask(CnMsgIdx::Proc.into()))?;
+    let socket =
+        NlSocketHandle::connect(NlFamily::Connector, None, Groups::new_bitmask(CnMsgIdx::Proc.into()))?;
     let tell = |operation| -> Result<(), Box<dyn std::error::Error>> {
         let message =
             CnMsgBuilder::default().idx(CnMsgIdx::Proc).val(CnMsgVal::Proc).payload(operation).build()?;
