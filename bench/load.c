@@ -1,0 +1,180 @@
+/*
+ * The load that every observer is held against. Each mode ends by itself, whatever happens:
+ *
+ *   load storm END SPAWNERS COUNT SECONDS FILE   COUNT short processes as fast as that many spawners can
+ *   load paced END RATE COUNT SECONDS FILE       COUNT short processes, RATE a second
+ *   load threads END RATE COUNT SECONDS FILE     COUNT threads as fast as one thread can, and RATE short processes a second
+ *   load crowd END COUNT SECONDS FILE            COUNT processes of the program END that stay until standard input ends
+ *
+ * END is the short process. SECONDS bounds the time. FILE gets the number of every process, 32 bits each, when all is over:
+ * writing them down as they come would be load of another kind. Standard output gets what was done, in JSON.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Shared by the spawners, which are processes: vfork would stop every thread of one. */
+static struct {
+  atomic_uint processes, threads;
+  uint32_t pids[];
+} *made;
+static unsigned limit;
+static const char *end_program;
+static uint64_t deadline;
+
+static void fail(const char *what) {
+  perror(what);
+  exit(1);
+}
+
+static uint64_t now(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
+}
+
+static void sleep_until(uint64_t moment) {
+  struct timespec time = {(time_t)(moment / 1000000000), (long)(moment % 1000000000)};
+  while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &time, NULL) == EINTR) continue;
+}
+
+static pid_t start(void) {
+  pid_t pid = vfork();
+  if (pid == 0) {
+    execl(end_program, end_program, (char *)NULL);
+    _exit(127);
+  }
+  if (pid > 0) made->pids[atomic_fetch_add(&made->processes, 1)] = (uint32_t)pid;
+  return pid;
+}
+
+static void spawn(void) {
+  pid_t pid = start();
+  if (pid < 0) fail("vfork");
+  int status;
+  while (waitpid(pid, &status, 0) < 0)
+    if (errno != EINTR) fail("waitpid");
+  /* Else the program was not run, and nothing that is measured is true. */
+  if (!WIFEXITED(status) || WEXITSTATUS(status) == 127) exit(2);
+}
+
+/* At a rate of 0: as fast as it can. */
+static void spawn_many(unsigned count, unsigned rate, atomic_int *is_over) {
+  uint64_t began = now();
+  for (unsigned done = 0; done < count && now() < deadline && !atomic_load(is_over); done++) {
+    /* A spawner that was held up catches up, so that the rate is what was asked for. */
+    if (rate > 0) sleep_until(began + (uint64_t)done * 1000000000 / rate);
+    spawn();
+  }
+}
+
+static void *nothing(void *unused) { return unused; }
+
+static void start_threads(unsigned count) {
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  pthread_attr_setstacksize(&attributes, 16384 * 2);
+  while (made->threads < count && now() < deadline) {
+    pthread_t thread;
+    if (pthread_create(&thread, &attributes, nothing, NULL) != 0) fail("pthread_create");
+    pthread_join(thread, NULL);
+    atomic_fetch_add(&made->threads, 1);
+  }
+}
+
+static pid_t fork_or_fail(void) {
+  pid_t pid = fork();
+  if (pid < 0) fail("fork");
+  return pid;
+}
+
+static void wait_for(pid_t pid) {
+  int status;
+  if (waitpid(pid, &status, 0) < 0 || status != 0) exit(2);
+}
+
+static void storm(unsigned spawners, unsigned count, atomic_int *is_over) {
+  pid_t others[64];
+  for (unsigned spawner = 1; spawner < spawners; spawner++)
+    if ((others[spawner] = fork_or_fail()) == 0) {
+      spawn_many(count / spawners, 0, is_over);
+      _exit(0);
+    }
+  spawn_many(count / spawners, 0, is_over);
+  for (unsigned spawner = 1; spawner < spawners; spawner++) wait_for(others[spawner]);
+}
+
+static void threads(unsigned rate, unsigned count, atomic_int *is_over) {
+  pid_t spawner = fork_or_fail();
+  if (spawner == 0) {
+    spawn_many(limit, rate, is_over);
+    _exit(0);
+  }
+  start_threads(count);
+  atomic_store(is_over, 1);
+  wait_for(spawner);
+}
+
+static void crowd(unsigned count) {
+  for (unsigned done = 0; done < count && now() < deadline; done++)
+    if (start() < 0) fail("vfork");
+}
+
+static void write_all(int file, const void *bytes, size_t length) {
+  for (size_t done = 0; done < length;) {
+    ssize_t written = write(file, (const char *)bytes + done, length - done);
+    if (written < 0) fail("write");
+    done += (size_t)written;
+  }
+}
+
+int main(int argument_count, char **arguments) {
+  int is_crowd = argument_count == 6 && strcmp(arguments[1], "crowd") == 0;
+  if (argument_count != 7 && !is_crowd) return 64;
+  const char *mode = arguments[1];
+  end_program = arguments[2];
+  unsigned how = is_crowd ? 0 : (unsigned)atoi(arguments[3]);
+  char **rest = arguments + (is_crowd ? 3 : 4);
+  unsigned count = (unsigned)atoi(rest[0]);
+  unsigned seconds = (unsigned)atoi(rest[1]);
+  if (seconds < 1 || seconds > 600 || how > 100000 || count > 10000000) return 64;
+  limit = strcmp(mode, "threads") == 0 ? (how + 1) * (seconds + 1) : count + 64;
+
+  size_t size = sizeof *made + limit * sizeof(uint32_t) + sizeof(atomic_int);
+  made = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (made == MAP_FAILED) fail("mmap");
+  atomic_int *is_over = (atomic_int *)&made->pids[limit];
+  uint64_t began = now();
+  deadline = began + (uint64_t)seconds * 1000000000;
+
+  if (strcmp(mode, "storm") == 0 && how >= 1 && how <= 64) storm(how, count, is_over);
+  else if (strcmp(mode, "paced") == 0 && how >= 1) spawn_many(count, how, is_over);
+  else if (strcmp(mode, "threads") == 0) threads(how, count, is_over);
+  else if (is_crowd) crowd(count);
+  else return 64;
+
+  double took = (double)(now() - began) / 1e9;
+  int file = open(rest[2], O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  if (file < 0) fail(rest[2]);
+  write_all(file, made->pids, made->processes * sizeof(uint32_t));
+  printf("{\"processes\":%u,\"threads\":%u,\"seconds\":%.6f}\n", made->processes, made->threads, took);
+  fflush(stdout);
+  if (is_crowd) {
+    char byte;
+    while (read(0, &byte, 1) > 0) continue;
+    for (unsigned index = 0; index < made->processes; index++) kill((pid_t)made->pids[index], SIGKILL);
+    while (wait(NULL) > 0) continue;
+  }
+  return 0;
+}

@@ -1,0 +1,82 @@
+/** `npm run bench`: measures this package beside others that watch processes. */
+import { rmSync, writeFileSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+import { buildTools, peers } from './peers.ts'
+import { plot } from './plot.ts'
+import { report, summarize } from './report.ts'
+import { run, type Run } from './run.ts'
+import { scenarios } from './scenarios.ts'
+import { targets } from './targets.ts'
+
+const usage = `npm run bench [-- OPTIONS]           observers side by side, under loads
+npm run bench -- capture [OPTIONS]   what is still read of processes that end at once
+npm run bench -- idle [OPTIONS]      what this package costs while nothing happens
+
+  --peer NAME,...      only these observers
+  --scenario NAME,...  only these loads: ${scenarios.map(({ name }) => name).join(', ')}
+  --repeat N           runs of each (default: 3)
+  --quick              small loads, one run each
+  --json FILE          every run, and the medians
+  --svg FILE           a plot of CPU time per event`
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    peer: { type: 'string' },
+    scenario: { type: 'string' },
+    repeat: { type: 'string' },
+    quick: { type: 'boolean', default: false },
+    json: { type: 'string' },
+    svg: { type: 'string' },
+    help: { type: 'boolean', default: false },
+  },
+})
+
+/** What a list of names on the command line chooses. */
+function chosen(list: string | undefined): (name: string) => boolean {
+  const names = list?.split(',').map((name) => name.trim().toLowerCase())
+  return (name) => names === undefined || names.some((wanted) => name.toLowerCase().startsWith(wanted))
+}
+
+async function compare(): Promise<void> {
+  const wanted = chosen(values.peer)
+  const tools = buildTools(wanted)
+  const runs: Run[] = []
+  try {
+    for (const line of tools.skipped) console.error(`not measured: ${line}`)
+    // Nobody is always among them: without, there is nothing to be slower than.
+    const observers = peers(tools).filter(({ name }) => name === 'nobody' || wanted(name))
+    const repeats = values.quick ? 1 : Number(values.repeat ?? 3)
+    for (const scenario of scenarios.filter(({ name }) => chosen(values.scenario)(name))) {
+      // In turns, so that what else happens on the machine happens to all of them.
+      for (let repeat = 0; repeat < repeats; repeat++) {
+        for (const peer of observers) {
+          if (process.stderr.isTTY)
+            process.stderr.write(`\r${scenario.name} ${repeat + 1}/${repeats} ${peer.name}\x1B[K`)
+          runs.push(await run(tools, peer, scenario, values.quick ? scenario.quick : scenario.count))
+        }
+      }
+    }
+    if (process.stderr.isTTY) process.stderr.write('\r\x1B[K')
+  } finally {
+    rmSync(tools.folder, { recursive: true })
+  }
+  const summaries = summarize(runs)
+  console.log(report(summaries))
+  console.log(targets(summaries).join('\n'))
+  if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify({ runs, summaries }, undefined, 2)}\n`)
+  if (values.svg !== undefined) writeFileSync(values.svg, plot(summaries))
+}
+
+const modes: Record<string, () => Promise<void>> = {
+  compare,
+  capture: async () => (await import('./capture.ts')).capture(chosen(values.peer), values.quick),
+  idle: async () => (await import('./idle.ts')).idle(values.quick),
+}
+const mode = modes[positionals[0] ?? 'compare']
+if (values.help || mode === undefined) {
+  console.log(usage)
+  process.exitCode = values.help ? 0 : 64
+} else {
+  await mode()
+}

@@ -1,0 +1,120 @@
+/** Who is measured: how each observer is built, started and ended, and what it writes. */
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { delimiter, join } from 'node:path'
+import { parseExtrace, parseForkstat, parseRecords, type Seen } from './records.ts'
+
+const here = import.meta.dirname
+
+export interface Peer {
+  readonly name: string
+  /** The command, given where the records go and whether to look at the clock; undefined for nobody at all. */
+  readonly command?: (records: string, clock: boolean) => readonly string[]
+  /** Whether it says "ready", and ends properly at SIGTERM. The others get SIGINT, and a moment to start. */
+  readonly isOurs: boolean
+  /** Whether it ends without saying so to the kernel. */
+  readonly isRude?: boolean
+  /** Whether its records are its standard output. */
+  readonly parse: (bytes: Uint8Array) => Seen[]
+}
+
+/** The programs of the bench, compiled for one run of it. */
+export interface Tools {
+  readonly folder: string
+  readonly load: string
+  readonly end: string
+  readonly stay: string
+  readonly hush: string
+  readonly listener: string
+  /** Undefined where they could not be built. */
+  readonly go?: string
+  readonly rust?: string
+  /** Why a peer is not measured. */
+  readonly skipped: readonly string[]
+}
+
+/** Every peer that can be had. */
+export function peers(tools: Tools): Peer[] {
+  const own = { isOurs: true, parse: parseRecords }
+  const foreign = { isOurs: false, isRude: true }
+  const clock = (has: boolean): string => (has ? '1' : '0')
+  const node = (file: string) => (records: string, has: boolean) => [
+    process.execPath,
+    join(here, 'peers', file),
+    records,
+    clock(has),
+  ]
+  const { go, rust, listener } = tools
+  const rustPeer = (name: string): Peer[] =>
+    rust === undefined ? [] : [{ ...own, name, command: (records, has) => [join(rust, name), records, clock(has)] }]
+  const text = (parse: (text: string) => Seen[]) => (bytes: Uint8Array) => parse(Buffer.from(bytes).toString('latin1'))
+  return [
+    { ...own, name: 'nobody' },
+    { ...own, name: 'proc-events', command: node('ours.mjs') },
+    { ...own, name: 'C, filter', command: (records, has) => [listener, 'filter', records, clock(has)] },
+    { ...own, name: 'C, plain', command: (records, has) => [listener, 'plain', records, clock(has)] },
+    ...(go === undefined
+      ? []
+      : [{ ...own, name: 'Go', isRude: true, command: (records: string, has: boolean) => [go, records, clock(has)] }]),
+    ...rustPeer('neli'),
+    ...rustPeer('proc-connector'),
+    ...(isInstalled('forkstat')
+      ? [{ ...foreign, name: 'forkstat', command: () => ['forkstat', '-e', 'exec,exit'], parse: text(parseForkstat) }]
+      : []),
+    ...(isInstalled('extrace')
+      ? [{ ...foreign, name: 'extrace', command: () => ['extrace', '-t'], parse: text(parseExtrace) }]
+      : []),
+    { ...own, name: 'Node, polling', command: node('poller.mjs') },
+  ]
+}
+
+export function isInstalled(program: string): boolean {
+  return (process.env.PATH ?? '').split(delimiter).some((folder) => existsSync(join(folder, program)))
+}
+
+function build(command: string, args: readonly string[], cwd: string): string | undefined {
+  if (!isInstalled(command)) return `${command} is not installed`
+  const { status, stderr } = spawnSync(command, args, { cwd, encoding: 'utf8' })
+  return status === 0 ? undefined : `${command} failed: ${stderr.trim().split('\n').at(-1)}`
+}
+
+/** Builds what there is a compiler for. Only the C compiler is indispensable. */
+export function buildTools(wanted: (peer: string) => boolean): Tools {
+  const folder = mkdtempSync(join(tmpdir(), 'proc-events-bench-'))
+  const path = (name: string): string => join(folder, name)
+  const skipped: string[] = []
+  const c = (name: string, source: string, flags: readonly string[] = []): string => {
+    const problem = build('cc', ['-O2', '-o', path(name), source, ...flags], here)
+    if (problem !== undefined) throw new Error(problem)
+    return path(name)
+  }
+  const ifBuilt = (names: readonly string[], command: string, args: readonly string[], cwd: string): boolean => {
+    if (!names.some(wanted)) return false
+    const problem = build(command, args, join(here, 'peers', cwd))
+    if (problem !== undefined) skipped.push(`${names.join(', ')}: ${problem}`)
+    return problem === undefined
+  }
+  const target = join(here, '..', 'target', 'bench-peers')
+  try {
+    const tools = {
+      folder,
+      load: c('pe-load', 'load.c', ['-pthread']),
+      // The shortest program there is stands in the tests' load.
+      end: c('pe-end', '../__test__/load.c', ['-DEND=0', '-nostdlib', '-static']),
+      stay: c('pe-stay', 'stay.c', ['-nostdlib', '-static']),
+      hush: c('pe-hush', 'hush.c'),
+      listener: c('pe-listener', 'peers/listener.c'),
+    }
+    const hasGo = ifBuilt(['Go'], 'go', ['build', '-o', path('pe-go'), '.'], 'go')
+    const cargo = ['build', '--release', '--locked', '--quiet', '--target-dir', target]
+    const hasRust = ifBuilt(['neli', 'proc-connector'], 'cargo', cargo, 'rust')
+    for (const name of ['forkstat', 'extrace'].filter(wanted)) {
+      if (!isInstalled(name)) skipped.push(`${name} is not installed`)
+    }
+    return { ...tools, ...(hasGo && { go: path('pe-go') }), ...(hasRust && { rust: join(target, 'release') }), skipped }
+  } catch (error) {
+    rmSync(folder, { recursive: true })
+    throw error
+  }
+}

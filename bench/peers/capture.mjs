@@ -1,0 +1,25 @@
+// This package, capturing: prints "ready", and at SIGTERM how often it told the exe, the arguments and the name of the
+// program that is its first argument. The second is its only argument, the third the `priority`.
+import { createRequire } from 'node:module'
+import { basename } from 'node:path'
+
+const { getProcessMonitor } = createRequire(import.meta.url)('../../index.js')
+const [program, argument, priority] = process.argv.slice(2)
+const captured = { exe: 0, argv: 0, name: 0 }
+
+const monitor = getProcessMonitor()
+monitor.subscribeExec(
+  (_, { process: { exe, argv, name } }) => {
+    if (exe === program) captured.exe++
+    if (argv?.[0] === program && argv[1] === argument) captured.argv++
+    if (name === basename(program)) captured.name++
+  },
+  { capture: ['exe', 'argv', 'name'] },
+)
+await monitor.initialize({ priority })
+console.log('ready')
+process.once('SIGTERM', async () => {
+  const { priority: scheduled } = monitor.stats()
+  await monitor.stop()
+  console.log(JSON.stringify({ ...captured, scheduled }))
+})

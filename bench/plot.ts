@@ -1,0 +1,47 @@
+/** The CPU time per event of every observer as a picture. */
+import { figure, type Summary } from './report.ts'
+import { scenarios } from './scenarios.ts'
+
+const width = 760
+const bar = 16
+const left = 130
+
+/** Logarithmic, because observers differ by orders of magnitude: 1 µs is at the left. */
+function length(value: number): number {
+  return Math.max(2, (Math.log10(value + 1) / 3) * (width - left - 90))
+}
+
+/** One group of bars for each load. The line over a bar reaches from the least to the most that was measured. */
+export function plot(summaries: readonly Summary[]): string {
+  let y = 24
+  const parts: string[] = []
+  const text = (x: number, content: string, attributes = ''): void => {
+    parts.push(`<text x="${x}" y="${y}" ${attributes}>${content}</text>`)
+  }
+  text(8, 'CPU time per event, in µs (logarithmic)', 'font-weight="bold"')
+  for (const { name, title } of scenarios) {
+    const rows = summaries.filter((row) => row.scenario === name && row.cpuPerEvent.median > 0)
+    if (rows.length === 0) continue
+    y += 30
+    text(8, title)
+    for (const { peer, complete, cpuPerEvent } of rows) {
+      y += bar + 4
+      const { median, least, most } = cpuPerEvent
+      const color = peer === 'proc-events' ? '#2a7' : '#9ab'
+      parts.push(
+        `<rect x="${left}" y="${y - 12}" width="${length(median).toFixed(1)}" height="${bar}" fill="${color}"/>`,
+        `<path d="M${(left + length(least)).toFixed(1)} ${y - 4}H${(left + length(most)).toFixed(1)}" stroke="#333"/>`,
+      )
+      text(left - 6, peer, 'text-anchor="end"')
+      const seen = complete.median >= 99.95 ? '' : `, ${complete.median.toFixed(1)} % seen`
+      text(left + length(Math.max(median, most)) + 6, `${figure(median)}${seen}`)
+    }
+  }
+  const style = 'font-family="system-ui, sans-serif" font-size="12"'
+  const height = y + 16
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" ${style}>
+<rect width="100%" height="100%" fill="white"/>
+${parts.join('\n')}
+</svg>
+`
+}

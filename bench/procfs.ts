@@ -1,0 +1,76 @@
+/** What an observer costs, from /proc: its whole tree of processes, with all their threads. */
+import { readFileSync, readdirSync } from 'node:fs'
+
+/** Costs since each process began. */
+export interface Cost {
+  /** Seconds on a CPU. */
+  readonly cpu: number
+  /** Context switches, voluntary and not: a wake-up ends one or the other. */
+  readonly switches: number
+  /** Resident memory, in MB. */
+  readonly resident: number
+}
+
+/** The ticks of all CPUs together. */
+export interface Ticks {
+  readonly total: number
+  readonly steal: number
+}
+
+/** `schedstat` begins with the nanoseconds on a CPU; `stat` counts in hundredths of a second, too coarse for short runs. */
+export function parseSchedstat(text: string): number {
+  return Number.parseInt(text, 10) / 1e9
+}
+
+export function parseStatus(text: string): { switches: number; resident: number } {
+  const field = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(text)?.[1] ?? 0)
+  return {
+    switches: field('voluntary_ctxt_switches') + field('nonvoluntary_ctxt_switches'),
+    resident: field('VmRSS') / 1024,
+  }
+}
+
+/** The first line of /proc/stat: user nice system idle iowait irq softirq steal, then guests that are counted in user. */
+export function parseTicks(text: string): Ticks {
+  const counts = /^cpu +([\d ]+)/.exec(text)?.[1]?.split(' ').slice(0, 8).map(Number) ?? []
+  return { total: counts.reduce((sum, count) => sum + count, 0), steal: counts[7] ?? 0 }
+}
+
+export function ticks(): Ticks {
+  return parseTicks(readFileSync('/proc/stat', 'utf8'))
+}
+
+/** Undefined for what has just ended. */
+function read(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return undefined
+  }
+}
+
+function threads(pid: number): string[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`).map((tid) => `/proc/${pid}/task/${tid}`)
+  } catch {
+    return []
+  }
+}
+
+/** The costs of a process and of its descendants. */
+export function cost(pid: number): Cost {
+  const own = threads(pid).map((thread) => ({
+    cpu: parseSchedstat(read(`${thread}/schedstat`) ?? '0'),
+    switches: parseStatus(read(`${thread}/status`) ?? '').switches,
+    children: (read(`${thread}/children`) ?? '').split(' ').filter(Boolean),
+  }))
+  const others = own.flatMap(({ children }) => children).map((child) => cost(Number(child)))
+  const sum = (of: (part: { cpu: number; switches: number }) => number): number =>
+    [...own, ...others].reduce((before, part) => before + of(part), 0)
+  const { resident } = parseStatus(read(`/proc/${pid}/status`) ?? '')
+  return {
+    cpu: sum((part) => part.cpu),
+    switches: sum((part) => part.switches),
+    resident: others.reduce((before, part) => before + part.resident, resident),
+  }
+}

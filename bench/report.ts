@@ -1,0 +1,110 @@
+/** Runs as a table: medians, and in brackets from the least to the most. */
+import type { Run } from './run.ts'
+import { type Scenario, scenarios } from './scenarios.ts'
+import { type Spread, spread } from './statistics.ts'
+
+/** The runs of one peer under one load. */
+export interface Summary {
+  readonly peer: string
+  readonly scenario: string
+  readonly complete: Spread
+  readonly cpu: Spread
+  readonly cpuPerEvent: Spread
+  readonly wakeUpsPerEvent: Spread
+  readonly resident: Spread
+  readonly rate: Spread
+  /** Per cent that the load was slower than without an observer. */
+  readonly slowDown: number
+  readonly steal: Spread
+  readonly p50: Spread
+  readonly p90: Spread
+  readonly p99: Spread
+}
+
+const measured = [
+  'complete',
+  'cpu',
+  'cpuPerEvent',
+  'wakeUpsPerEvent',
+  'resident',
+  'rate',
+  'steal',
+  'p50',
+  'p90',
+  'p99',
+] as const
+
+export function summarize(runs: readonly Run[]): Summary[] {
+  const groups = Map.groupBy(runs, ({ peer, scenario }) => `${scenario}\n${peer}`)
+  const rates = (peer: string, scenario: string): Spread =>
+    spread((groups.get(`${scenario}\n${peer}`) ?? []).map(({ rate }) => rate))
+  return [...groups.values()].map((group) => {
+    const { peer = '', scenario = '' } = group[0] ?? {}
+    const figures = measured.map((name) => [name, spread(group.map((run) => run[name]))])
+    const alone = rates('nobody', scenario).median
+    const slowDown = 100 * (1 - rates(peer, scenario).median / alone)
+    const spreads = Object.fromEntries(figures) as Record<(typeof measured)[number], Spread>
+    return Object.assign(spreads, { peer, scenario, slowDown })
+  })
+}
+
+/** Columns as wide as their widest cell; the first to the left, the others to the right. */
+export function align(rows: readonly (readonly string[])[]): string {
+  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? []
+  const pad = (cell: string, column: number): string =>
+    column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0)
+  return rows.map((row) => row.map(pad).join('  ').trimEnd()).join('\n')
+}
+
+/** Two digits that mean something, or whole numbers. */
+export function figure(value: number): string {
+  if (Number.isNaN(value)) return '–'
+  if (Math.abs(value) >= 100) return Math.round(value).toLocaleString('en')
+  return value.toFixed(Math.abs(value) >= 10 ? 1 : Math.abs(value) >= 0.1 ? 2 : 3)
+}
+
+function range({ median, least, most }: Spread): string {
+  if (Number.isNaN(median) || figure(least) === figure(most)) return figure(median)
+  return `${figure(median)} (${figure(least)}–${figure(most)})`
+}
+
+function table(scenario: Scenario, summaries: readonly Summary[]): string {
+  const head = [
+    'observer',
+    'complete %',
+    'CPU µs/event',
+    'CPU s',
+    'wake-ups/event',
+    'MB',
+    'load/s',
+    'slower by %',
+    'p50 µs',
+    'p90 µs',
+    'p99 µs',
+    'steal %',
+  ]
+  const rows = summaries.map((row) => [
+    row.peer,
+    range(row.complete),
+    range(row.cpuPerEvent),
+    figure(row.cpu.median),
+    figure(row.wakeUpsPerEvent.median),
+    figure(row.resident.median),
+    range(row.rate),
+    row.peer === 'nobody' ? '' : figure(row.slowDown),
+    ...[row.p50, row.p90, row.p99].map(({ median }) => figure(median)),
+    figure(row.steal.median),
+  ])
+  // A column that nobody fills says nothing.
+  const filled = head.map((_, column) => rows.some((row) => row[column] !== '–' && row[column] !== ''))
+  const kept = [head, ...rows].map((row) => row.filter((_, column) => filled[column]))
+  return `${scenario.title}\n${align(kept)}\n`
+}
+
+export function report(summaries: readonly Summary[]): string {
+  return scenarios
+    .map((scenario) => [scenario, summaries.filter((row) => row.scenario === scenario.name)] as const)
+    .filter(([, rows]) => rows.length > 0)
+    .map(([scenario, rows]) => table(scenario, rows))
+    .join('\n')
+}

@@ -1,0 +1,133 @@
+/** One run: one observer, one load, and what it came to. */
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { closeSync, openSync, readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { setTimeout } from 'node:timers/promises'
+import type { Peer, Tools } from './peers.ts'
+import { cost, ticks } from './procfs.ts'
+import { coverage, words } from './records.ts'
+import { bound, type Scenario } from './scenarios.ts'
+
+/** What one run came to. NaN for what an observer cannot tell. */
+export interface Run {
+  readonly peer: string
+  readonly scenario: string
+  /** Processes that the load consisted of, and how many of their events were seen. */
+  readonly made: number
+  readonly execs: number
+  readonly exits: number
+  /** Seen of what was made, in per cent. */
+  readonly complete: number
+  /** CPU time: in seconds, and in microseconds per event of the load that was seen. */
+  readonly cpu: number
+  readonly cpuPerEvent: number
+  readonly wakeUpsPerEvent: number
+  /** MB, at the end. */
+  readonly resident: number
+  /** Processes (or threads) of the load a second. */
+  readonly rate: number
+  /** Per cent of the machine's time that its host gave to others. */
+  readonly steal: number
+  /** Microseconds from the kernel to the observer. */
+  readonly p50: number
+  readonly p90: number
+  readonly p99: number
+}
+
+interface Done {
+  readonly processes: number
+  readonly threads: number
+  readonly seconds: number
+}
+
+/** Starts the load, and resolves with what it has done. */
+async function load(tools: Tools, { mode, how }: Scenario, count: number, pids: string): Promise<Done> {
+  const args = [mode, tools.end, String(how), String(count), String(bound), pids]
+  const child = spawn(tools.load, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  const ended = once(child, 'close')
+  let text = ''
+  child.stdout.on('data', (part: Buffer) => (text += part.toString()))
+  const [code] = await ended
+  if (code !== 0) throw new Error(`the load ended with ${String(code)}`)
+  return JSON.parse(text) as Done
+}
+
+/** An observer that listens. */
+export async function observe(command: readonly string[], isOurs: boolean, output: string): Promise<ChildProcess> {
+  const [program = '', ...args] = command
+  const file = openSync(output, 'w')
+  const child = spawn(program, args, { stdio: ['ignore', isOurs ? 'pipe' : file, isOurs ? 'inherit' : 'ignore'] })
+  closeSync(file)
+  const failed = once(child, 'exit').then(
+    ([code, signal]) => `${command.join(' ')} ended with ${String(code ?? signal)}`,
+  )
+  const ready = isOurs && child.stdout ? once(createInterface(child.stdout), 'line') : setTimeout(700)
+  const problem = await Promise.race([failed, ready])
+  if (typeof problem === 'string') throw new Error(problem)
+  // What it does to get going is not what is measured.
+  await setTimeout(300)
+  return child
+}
+
+/** Ends an observer, so that the kernel knows. */
+export async function end(
+  child: ChildProcess,
+  { isOurs, isRude = false }: Pick<Peer, 'isOurs' | 'isRude'>,
+  hush: string,
+): Promise<void> {
+  const ended = once(child, 'exit')
+  if (isRude) spawnSync(hush, [String(child.pid)], { stdio: 'inherit' })
+  child.kill(isOurs ? 'SIGTERM' : 'SIGINT')
+  const timer = setTimeout(5000, 'late', { ref: false })
+  if ((await Promise.race([ended, timer])) === 'late') {
+    child.kill('SIGKILL')
+    await ended
+  }
+}
+
+async function settled(pid: number): Promise<void> {
+  for (let before = -1; ;) {
+    await setTimeout(200)
+    const { cpu } = cost(pid)
+    // A poller is never quite at rest.
+    if (cpu - before < 0.01) return
+    before = cpu
+  }
+}
+
+export async function run(tools: Tools, peer: Peer, scenario: Scenario, count: number): Promise<Run> {
+  const records = join(tools.folder, 'records')
+  const pids = join(tools.folder, 'pids')
+  rmSync(records, { force: true })
+  const child = peer.command && (await observe(peer.command(records, scenario.hasClock), peer.isOurs, records))
+  const pid = child?.pid
+  const ticksBefore = ticks()
+  const before = pid === undefined ? undefined : cost(pid)
+  const loading = load(tools, scenario, count, pids)
+  if (pid !== undefined) await scenario.meanwhile?.(pid)
+  const { processes, threads, seconds } = await loading
+  const ticksAfter = ticks()
+  if (pid !== undefined) await settled(pid)
+  const after = pid === undefined ? undefined : cost(pid)
+  if (child) await end(child, peer, tools.hush)
+
+  const made = words(readFileSync(pids))
+  const seen = coverage(made, child ? peer.parse(readFileSync(records)) : [])
+  const events = child ? seen.execs + seen.exits : Number.NaN
+  const cpu = (after?.cpu ?? Number.NaN) - (before?.cpu ?? 0)
+  return {
+    peer: peer.name,
+    scenario: scenario.name,
+    made: processes,
+    ...seen,
+    complete: (100 * events) / (2 * processes),
+    cpu,
+    cpuPerEvent: events === 0 ? Number.NaN : (1e6 * cpu) / events,
+    wakeUpsPerEvent: ((after?.switches ?? Number.NaN) - (before?.switches ?? 0)) / (events || Number.NaN),
+    resident: after?.resident ?? Number.NaN,
+    rate: (threads || processes) / seconds,
+    steal: (100 * (ticksAfter.steal - ticksBefore.steal)) / Math.max(1, ticksAfter.total - ticksBefore.total),
+  }
+}

@@ -1,0 +1,76 @@
+/** The loads that observers are held against. */
+import { setTimeout } from 'node:timers/promises'
+
+export interface Scenario {
+  readonly name: string
+  readonly title: string
+  /** What is asked of the load generator, but for the paths. */
+  readonly mode: 'storm' | 'paced' | 'threads'
+  /** Spawners, or processes a second. */
+  readonly how: number
+  /** Processes, or threads; fewer in a quick run. */
+  readonly count: number
+  readonly quick: number
+  /** Whether observers look at the clock for each event. */
+  readonly hasClock: boolean
+  /** What happens to the observer meanwhile. */
+  readonly meanwhile?: (pid: number) => Promise<void>
+}
+
+/** Every load ends by then, in seconds. */
+export const bound = 30
+
+export const scenarios: readonly Scenario[] = [
+  {
+    name: 'storm-1',
+    title: 'exec storm, one spawner at full speed',
+    mode: 'storm',
+    how: 1,
+    count: 20_000,
+    quick: 2000,
+    hasClock: false,
+  },
+  {
+    name: 'storm-2',
+    title: 'exec storm, two spawners at full speed',
+    mode: 'storm',
+    how: 2,
+    count: 30_000,
+    quick: 2000,
+    hasClock: false,
+  },
+  {
+    name: 'paced',
+    title: '1,000 processes a second',
+    mode: 'paced',
+    how: 1000,
+    count: 4000,
+    quick: 500,
+    hasClock: true,
+  },
+  { name: 'single', title: '20 processes a second', mode: 'paced', how: 20, count: 60, quick: 10, hasClock: true },
+  {
+    name: 'threads',
+    title: '200,000 threads, and 100 processes a second',
+    mode: 'threads',
+    how: 100,
+    count: 200_000,
+    quick: 20_000,
+    hasClock: false,
+  },
+  {
+    name: 'stopped',
+    title: '1,000 processes a second, the observer stopped for one second',
+    mode: 'paced',
+    how: 1000,
+    count: 3000,
+    quick: 2500,
+    hasClock: false,
+    async meanwhile(pid) {
+      await setTimeout(700)
+      process.kill(pid, 'SIGSTOP')
+      await setTimeout(1000)
+      process.kill(pid, 'SIGCONT')
+    },
+  },
+]
