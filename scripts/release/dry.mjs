@@ -2,7 +2,7 @@
 // tarballs into an empty folder without a network and without cargo, and has `import` and `require` watch a real process,
 // on every runtime and through every bundler. Those, and only those, are fetched by npm: `--offline` leaves them out.
 
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -10,14 +10,13 @@ import { say, step } from '../step.mjs'
 import { machine } from '../toolchain.mjs'
 import { build, whyNotBuildable } from './build.mjs'
 import { bundlers, writeApplication } from './bundlers.mjs'
-import { emptyProject, has, installedPackages, installedSize, userEnvironment } from './install.mjs'
+import { has, installOffline, installedPackages, installedSize, userEnvironment, watch } from './install.mjs'
 import { isBuilt, packMain, packPlatform } from './pack.mjs'
 import { wronglyChosen } from './registry.mjs'
 import { emulated, fetching, runtimes } from './runtimes.mjs'
-import { hostTarget, targets } from './targets.mjs'
+import { hostTarget, manifest, targets } from './targets.mjs'
 
 const { values } = parseArgs({ options: { offline: { type: 'boolean' }, 'keep-builds': { type: 'boolean' } } })
-const programs = join(import.meta.dirname, 'programs')
 const work = mkdtempSync(join(tmpdir(), 'proc-events-release-'))
 const notDone = []
 let failed = false
@@ -28,7 +27,7 @@ try {
   if (!built.includes(host)) throw new Error('nothing was built that can be installed here')
   const packed = packAll(built)
   const home = installHere(packed, host)
-  watch(`Node.js ${process.versions.node}`, [process.execPath], home, ['watch.cjs', 'watch.mjs'])
+  check(watch(`Node.js ${process.versions.node}`, [process.execPath], home, ['watch.cjs', 'watch.mjs']))
   await chooseByPlatform(packed, built)
   if (values.offline) notDone.push('other runtimes and bundlers: --offline')
   else {
@@ -68,16 +67,11 @@ function packAll(built) {
   return packed
 }
 
-/** The tarballs alone, in an empty folder: npm has no network and an empty cache, so anything else would fail. */
 function install(packed, target, ...flags) {
-  const home = emptyProject()
-  const cwd = join(home, 'app')
-  const tarballs = packed
-    .filter(({ name }) => name === target.packageName || name === 'proc-events')
-    .map(({ path }) => path)
-  const command = ['npm', 'install', '--offline', '--loglevel=error', ...flags, ...tarballs]
-  check(step(`Installing for ${target.name}`, userEnvironment(home), command, cwd))
-  for (const program of readdirSync(programs)) copyFileSync(join(programs, program), join(cwd, program))
+  const wanted = packed.filter(({ name }) => name === target.packageName || name === manifest.name)
+  const tarballs = wanted.map(({ path }) => path)
+  const home = installOffline(`Installing for ${target.name}`, tarballs, ...flags)
+  if (!home) throw new Error('what cannot be installed cannot be tried')
   return home
 }
 
@@ -87,12 +81,6 @@ function installHere(packed, host) {
   const modules = join(home, 'app', 'node_modules')
   say(`installed: ${installedPackages(join(home, 'app')).join(', ')}; ${kB(installedSize(modules))}`)
   return home
-}
-
-/** Runs programs in the folder where the package is installed. */
-function watch(title, command, home, names) {
-  const [cwd, env] = [join(home, 'app'), userEnvironment(home)]
-  for (const name of names) check(step(`${title}, ${name}`, env, [...command, name], cwd))
 }
 
 async function chooseByPlatform(packed, built) {
@@ -114,7 +102,7 @@ function fetched(name, packages) {
 function runElsewhere(home) {
   for (const { name, install: wanted, command, programs: names } of runtimes) {
     const folder = fetched(name, [wanted])
-    if (folder) watch(name, command(folder), home, names)
+    if (folder) check(watch(name, command(folder), home, names))
   }
 }
 
@@ -128,7 +116,7 @@ function runEmulated(packed, built) {
       if (!folder) continue
       // Only what is optional is chosen by --cpu; what is named must be forced.
       const home = install(packed, target, `--cpu=${target.cpu}`, '--force')
-      watch(runtime.name, runtime.command(folder), home, runtime.programs)
+      check(watch(runtime.name, runtime.command(folder), home, runtime.programs))
       rmSync(home, { recursive: true })
     }
   }
@@ -145,7 +133,7 @@ function bundleAll(home) {
     if (!check(step(`Bundling with ${name}`, env, [binary, ...args], app))) continue
     const bundle = readFileSync(join(app, output), 'utf8')
     if (!check(!bundle.includes('Cannot find native binding'))) say(`${name} has bundled the loader`)
-    watch(`Bundled by ${name}`, [process.execPath], home, [output])
+    check(watch(`Bundled by ${name}`, [process.execPath], home, [output]))
   }
 }
 

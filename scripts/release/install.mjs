@@ -1,10 +1,13 @@
 // Installing as users do: into an empty folder, from tarballs, without a compiler, and without this machine's npm settings.
 
 import { spawnSync } from 'node:child_process'
-import { existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
+import { step } from '../step.mjs'
 import { machine } from '../toolchain.mjs'
+
+const programs = join(import.meta.dirname, 'programs')
 
 /** A new folder with nothing in it but a package.json. */
 export function emptyProject() {
@@ -20,6 +23,25 @@ export function userEnvironment(home) {
   const kept = Object.entries(machine).filter(([name]) => !/^(npm_|cargo|rust|node_options)/i.test(name))
   const settings = { npm_config_cache: join(home, 'cache'), npm_config_audit: 'false', npm_config_fund: 'false' }
   return { ...Object.fromEntries(kept), ...settings, PATH: path.join(delimiter), HOME: home }
+}
+
+/**
+ * Installs tarballs alone, and puts programs/ beside them: npm has no network and an empty cache, so anything else would
+ * fail. Returns the folder; undefined if that failed.
+ */
+export function installOffline(title, tarballs, ...flags) {
+  const home = emptyProject()
+  const cwd = join(home, 'app')
+  const command = ['npm', 'install', '--offline', '--loglevel=error', ...flags, ...tarballs]
+  if (!step(title, userEnvironment(home), command, cwd)) return undefined
+  for (const program of readdirSync(programs)) copyFileSync(join(programs, program), join(cwd, program))
+  return home
+}
+
+/** Runs programs where the package is installed. Returns whether all succeeded. */
+export function watch(title, command, home, names) {
+  const [cwd, env] = [join(home, 'app'), userEnvironment(home)]
+  return names.map((name) => step(`${title}, ${name}`, env, [...command, name], cwd)).every(Boolean)
 }
 
 /** What installing has put into node_modules, in bytes of files. */
