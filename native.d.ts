@@ -33,7 +33,7 @@ export declare class Source {
 }
 
 /** Those of `pids` whose process has ended. */
-export declare function deletedPids(pids: Uint32Array, procRoot: string): Uint32Array
+export declare function deletedPids(pids: Uint32Array, procRoot: string): Array<number>
 
 /** How to monitor. */
 export interface NativeOptions {

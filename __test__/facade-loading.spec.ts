@@ -9,15 +9,30 @@ const ask = `
   try { api.findDeletedProcesses(new Map()) } catch (e) { tell(e) }
   monitor.initialize().catch((e) => { tell(e); monitor.stop().then(() => console.log('stopped')) })`
 
-test('on another platform importing is fine, and use is refused', async (t) => {
-  const fakePlatform = `Object.defineProperty(process, 'platform', { value: 'darwin' });`
-  const { code, stdout, stderr } = await child(fakePlatform + ask, { bare: true })
+for (const platform of ['darwin', 'win32', 'freebsd']) {
+  test(`on ${platform} importing is fine, and use is refused`, async (t) => {
+    const fakePlatform = `Object.defineProperty(process, 'platform', { value: '${platform}' });`
+    const { code, stdout, stderr } = await child(fakePlatform + ask, { bare: true })
+    const [imported, thrown, rejected, stopped] = stdout.split('\n')
+    t.deepEqual([code, stderr, imported, stopped], [0, '', 'imported', 'stopped'])
+    t.is(thrown, rejected)
+    const [name, errorCode, message, instance] = JSON.parse(rejected!)
+    t.deepEqual([name, errorCode, instance], ['ProcessMonitorError', 'ERR_UNSUPPORTED_PLATFORM', true])
+    t.regex(message, new RegExp(`this is ${platform}\\. .*linux`, 'i'))
+  })
+}
+
+test('on a processor that no binary is published for, building it is the remedy', async (t) => {
+  const fakeProcessor = `Object.defineProperty(process, 'arch', { value: 's390x' });`
+  const env = { NAPI_RS_NATIVE_LIBRARY_PATH: '' }
+  const { code, stdout } = await child(fakeProcessor + ask, { bare: true, env })
   const [imported, thrown, rejected, stopped] = stdout.split('\n')
-  t.deepEqual([code, stderr, imported, stopped], [0, '', 'imported', 'stopped'])
+  t.deepEqual([code, imported, stopped], [0, 'imported', 'stopped'])
   t.is(thrown, rejected)
-  const [name, errorCode, message, instance] = JSON.parse(rejected!)
-  t.deepEqual([name, errorCode, instance], ['ProcessMonitorError', 'ERR_UNSUPPORTED_PLATFORM', true])
-  t.regex(message, /this is darwin\. .*linux/i)
+  const [, errorCode, message] = JSON.parse(rejected!)
+  t.is(errorCode, 'ERR_NATIVE_BINDING')
+  t.regex(message, /on linux-s390x with (glibc \d|musl).* No binary is published for linux-s390x: .*npm run build/)
+  t.regex(message, /Tried: Cannot find module '\.\/proc-events\.linux-s390x/)
 })
 
 test('a binding that cannot be loaded is told with what was tried, and what mends it', async (t) => {
@@ -28,7 +43,7 @@ test('a binding that cannot be loaded is told with what was tried, and what mend
   const [, errorCode, message, instance, cause] = JSON.parse(rejected!)
   t.deepEqual([errorCode, instance], ['ERR_NATIVE_BINDING', true])
   t.true(message.includes(`linux-${process.arch}`))
-  t.regex(message, /npm install .*npm run build.*Tried: .*\/nowhere\/x\.node/)
+  t.regex(message, /npm install @proc-events\/linux-.*npm run build.*Tried: .*\/nowhere\/x\.node/)
   t.false(message.includes('\n'))
   t.regex(cause, /native binding/)
 })

@@ -13,12 +13,12 @@ export function say(line) {
 }
 
 /** Runs a command as one step. Returns whether it succeeded. */
-export function step(title, env, [command, ...args]) {
+export function step(title, env, [command, ...args], cwd = root) {
   process.stderr.write(`${title} … `)
   const started = Date.now()
   const output = namelessFile()
   try {
-    const { status, signal, error } = spawnSync(command, args, { cwd: root, env, stdio: ['ignore', output, output] })
+    const { status, signal, error } = spawnSync(command, args, { cwd, env, stdio: ['ignore', output, output] })
     if (status === 0) {
       say(`${((Date.now() - started) / 1000).toFixed(1)} s`)
       return true

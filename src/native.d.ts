@@ -4,7 +4,7 @@ import type { Wish } from './wishes.js';
 export interface NativeBinding {
     readonly Source: new (options: NativeOptions, ring: () => void) => NativeSource;
     /** Of `pids`, those whose process has terminated. Throws where `procRoot` cannot be read. */
-    deletedPids(pids: Uint32Array, procRoot: string): Uint32Array;
+    deletedPids(pids: Uint32Array, procRoot: string): Iterable<number>;
     /** Why netlink, and why polling, cannot be had, each as `code|errno|detail` with the number of the code; null: it can. */
     probe(procRoot: string): (string | null | undefined)[];
 }

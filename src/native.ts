@@ -1,5 +1,6 @@
 /** The door to the native part: the only importer of the generated loader, which tells what to do when it cannot load. */
 import { release } from 'node:os'
+import { bindingError } from './binding-error.js'
 import {
   type ErrorCode,
   ProcessMonitorError,
@@ -17,7 +18,7 @@ import type { Wish } from './wishes.js'
 export interface NativeBinding {
   readonly Source: new (options: NativeOptions, ring: () => void) => NativeSource
   /** Of `pids`, those whose process has terminated. Throws where `procRoot` cannot be read. */
-  deletedPids(pids: Uint32Array, procRoot: string): Uint32Array
+  deletedPids(pids: Uint32Array, procRoot: string): Iterable<number>
   /** Why netlink, and why polling, cannot be had, each as `code|errno|detail` with the number of the code; null: it can. */
   probe(procRoot: string): (string | null | undefined)[]
 }
@@ -88,34 +89,6 @@ export function load(): NativeBinding {
   } catch (error) {
     throw bindingError(error)
   }
-}
-
-function bindingError(error: unknown): ProcessMonitorError {
-  const tried = attempts(error)
-  return new ProcessMonitorError(
-    'ERR_NATIVE_BINDING',
-    `The native part of proc-events could not be loaded on ${process.platform}-${process.arch} (Node.js ${process.version}). ` +
-      'Install it with `npm install --include=optional proc-events`, or build it in a clone with `npm run build`. ' +
-      `Tried: ${tried.join('; ')}`,
-    { cause: error },
-  )
-}
-
-/** What the loader tried: its own error chains one cause per attempt. Its own message only blames npm, and is left out. */
-function attempts(error: unknown): string[] {
-  const seen = new Set<unknown>()
-  const lines: string[] = []
-  for (let e = error; e instanceof Error && !seen.has(e); e = e.cause) {
-    seen.add(e)
-    // "Cannot find module" goes on with the stack of requires, which says nothing here.
-    lines.push(e.message.split('\n', 1)[0] ?? '')
-  }
-  if (lines.length < 2) return [lines[0] ?? String(error)]
-  // The last attempt comes first in the chain. WebAssembly is tried by every generated loader, but never built here.
-  return lines
-    .slice(1)
-    .toReversed()
-    .filter((line) => !line.includes('wasi'))
 }
 
 /** Where the host's proc file system is, if the user does not say so. */

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use napi::bindgen_prelude::{Float64ArraySlice, Function, Uint32Array, Uint32ArraySlice};
+use napi::bindgen_prelude::{Float64ArraySlice, Function, Uint32ArraySlice};
 use napi::threadsafe_function::ThreadsafeFunctionCallMode;
 use napi::{Error, Result};
 use napi_derive::napi;
@@ -202,9 +202,9 @@ impl Source {
 
 /// Those of `pids` whose process has ended.
 #[napi]
-pub fn deleted_pids(pids: &[u32], proc_root: String) -> Result<Uint32Array> {
+pub fn deleted_pids(pids: &[u32], proc_root: String) -> Result<Vec<u32>> {
     let ended = Procfs::open(&PathBuf::from(proc_root)).and_then(|procfs| Arc::new(procfs).ended_among(pids));
-    ended.map(Uint32Array::new).map_err(|error| {
+    ended.map_err(|error| {
         Error::from_reason(format!("ERR_PROC_UNREADABLE|{}|{}", error.raw_errno(), error.syscall))
     })
 }

@@ -1,0 +1,74 @@
+// Builds the addon for other platforms, and for old systems: `node scripts/release/build.mjs [linux-arm64-musl …]`, all of
+// them if none is named. cargo-zigbuild links against the glibc that is asked for instead of this machine's.
+
+import { spawnSync } from 'node:child_process'
+import { copyFileSync, existsSync, readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { say, step } from '../step.mjs'
+import { project, root } from '../toolchain.mjs'
+import { newestGlibc, readElf } from './elf.mjs'
+import { OLDEST_GLIBC, targets } from './targets.mjs'
+
+const MOST_BYTES = 1_000_000
+
+/** What every Linux of that libc has; libgcc_s is not there: not every image has it. */
+const LIBRARIES = {
+  glibc: /^(libc\.so\.6|libm\.so\.6|libdl\.so\.2|libpthread\.so\.0|librt\.so\.1|ld-linux-.*)$/,
+  musl: /^(libc\.so|libc\.musl-.*)$/,
+}
+
+if (process.argv[1] === import.meta.filename) {
+  const names = process.argv.slice(2)
+  const chosen = names.length > 0 ? names.map((name) => targets.find((target) => target.name === name)) : targets
+  if (chosen.includes(undefined)) {
+    say(`targets are ${targets.map(({ name }) => name).join(', ')}`)
+    process.exit(2)
+  }
+  process.exitCode = chosen.map(build).includes(false) ? 1 : 0
+}
+
+/** Builds one target's binary into its package. Returns whether that succeeded. */
+export function build(target) {
+  const { triple, name, libc, folder, file } = target
+  rmSync(join(root, folder, file), { force: true })
+  const env = { ...project() }
+  // musl's default is a static libc, which no addon can have: Node.js has one already.
+  if (libc === 'musl') env.RUSTFLAGS = `${env.RUSTFLAGS ?? ''} -C target-feature=-crt-static`.trim()
+  const wanted = libc === 'glibc' ? `${triple}.${OLDEST_GLIBC}` : triple
+  const command = ['cargo', 'zigbuild', '--locked', '--release', '-p', 'proc-events-napi', '--target', wanted]
+  if (!step(`Building for ${name}`, env, command)) return false
+  const output = join(env.CARGO_TARGET_DIR ?? join(root, 'target'), triple, 'release', 'libproc_events_napi.so')
+  const problems = complaints(readFileSync(output), target)
+  for (const problem of problems) say(`${name}: ${problem}`)
+  if (problems.length > 0) return false
+  copyFileSync(output, join(root, folder, file))
+  return true
+}
+
+/** What this machine lacks to build a target, in one line; undefined if nothing. */
+export function whyNotBuildable({ triple }) {
+  const env = project()
+  const run = (command, args) => spawnSync(command, args, { cwd: root, env, encoding: 'utf8' })
+  if (run('cargo-zigbuild', ['--version']).status !== 0) return 'cargo-zigbuild is missing'
+  // Whoever has cargo build the standard library itself knows why.
+  if (env.CARGO_UNSTABLE_BUILD_STD) return undefined
+  const { status, stdout } = run(env.RUSTC ?? 'rustc', ['--print', 'target-libdir', '--target', triple])
+  return status === 0 && existsSync(stdout.trim()) ? undefined : `rustup target add ${triple}`
+}
+
+/** Why a binary must not be published: an empty list if it may. */
+export function complaints(bytes, { cpu, libc }) {
+  const elf = readElf(bytes)
+  const strangers = elf.libraries.filter((library) => !LIBRARIES[libc].test(library))
+  const [, minor] = newestGlibc(elf) ?? [2, 0]
+  const oldest = libc === 'glibc' ? Number(OLDEST_GLIBC.split('.')[1]) : 0
+  return [
+    elf.cpu === cpu ? '' : `is for ${elf.cpu}`,
+    bytes.length < MOST_BYTES ? '' : `has ${bytes.length} bytes`,
+    strangers.length === 0 ? '' : `needs ${strangers.join(', ')}`,
+    minor <= oldest ? '' : `needs glibc 2.${minor}`,
+    elf.sections.includes('.symtab') || elf.sections.includes('.debug_info') ? 'is not stripped' : '',
+    // Electron refuses these: its V8 keeps buffers in a cage of its own.
+    elf.undefinedSymbols.some((symbol) => symbol.startsWith('napi_create_external_')) ? 'makes external buffers' : '',
+  ].filter(Boolean)
+}

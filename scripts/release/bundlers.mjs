@@ -1,0 +1,46 @@
+// Applications that are bundled: the package must stay outside of the bundle, and does so with one line of settings each.
+
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+const entry = 'app.mjs'
+
+/** Each bundles app.mjs to `output`, as its users would from a shell; `config` is written to a file first. */
+export const bundlers = [
+  {
+    name: 'esbuild',
+    install: ['esbuild'],
+    output: 'esbuild.mjs',
+    arguments: [
+      entry,
+      '--bundle',
+      '--platform=node',
+      '--format=esm',
+      '--external:proc-events',
+      '--outfile=esbuild.mjs',
+    ],
+  },
+  {
+    name: 'rollup',
+    install: ['rollup', '@rollup/plugin-node-resolve'],
+    output: 'rollup.mjs',
+    arguments: [entry, '--format=es', '--external=proc-events', '--plugin=node-resolve', '--file=rollup.mjs'],
+  },
+  {
+    name: 'webpack',
+    install: ['webpack', 'webpack-cli'],
+    output: 'webpack.cjs',
+    config: `module.exports = {
+      target: 'node', mode: 'production', entry: './${entry}',
+      output: { path: __dirname, filename: 'webpack.cjs' },
+      externals: { 'proc-events': 'commonjs proc-events' },
+    }`,
+    arguments: ['--config=webpack.config.cjs'],
+  },
+]
+
+/** The application: a module of its own and the package, so that there is something to bundle and something not to. */
+export function writeApplication(folder) {
+  writeFileSync(join(folder, entry), "import './watch.mjs'\n")
+  for (const { config } of bundlers) if (config) writeFileSync(join(folder, 'webpack.config.cjs'), config)
+}

@@ -1,0 +1,142 @@
+// Everything of a release but the publishing: `npm run release:dry`. Builds what can be built here, packs it, installs the
+// tarballs into an empty folder without a network and without cargo, and has `import` and `require` watch a real process,
+// on every runtime and through every bundler. Those, and only those, are fetched by npm: `--offline` leaves them out.
+
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { say, step } from '../step.mjs'
+import { machine } from '../toolchain.mjs'
+import { build, whyNotBuildable } from './build.mjs'
+import { bundlers, writeApplication } from './bundlers.mjs'
+import { has, installOffline, installedPackages, installedSize, userEnvironment, watch } from './install.mjs'
+import { isBuilt, packMain, packPlatform } from './pack.mjs'
+import { wronglyChosen } from './registry.mjs'
+import { emulated, fetching, runtimes } from './runtimes.mjs'
+import { hostTarget, manifest, targets } from './targets.mjs'
+
+const { values } = parseArgs({ options: { offline: { type: 'boolean' }, 'keep-builds': { type: 'boolean' } } })
+const work = mkdtempSync(join(tmpdir(), 'proc-events-release-'))
+const notDone = []
+let failed = false
+
+try {
+  const built = buildAll()
+  const host = hostTarget()
+  if (!built.includes(host)) throw new Error('nothing was built that can be installed here')
+  const packed = packAll(built)
+  const home = installHere(packed, host)
+  check(watch(`Node.js ${process.versions.node}`, [process.execPath], home, ['watch.cjs', 'watch.mjs']))
+  await chooseByPlatform(packed, built)
+  if (values.offline) notDone.push('other runtimes and bundlers: --offline')
+  else {
+    runElsewhere(home)
+    runEmulated(packed, built)
+    bundleAll(home)
+  }
+  rmSync(home, { recursive: true })
+} finally {
+  rmSync(work, { recursive: true })
+}
+for (const line of notDone) say(`not done: ${line}`)
+say(failed ? 'this must not be released' : 'what was done here can be released')
+process.exitCode = failed ? 1 : 0
+
+function check(succeeded) {
+  if (!succeeded) failed = true
+  return succeeded
+}
+
+/** Builds what this machine has the tools for. Returns the targets there is a binary of. */
+function buildAll() {
+  return targets.filter((target) => {
+    if (values['keep-builds'] && isBuilt(target)) return true
+    const reason = whyNotBuildable(target)
+    if (reason) {
+      notDone.push(`${target.name}: ${reason}`)
+      return false
+    }
+    return check(build(target))
+  })
+}
+
+function packAll(built) {
+  const packed = [packMain(work), ...built.map((target) => packPlatform(target, work))]
+  for (const { name, size, unpackedSize } of packed) say(`${name}: ${kB(size)} packed, ${kB(unpackedSize)} unpacked`)
+  return packed
+}
+
+function install(packed, target, ...flags) {
+  const wanted = packed.filter(({ name }) => name === target.packageName || name === manifest.name)
+  const tarballs = wanted.map(({ path }) => path)
+  const home = installOffline(`Installing for ${target.name}`, tarballs, ...flags)
+  if (!home) throw new Error('what cannot be installed cannot be tried')
+  return home
+}
+
+function installHere(packed, host) {
+  const home = install(packed, host)
+  if (has('cargo', ['--version'], userEnvironment(home))) notDone.push('hiding cargo: it is beside node or npm on PATH')
+  const modules = join(home, 'app', 'node_modules')
+  say(`installed: ${installedPackages(join(home, 'app')).join(', ')}; ${kB(installedSize(modules))}`)
+  return home
+}
+
+async function chooseByPlatform(packed, built) {
+  const complaints = await wronglyChosen(packed, built)
+  for (const complaint of complaints) say(`installed by name for ${complaint}`)
+  if (check(complaints.length === 0))
+    say(`npm chooses the right package of ${built.map(({ name }) => name).join(', ')}`)
+}
+
+/** A folder with npm packages of the registry, that nothing is published from. */
+function fetched(name, packages) {
+  const folder = join(work, name.replaceAll(/\W+/g, '-'))
+  mkdirSync(folder)
+  const done = step(`Fetching ${name}`, machine, fetching(packages), folder)
+  if (!done) notDone.push(`${name}: npm cannot fetch it`)
+  return done ? folder : undefined
+}
+
+function runElsewhere(home) {
+  for (const { name, install: wanted, command, programs: names } of runtimes) {
+    const folder = fetched(name, [wanted])
+    if (folder) check(watch(name, command(folder), home, names))
+  }
+}
+
+function runEmulated(packed, built) {
+  for (const target of built.filter(({ cpu, libc }) => cpu !== process.arch && libc === 'glibc')) {
+    const runtime = emulated[target.cpu]
+    if (!has(runtime.emulator)) notDone.push(`${target.name} under an emulator: ${runtime.emulator} is missing`)
+    else if (!process.env.QEMU_LD_PREFIX) notDone.push(`${target.name} under an emulator: QEMU_LD_PREFIX is not set`)
+    else {
+      const folder = fetched(runtime.name, [runtime.install])
+      if (!folder) continue
+      // Only what is optional is chosen by --cpu; what is named must be forced.
+      const home = install(packed, target, `--cpu=${target.cpu}`, '--force')
+      check(watch(runtime.name, runtime.command(folder), home, runtime.programs))
+      rmSync(home, { recursive: true })
+    }
+  }
+}
+
+function bundleAll(home) {
+  const app = join(home, 'app')
+  writeApplication(app)
+  for (const { name, install: wanted, arguments: args, output } of bundlers) {
+    const folder = fetched(name, wanted)
+    if (!folder) continue
+    const binary = join(folder, 'node_modules', '.bin', name)
+    const env = { ...userEnvironment(home), NODE_PATH: join(folder, 'node_modules') }
+    if (!check(step(`Bundling with ${name}`, env, [binary, ...args], app))) continue
+    const bundle = readFileSync(join(app, output), 'utf8')
+    if (!check(!bundle.includes('Cannot find native binding'))) say(`${name} has bundled the loader`)
+    check(watch(`Bundled by ${name}`, [process.execPath], home, [output]))
+  }
+}
+
+function kB(bytes) {
+  return `${Math.round(bytes / 1000)} kB`
+}

@@ -1,0 +1,83 @@
+// Lays out and packs what is published: `node scripts/release/pack.mjs <folder>` leaves the tarballs in that folder.
+// The main package is laid out apart, since its package.json is not the committed one.
+
+import { spawnSync } from 'node:child_process'
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
+import { say } from '../step.mjs'
+import { machine, root } from '../toolchain.mjs'
+import { asJson, mainManifest, platformManifest, platformReadme } from './manifests.mjs'
+import { targets } from './targets.mjs'
+
+if (process.argv[1] === import.meta.filename) {
+  const [folder] = process.argv.slice(2)
+  if (!folder) {
+    say('usage: pack.mjs <folder for the tarballs>')
+    process.exit(2)
+  }
+  const missing = targets.filter((target) => !isBuilt(target))
+  if (missing.length > 0) {
+    say(`not built: ${missing.map(({ name }) => name).join(', ')}`)
+    process.exit(1)
+  }
+  for (const target of targets) say(packPlatform(target, resolve(folder)).path)
+  say(packMain(resolve(folder)).path)
+}
+
+export function isBuilt({ folder, file }) {
+  return existsSync(join(root, folder, file))
+}
+
+/** Packs the package with one platform's binary. */
+export function packPlatform(target, into) {
+  return inFolder((folder) => {
+    writeFileSync(join(folder, 'package.json'), asJson(platformManifest(target)))
+    writeFileSync(join(folder, 'README.md'), platformReadme(target))
+    copyFileSync(join(root, 'LICENSE'), join(folder, 'LICENSE'))
+    copyFileSync(join(root, target.folder, target.file), join(folder, target.file))
+    return npmPack(folder, into)
+  })
+}
+
+/** Packs the main package: the very files that npm would take from here. */
+export function packMain(into) {
+  return inFolder((folder) => {
+    for (const { path } of listMain()) {
+      mkdirSync(dirname(join(folder, path)), { recursive: true })
+      copyFileSync(join(root, path), join(folder, path))
+    }
+    writeFileSync(join(folder, 'package.json'), asJson(mainManifest()))
+    return npmPack(folder, into)
+  })
+}
+
+/** What the main package holds, as `npm pack` tells: path and size of each file. */
+export function listMain() {
+  return npm(root, ['pack', '--dry-run', '--json'])[0].files
+}
+
+function npmPack(folder, into) {
+  const [{ filename, size, unpackedSize, name }] = npm(folder, ['pack', '--json', '--pack-destination', into])
+  return { name, path: join(into, filename), size, unpackedSize }
+}
+
+function npm(cwd, args) {
+  const { status, stdout, stderr } = spawnSync('npm', [...args, '--ignore-scripts'], {
+    cwd,
+    env: machine,
+    encoding: 'utf8',
+  })
+  if (status !== 0) throw new Error(`npm ${args.join(' ')}: ${stderr}`)
+  // Newer npms tell of packages by name instead of in order.
+  return Object.values(JSON.parse(stdout))
+}
+
+function inFolder(use) {
+  const folder = mkdtempSync(join(tmpdir(), 'proc-events-pack-'))
+  try {
+    return use(folder)
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}

