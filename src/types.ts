@@ -156,7 +156,7 @@ export interface MonitorEvents {
 export interface LossReport {
   /** Who dropped the events: the kernel's socket, or the queue to JavaScript. */
   readonly cause: 'socket' | 'queue'
-  /** How many events were lost, at least. */
+  /** How many events were lost, at least; 0 where losses that were told of before have been made right only now. */
   readonly lost: number
   /** Exec events (`origin: 'resync'`) that made it right again. */
   readonly recoveredExecs: number
