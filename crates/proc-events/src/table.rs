@@ -283,9 +283,11 @@ impl ProcessTable {
             process: info,
             followed: None,
         });
-        // With this status a leader ends that makes way.
+        // With this status a leader ends that makes way. An earlier exit stands, now that there is this one.
         if status == Some(ExitStatus(0)) {
             self.unsure.insert(pid, (timestamp_ns, process));
+        } else {
+            self.unsure.remove(&pid);
         }
     }
 
