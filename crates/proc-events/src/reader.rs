@@ -176,7 +176,7 @@ impl<'a> Reader<'a> {
         let before = self.shared.stats.events.get();
         self.hearing.drain(TURN)?;
         let count = self.shared.stats.events.get() - before;
-        self.pace.read(count, count < TURN as u64, Instant::now());
+        self.pace.read(count as u32, count < TURN as u64, Instant::now());
         Ok(())
     }
 

@@ -1,36 +1,43 @@
 //! How long events are gathered before they are read. A wake-up costs more than an event, here and in JavaScript: so
-//! where they come in close succession, the first one waits for the others. One that comes alone is read at once.
+//! where they come fast, they are read a millisecond's worth at a time. Where they come slowly, the wait itself would cost
+//! a wake-up more than it saves, and each is read at once.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Events come in close succession if the last ones were read so recently.
-const SUCCESSION: Duration = Duration::from_millis(2);
-/// What the first event waits for a few others, and for many.
-const FOR_FEW: Duration = Duration::from_micros(250);
-const FOR_MANY: Duration = Duration::from_millis(1);
-/// So many at a time are many.
-const MANY: u64 = 8;
+/// What is gathered where events come fast.
+const NAP: Duration = Duration::from_millis(1);
+/// Events come fast if there were so many in this time.
+const MANY: u32 = 8;
+const LATELY: Duration = Duration::from_millis(2);
 
-/// When the last events were read, and how many.
+/// How many events there were lately.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
-    last: Option<(Instant, u64)>,
+    /// When the last ones were read; `None` where more was waiting already, and nothing has to be gathered.
+    last: Option<Instant>,
+    lately: f32,
 }
 
 impl Pace {
     /// How long to gather more, now that something has come in.
     pub(super) fn nap(&self, now: Instant) -> Option<Duration> {
-        let (last, count) = self.last?;
-        let is_in_succession = now.saturating_duration_since(last) < SUCCESSION;
-        is_in_succession.then_some(if count < MANY { FOR_FEW } else { FOR_MANY })
+        self.last.filter(|last| self.fading(*last, now) >= MANY as f32).map(|_| NAP)
     }
 
     /// So many were read; `is_all` says that none is left.
-    pub(super) fn read(&mut self, count: u64, is_all: bool, now: Instant) {
-        // Where more is waiting already, nothing has to be gathered.
-        self.last = is_all.then_some((now, count));
+    pub(super) fn read(&mut self, count: u32, is_all: bool, now: Instant) {
+        let faded = self.last.map_or(0.0, |last| self.fading(last, now));
+        // No more than is forgotten in a moment.
+        self.lately = (faded + count as f32).min(4.0 * MANY as f32);
+        self.last = is_all.then_some(now);
+    }
+
+    /// What counts less the longer ago it was.
+    fn fading(&self, last: Instant, now: Instant) -> f32 {
+        let ago = now.saturating_duration_since(last).as_secs_f32() / LATELY.as_secs_f32();
+        self.lately * (1.0 - ago).max(0.0)
     }
 }
 
@@ -39,16 +46,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_that_comes_alone_is_read_at_once() {
+    fn a_few_are_read_at_once_and_many_together() {
         let (start, mut pace) = (Instant::now(), Pace::default());
         let at = |microseconds| start + Duration::from_micros(microseconds);
-        assert_eq!(pace.nap(at(0)), None);
-        pace.read(1, true, at(0));
-        assert_eq!(pace.nap(at(500)), Some(FOR_FEW));
-        assert_eq!(pace.nap(at(2000)), None);
-        pace.read(100, true, at(3000));
-        assert_eq!(pace.nap(at(3100)), Some(FOR_MANY));
-        pace.read(1024, false, at(4200));
-        assert_eq!(pace.nap(at(4200)), None);
+        // A thousand processes a second: each an exec and an exit.
+        for millisecond in 0..100 {
+            for event in [0, 100] {
+                assert_eq!(pace.nap(at(1000 * millisecond + event)), None);
+                pace.read(1, true, at(1000 * millisecond + event + 10));
+            }
+        }
+        for event in 0..20 {
+            pace.read(1, true, at(200_000 + 50 * event));
+        }
+        assert_eq!(pace.nap(at(201_100)), Some(NAP));
+        pace.read(16, true, at(202_200));
+        assert_eq!(pace.nap(at(202_300)), Some(NAP));
+        assert_eq!(pace.nap(at(205_000)), None);
+        // More is waiting: there is nothing to gather.
+        pace.read(1024, false, at(205_100));
+        assert_eq!(pace.nap(at(205_100)), None);
     }
 }
