@@ -205,7 +205,6 @@ impl Reader {
         info.ppid = fields.has(Field::Ppid).then_some(stat.ppid);
         info.start_time = fields.has(Field::StartTime).then_some(stat.start_time);
         let name_is_cut = fields.has(Field::Name) && parse::may_be_cut(stat.comm) && !stat.is_kernel_thread();
-        let exe = (fields.has(Field::Exe) || name_is_cut).then(|| self.link(pid, "exe")).flatten();
         if fields.has(Field::Argv) || name_is_cut {
             let whole = self.read(pid, "cmdline", ARGV_MAX);
             // Nothing at all is what an ended process has left of its arguments.
@@ -218,6 +217,8 @@ impl Reader {
         } else {
             self.buffer.clear();
         }
+        // After the arguments: of what can be had of a process that ends at once they tell more, to any user.
+        let exe = (fields.has(Field::Exe) || name_is_cut).then(|| self.link(pid, "exe")).flatten();
         info.name = fields.has(Field::Name).then(|| self.name(&stat, name_is_cut, exe.as_deref()));
         info.exe = exe.filter(|_| fields.has(Field::Exe)).map(|exe| parse::readable(&exe));
         info.cwd =
