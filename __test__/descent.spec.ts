@@ -3,20 +3,9 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import test from 'ava'
-import { type ProcessMonitor, getProcessMonitor } from '../index.js'
-import { copyOf, lines, until } from './support.ts'
+import { copyOf, lines, monitoring, until } from './support.ts'
 
 const serial = test.serial
-
-async function monitoring(use: (monitor: ProcessMonitor) => Promise<void>): Promise<void> {
-  const monitor = getProcessMonitor()
-  try {
-    await monitor.initialize()
-    await use(monitor)
-  } finally {
-    await monitor.stop()
-  }
-}
 
 /** A session of its own, created by a process that ends at once: nothing but its creation tells where it comes from. */
 const DAEMON = 'setsid sh -c "(exec $0 $1 & echo \\$!) &"'

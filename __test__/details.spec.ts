@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { readFileSync, readlinkSync } from 'node:fs'
 import test from 'ava'
 import { type ProcessField, type ProcessInfo, getProcessMonitor } from '../index.js'
-import { lines, until } from './support.ts'
+import { lines, monitoring, until } from './support.ts'
 
 const serial = test.serial
 const ALL: ProcessField[] = ['name', 'ppid', 'exe', 'argv', 'cwd', 'uid', 'gid', 'cgroup', 'startTime']
@@ -64,10 +64,8 @@ serial('all details of a process with odd arguments are as /proc has them, at ex
   const program =
     `import os\nos.chdir('/usr')\nos.setgid(65533)\nos.setuid(65534)\n` +
     `os.execv('/bin/cat', [b'cat', b'-', b'--'] + [${ODD.join(', ')}])`
-  const monitor = getProcessMonitor()
   const told: { type: string; info: ProcessInfo }[] = []
-  try {
-    await monitor.initialize()
+  await monitoring(async (monitor) => {
     const child = spawn('python3', ['-c', program], { stdio: ['pipe', 'pipe', 'ignore'] })
     const pid = child.pid!
     monitor.subscribeExec((at, { type, process: info }) => at === pid && told.push({ type, info }), { capture: ALL })
@@ -88,9 +86,7 @@ serial('all details of a process with odd arguments are as /proc has them, at ex
       ['exec', 'exit'],
     )
     for (const { info } of cat) t.deepEqual(info, truth)
-  } finally {
-    await monitor.stop()
-  }
+  })
 })
 
 serial('the same details are there of what was running before', async (t) => {
@@ -110,10 +106,8 @@ serial('the same details are there of what was running before', async (t) => {
 
 serial('an argument vector that is too long is cut, and marked', async (t) => {
   const size = 130_000
-  const monitor = getProcessMonitor()
   const told: ProcessInfo[] = []
-  try {
-    await monitor.initialize()
+  await monitoring(async (monitor) => {
     monitor.subscribeExec((_, { process: info }) => info.argv?.[1] === 'pe-long' && told.push(info), {
       capture: ['argv'],
     })
@@ -126,9 +120,7 @@ serial('an argument vector that is too long is cut, and marked', async (t) => {
     t.is(argv!.join('\0').length, 2 ** 20)
     t.true(argv!.at(-1)!.length < size)
     child.kill()
-  } finally {
-    await monitor.stop()
-  }
+  })
 })
 
 serial('how the thread is scheduled follows what is captured, and may be declined', async (t) => {

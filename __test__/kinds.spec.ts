@@ -1,21 +1,11 @@
 /** Every type of event, each provoked by a real program; and what is subscribed changing under a storm. */
 import { spawn } from 'node:child_process'
 import test from 'ava'
-import { type EventOf, type EventType, type ProcessMonitor, getProcessMonitor } from '../index.js'
+import { type EventOf, type EventType, getProcessMonitor } from '../index.js'
 import { Load } from './load.ts'
-import { lines, until } from './support.ts'
+import { lines, monitoring, until } from './support.ts'
 
 const serial = test.serial
-
-async function monitoring(use: (monitor: ProcessMonitor) => Promise<void>): Promise<void> {
-  const monitor = getProcessMonitor()
-  try {
-    await monitor.initialize()
-    await use(monitor)
-  } finally {
-    await monitor.stop()
-  }
-}
 
 /** What a Python program does, as events of one type of its process or, if it prints one, of that process. */
 async function provoked<T extends EventType>(type: T, program: string): Promise<EventOf<T>[]> {

@@ -9,21 +9,11 @@ import { Worker } from 'node:worker_threads'
 import test, { type ExecutionContext } from 'ava'
 import { getProcessMonitor, type ProcessMonitor } from '../index.js'
 import { Load, has } from './load.ts'
-import { readers, run, until } from './support.ts'
+import { monitoring, readers, run, until } from './support.ts'
 
 const serial = test.serial
 const index = fileURLToPath(new URL('../index.js', import.meta.url))
 const program = (name: string): string => fileURLToPath(new URL(`programs/${name}`, import.meta.url))
-
-async function monitoring(use: (monitor: ProcessMonitor) => Promise<void>): Promise<void> {
-  const monitor = getProcessMonitor()
-  try {
-    await monitor.initialize()
-    await use(monitor)
-  } finally {
-    await monitor.stop()
-  }
-}
 
 /** Runs while processes come and go as fast as they can. */
 async function underStorm(t: ExecutionContext, use: () => Promise<void>): Promise<void> {

@@ -2,20 +2,10 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import test from 'ava'
-import { getProcessMonitor, type ExecEvent, type ExitEvent, type ProcessMonitor } from '../index.js'
-import { block, copyOf, descriptors, lines, run, threads, until } from './support.ts'
+import { getProcessMonitor, type ExecEvent, type ExitEvent } from '../index.js'
+import { block, copyOf, descriptors, lines, monitoring, run, threads, until } from './support.ts'
 
 const serial = test.serial
-
-async function monitoring(use: (monitor: ProcessMonitor) => Promise<void>): Promise<void> {
-  const monitor = getProcessMonitor()
-  try {
-    await monitor.initialize()
-    await use(monitor)
-  } finally {
-    await monitor.stop()
-  }
-}
 
 serial('there is one monitor', async (t) => {
   const first = getProcessMonitor()

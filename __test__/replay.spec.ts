@@ -2,20 +2,9 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import test from 'ava'
-import { type ProcessMonitor, getProcessMonitor } from '../index.js'
-import { copyOf, run, until } from './support.ts'
+import { copyOf, monitoring, run, until } from './support.ts'
 
 const serial = test.serial
-
-async function monitoring(use: (monitor: ProcessMonitor) => Promise<void>): Promise<void> {
-  const monitor = getProcessMonitor()
-  try {
-    await monitor.initialize()
-    await use(monitor)
-  } finally {
-    await monitor.stop()
-  }
-}
 
 serial('one that subscribes late is told of all that run, started before or since, and nobody else is', async (t) => {
   const program = copyOf('/bin/sleep', 'pe-replay')

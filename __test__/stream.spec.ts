@@ -3,23 +3,10 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import test from 'ava'
-import { type ExecEvent, type ExitEvent, type ProcessMonitor, getProcessMonitor, toOpenTelemetry } from '../index.js'
-import { copyOf, run, until } from './support.ts'
+import { type ExecEvent, type ExitEvent, toOpenTelemetry } from '../index.js'
+import { copyOf, monitoring, run, until } from './support.ts'
 
 const serial = test.serial
-
-async function monitoring(
-  use: (monitor: ProcessMonitor) => Promise<void>,
-  options?: Parameters<ProcessMonitor['initialize']>[0],
-): Promise<void> {
-  const monitor = getProcessMonitor()
-  try {
-    await monitor.initialize(options)
-    await use(monitor)
-  } finally {
-    await monitor.stop()
-  }
-}
 
 async function all<E>(events: AsyncIterable<E>): Promise<E[]> {
   const seen: E[] = []

@@ -5,6 +5,7 @@ import { chmodSync, copyFileSync, mkdtempSync, readFileSync, readdirSync, readli
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { type MonitorOptions, type ProcessMonitor, getProcessMonitor } from '../index.js'
 
 const PATIENCE_MS = 20_000
 
@@ -14,6 +15,20 @@ export async function until(what: string, holds: () => boolean): Promise<void> {
   while (!holds()) {
     if (performance.now() > deadline) throw new Error(`waited in vain until ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 2))
+  }
+}
+
+/** Holds a reference to an initialized monitor for as long as `use` takes. */
+export async function monitoring(
+  use: (monitor: ProcessMonitor) => Promise<void>,
+  options?: MonitorOptions,
+): Promise<void> {
+  const monitor = getProcessMonitor()
+  try {
+    await monitor.initialize(options)
+    await use(monitor)
+  } finally {
+    await monitor.stop()
   }
 }
 

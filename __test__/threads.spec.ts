@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import test, { type ExecutionContext } from 'ava'
 import { getProcessMonitor, type ProcessMonitor } from '../index.js'
 import { Load, has, isRunning } from './load.ts'
-import { run, until } from './support.ts'
+import { monitoring, run, until } from './support.ts'
 import { View } from './view.ts'
 
 const serial = test.serial
@@ -42,16 +42,6 @@ async function lifeOf(
   offExit()
   const wasRunning = own().some(({ what, running }) => what.startsWith('exit') && running)
   return { events: own().map(({ what }) => what), wasRunning, child: ended, ms }
-}
-
-async function monitoring(use: (monitor: ProcessMonitor) => Promise<void>): Promise<void> {
-  const monitor = getProcessMonitor()
-  try {
-    await monitor.initialize()
-    await use(monitor)
-  } finally {
-    await monitor.stop()
-  }
 }
 
 /** Python itself, where what is found first is only a script that starts it. */

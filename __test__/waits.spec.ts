@@ -2,20 +2,9 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import test from 'ava'
-import { type ProcessMonitor, getProcessMonitor } from '../index.js'
-import { lines, run, until } from './support.ts'
+import { lines, monitoring, run, until } from './support.ts'
 
 const serial = test.serial
-
-async function monitoring(use: (monitor: ProcessMonitor) => Promise<void>): Promise<void> {
-  const monitor = getProcessMonitor()
-  try {
-    await monitor.initialize()
-    await use(monitor)
-  } finally {
-    await monitor.stop()
-  }
-}
 
 serial('a child: its code and signal, to all who wait', async (t) => {
   await monitoring(async (monitor) => {
