@@ -25,6 +25,9 @@ pub use snapshot::{Sighting, Snapshot};
 /// The longest argument vector that is kept whole, in bytes. What is longer is cut, and marked so.
 pub const ARGV_MAX: usize = 1 << 20;
 
+/// More than a stat ever is.
+const STAT_MAX: usize = 4096;
+
 /// A `/proc` file system.
 #[derive(Debug)]
 pub struct Procfs {
@@ -116,7 +119,36 @@ impl Procfs {
     /// What reads one process after the other, with one buffer for all.
     #[must_use]
     pub fn reader(self: &Arc<Self>) -> Reader {
-        Reader { procfs: Arc::clone(self), buffer: Vec::with_capacity(4096) }
+        let buffer = || Vec::with_capacity(4096);
+        Reader { procfs: Arc::clone(self), stat: buffer(), buffer: buffer() }
+    }
+
+    fn link(&self, pid: u32, file: &str) -> Option<Vec<u8>> {
+        let target = rustix::fs::readlinkat(&self.root, Name::new(pid, file).as_bytes(), Vec::new());
+        target.ok().map(std::ffi::CString::into_bytes)
+    }
+
+    /// Reads a file into `buffer`, up to `limit` bytes; `Ok(false)` if there was more.
+    fn read(&self, pid: u32, file: &str, limit: usize, buffer: &mut Vec<u8>) -> Result<bool, Errno> {
+        buffer.clear();
+        // After a very long argument vector it is given back.
+        buffer.shrink_to(64 * 1024);
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(&self.root, Name::new(pid, file).as_bytes(), flags, Mode::empty())?;
+        loop {
+            if buffer.len() > limit {
+                buffer.truncate(limit);
+                return Ok(false);
+            }
+            buffer.reserve(4096);
+            let space = buffer.capacity() - buffer.len();
+            match rustix::io::read(&file, rustix::buffer::spare_capacity(buffer)) {
+                // The files read here are written by the kernel in one go: a short read is the end.
+                Ok(read) if read < space && buffer.len() <= limit => return Ok(true),
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(errno) => return Err(errno),
+            }
+        }
     }
 
     /// A creation time in nanoseconds on `CLOCK_MONOTONIC`, which stands still while the machine sleeps.
@@ -133,6 +165,8 @@ impl Procfs {
 #[derive(Debug)]
 pub struct Reader {
     procfs: Arc<Procfs>,
+    /// Both are kept for their capacity.
+    stat: Vec<u8>,
     buffer: Vec<u8>,
 }
 
@@ -149,25 +183,25 @@ impl Reader {
 
     /// The process as a snapshot sees it; `None` if it has ended. An error is none of the process's own.
     fn look(&mut self, pid: u32, fields: Fields) -> Result<Option<Sighting>, Errno> {
-        match self.read(pid, "stat", 4096) {
+        let Self { procfs, stat: text, buffer } = self;
+        match procfs.read(pid, "stat", STAT_MAX, text) {
             Err(errno @ (Errno::MFILE | Errno::NFILE | Errno::NOMEM)) => return Err(errno),
             Err(_) => return Ok(None),
             Ok(_) => {}
         }
-        let Some(stat) = parse::stat(&self.buffer).filter(|stat| !stat.has_ended()) else { return Ok(None) };
-        let sighting = Sighting {
+        let Some(stat) = parse::stat(text).filter(|stat| !stat.has_ended()) else { return Ok(None) };
+        let details = || Arc::new(details(procfs, pid, fields, &stat, buffer));
+        Ok(Some(Sighting {
             pid,
             ppid: stat.ppid,
             session: stat.session,
             start_time: stat.start_time,
-            start_ns: self.procfs.start_ns(stat.start_time),
+            start_ns: procfs.start_ns(stat.start_time),
             never_execed: stat.never_execed() || stat.is_kernel_thread(),
             leader_left: stat.leader_has_ended(),
             program: stat.program,
-            process: None,
-        };
-        let process = (!fields.is_empty()).then(|| Arc::new(self.details(pid, fields)));
-        Ok(Some(Sighting { process, ..sighting }))
+            process: (!fields.is_empty()).then(details),
+        }))
     }
 
     /// `fields` of the process that called exec at `exec_ns`, as far as they can still be read.
@@ -182,8 +216,7 @@ impl Reader {
     /// How a process has ended that was not collected yet; `Some(None)` where that may not be seen, `None` where there is
     /// no such process.
     pub fn corpse(&mut self, pid: u32) -> Option<Option<ExitStatus>> {
-        self.read(pid, "stat", 4096).ok()?;
-        let status = parse::stat(&self.buffer).filter(Stat::has_ended)?.exit_status;
+        let status = self.stat_of_dead(pid)?.exit_status;
         // To others the kernel shows 0, which is no lie only to the user whose process it was.
         let owner = rustix::fs::statat(&self.procfs.root, Name::new(pid, "").as_bytes(), AtFlags::empty());
         let user = rustix::process::geteuid();
@@ -193,82 +226,50 @@ impl Reader {
 
     /// How a process that was not collected yet has ended; `None` where that was well, or may not be seen.
     pub fn exit_status(&mut self, pid: u32) -> Option<ExitStatus> {
-        self.read(pid, "stat", 4096).ok()?;
-        parse::stat(&self.buffer).filter(Stat::has_ended)?.exit_status.map(ExitStatus)
+        self.stat_of_dead(pid)?.exit_status.map(ExitStatus)
     }
 
-    /// Expects the process's stat in the buffer.
-    fn details(&mut self, pid: u32, fields: Fields) -> ProcessInfo {
-        let mut info = ProcessInfo { asked: fields, ..ProcessInfo::default() };
-        let stat_text = std::mem::take(&mut self.buffer);
-        let Some(stat) = parse::stat(&stat_text) else { return info };
-        info.ppid = fields.has(Field::Ppid).then_some(stat.ppid);
-        info.start_time = fields.has(Field::StartTime).then_some(stat.start_time);
-        let name_is_cut = fields.has(Field::Name) && parse::may_be_cut(stat.comm) && !stat.is_kernel_thread();
-        if fields.has(Field::Argv) || name_is_cut {
-            let whole = self.read(pid, "cmdline", ARGV_MAX);
-            // Nothing at all is what an ended process has left of its arguments.
-            if whole.is_ok()
-                && (!self.buffer.is_empty() || stat.is_kernel_thread())
-                && fields.has(Field::Argv)
-            {
-                info.argv = Some(parse::argv(&self.buffer, whole == Ok(false)));
-            }
-        } else {
-            self.buffer.clear();
-        }
-        // After the arguments: of what can be had of a process that ends at once they tell more, to any user.
-        let exe = (fields.has(Field::Exe) || name_is_cut).then(|| self.link(pid, "exe")).flatten();
-        info.name = fields.has(Field::Name).then(|| self.name(&stat, name_is_cut, exe.as_deref()));
-        info.exe = exe.filter(|_| fields.has(Field::Exe)).map(|exe| parse::readable(&exe));
-        info.cwd =
-            fields.has(Field::Cwd).then(|| self.link(pid, "cwd")).flatten().map(|cwd| parse::readable(&cwd));
-        if fields.has(Field::Cgroup) && self.read(pid, "cgroup", 64 * 1024).is_ok() {
-            info.cgroup = parse::cgroup_path(&self.buffer).map(parse::readable);
-        }
-        if (fields.has(Field::Uid) || fields.has(Field::Gid)) && self.read(pid, "status", 8192).is_ok() {
-            let ids = parse::real_ids(&self.buffer);
-            info.uid = ids.map(|ids| ids.0).filter(|_| fields.has(Field::Uid));
-            info.gid = ids.map(|ids| ids.1).filter(|_| fields.has(Field::Gid));
-        }
-        info
+    fn stat_of_dead(&mut self, pid: u32) -> Option<Stat<'_>> {
+        self.procfs.read(pid, "stat", STAT_MAX, &mut self.stat).ok()?;
+        parse::stat(&self.stat).filter(Stat::has_ended)
     }
+}
 
-    /// Expects the process's cmdline in the buffer if its name is cut.
-    fn name(&self, stat: &Stat<'_>, is_cut: bool, exe: Option<&[u8]>) -> Box<str> {
-        if is_cut {
-            parse::full_name(stat.comm, &self.buffer, exe.unwrap_or_default())
+/// Reads `fields` of the process whose stat this is.
+fn details(procfs: &Procfs, pid: u32, fields: Fields, stat: &Stat<'_>, buffer: &mut Vec<u8>) -> ProcessInfo {
+    let mut info = ProcessInfo { asked: fields, ..ProcessInfo::default() };
+    info.ppid = fields.has(Field::Ppid).then_some(stat.ppid);
+    info.start_time = fields.has(Field::StartTime).then_some(stat.start_time);
+    let name_is_cut = fields.has(Field::Name) && parse::may_be_cut(stat.comm) && !stat.is_kernel_thread();
+    buffer.clear();
+    if fields.has(Field::Argv) || name_is_cut {
+        let whole = procfs.read(pid, "cmdline", ARGV_MAX, buffer);
+        // Nothing at all is what an ended process has left of its arguments.
+        let is_there = whole.is_ok() && (!buffer.is_empty() || stat.is_kernel_thread());
+        info.argv = (is_there && fields.has(Field::Argv)).then(|| parse::argv(buffer, whole == Ok(false)));
+    }
+    // After the arguments: of what can be had of a process that ends at once they tell more, to any user.
+    let exe = (fields.has(Field::Exe) || name_is_cut).then(|| procfs.link(pid, "exe")).flatten();
+    info.name = fields.has(Field::Name).then(|| {
+        if name_is_cut {
+            parse::full_name(stat.comm, buffer, exe.as_deref().unwrap_or_default())
         } else {
             parse::readable(stat.comm)
         }
+    });
+    info.exe = exe.filter(|_| fields.has(Field::Exe)).map(|exe| parse::readable(&exe));
+    let cwd = fields.has(Field::Cwd).then(|| procfs.link(pid, "cwd")).flatten();
+    info.cwd = cwd.map(|cwd| parse::readable(&cwd));
+    if fields.has(Field::Cgroup) && procfs.read(pid, "cgroup", 64 * 1024, buffer).is_ok() {
+        info.cgroup = parse::cgroup_path(buffer).map(parse::readable);
     }
-
-    fn link(&self, pid: u32, file: &str) -> Option<Vec<u8>> {
-        let target = rustix::fs::readlinkat(&self.procfs.root, Name::new(pid, file).as_bytes(), Vec::new());
-        target.ok().map(std::ffi::CString::into_bytes)
+    if (fields.has(Field::Uid) || fields.has(Field::Gid)) && procfs.read(pid, "status", 8192, buffer).is_ok()
+    {
+        let ids = parse::real_ids(buffer);
+        info.uid = ids.map(|ids| ids.0).filter(|_| fields.has(Field::Uid));
+        info.gid = ids.map(|ids| ids.1).filter(|_| fields.has(Field::Gid));
     }
-
-    /// Reads a file into the buffer, up to `limit` bytes; `Ok(false)` if there was more.
-    fn read(&mut self, pid: u32, file: &str, limit: usize) -> Result<bool, Errno> {
-        self.buffer.clear();
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-        let file =
-            rustix::fs::openat(&self.procfs.root, Name::new(pid, file).as_bytes(), flags, Mode::empty())?;
-        loop {
-            if self.buffer.len() > limit {
-                self.buffer.truncate(limit);
-                return Ok(false);
-            }
-            self.buffer.reserve(4096);
-            let space = self.buffer.capacity() - self.buffer.len();
-            match rustix::io::read(&file, rustix::buffer::spare_capacity(&mut self.buffer)) {
-                // The files read here are written by the kernel in one go: a short read is the end.
-                Ok(read) if read < space && self.buffer.len() <= limit => return Ok(true),
-                Ok(_) | Err(Errno::INTR) => {}
-                Err(errno) => return Err(errno),
-            }
-        }
-    }
+    info
 }
 
 /// `PID/file`, without an allocation.
