@@ -61,6 +61,19 @@ pub fn receive(
     }
 }
 
+/// A call of exec, as it was reported.
+#[derive(Clone, Copy, Debug)]
+pub struct Exec {
+    /// The process.
+    pub pid: u32,
+    /// The CPU that reported it, and the report's number among those of that CPU.
+    pub cpu: u32,
+    /// See `cpu`.
+    pub seq: u32,
+    /// When: nanoseconds on `CLOCK_MONOTONIC`.
+    pub timestamp_ns: u64,
+}
+
 /// Whether a process is still running, though only one of its threads were left.
 #[derive(Debug)]
 pub enum Presence<H> {
@@ -93,8 +106,8 @@ pub trait Processes {
     /// No longer awaits it.
     fn forget(&mut self, pid: u32);
 
-    /// `fields` of the process that called exec at `exec_ns`, as far as they can still be read.
-    fn capture(&mut self, pid: u32, fields: Fields, exec_ns: u64) -> Sighting;
+    /// `fields` of the process that made this call, as far as they could be read.
+    fn capture(&mut self, exec: Exec, fields: Fields) -> Sighting;
 
     /// The process that has this pid now, with `fields`; `None` if it has ended, or is hidden from this user.
     fn sight(&mut self, pid: u32, fields: Fields) -> Option<Sighting>;

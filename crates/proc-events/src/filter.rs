@@ -33,8 +33,9 @@ const IF_EQUAL_X: u16 = 0x1d;
 /// `BPF_RET | BPF_K`
 const RETURN: u16 = 0x06;
 
-/// Offsets in the datagram: `what`, then the first four words of the event.
+/// Offsets in the datagram: `what`, `cpu`, then the first four words of the event.
 const WHAT: u32 = 36;
+const CPU: u32 = 40;
 const FIRST: u32 = 52;
 const SECOND: u32 = 56;
 const THIRD: u32 = 60;
@@ -51,14 +52,22 @@ enum Pass {
     Leader,
     /// Those whose child's pid is the child's tgid: a new process, not a new thread.
     Newborn,
-    /// Those of the process `tgid` itself.
-    Own,
+    /// Those of the process with this tgid.
+    Of(u32),
+    /// Those reported by this CPU.
+    On(u32),
 }
 
 /// The program for the handshake: only acknowledgements pass, so that no storm can crowd them out.
 #[must_use]
 pub fn handshake() -> Vec<Instruction> {
-    assemble(vec![(PROC_EVENT_NONE, Pass::All)], 0)
+    assemble(vec![(PROC_EVENT_NONE, Pass::All)])
+}
+
+/// The program for a listener that takes nothing but what calls exec on one CPU.
+#[must_use]
+pub fn execs_on(cpu: u32) -> Vec<Instruction> {
+    assemble(vec![(PROC_EVENT_EXEC, Pass::On(cpu))])
 }
 
 /// The program for `kinds`, for a listener in the process `own_tgid`. Acknowledgements pass, exec and the exits of
@@ -70,7 +79,7 @@ pub fn program(kinds: Kinds, own_tgid: u32) -> Vec<Instruction> {
         (PROC_EVENT_NONE, Pass::All),
         (PROC_EVENT_EXEC, Pass::All),
         (PROC_EVENT_EXIT, Pass::Leader),
-        (PROC_EVENT_COMM, if wanted.has(EventType::Comm) { Pass::All } else { Pass::Own }),
+        (PROC_EVENT_COMM, if wanted.has(EventType::Comm) { Pass::All } else { Pass::Of(own_tgid) }),
     ];
     for (kind, what, pass) in [
         (EventType::Fork, PROC_EVENT_FORK, Pass::Newborn),
@@ -84,13 +93,13 @@ pub fn program(kinds: Kinds, own_tgid: u32) -> Vec<Instruction> {
             rules.push((what, pass));
         }
     }
-    assemble(rules, own_tgid)
+    assemble(rules)
 }
 
-fn assemble(rules: Vec<(u32, Pass)>, own_tgid: u32) -> Vec<Instruction> {
+fn assemble(rules: Vec<(u32, Pass)>) -> Vec<Instruction> {
     let mut program = vec![op(LOAD, WHAT)];
     for (what, pass) in rules {
-        let body = body(pass, own_tgid);
+        let body = body(pass);
         // The body ends in a return on either side, so the next rule is reached only by this jump.
         program.push(Instruction { code: IF_EQUAL, jt: 0, jf: body.len() as u8, k: what.to_be() });
         program.extend(body);
@@ -99,14 +108,13 @@ fn assemble(rules: Vec<(u32, Pass)>, own_tgid: u32) -> Vec<Instruction> {
     program
 }
 
-fn body(pass: Pass, own_tgid: u32) -> Vec<Instruction> {
+fn body(pass: Pass) -> Vec<Instruction> {
     let test = match pass {
         Pass::All => vec![],
         Pass::Leader => equal(FIRST, SECOND),
         Pass::Newborn => equal(THIRD, FOURTH),
-        Pass::Own => {
-            vec![op(LOAD, SECOND), Instruction { code: IF_EQUAL, jt: 0, jf: 1, k: own_tgid.to_be() }]
-        }
+        Pass::Of(tgid) => is(SECOND, tgid),
+        Pass::On(cpu) => is(CPU, cpu),
     };
     let needs_drop = !test.is_empty();
     let mut body = test;
@@ -115,6 +123,10 @@ fn body(pass: Pass, own_tgid: u32) -> Vec<Instruction> {
         body.push(op(RETURN, DROP));
     }
     body
+}
+
+fn is(word: u32, value: u32) -> Vec<Instruction> {
+    vec![op(LOAD, word), Instruction { code: IF_EQUAL, jt: 0, jf: 1, k: value.to_be() }]
 }
 
 fn equal(left: u32, right: u32) -> Vec<Instruction> {
@@ -205,6 +217,12 @@ mod tests {
     #[test]
     fn during_the_handshake_only_acknowledgements_pass() {
         assert_eq!(passing_through(&handshake()), ["ack"]);
+    }
+
+    #[test]
+    fn on_one_cpu_nothing_passes_but_execs_there() {
+        assert_eq!(passing_through(&execs_on(0)), ["exec"]);
+        assert!(passing_through(&execs_on(1)).is_empty());
     }
 
     #[test]

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use tokio::time::Instant;
 
 use crate::descent::Descent;
-use crate::door::{self, Door, Presence, Processes, Received};
+use crate::door::{self, Door, Exec, Presence, Processes, Received};
 use crate::error::{Error, ErrorCode};
 use crate::event::{ExitStatus, ProcessEvent};
 use crate::interest::{EventType, Fields, Interest};
@@ -244,8 +244,9 @@ impl<'a, D: Door, P: Processes> Hearing<'a, D, P> {
                 self.processes.forget(pid);
                 let fields = self.interest.fields;
                 self.descent.execed(pid);
-                seen =
-                    (!fields.is_empty()).then(|| self.processes.capture(pid, fields, message.timestamp_ns));
+                let Message { seq, cpu, timestamp_ns, .. } = message;
+                let exec = Exec { pid, cpu, seq, timestamp_ns };
+                seen = (!fields.is_empty()).then(|| self.processes.capture(exec, fields));
                 let parent = seen.as_ref().filter(|seen| seen.start_time != 0).map(|seen| seen.ppid);
                 self.descent.has_parent(pid, parent, message.timestamp_ns);
             }

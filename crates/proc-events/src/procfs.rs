@@ -1,9 +1,9 @@
 //! The door to `/proc`: one process's details, or one look at all processes.
 
 pub mod parse;
+mod record;
 mod snapshot;
 
-use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
@@ -17,16 +17,13 @@ use rustix::time::ClockId;
 use crate::deathwatch;
 use crate::error::{Error, ErrorCode};
 use crate::event::{ExitStatus, ProcessInfo};
-use crate::interest::{Field, Fields};
+use crate::interest::Fields;
 use parse::Stat;
 
+use record::{Name, Record};
+
+pub use record::ARGV_MAX;
 pub use snapshot::{Sighting, Snapshot};
-
-/// The longest argument vector that is kept whole, in bytes. What is longer is cut, and marked so.
-pub const ARGV_MAX: usize = 1 << 20;
-
-/// More than a stat ever is.
-const STAT_MAX: usize = 4096;
 
 /// A `/proc` file system.
 #[derive(Debug)]
@@ -72,7 +69,7 @@ impl Procfs {
                 break;
             }
             let sighting = reader
-                .look(pid, fields)
+                .look(pid, fields, false)
                 .map_err(|errno| Error::new(ErrorCode::ProcUnreadable, "open a process's stat", errno))?;
             snapshot.sightings.extend(sighting);
         }
@@ -119,36 +116,7 @@ impl Procfs {
     /// What reads one process after the other, with one buffer for all.
     #[must_use]
     pub fn reader(self: &Arc<Self>) -> Reader {
-        let buffer = || Vec::with_capacity(4096);
-        Reader { procfs: Arc::clone(self), stat: buffer(), buffer: buffer() }
-    }
-
-    fn link(&self, pid: u32, file: &str) -> Option<Vec<u8>> {
-        let target = rustix::fs::readlinkat(&self.root, Name::new(pid, file).as_bytes(), Vec::new());
-        target.ok().map(std::ffi::CString::into_bytes)
-    }
-
-    /// Reads a file into `buffer`, up to `limit` bytes; `Ok(false)` if there was more.
-    fn read(&self, pid: u32, file: &str, limit: usize, buffer: &mut Vec<u8>) -> Result<bool, Errno> {
-        buffer.clear();
-        // After a very long argument vector it is given back.
-        buffer.shrink_to(64 * 1024);
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(&self.root, Name::new(pid, file).as_bytes(), flags, Mode::empty())?;
-        loop {
-            if buffer.len() > limit {
-                buffer.truncate(limit);
-                return Ok(false);
-            }
-            buffer.reserve(4096);
-            let space = buffer.capacity() - buffer.len();
-            match rustix::io::read(&file, rustix::buffer::spare_capacity(buffer)) {
-                // The files read here are written by the kernel in one go: a short read is the end.
-                Ok(read) if read < space && buffer.len() <= limit => return Ok(true),
-                Ok(_) | Err(Errno::INTR) => {}
-                Err(errno) => return Err(errno),
-            }
-        }
+        Reader { procfs: Arc::clone(self), record: Record::new() }
     }
 
     /// A creation time in nanoseconds on `CLOCK_MONOTONIC`, which stands still while the machine sleeps.
@@ -165,9 +133,7 @@ impl Procfs {
 #[derive(Debug)]
 pub struct Reader {
     procfs: Arc<Procfs>,
-    /// Both are kept for their capacity.
-    stat: Vec<u8>,
-    buffer: Vec<u8>,
+    record: Record,
 }
 
 impl Reader {
@@ -178,19 +144,21 @@ impl Reader {
 
     /// The process as a snapshot sees it; `None` if it has ended, or cannot be read.
     pub fn sight(&mut self, pid: u32, fields: Fields) -> Option<Sighting> {
-        self.look(pid, fields).ok().flatten()
+        self.look(pid, fields, false).ok().flatten()
     }
 
-    /// The process as a snapshot sees it; `None` if it has ended. An error is none of the process's own.
-    fn look(&mut self, pid: u32, fields: Fields) -> Result<Option<Sighting>, Errno> {
-        let Self { procfs, stat: text, buffer } = self;
-        match procfs.read(pid, "stat", STAT_MAX, text) {
+    /// The process as a snapshot sees it; `None` if it has ended, or was even collected. An error is none of the process's
+    /// own.
+    fn look(&mut self, pid: u32, fields: Fields, though_ended: bool) -> Result<Option<Sighting>, Errno> {
+        let Self { procfs, record } = self;
+        match record.read(&procfs.root, pid, fields) {
             Err(errno @ (Errno::MFILE | Errno::NFILE | Errno::NOMEM)) => return Err(errno),
             Err(_) => return Ok(None),
-            Ok(_) => {}
+            Ok(()) => {}
         }
-        let Some(stat) = parse::stat(text).filter(|stat| !stat.has_ended()) else { return Ok(None) };
-        let details = || Arc::new(details(procfs, pid, fields, &stat, buffer));
+        let Some(stat) = record.stat().filter(|stat| though_ended || !stat.has_ended()) else {
+            return Ok(None);
+        };
         Ok(Some(Sighting {
             pid,
             ppid: stat.ppid,
@@ -200,14 +168,15 @@ impl Reader {
             never_execed: stat.never_execed() || stat.is_kernel_thread(),
             leader_left: stat.leader_has_ended(),
             program: stat.program,
-            process: (!fields.is_empty()).then(details),
+            process: (!fields.is_empty()).then(|| Arc::new(record.info(fields, &stat))),
         }))
     }
 
     /// `fields` of the process that called exec at `exec_ns`, as far as they can still be read.
     pub fn capture(&mut self, pid: u32, fields: Fields, exec_ns: u64) -> Sighting {
+        let seen = self.look(pid, fields, true).ok().flatten();
         // One that was created later has only inherited the pid.
-        self.sight(pid, fields).filter(|sighting| sighting.start_ns <= exec_ns).unwrap_or_else(|| Sighting {
+        seen.filter(|sighting| sighting.start_ns <= exec_ns).unwrap_or_else(|| Sighting {
             process: Some(Arc::new(ProcessInfo { asked: fields, ..ProcessInfo::default() })),
             ..Sighting::default()
         })
@@ -230,64 +199,8 @@ impl Reader {
     }
 
     fn stat_of_dead(&mut self, pid: u32) -> Option<Stat<'_>> {
-        self.procfs.read(pid, "stat", STAT_MAX, &mut self.stat).ok()?;
-        parse::stat(&self.stat).filter(Stat::has_ended)
-    }
-}
-
-/// Reads `fields` of the process whose stat this is.
-fn details(procfs: &Procfs, pid: u32, fields: Fields, stat: &Stat<'_>, buffer: &mut Vec<u8>) -> ProcessInfo {
-    let mut info = ProcessInfo { asked: fields, ..ProcessInfo::default() };
-    info.ppid = fields.has(Field::Ppid).then_some(stat.ppid);
-    info.start_time = fields.has(Field::StartTime).then_some(stat.start_time);
-    let name_is_cut = fields.has(Field::Name) && parse::may_be_cut(stat.comm) && !stat.is_kernel_thread();
-    buffer.clear();
-    if fields.has(Field::Argv) || name_is_cut {
-        let whole = procfs.read(pid, "cmdline", ARGV_MAX, buffer);
-        // Nothing at all is what an ended process has left of its arguments.
-        let is_there = whole.is_ok() && (!buffer.is_empty() || stat.is_kernel_thread());
-        info.argv = (is_there && fields.has(Field::Argv)).then(|| parse::argv(buffer, whole == Ok(false)));
-    }
-    // After the arguments: of what can be had of a process that ends at once they tell more, to any user.
-    let exe = (fields.has(Field::Exe) || name_is_cut).then(|| procfs.link(pid, "exe")).flatten();
-    info.name = fields.has(Field::Name).then(|| {
-        if name_is_cut {
-            parse::full_name(stat.comm, buffer, exe.as_deref().unwrap_or_default())
-        } else {
-            parse::readable(stat.comm)
-        }
-    });
-    info.exe = exe.filter(|_| fields.has(Field::Exe)).map(|exe| parse::readable(&exe));
-    let cwd = fields.has(Field::Cwd).then(|| procfs.link(pid, "cwd")).flatten();
-    info.cwd = cwd.map(|cwd| parse::readable(&cwd));
-    if fields.has(Field::Cgroup) && procfs.read(pid, "cgroup", 64 * 1024, buffer).is_ok() {
-        info.cgroup = parse::cgroup_path(buffer).map(parse::readable);
-    }
-    if (fields.has(Field::Uid) || fields.has(Field::Gid)) && procfs.read(pid, "status", 8192, buffer).is_ok()
-    {
-        let ids = parse::real_ids(buffer);
-        info.uid = ids.map(|ids| ids.0).filter(|_| fields.has(Field::Uid));
-        info.gid = ids.map(|ids| ids.1).filter(|_| fields.has(Field::Gid));
-    }
-    info
-}
-
-/// `PID/file`, without an allocation.
-struct Name {
-    bytes: [u8; 24],
-    len: usize,
-}
-
-impl Name {
-    fn new(pid: u32, file: &str) -> Self {
-        let mut bytes = [0; 24];
-        let mut rest = &mut bytes[..];
-        write!(rest, "{pid}/{file}").expect("ten digits and the longest file name used here fit");
-        let len = 24 - rest.len();
-        Self { bytes, len }
-    }
-    fn as_bytes(&self) -> &[u8] {
-        &self.bytes[..self.len]
+        self.record.read(&self.procfs.root, pid, Fields::NONE).ok()?;
+        self.record.stat().filter(Stat::has_ended)
     }
 }
 

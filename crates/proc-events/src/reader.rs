@@ -1,8 +1,10 @@
 //! The one thread that connects the rooms: it reads the socket, keeps the table, and fills the outboxes.
 
+mod commands;
 mod host;
 mod look;
 mod pace;
+mod scouts;
 mod source;
 
 use std::future::pending;
@@ -19,7 +21,6 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::error::{Error, ErrorCode};
 use crate::hearing::Hearing;
-use crate::interest::{Interest, Kinds};
 use crate::monitor::{Command, Shared};
 use crate::namespace::clock_offset_ns;
 use crate::notice::Notice;
@@ -27,6 +28,7 @@ use crate::outbox::Outbox;
 use crate::priority::Schedule;
 use crate::procfs::{Procfs, Snapshot, clock_ns};
 use crate::socket::Connector;
+use commands::{passing, wanted};
 use host::Host;
 use look::Look;
 use pace::Pace;
@@ -128,7 +130,7 @@ impl<'a> Reader<'a> {
     async fn run(mut self) -> Result<(), Error> {
         loop {
             let wake = self.wake().await?;
-            match self.answer(wake).and_then(|is_over| self.look_if_due().map(|()| is_over)) {
+            match self.answer(wake).and_then(|is_over| Ok(is_over || self.look_if_due()?)) {
                 Ok(true) => return Ok(()),
                 Ok(false) => {}
                 Err(error) if error.code == ErrorCode::SourceFailed => self.reopen(error)?,
@@ -138,37 +140,44 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn look_if_due(&mut self) -> Result<(), Error> {
-        if self.hearing.begin_snapshot_if_due(Instant::now(), clock_ns(ClockId::Monotonic))? {
+    /// Whether the last subscription has left.
+    fn look_if_due(&mut self) -> Result<bool, Error> {
+        let (now, now_ns) = (Instant::now(), clock_ns(ClockId::Monotonic));
+        if self.obey_rest()? {
+            return Ok(true);
+        }
+        if self.hearing.begin_snapshot_if_due(now, now_ns)? {
             let fields = self.hearing.interest.fields;
             self.look = Some(Look::begin(self.hearing.processes.procfs(), fields));
         }
-        Ok(())
+        Ok(false)
     }
 
     /// Whether the last subscription has left.
     fn answer(&mut self, wake: Wake) -> Result<bool, Error> {
-        let now_ns = || clock_ns(ClockId::Monotonic);
+        // What was sent by now may be read by what follows: what was asked for by then comes first.
+        let (now, now_ns) = (Instant::now(), clock_ns(ClockId::Monotonic));
         match wake {
             Wake::Command(command) => return self.obey(command),
+            _ if self.obey_rest()? => return Ok(true),
             Wake::Readable => self.listen()?,
             Wake::Snapshot(snapshot) => {
                 self.look = None;
-                self.hearing.settle(snapshot, Instant::now(), now_ns())?;
+                self.hearing.settle(snapshot, now, now_ns)?;
             }
-            Wake::Ended(pids) => self.hearing.conclude(&pids, Instant::now(), now_ns())?,
-            Wake::Due if self.hearing.liveness.due() <= Instant::now() => self.check_hearing()?,
+            Wake::Ended(pids) => self.hearing.conclude(&pids, now, now_ns)?,
+            Wake::Due if self.hearing.liveness.due() <= now => self.check_hearing()?,
             Wake::Due => {
-                self.hearing.conclude_expected(Instant::now(), now_ns())?;
-                self.hearing.settle_if_due(Instant::now(), now_ns())?;
+                self.hearing.conclude_expected(now, now_ns)?;
+                self.hearing.settle_if_due(now, now_ns)?;
             }
         }
         Ok(false)
     }
 
     fn listen(&mut self) -> Result<(), Error> {
-        // What is captured is gone when the process is. Nothing else on this thread is in a hurry.
-        if self.hearing.interest.fields.is_empty()
+        // What is captured is gone when the process is, unless others see to that.
+        if self.is_relieved()
             && let Some(nap) = self.pace.nap(Instant::now())
         {
             std::thread::sleep(nap);
@@ -196,72 +205,6 @@ impl<'a> Reader<'a> {
         };
         wake.map_err(|error| Error::unexpected("epoll_wait", &error))
     }
-
-    /// Whether the last subscription has left.
-    fn obey(&mut self, command: Command) -> Result<bool, Error> {
-        let outboxes = &mut *self.hearing.outboxes;
-        match command {
-            Command::Join(outbox) => {
-                outboxes.push(Arc::clone(&outbox));
-                let followed = self.follow_interest();
-                // In any case: it is one of those who hear what becomes of a failure.
-                self.welcome(&outbox);
-                followed?;
-            }
-            Command::Leave(outbox) => {
-                if !outboxes.iter().any(|known| Arc::ptr_eq(known, &outbox)) {
-                    return Ok(false);
-                }
-                if outboxes.len() == 1 {
-                    match self.shared.may_end(self.commands) {
-                        Ok(()) => return Ok(true),
-                        Err(next) => {
-                            // What had been asked for went with who had asked.
-                            self.hearing.answered = self.shared.asked.load(Ordering::Acquire);
-                            outboxes.clear();
-                            outbox.notify(Notice::Closed);
-                            return self.obey(next);
-                        }
-                    }
-                }
-                outboxes.retain(|known| !Arc::ptr_eq(known, &outbox));
-                outbox.notify(Notice::Closed);
-                self.follow_interest()?;
-            }
-            Command::InterestChanged(asked) => {
-                self.hearing.answered = asked.max(self.hearing.answered);
-                self.follow_interest()?;
-            }
-            Command::Scan(outbox, id) => self.hearing.resync.ask(outbox, id),
-            Command::Watch(outbox, id, pid) => {
-                self.hearing.watch(outbox, id, pid, (Instant::now(), clock_ns(ClockId::Monotonic)))?;
-            }
-        }
-        Ok(false)
-    }
-
-    fn follow_interest(&mut self) -> Result<(), Error> {
-        let hearing = &mut self.hearing;
-        let before = std::mem::replace(&mut hearing.interest, wanted(hearing.outboxes));
-        let follows: Vec<_> = hearing.outboxes.iter().flat_map(|outbox| outbox.follows()).collect();
-        if hearing.descent.follow(&follows) || !before.fields.covers(hearing.interest.fields) {
-            hearing.resync.want();
-        }
-        let followed = self.shared.gate.follow(|| passing(hearing.outboxes));
-        self.follow_capture();
-        followed
-    }
-
-    /// Is in a hurry while details are read, which are gone as soon as the process is.
-    fn follow_capture(&mut self) {
-        let captures = self.hearing.door.is_some() && !self.hearing.interest.fields.is_empty();
-        if captures && self.shared.options.hurries {
-            self.schedule.hurry();
-        } else {
-            self.schedule.relax();
-        }
-        self.shared.priority.store(self.schedule.priority() as u64, Ordering::Relaxed);
-    }
 }
 
 async fn finished(look: Option<&mut Look>) -> Result<Snapshot, Error> {
@@ -283,13 +226,4 @@ async fn until(due: Option<Instant>) {
         Some(due) => sleep_until(due).await,
         None => pending().await,
     }
-}
-
-/// What the kernel is to let through: somebody may have opened the gate for it already.
-fn passing(outboxes: &[Arc<Outbox>]) -> Kinds {
-    outboxes.iter().map(|outbox| outbox.passing()).fold(Kinds::NONE, Kinds::union)
-}
-
-fn wanted(outboxes: &[Arc<Outbox>]) -> Interest {
-    outboxes.iter().map(|outbox| outbox.interest()).fold(Interest::default(), Interest::union)
 }

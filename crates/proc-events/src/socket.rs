@@ -84,7 +84,19 @@ impl Drop for Connector {
     }
 }
 
-fn recvfrom(fd: impl AsFd, buffer: &mut [u8; DATAGRAM_LEN]) -> rustix::io::Result<(usize, Option<u32>)> {
+/// A socket that is sent nothing but what calls exec on one CPU, for as long as a [`Connector`] is in service.
+///
+/// # Errors
+/// See [`Connector::open`].
+pub(crate) fn overhear(proc_root: &Path, cpu: u32) -> Result<OwnedFd, Error> {
+    handshake::overhear(proc_root, cpu)
+}
+
+/// See [`Door::recvfrom`].
+pub(crate) fn recvfrom(
+    fd: impl AsFd,
+    buffer: &mut [u8; DATAGRAM_LEN],
+) -> rustix::io::Result<(usize, Option<u32>)> {
     let flags = RecvFlags::TRUNC | RecvFlags::DONTWAIT;
     let (_, len, sender) = rustix::net::recvfrom(fd, &mut buffer[..], flags)?;
     let port = sender.and_then(|sender| SocketAddrNetlink::try_from(sender).ok()).map(|sender| sender.pid());

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use proc_events::door::{Door, Presence, Processes};
+use proc_events::door::{Door, Exec, Presence, Processes};
 use proc_events::hearing::Hearing;
 use proc_events::outbox::Outbox;
 use proc_events::procfs::{Sighting, Snapshot};
@@ -59,7 +59,7 @@ impl Processes for Nobody {
         Ok(())
     }
     fn forget(&mut self, _: u32) {}
-    fn capture(&mut self, _: u32, _: Fields, _: u64) -> Sighting {
+    fn capture(&mut self, _: Exec, _: Fields) -> Sighting {
         Sighting::default()
     }
     fn sight(&mut self, _: u32, _: Fields) -> Option<Sighting> {

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use proc_events::door::{Door, Presence, Processes};
+use proc_events::door::{Door, Exec, Presence, Processes};
 use proc_events::hearing::Hearing;
 use proc_events::outbox::Outbox;
 use proc_events::procfs::{Sighting, Snapshot};
@@ -123,8 +123,8 @@ impl Processes for Doors {
     fn forget(&mut self, pid: u32) {
         self.0.borrow_mut().watched.remove(&pid);
     }
-    fn capture(&mut self, pid: u32, fields: Fields, exec_ns: u64) -> Sighting {
-        self.sight(pid, fields).filter(|seen| seen.start_ns <= exec_ns).unwrap_or_default()
+    fn capture(&mut self, exec: Exec, fields: Fields) -> Sighting {
+        self.sight(exec.pid, fields).filter(|seen| seen.start_ns <= exec.timestamp_ns).unwrap_or_default()
     }
     fn sight(&mut self, pid: u32, _: Fields) -> Option<Sighting> {
         let machine = self.0.borrow();

@@ -34,6 +34,11 @@ pub struct Stat<'a> {
 }
 
 impl Stat<'_> {
+    /// Whether the kernel may have cut the comm.
+    #[must_use]
+    pub const fn may_be_cut(&self) -> bool {
+        self.comm.len() == COMM_MAX && !self.is_kernel_thread()
+    }
     /// Ended, though its parent has not collected it yet. A leader that left its threads behind is still running.
     #[must_use]
     pub const fn has_ended(&self) -> bool {
@@ -160,12 +165,6 @@ pub fn argv(cmdline: &[u8], truncated: bool) -> Argv {
     Argv { text: text.into(), truncated }
 }
 
-/// Whether the kernel may have cut this comm.
-#[must_use]
-pub const fn may_be_cut(comm: &[u8]) -> bool {
-    comm.len() == COMM_MAX
-}
-
 /// The bytes as text; what is not UTF-8 is written `\xNN`.
 #[must_use]
 pub fn readable(bytes: &[u8]) -> Box<str> {
@@ -259,6 +258,18 @@ mod tests {
     }
 
     #[test]
+    fn a_name_may_be_cut_where_it_is_as_long_as_can_be() {
+        let may_be_cut = |comm: &str, flags: u32| {
+            let text = format!("1 ({comm}) S {}", (0..49).map(|_| "0 ").collect::<String>());
+            let text = text.replacen("S 0 0 0 0 0 0", &format!("S 0 0 0 0 0 {flags}"), 1);
+            stat(text.as_bytes()).map(|stat| stat.may_be_cut())
+        };
+        assert_eq!(may_be_cut("a-name-too-long", 0), Some(true));
+        assert_eq!(may_be_cut("a-name-too-lon", 0), Some(false));
+        assert_eq!(may_be_cut("a-name-too-long", PF_KTHREAD), Some(false));
+    }
+
+    #[test]
     fn a_cut_name_is_completed_from_what_agrees_with_it() {
         let name =
             |cmdline: &str, exe: &str| full_name(b"a-name-too-long", cmdline.as_bytes(), exe.as_bytes());
@@ -266,7 +277,6 @@ mod tests {
         assert_eq!(&*name("/bin/sh\0./a-name-too-long.sh\0", "/bin/sh"), "a-name-too-long.sh");
         assert_eq!(&*name("other\0", "/opt/a-name-too-long-exe"), "a-name-too-long-exe");
         assert_eq!(&*name("other\0", "/bin/other"), "a-name-too-long");
-        assert!(may_be_cut(b"a-name-too-long") && !may_be_cut(b"sh"));
     }
 
     #[test]

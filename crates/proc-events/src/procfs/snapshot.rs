@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::event::ProcessInfo;
+use crate::interest::Fields;
 
 /// One process as it was seen in `/proc`.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +26,13 @@ pub struct Sighting {
     pub program: u64,
     /// The details that were asked for.
     pub process: Option<Arc<ProcessInfo>>,
+}
+
+impl Sighting {
+    /// Whether all these details were asked for when it was seen.
+    pub(crate) fn covers(&self, fields: Fields) -> bool {
+        self.process.as_ref().is_some_and(|process| process.asked.covers(fields))
+    }
 }
 
 /// One look at `/proc`.

@@ -5,10 +5,12 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use crate::deathwatch::{self, Deathwatch};
-use crate::door::{Presence, Processes};
+use crate::door::{Exec, Presence, Processes};
 use crate::event::ExitStatus;
 use crate::interest::Fields;
 use crate::procfs::{self, Procfs, Sighting};
+
+use super::scouts::Scouts;
 
 /// The processes of this machine.
 #[derive(Debug)]
@@ -17,13 +19,15 @@ pub(super) struct Host {
     /// Whether its numbers are those that system calls of this process take, and the kernel has pidfds.
     can_tell: bool,
     deathwatch: Deathwatch,
+    /// While details are captured in a hurry.
+    pub(super) scouts: Option<Scouts>,
 }
 
 impl Host {
     /// Must be called within a tokio runtime.
     pub(super) fn new(procfs: &Arc<Procfs>) -> io::Result<Self> {
         let can_tell = procfs.is_of_own_pid_namespace() && deathwatch::running(std::process::id()).is_ok();
-        Ok(Self { procfs: procfs.reader(), can_tell, deathwatch: Deathwatch::new()? })
+        Ok(Self { procfs: procfs.reader(), can_tell, deathwatch: Deathwatch::new()?, scouts: None })
     }
 
     pub(super) const fn procfs(&self) -> &Arc<Procfs> {
@@ -55,8 +59,11 @@ impl Processes for Host {
     fn forget(&mut self, pid: u32) {
         self.deathwatch.remove(pid);
     }
-    fn capture(&mut self, pid: u32, fields: Fields, exec_ns: u64) -> Sighting {
-        self.procfs.capture(pid, fields, exec_ns)
+    fn capture(&mut self, exec: Exec, fields: Fields) -> Sighting {
+        let Self { scouts, procfs, .. } = self;
+        let found = scouts.as_mut().and_then(|scouts| scouts.found(exec));
+        let found = found.filter(|found| found.covers(fields));
+        found.unwrap_or_else(|| procfs.capture(exec.pid, fields, exec.timestamp_ns))
     }
     fn sight(&mut self, pid: u32, fields: Fields) -> Option<Sighting> {
         self.procfs.sight(pid, fields)

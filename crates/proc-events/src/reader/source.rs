@@ -64,7 +64,7 @@ impl Reader<'_> {
         let failed = |error: std::io::Error| Error::unexpected("fcntl F_DUPFD_CLOEXEC", &error);
         self.shared.gate.serve(connector.as_ref()).map_err(failed)?;
         let outboxes = &*self.hearing.outboxes;
-        self.shared.gate.follow(|| super::passing(outboxes))?;
+        self.shared.gate.follow(|| super::commands::passing(outboxes))?;
         if connector.is_none() {
             self.hearing.resync.poll_every(self.shared.options.polling_interval, Instant::now());
         }
@@ -90,10 +90,12 @@ impl Reader<'_> {
         self.hearing.adopt(None);
         let options = &self.shared.options;
         let procfs = Arc::clone(self.hearing.processes.procfs());
-        let opened = netlink(options, &procfs, super::passing(self.hearing.outboxes)).and_then(|connector| {
-            self.adopt(Some(connector))?;
-            if self.hears_itself()? { Ok(()) } else { Err(reason.clone()) }
-        });
+        let opened = netlink(options, &procfs, super::commands::passing(self.hearing.outboxes)).and_then(
+            |connector| {
+                self.adopt(Some(connector))?;
+                if self.hears_itself()? { Ok(()) } else { Err(reason.clone()) }
+            },
+        );
         let told = match opened {
             Ok(()) => {
                 self.shared.stats.restart.count();
@@ -111,6 +113,7 @@ impl Reader<'_> {
             }
         };
         self.hearing.outboxes.iter().for_each(|outbox| outbox.notify(told.clone()));
+        self.follow_capture();
         Ok(())
     }
 

@@ -44,20 +44,35 @@ pub fn probe(proc_root: &Path) -> Result<(), Error> {
 
 /// A socket that is ready for the handshake.
 pub(super) fn prepare(proc_root: &Path, receive_buffer_size: usize) -> Result<OwnedFd, Error> {
+    let fd = open(proc_root)?;
+    set_receive_buffer_size(&fd, receive_buffer_size);
+    enter(&fd, &filter::handshake())?;
+    Ok(fd)
+}
+
+/// A socket for the execs on one CPU. It does not ask the kernel for reports, but shares those that others have asked for.
+pub(super) fn overhear(proc_root: &Path, cpu: u32) -> Result<OwnedFd, Error> {
+    let fd = open(proc_root)?;
+    enter(&fd, &filter::execs_on(cpu))?;
+    Ok(fd)
+}
+
+fn open(proc_root: &Path) -> Result<OwnedFd, Error> {
     let socket = namespace::in_host_network(proc_root, || NlSocket::new(NlFamily::Connector))
         .map_err(failed("socket AF_NETLINK", socket_cause))?;
     socket.nonblock().map_err(failed("fcntl O_NONBLOCK", source_failed))?;
-    let fd = sys::into_fd(socket);
-    set_receive_buffer_size(&fd, receive_buffer_size);
+    Ok(sys::into_fd(socket))
+}
+
+/// Joins those who are sent what the program lets pass.
+fn enter(fd: &OwnedFd, program: &[filter::Instruction]) -> Result<(), Error> {
     // Kernels before 4.12 do not count what they drop: there, the error is all that tells of an overflow. Otherwise it is
     // only in the way: after it nothing is queued until the queue has been read empty.
     if sys::drops(fd.as_fd()).is_ok() {
         sys::set_no_enobufs(fd.as_fd()).map_err(failed("setsockopt NETLINK_NO_ENOBUFS", source_failed))?;
     }
-    sys::attach_filter(fd.as_fd(), &filter::handshake())
-        .map_err(failed("setsockopt SO_ATTACH_FILTER", refused))?;
-    join(&fd).map_err(failed("bind to the process connector's group", refused))?;
-    Ok(fd)
+    sys::attach_filter(fd.as_fd(), program).map_err(failed("setsockopt SO_ATTACH_FILTER", refused))?;
+    join(fd).map_err(failed("bind to the process connector's group", refused))
 }
 
 fn set_receive_buffer_size(fd: &OwnedFd, bytes: usize) {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::rc::Rc;
 
-use proc_events::door::{Door, Presence, Processes};
+use proc_events::door::{Door, Exec, Presence, Processes};
 use proc_events::procfs::Sighting;
 use proc_events::wire::{self, DATAGRAM_LEN, what};
 use proc_events::{ExitStatus, Fields, ProcessInfo};
@@ -275,10 +275,10 @@ impl Processes for SimulatedProcesses {
     fn forget(&mut self, pid: u32) {
         self.0.borrow_mut().watched.remove(&pid);
     }
-    fn capture(&mut self, pid: u32, fields: Fields, exec_ns: u64) -> Sighting {
+    fn capture(&mut self, exec: Exec, fields: Fields) -> Sighting {
         let mut world = self.0.borrow_mut();
-        let seen = if world.fails() { None } else { world.machine.sight(pid, fields) };
-        seen.filter(|seen| seen.start_ns <= exec_ns).unwrap_or_else(|| Sighting {
+        let seen = if world.fails() { None } else { world.machine.sight(exec.pid, fields) };
+        seen.filter(|seen| seen.start_ns <= exec.timestamp_ns).unwrap_or_else(|| Sighting {
             process: Some(ProcessInfo { asked: fields, ..ProcessInfo::default() }.into()),
             ..Sighting::default()
         })
