@@ -7,7 +7,15 @@ import { say, step } from './step.mjs'
 import { project, root } from './toolchain.mjs'
 
 // What is generated and committed all the same: an API change, or a new dependency, shall be a visible diff.
-const generated = ['index.d.ts', 'src/*.d.ts', 'native.js', 'native.d.ts', 'Cargo.lock', 'package-lock.json']
+const generated = [
+  'index.d.ts',
+  'prometheus.d.ts',
+  'src/*.d.ts',
+  'native.js',
+  'native.d.ts',
+  'Cargo.lock',
+  'package-lock.json',
+]
 
 const env = project()
 const fix = process.argv.includes('--fix')

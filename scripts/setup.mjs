@@ -68,7 +68,7 @@ function addonSources() {
 }
 
 function typeScriptFiles() {
-  return ['index.ts', ...filesUnder('src').filter((file) => /(?<!\.d)\.ts$/.test(file))]
+  return ['index.ts', 'prometheus.ts', ...filesUnder('src').filter((file) => /(?<!\.d)\.ts$/.test(file))]
 }
 
 function compiledFiles() {

@@ -1,0 +1,17 @@
+/**
+ * The monitor's own figures for Prometheus, by way of [prom-client](https://github.com/siimon/prom-client), which has to be
+ * installed beside this package.
+ *
+ * ```ts
+ * import { getProcessMonitor } from 'proc-events'
+ * import { collectMonitorMetrics } from 'proc-events/prometheus'
+ * import { register } from 'prom-client'
+ *
+ * collectMonitorMetrics(getProcessMonitor())
+ * console.log(await register.metrics())
+ * ```
+ *
+ * @packageDocumentation
+ */
+export { collectMonitorMetrics } from './src/prometheus.js'
+export type { MonitorMetricsOptions } from './src/prometheus.js'
