@@ -11,7 +11,7 @@
  * console.log(await register.metrics())
  * ```
  *
- * @packageDocumentation
+ * @module proc-events/prometheus
  */
 export { collectMonitorMetrics } from './src/prometheus.js';
 export type { MonitorMetricsOptions } from './src/prometheus.js';

@@ -17,7 +17,8 @@ const files: string[] = listMain().map(({ path }: { path: string }) => path)
 const host = hostTarget()
 
 test('only what is needed at run time is published', (t) => {
-  const needed = /^(package\.json|README\.md|LICENSE|(index|prometheus|native)(\.d\.ts|\.js)|src\/[\w/-]+(\.d\.ts|\.js))$/
+  const needed =
+    /^(package\.json|README\.md|LICENSE|(index|prometheus|native)(\.d\.ts|\.js)|src\/[\w/-]+(\.d\.ts|\.js))$/
   t.deepEqual(
     files.filter((file) => !needed.test(file)),
     [],

@@ -11,6 +11,7 @@ const generated = [
   'index.d.ts',
   'prometheus.d.ts',
   'src/*.d.ts',
+  'docs/api/*',
   'native.js',
   'native.d.ts',
   'Cargo.lock',
@@ -34,6 +35,7 @@ const checks = fix
       // Compiles in place, so that what is committed can be compared with it.
       step('tsc', env, ['tsc', '-p', 'tsconfig.json']),
       step('tsc, tests', env, ['tsc', '-p', '__test__/tsconfig.json']),
+      step('docs', env, ['node', 'scripts/docs/main.mjs']),
       step('generated files are as committed', env, ['git', 'diff', '--exit-code', '--', ...generated]),
       generatedFilesAreComplete(),
     ]

@@ -1,8 +1,9 @@
 // Brings a clone to its built state: npm packages, native addon, compiled TypeScript. Does only what is not done yet,
 // and says nothing if that is nothing. All that it prints goes to stderr.
 
-import { existsSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { packagesAreInstalled } from './packages.mjs'
 import { say, step } from './step.mjs'
 import { findCargo, machine, project, root } from './toolchain.mjs'
 
@@ -20,7 +21,7 @@ if (!addonIsBuilt) {
   if (problem) giveUp(problem)
 }
 
-if (!packagesAreInstalled()) {
+if (!packagesAreInstalled(root)) {
   run('Installing npm packages', machine, ['npm', 'ci', '--loglevel=error'])
 }
 if (!addonIsBuilt) {
@@ -40,20 +41,6 @@ function run(title, env, command) {
 function giveUp(reason) {
   say(reason)
   process.exit(1)
-}
-
-/** Whether node_modules holds what package-lock.json asks for: npm notes in it what it installed. */
-function packagesAreInstalled() {
-  const note = join(root, 'node_modules', '.package-lock.json')
-  if (!existsSync(note)) return false
-  const { packages: installed } = JSON.parse(readFileSync(note, 'utf8'))
-  const { packages: wanted } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'))
-  return Object.entries(wanted).every(([path, { version, integrity, optional }]) => {
-    if (path === '') return true
-    const found = installed[path]
-    // Optional ones are those of other platforms, too.
-    return found ? found.version === version && found.integrity === integrity : optional === true
-  })
 }
 
 function addonFiles() {

@@ -23,7 +23,9 @@ export interface OpenTelemetryEvent {
  * this package's own. One is absent where it was not captured, or could not be read.
  */
 export interface OpenTelemetryAttributes {
+    /** The process's id. */
     readonly 'process.pid': number;
+    /** The parent's process id. */
     readonly 'process.parent_pid'?: number;
     /** The path of the program's file. */
     readonly 'process.executable.path'?: string;
@@ -35,15 +37,19 @@ export interface OpenTelemetryAttributes {
     readonly 'process.command_args'?: string[];
     /** The length of argv; absent where its end is missing. */
     readonly 'process.args_count'?: number;
+    /** The working directory. */
     readonly 'process.working_directory'?: string;
+    /** Real user id. */
     readonly 'process.real_user.id'?: number;
     /** The path alone. */
     readonly 'process.linux.cgroup'?: string;
+    /** The container's id, where the cgroup path carries one. */
     readonly 'container.id'?: string;
     /** ISO 8601. Exact to some 20 ms: the kernel counts in hundredths of a second. */
     readonly 'process.creation.time'?: string;
     /** ISO 8601. */
     readonly 'process.exit.time'?: string;
+    /** The exit code; absent where a signal ended the process. */
     readonly 'process.exit.code'?: number;
     /** This package's own, as the conventions have none: the name of the signal that ended the process. */
     readonly 'process.exit.signal'?: string;

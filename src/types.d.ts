@@ -105,6 +105,7 @@ export interface ProcessMonitor extends EventEmitter<MonitorEvents> {
  */
 export interface Unsubscribe {
     (): void;
+    /** The same, for `using`. */
     [Symbol.dispose](): void;
 }
 /**
