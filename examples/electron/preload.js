@@ -1,10 +1,10 @@
-// All that a page may have of it: texts.
+// All that a page may have of it: words.
 
 const { contextBridge, ipcRenderer } = require('electron')
 
-contextBridge.exposeInMainWorld('processes', {
+contextBridge.exposeInMainWorld('games', {
   listen(callback) {
-    ipcRenderer.on('process', (_event, text) => callback(text))
+    ipcRenderer.on('game', (_event, what, about) => callback(what, about))
     ipcRenderer.send('listening')
   },
 })
