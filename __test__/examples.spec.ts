@@ -77,8 +77,15 @@ test('metrics: what starts and fails is served, and the dashboard asks for nothi
 
 test('strays: what a command leaves behind is ended, whoever is its parent, and the exit code is passed on', async (t) => {
   const { path, name } = program(t)
-  // In a session of its own; and one that does not want to.
-  const script = `setsid ${path} -c 'while :; do sleep 1; done' & ${path} -c 'trap : TERM; while :; do sleep 1; done' & echo $!; exit 7`
+  const ready = join(folder(t), 'ready')
+  const script = `
+    # In a session of its own.
+    setsid ${path} -c 'while :; do sleep 1; done' &
+    # One that does not want to.
+    ${path} -c 'trap : TERM; : > ${ready}; while :; do sleep 1; done' &
+    echo $!
+    until [ -e ${ready} ]; do sleep 0.01; done
+    exit 7`
   const it = example(t, ['strays.mjs', path, '-c', script])
   t.deepEqual(await it.ended, [7, null])
   const told = [...it.stderr.matchAll(/^left behind: (\S+) \((\d+)\), gets (SIG\w+)$/gm)]
