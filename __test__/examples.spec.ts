@@ -100,7 +100,7 @@ test('strays: where nothing is left, nothing is said', async (t) => {
   const calm = example(t, ['strays.mjs', '/bin/sh', '-c', 'true & wait; kill -9 $$'])
   t.deepEqual(await calm.ended, [137, null])
   t.is(calm.stderr, '')
-  const missing = example(t, ['strays.mjs', 'no-such-program'])
+  const missing = example(t, ['strays.mjs', '/no/such/program'])
   t.deepEqual(await missing.ended, [127, null])
   t.regex(missing.stderr, /ENOENT/)
   t.deepEqual(await example(t, ['strays.mjs']).ended, [2, null])
