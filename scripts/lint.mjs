@@ -16,6 +16,7 @@ const generated = [
   'native.d.ts',
   'Cargo.lock',
   'package-lock.json',
+  'scripts/docs/package-lock.json',
 ]
 
 const env = project()
