@@ -5,6 +5,7 @@ import test from 'ava'
 import * as fc from 'fast-check'
 import type * as Events from '../src/events.js'
 import type * as Filters from '../src/filter.js'
+import type * as Readings from '../src/reading.js'
 import type { ProcessInfo } from '../index.js'
 import { FIELDS, fieldsOf, filters, passes, processes, written } from './fake/filters.ts'
 import { initialized, settled } from './fake/load.ts'
@@ -12,6 +13,7 @@ import { initialized, settled } from './fake/load.ts'
 const require = createRequire(import.meta.url)
 const { RecordBuffer, containerIdOf, hasProcess, readEvent, readProcess } = require('../src/events.js') as typeof Events
 const { compileFilter } = require('../src/filter.js') as typeof Filters
+const { Reading } = require('../src/reading.js') as typeof Readings
 const r = require('./fake/records.cjs')
 
 test('a process passes a filter where all conditions hold, as often as it is asked', (t) => {
@@ -26,8 +28,14 @@ test('a process passes a filter where all conditions hold, as often as it is ask
         FIELDS.filter((_, bit) => fields & (1 << bit)),
         FIELDS.filter((field) => fieldsOf(filter).includes(field)),
       )
+      if (matches === null) return
+      const reading = new Reading(null, () => {})
       for (const process of [...processes, ...processes]) {
-        if (matches !== null && process !== undefined) assert.equal(matches(process), passes(filter, process))
+        // Whatever else is captured stands around what the filter looks at.
+        const words = r.exec(7, { process: process && { ppid: 1, cwd: 'x', gid: 2, startTime: 3, ...process } })
+        const buffer = new RecordBuffer(words.length)
+        buffer.words.set(words)
+        assert.equal(matches(reading.turnTo(buffer, 0)), passes(filter, process))
       }
       assert.deepEqual(
         regexes.map(({ lastIndex }) => lastIndex),

@@ -31,6 +31,10 @@ export declare function hasProcess(words: Uint32Array, at: number): boolean;
 export declare function originOf(words: Uint32Array, at: number): (typeof ORIGINS)[number];
 /** Whether a record is marked with the number of this wish to follow an ancestor: its last words are marks, then their count. */
 export declare function isFollowed(words: Uint32Array, at: number, id: number): boolean;
+/** One detail of the process, the others being left alone; null where it was not read. The arguments are joined by NUL. */
+export declare function readText(buffer: RecordBuffer, at: number, field: 'name' | 'exe' | 'argv' | 'cgroup'): string | null;
+/** The real user id of the process; null where it was not read. */
+export declare function readUid(words: Uint32Array, at: number): number | null;
 /** The details of the process that the record at `at` carries. */
 export declare function readProcess(buffer: RecordBuffer, at: number): ProcessInfo;
 /** The public event of the record at `at`, whose details have been read already. One hidden class per type. */
@@ -41,6 +45,8 @@ export declare function readCorpse(words: Uint32Array, at: number): ExitEvent;
 export declare function readLoss(words: Uint32Array, at: number): LossReport;
 /** The error of a `restart`, `failed` or `fallen back` record. */
 export declare function readFailure(buffer: RecordBuffer, at: number): ProcessMonitorError;
+/** Each argument is ended by a NUL, so that an empty one counts and none at all is the empty string. */
+export declare function splitArguments(joined: string): string[];
 /** The name of a signal. One without a name gets its number, as null would say that no signal came. */
 export declare function toSignalName(number: number): NodeJS.Signals;
 /** The container's id in a cgroup path, or null where it carries none. */

@@ -60,6 +60,7 @@ const HIGH = 2 ** 32
 
 const ORIGINS = ['kernel', 'bootstrap', 'resync', 'polling'] as const
 const [NAME, PPID, EXE, ARGV, CWD, UID, GID, CGROUP, START_TIME] = [1, 2, 4, 8, 16, 32, 64, 128, 256] as const
+const TEXTS = NAME | EXE | ARGV | CWD | CGROUP
 
 /** Nothing was captured; frozen, since all such events share it. */
 const NO_PROCESS: ProcessInfo = Object.freeze({})
@@ -91,6 +92,29 @@ export function isFollowed(words: Uint32Array, at: number, id: number): boolean 
   const last = at + words[at + 1]! - 1
   for (let i = last - words[last]!; i < last; i++) if (words[i] === id) return true
   return false
+}
+
+/** Where the value of a detail stands in the record at `at`; 0: it was not read. */
+function placeOf(words: Uint32Array, at: number, field: number): number {
+  const read = hasProcess(words, at) ? words[at + HEAD + 1]! : 0
+  if ((read & field) === 0) return 0
+  let place = at + HEAD + 2
+  for (let bit = 1; bit < field; bit <<= 1) {
+    if (read & bit) place += bit & TEXTS ? textWords(words, place) : 1
+  }
+  return place
+}
+
+/** One detail of the process, the others being left alone; null where it was not read. The arguments are joined by NUL. */
+export function readText(buffer: RecordBuffer, at: number, field: 'name' | 'exe' | 'argv' | 'cgroup'): string | null {
+  const place = placeOf(buffer.words, at, 1 << PROCESS_FIELDS.indexOf(field))
+  return place === 0 ? null : text(buffer, place)
+}
+
+/** The real user id of the process; null where it was not read. */
+export function readUid(words: Uint32Array, at: number): number | null {
+  const place = placeOf(words, at, UID)
+  return place === 0 ? null : words[place]!
 }
 
 /** The details of the process that the record at `at` carries. */
@@ -217,7 +241,7 @@ function textWords(words: Uint32Array, at: number): number {
 }
 
 /** Each argument is ended by a NUL, so that an empty one counts and none at all is the empty string. */
-function splitArguments(joined: string): string[] {
+export function splitArguments(joined: string): string[] {
   const argv = joined.split('\0')
   if (joined === '' || joined.endsWith('\0')) argv.pop()
   return argv

@@ -1,8 +1,16 @@
-import type { ProcessField, ProcessInfo } from './event-types.js';
+import type { ProcessField } from './event-types.js';
 import type { ProcessFilter } from './types.js';
 import type { Narrow } from './wishes.js';
-/** Whether a process passes. Asked only where its exec was seen: any other process matches no filter. */
-export type Predicate = (process: ProcessInfo) => boolean;
+/** What filters look at of a process; null, for what was not read or if its exec was not seen, matches nothing. */
+export interface Judged {
+    readonly name: string | null;
+    readonly exe: string | null;
+    readonly commandLine: string | null;
+    readonly cgroup: string | null;
+    readonly uid: number | null;
+}
+/** Whether a process passes. */
+export type Predicate = (process: Judged) => boolean;
 /** A ProcessFilter made ready for use. */
 export interface Filter {
     /** The mask of the fields that `matches` looks at. */

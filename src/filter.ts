@@ -1,13 +1,22 @@
-/** What a ProcessFilter means: a predicate over the captured details, and the details that it needs captured. */
+/** What a ProcessFilter means: a predicate over what was captured, and the details that it needs captured. */
 import { types } from 'node:util'
 import { checkInteger, checkObject, checkOneOf, invalidArgType } from './errors.js'
 import { PROCESS_FIELDS } from './events.js'
-import type { ProcessField, ProcessInfo } from './event-types.js'
+import type { ProcessField } from './event-types.js'
 import type { ProcessFilter } from './types.js'
 import type { Narrow } from './wishes.js'
 
-/** Whether a process passes. Asked only where its exec was seen: any other process matches no filter. */
-export type Predicate = (process: ProcessInfo) => boolean
+/** What filters look at of a process; null, for what was not read or if its exec was not seen, matches nothing. */
+export interface Judged {
+  readonly name: string | null
+  readonly exe: string | null
+  readonly commandLine: string | null
+  readonly cgroup: string | null
+  readonly uid: number | null
+}
+
+/** Whether a process passes. */
+export type Predicate = (process: Judged) => boolean
 
 /** A ProcessFilter made ready for use. */
 export interface Filter {
@@ -44,16 +53,11 @@ export function compileFilter(filter: ProcessFilter): Filter {
     demand('uid', (process) => process.uid === uid)
     narrow.uid = uid
   }
-  for (const field of ['name', 'exe', 'cgroup'] as const) {
+  for (const field of ['name', 'exe', 'cgroup', 'commandLine'] as const) {
     const pattern = filter[field]
     if (pattern === undefined) continue
-    const matches = textMatcher(`options.${field}`, pattern)
-    demand(field, (process) => matches(process[field]))
-    if (field !== 'cgroup' && typeof pattern === 'string') narrow[field] = pattern
-  }
-  if (filter.commandLine !== undefined) {
-    const matches = textMatcher('options.commandLine', filter.commandLine)
-    demand('argv', (process) => matches(process.argv?.join(' ')))
+    demand(field === 'commandLine' ? 'argv' : field, textCondition(field, pattern))
+    if ((field === 'name' || field === 'exe') && typeof pattern === 'string') narrow[field] = pattern
   }
 
   const { ancestor } = filter
@@ -97,15 +101,15 @@ function all(conditions: readonly Predicate[]): Predicate | null {
   return others.length === 0 ? first : (process) => conditions.every((condition) => condition(process))
 }
 
-/** Null and undefined, what could not be read, match nothing. */
-function textMatcher(name: string, pattern: unknown): (text: string | null | undefined) => boolean {
-  if (typeof pattern === 'string') return (text) => text === pattern
-  if (!types.isRegExp(pattern)) throw invalidArgType(name, 'a string or an instance of RegExp', pattern)
+function textCondition(field: 'name' | 'exe' | 'cgroup' | 'commandLine', pattern: unknown): Predicate {
+  if (typeof pattern === 'string') return (process) => process[field] === pattern
+  if (!types.isRegExp(pattern)) throw invalidArgType(`options.${field}`, 'a string or an instance of RegExp', pattern)
   // A copy of its own: under the flags g and y a RegExp remembers where its last match ended, and the user's may be in
   // use elsewhere.
   const own = new RegExp(pattern)
-  return (text) => {
-    if (text === null || text === undefined) return false
+  return (process) => {
+    const text = process[field]
+    if (text === null) return false
     own.lastIndex = 0
     return own.test(text)
   }

@@ -1,11 +1,12 @@
 /** One native record, read as far as somebody wants it, and once, however many are told of it. */
 import { type RecordBuffer } from './events.js';
-import type { ProcessEvent, ProcessInfo } from './event-types.js';
+import type { ProcessEvent } from './event-types.js';
+import type { Judged } from './filter.js';
 import type { Redact } from './types.js';
 /** The `kind` of a record is the place of its type. */
 export declare const EXEC: number;
 export declare const EXIT: number;
-export declare class Reading {
+export declare class Reading implements Judged {
     #private;
     /** `redactFailed` is given what `redact` throws. */
     constructor(redact: Redact | null, redactFailed: (error: unknown) => void);
@@ -19,10 +20,11 @@ export declare class Reading {
     get isForAll(): boolean;
     /** Whether the process descends from the ancestor of the filter that has this number. */
     descendsFrom(ancestorId: number): boolean;
-    /** Whether anything is known of the process: only then can a filter be judged. */
-    get hasProcess(): boolean;
-    /** The details of the process as they were captured: what filters judge. */
-    get process(): ProcessInfo;
-    /** The public event. */
+    get name(): string | null;
+    get exe(): string | null;
+    get cgroup(): string | null;
+    get commandLine(): string | null;
+    get uid(): number | null;
+    /** The public event: built when first asked for. */
     get event(): ProcessEvent;
 }

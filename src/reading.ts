@@ -3,23 +3,29 @@ import {
   EVENT_TYPES,
   FIRST_SCAN,
   type RecordBuffer,
-  hasProcess,
   isFollowed,
   originOf,
   readEvent,
   readProcess,
+  readText,
+  readUid,
+  splitArguments,
 } from './events.js'
 import type { ProcessEvent, ProcessInfo } from './event-types.js'
+import type { Judged } from './filter.js'
 import type { Redact } from './types.js'
 
 /** The `kind` of a record is the place of its type. */
 export const EXEC: number = EVENT_TYPES.indexOf('exec')
 export const EXIT: number = EVENT_TYPES.indexOf('exit')
 
-export class Reading {
+export class Reading implements Judged {
   #buffer!: RecordBuffer
   #at = 0
-  #process: ProcessInfo | null = null
+  #name: string | null = null
+  #exe: string | null = null
+  #commandLine: string | null = null
+  #cgroup: string | null = null
   #event: ProcessEvent | null = null
   readonly #redact: Redact | null
   readonly #redactFailed: (error: unknown) => void
@@ -34,7 +40,10 @@ export class Reading {
   turnTo(buffer: RecordBuffer, at: number): this {
     this.#buffer = buffer
     this.#at = at
-    this.#process = null
+    this.#name = null
+    this.#exe = null
+    this.#commandLine = null
+    this.#cgroup = null
     this.#event = null
     return this
   }
@@ -63,27 +72,39 @@ export class Reading {
     return isFollowed(this.#buffer.words, this.#at, ancestorId)
   }
 
-  /** Whether anything is known of the process: only then can a filter be judged. */
-  get hasProcess(): boolean {
-    return hasProcess(this.#buffer.words, this.#at)
+  get name(): string | null {
+    return (this.#name ??= readText(this.#buffer, this.#at, 'name'))
   }
 
-  /** The details of the process as they were captured: what filters judge. */
-  get process(): ProcessInfo {
-    return (this.#process ??= readProcess(this.#buffer, this.#at))
+  get exe(): string | null {
+    return (this.#exe ??= readText(this.#buffer, this.#at, 'exe'))
   }
 
-  /** The public event. */
+  get cgroup(): string | null {
+    return (this.#cgroup ??= readText(this.#buffer, this.#at, 'cgroup'))
+  }
+
+  get commandLine(): string | null {
+    if (this.#commandLine !== null) return this.#commandLine
+    const joined = readText(this.#buffer, this.#at, 'argv')
+    return (this.#commandLine = joined === null ? null : splitArguments(joined).join(' '))
+  }
+
+  get uid(): number | null {
+    return readUid(this.#buffer.words, this.#at)
+  }
+
+  /** The public event: built when first asked for. */
   get event(): ProcessEvent {
     return (this.#event ??= readEvent(this.#buffer, this.#at, this.#redacted()))
   }
 
   #redacted(): ProcessInfo {
-    const { process } = this
+    const process = readProcess(this.#buffer, this.#at)
     const { argv } = process
     if (this.#redact === null || argv === undefined || argv === null) return process
     try {
-      // A copy: filters are still to judge the original, whatever is done to this one.
+      // A copy: what it is told of the process beside stays whole, whatever it does to the arguments.
       return { ...process, argv: checkArguments(this.#redact([...argv], process)) }
     } catch (error) {
       this.#redactFailed(error)

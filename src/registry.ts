@@ -6,8 +6,9 @@ import type { EventOf, EventType, ProcessEvent } from './event-types.js'
 import { type Predicate, captureMask, checkSignal, compileFilter } from './filter.js'
 import { EXEC, EXIT, type Reading } from './reading.js'
 import { Replay } from './replay.js'
+import { type Member, Roster } from './roster.js'
 import type { ProcessCallback, SubscribeOptions, Unsubscribe } from './types.js'
-import { type Narrow, type Wish, Wishes } from './wishes.js'
+import { type Wish, Wishes } from './wishes.js'
 
 /** What all subscribers want together, as the native part is told it. */
 export interface Interest {
@@ -20,7 +21,7 @@ export interface Interest {
 }
 
 /** One callback's wish. */
-interface Subscription {
+interface Subscription extends Member {
   /** The place of the event's type in EVENT_TYPES. */
   readonly kind: number
   readonly callback: ProcessCallback<never>
@@ -30,8 +31,6 @@ interface Subscription {
   readonly matches: Predicate | null
   /** What a record is marked with if its process descends from the ancestor that the filter names; 0 where it names none. */
   readonly ancestorId: number
-  /** What of the filter the native part can judge. */
-  readonly narrow: Narrow | null
   /** Lets go of whatever could end it later. */
   readonly release: () => void
   /** While the processes already running are being reported to it alone. */
@@ -48,11 +47,9 @@ export interface RegistryOwner {
   scan(): number
 }
 
-const NOBODY: readonly Subscription[] = []
-
 export class Registry {
-  /** By kind. A list is replaced, never changed, so that a dispatch that runs over it stays whole. */
-  readonly #lists: (readonly Subscription[])[] = EVENT_TYPES.map(() => NOBODY)
+  /** By kind. */
+  readonly #rosters: Roster<Subscription>[] = EVENT_TYPES.map(() => new Roster())
   readonly #owner: RegistryOwner
   #interest: Interest = { kinds: 0, fields: 0, wishes: undefined }
   /** The processes whose exit is wanted without a subscription. */
@@ -61,6 +58,7 @@ export class Registry {
   #hasBegun = false
   /** By the id of their scan, the subscriptions that wait for all of it. */
   readonly #replays = new Map<number, Subscription>()
+  #lastPlace = 0
 
   /** Callbacks called so far. */
   executed = 0
@@ -90,6 +88,7 @@ export class Registry {
 
     const unsubscribe = (): void => this.#remove(subscription)
     const subscription: Subscription = {
+      place: ++this.#lastPlace,
       kind: EVENT_TYPES.indexOf(type),
       callback,
       fields: fields | captured,
@@ -121,8 +120,8 @@ export class Registry {
   clear(): void {
     this.#replays.clear()
     this.#hasBegun = false
-    const lists = this.#lists.splice(0, this.#lists.length, ...EVENT_TYPES.map(() => NOBODY))
-    for (const list of lists) list.forEach(end)
+    const rosters = this.#rosters.splice(0, this.#rosters.length, ...EVENT_TYPES.map(() => new Roster<Subscription>()))
+    for (const { all } of rosters) all.forEach(end)
     this.#updateInterest()
   }
 
@@ -135,7 +134,7 @@ export class Registry {
     } else if (this.#replays.size > 0) {
       for (const { replay } of this.#replays.values()) replay?.precede(reading)
     }
-    const list = this.#lists[reading.kind]
+    const list = this.#rosters[reading.kind]?.concerned(reading)
     if (list === undefined) return
     for (let i = 0; i < list.length; i++) {
       const subscription = list[i]!
@@ -182,14 +181,14 @@ export class Registry {
 
   #add(subscription: Subscription): void {
     const { kind, callback } = subscription
-    const list = this.#lists[kind]!
-    if (list.some((other) => other.callback === callback)) {
+    const roster = this.#rosters[kind]!
+    if (roster.all.some((other) => other.callback === callback)) {
       throw new ProcessMonitorError(
         'ERR_CALLBACK_REGISTERED',
         `This function is subscribed to '${EVENT_TYPES[kind]}' already. Unsubscribe it first, or subscribe another one.`,
       )
     }
-    this.#lists[kind] = [...list, subscription]
+    this.#rosters[kind] = roster.with(subscription)
     this.#updateInterest()
   }
 
@@ -197,7 +196,7 @@ export class Registry {
   #remove(subscription: Subscription): void {
     if (!subscription.active) return
     const { kind } = subscription
-    this.#lists[kind] = this.#lists[kind]!.filter((other) => other !== subscription)
+    this.#rosters[kind] = this.#rosters[kind]!.without(subscription)
     end(subscription)
     for (const [id, waiting] of this.#replays) if (waiting === subscription) this.#replays.delete(id)
     this.#updateInterest()
@@ -207,8 +206,8 @@ export class Registry {
     const collected = new Wishes()
     let fields = 0
     for (const pid of this.#awaited) collected.add(1 << EXIT, { pid })
-    for (const list of this.#lists) {
-      for (const subscription of list) {
+    for (const { all } of this.#rosters) {
+      for (const subscription of all) {
         collected.add(1 << subscription.kind, subscription.narrow)
         fields |= subscription.fields
         // Else the execs of processes that have ended would pile up in it.
@@ -233,7 +232,7 @@ function rethrow(error: unknown): never {
 
 function passes({ matches, ancestorId }: Subscription, reading: Reading): boolean {
   if (ancestorId !== 0 && !reading.descendsFrom(ancestorId)) return false
-  return matches === null || (reading.hasProcess && matches(reading.process))
+  return matches === null || matches(reading)
 }
 
 function endReplay(subscription: Subscription): void {
