@@ -11,6 +11,7 @@ import { targets } from './targets.ts'
 const usage = `npm run bench [-- OPTIONS]           observers side by side, under loads
 npm run bench -- capture [OPTIONS]   what is still read of processes that end at once
 npm run bench -- idle [OPTIONS]      what this package costs while nothing happens
+npm run bench -- micro [OPTIONS]     what an event costs in the facade, and in the core
 
   --peer NAME,...      only these observers
   --scenario NAME,...  only these loads: ${scenarios.map(({ name }) => name).join(', ')}
@@ -71,6 +72,7 @@ async function compare(): Promise<void> {
 const modes: Record<string, () => Promise<void>> = {
   compare,
   capture: async () => (await import('./capture.ts')).capture(chosen(values.peer), values.quick),
+  micro: async () => (await import('./micro/main.ts')).micro(values.quick),
   idle: async () => (await import('./idle.ts')).idle(values.quick),
 }
 const mode = modes[positionals[0] ?? 'compare']

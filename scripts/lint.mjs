@@ -30,7 +30,16 @@ const checks = fix
     ]
   : [
       step('rustfmt', env, ['cargo', 'fmt', '--all', '--check']),
-      step('clippy', env, ['cargo', 'clippy', '--workspace', '--all-targets', '--', '-D', 'warnings']),
+      step('clippy', env, [
+        'cargo',
+        'clippy',
+        '--workspace',
+        '--all-targets',
+        '--all-features',
+        '--',
+        '-D',
+        'warnings',
+      ]),
       step('oxlint', env, ['oxlint', '--deny-warnings', '--report-unused-disable-directives']),
       step('prettier', env, ['prettier', '--check', '.']),
       // Compiles in place, so that what is committed can be compared with it.

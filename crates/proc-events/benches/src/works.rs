@@ -1,0 +1,128 @@
+//! The works that are measured.
+
+use std::hint::black_box;
+use std::sync::Arc;
+
+use proc_events::filter;
+use proc_events::outbox::Outbox;
+use proc_events::procfs::parse;
+use proc_events::table::ProcessTable;
+use proc_events::wire::{self, DATAGRAM_LEN, what};
+use proc_events::{EventKind, Field, Fields, Interest, Kinds, Origin, ProcessEvent, ProcessInfo, Wish};
+
+use crate::hearing;
+
+/// Something that is done to events.
+pub(crate) struct Work {
+    pub(crate) name: &'static str,
+    /// To how many of them at once.
+    pub(crate) events: u64,
+    pub(crate) once: Box<dyn FnMut()>,
+}
+
+pub(crate) fn all() -> impl Iterator<Item = Work> {
+    [
+        of("decode", 2, decode()),
+        of("filter-program", 1, || drop(black_box(filter::program(black_box(Kinds::LIFE), 1000)))),
+        of("table", 2, table()),
+        of("outbox", BATCH, outbox(Vec::new())),
+        of("outbox-100-names", BATCH, outbox((0..100).map(other_name).collect())),
+        of("parse-stat", 1, || _ = black_box(parse::stat(black_box(STAT)))),
+        of("parse-details", 1, details),
+        of("hear-and-take", hearing::EVENTS, hearing::hear_and_take()),
+    ]
+    .into_iter()
+}
+
+fn of(name: &'static str, events: u64, once: impl FnMut() + 'static) -> Work {
+    Work { name, events, once: Box::new(once) }
+}
+
+/// Events pushed at once, as many as are read in one turn.
+const BATCH: u64 = 64;
+pub(crate) const LIFE: Interest = Interest { kinds: Kinds::LIFE, fields: Fields::NONE };
+
+const STAT: &[u8] = b"12345 (some) program) S 1234 12345 12345 34816 12345 4194304 102 0 0 0 0 0 0 0 20 0 1 0 8765432 \
+    10485760 1024 18446744073709551615 94371840 94375936 140737488347136 0 0 0 0 0 0 0 0 0 17 1 0 0 0 0 0 94380000 \
+    94381000 94400000 140737488348000 140737488348020 140737488348020 140737488351210 0\n";
+const STATUS: &[u8] =
+    b"Name:\tprogram\nUmask:\t0022\nState:\tS (sleeping)\nTgid:\t12345\nNgid:\t0\nPid:\t12345\n\
+    PPid:\t1234\nTracerPid:\t0\nUid:\t1000\t1000\t1000\t1000\nGid:\t1000\t1000\t1000\t1000\nFDSize:\t64\n";
+const CMDLINE: &[u8] = b"/usr/bin/program-with-a-long-name\0--option\0value\0/some/where/a-file.txt\0";
+const CGROUP: &[u8] = b"0::/user.slice/user-1000.slice/session-1.scope\n";
+
+/// An exec and the exit, as the kernel reports them.
+pub(crate) fn life(pid: u32, timestamp_ns: u64) -> [[u8; DATAGRAM_LEN]; 2] {
+    let exec = wire::datagram(what::PROC_EVENT_EXEC, pid, timestamp_ns, &[pid, pid]);
+    let exit = wire::datagram(what::PROC_EVENT_EXIT, pid, timestamp_ns + 1, &[pid, pid, 0, 17, 1, 1]);
+    [exec, exit]
+}
+
+fn decode() -> impl FnMut() {
+    let datagrams = life(1000, 1 << 40);
+    move || {
+        for datagram in &datagrams {
+            let message = wire::parse(black_box(datagram));
+            debug_assert!(message.is_ok());
+            let _: Result<_, _> = black_box(message);
+        }
+    }
+}
+
+/// One process comes and goes among ten thousand.
+fn table() -> impl FnMut() {
+    let mut table = ProcessTable::default();
+    let mut events = Vec::new();
+    let read = |datagram: [u8; DATAGRAM_LEN]| wire::parse(&datagram).expect("as the kernel sends it");
+    for pid in 1..=10_000 {
+        let [exec, _] = life(pid, u64::from(pid)).map(read);
+        table.apply(&exec, None, &mut events);
+    }
+    let mut messages = life(20_000, 1 << 40).map(read);
+    move || {
+        for message in &mut messages {
+            message.timestamp_ns += 10_000;
+            table.apply(black_box(message), None, &mut events);
+        }
+        black_box(&mut events).clear();
+    }
+}
+
+fn other_name(number: u32) -> Wish {
+    let name = Some(format!("other-{number}").into());
+    Wish { kinds: Kinds::LIFE, name, ..Wish::default() }
+}
+
+/// Through the queue to a subscriber, or not, if it wishes for others.
+fn outbox(wishes: Vec<Wish>) -> impl FnMut() {
+    let outbox = Outbox::new(0, LIFE, Box::new(|| {}));
+    let fields = Fields::NONE.with(Field::Name);
+    if !wishes.is_empty() {
+        outbox.set_wishes(fields, wishes);
+    }
+    outbox.release(std::iter::empty(), 1);
+    let process = ProcessInfo { asked: fields, name: Some("program".into()), ..ProcessInfo::default() };
+    let exec = ProcessEvent {
+        pid: 1000,
+        timestamp_ns: 1 << 40,
+        origin: Origin::Kernel,
+        kind: EventKind::Exec { again: false },
+        process: Some(Arc::new(process)),
+        followed: None,
+    };
+    let events = vec![exec; BATCH as usize];
+    let mut notices = Vec::new();
+    move || {
+        outbox.push(black_box(&events));
+        outbox.take(usize::MAX, &mut notices);
+        black_box(&mut notices).clear();
+    }
+}
+
+fn details() {
+    black_box(parse::real_ids(black_box(STATUS)));
+    black_box(parse::cgroup_path(black_box(CGROUP)));
+    black_box(parse::argv(black_box(CMDLINE), false));
+    let exe = b"/usr/bin/program-with-a-long-name";
+    black_box(parse::full_name(black_box(b"program-with-a-"), CMDLINE, exe));
+}
