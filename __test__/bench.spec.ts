@@ -131,8 +131,9 @@ test('a quick run sees everything', (t) => {
   try {
     const json = join(folder, 'bench.json')
     const args = ['bench/main.ts', '--quick', '--peer', 'proc-events', '--scenario', 'storm-2,threads', '--json', json]
-    const { status, stderr } = spawnSync(process.execPath, args, { cwd: root, encoding: 'utf8' })
+    const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: root, encoding: 'utf8' })
     t.is(status, 0, stderr)
+    t.regex(stdout, /^event loop +late p50 ms[^]*^Node\.js alone +\d[^]*^proc-events, callbacks of 50 µs +\d/m)
     const { runs } = JSON.parse(readFileSync(json, 'utf8')) as { runs: Run[] }
     const own = runs.filter(({ peer }) => peer === 'proc-events')
     t.deepEqual(

@@ -1,6 +1,7 @@
 /** `npm run bench`: measures this package beside others that watch processes. */
 import { rmSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
+import { loop } from './loop.ts'
 import { buildTools, peers } from './peers.ts'
 import { plot } from './plot.ts'
 import { report, summarize } from './report.ts'
@@ -43,6 +44,7 @@ async function compare(): Promise<void> {
   const wanted = chosen(values.peer)
   const tools = buildTools(wanted)
   const runs: Run[] = []
+  const delays: string[] = []
   try {
     for (const line of tools.skipped) console.error(`not measured: ${line}`)
     // Nobody is always among them: without, there is nothing to be slower than.
@@ -58,12 +60,14 @@ async function compare(): Promise<void> {
         }
       }
     }
+    const storm = scenarios.find(({ name }) => name === 'storm-2' && chosen(values.scenario)(name))
+    if (storm !== undefined && wanted('proc-events')) delays.push(await loop(tools, storm, values.quick))
     if (process.stderr.isTTY) process.stderr.write('\r\x1B[K')
   } finally {
     rmSync(tools.folder, { recursive: true })
   }
   const summaries = summarize(runs)
-  console.log(report(summaries))
+  console.log([report(summaries), ...delays].join('\n'))
   console.log(targets(summaries).join('\n'))
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify({ runs, summaries }, undefined, 2)}\n`)
   if (values.svg !== undefined) writeFileSync(values.svg, plot(summaries))

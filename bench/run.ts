@@ -43,7 +43,7 @@ interface Done {
 }
 
 /** Starts the load, and resolves with what it has done. */
-async function load(tools: Tools, { mode, how }: Scenario, count: number, pids: string): Promise<Done> {
+export async function load(tools: Tools, { mode, how }: Scenario, count: number, pids: string): Promise<Done> {
   const args = [mode, tools.end, String(how), String(count), String(bound), pids]
   const child = spawn(tools.load, args, { stdio: ['ignore', 'pipe', 'inherit'] })
   const ended = once(child, 'close')

@@ -8,9 +8,11 @@ import type { LossReport } from './types.js'
 
 /** Words held at first: some 1,600 records. */
 const BUFFER_WORDS = 16 * 1024
-/** Milliseconds that one turn of the event loop may take for events, and how many records pass between two looks. */
+/** Milliseconds that one turn of the event loop may take for events. */
 const BUDGET_MS = 4
-const RECORDS_PER_LOOK = 64
+/** How many records may pass between two looks at the clock, and the milliseconds after which they are to be fewer. */
+const RECORDS_PER_LOOK = 16
+const LOOK_MS = 0.5
 
 /** What a session tells its owner; all but `closed` cease with `stop()`. */
 export interface SessionListener {
@@ -52,6 +54,8 @@ export class Session {
   /** What of the buffer is still to be answered: from `#at` to `#end`. */
   #at = 0
   #end = 0
+  /** How many records pass between two looks at the clock: fewer, the longer callbacks take. */
+  #stride = 8
   #pumping = false
   #next: NodeJS.Immediate | NodeJS.Timeout | null = null
 
@@ -142,15 +146,21 @@ export class Session {
 
   /** Answers what waits. False: time is up, and more may be waiting; the bell stays silent until all is drained. */
   #drain(): boolean {
-    const until = performance.now() + BUDGET_MS
-    let records = 0
+    let last = performance.now()
+    const until = last + BUDGET_MS
+    let left = this.#stride
     for (;;) {
       while (this.#at < this.#end) {
         const at = this.#at
         // Moved on before it is answered: whatever happens there, no record is answered twice.
         this.#at += this.#buffer.words[at + 1]!
         this.#answer(at)
-        if (++records % RECORDS_PER_LOOK === 0 && performance.now() >= until) return this.#source === null
+        if (--left > 0) continue
+        const now = performance.now()
+        if (now >= until) return this.#source === null
+        this.#stride = now - last > LOOK_MS ? Math.ceil(this.#stride / 2) : Math.min(RECORDS_PER_LOOK, 2 * this.#stride)
+        left = this.#stride
+        last = now
       }
       if (this.#source === null) return true
       const written = this.#source.drain(this.#buffer.words)
