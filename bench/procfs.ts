@@ -7,8 +7,9 @@ export interface Cost {
   readonly cpu: number
   /** Context switches, voluntary and not: a wake-up ends one or the other. */
   readonly switches: number
-  /** Resident memory, in MB. */
+  /** Resident memory, in MB; and what of it is no file's, such as a program's code. */
   readonly resident: number
+  readonly anonymous: number
 }
 
 /** The ticks of all CPUs together. */
@@ -22,11 +23,12 @@ export function parseSchedstat(text: string): number {
   return Number.parseInt(text, 10) / 1e9
 }
 
-export function parseStatus(text: string): { switches: number; resident: number } {
+export function parseStatus(text: string): Pick<Cost, 'switches' | 'resident' | 'anonymous'> {
   const field = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(text)?.[1] ?? 0)
   return {
     switches: field('voluntary_ctxt_switches') + field('nonvoluntary_ctxt_switches'),
     resident: field('VmRSS') / 1024,
+    anonymous: field('RssAnon') / 1024,
   }
 }
 
@@ -67,10 +69,11 @@ export function cost(pid: number): Cost {
   const others = own.flatMap(({ children }) => children).map((child) => cost(Number(child)))
   const sum = (of: (part: { cpu: number; switches: number }) => number): number =>
     [...own, ...others].reduce((before, part) => before + of(part), 0)
-  const { resident } = parseStatus(read(`/proc/${pid}/status`) ?? '')
+  const { resident, anonymous } = parseStatus(read(`/proc/${pid}/status`) ?? '')
   return {
     cpu: sum((part) => part.cpu),
     switches: sum((part) => part.switches),
     resident: others.reduce((before, part) => before + part.resident, resident),
+    anonymous: others.reduce((before, part) => before + part.anonymous, anonymous),
   }
 }
