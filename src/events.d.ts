@@ -35,8 +35,8 @@ export declare function isFollowed(words: Uint32Array, at: number, id: number): 
 export declare function readText(buffer: RecordBuffer, at: number, field: 'name' | 'exe' | 'argv' | 'cgroup'): string | null;
 /** The real user id of the process; null where it was not read. */
 export declare function readUid(words: Uint32Array, at: number): number | null;
-/** The details of the process that the record at `at` carries. */
-export declare function readProcess(buffer: RecordBuffer, at: number): ProcessInfo;
+/** The details of the process that the record at `at` carries; `name` if it was read already. */
+export declare function readProcess(buffer: RecordBuffer, at: number, name?: string | null): ProcessInfo;
 /** The public event of the record at `at`, whose details have been read already. One hidden class per type. */
 export declare function readEvent(buffer: RecordBuffer, at: number, process: ProcessInfo): ProcessEvent;
 /** The exit of a process that had ended, uncollected, before it was asked for: of a `watched` record. */

@@ -117,8 +117,8 @@ export function readUid(words: Uint32Array, at: number): number | null {
   return place === 0 ? null : words[place]!
 }
 
-/** The details of the process that the record at `at` carries. */
-export function readProcess(buffer: RecordBuffer, at: number): ProcessInfo {
+/** The details of the process that the record at `at` carries; `name` if it was read already. */
+export function readProcess(buffer: RecordBuffer, at: number, name: string | null = null): ProcessInfo {
   const { words } = buffer
   if (!hasProcess(words, at)) return NO_PROCESS
   const asked = words[at + HEAD]!
@@ -128,7 +128,7 @@ export function readProcess(buffer: RecordBuffer, at: number): ProcessInfo {
   // Always in the order of the bits, so that equal masks give objects of one hidden class.
   let next = at + HEAD + 2
   if (asked & NAME) {
-    info.name = read & NAME ? text(buffer, next) : null
+    info.name = read & NAME ? (name ?? text(buffer, next)) : null
     if (read & NAME) next += textWords(words, next)
   }
   if (asked & PPID) info.ppid = read & PPID ? words[next++]! : null

@@ -100,7 +100,7 @@ export class Reading implements Judged {
   }
 
   #redacted(): ProcessInfo {
-    const process = readProcess(this.#buffer, this.#at)
+    const process = readProcess(this.#buffer, this.#at, this.#name)
     const { argv } = process
     if (this.#redact === null || argv === undefined || argv === null) return process
     try {
