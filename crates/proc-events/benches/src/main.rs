@@ -26,16 +26,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 fn count(name: &str, times: u32) -> Result<(), Box<dyn std::error::Error>> {
-    let mut work = works::all().find(|work| work.name == name).ok_or("there is no such work")?;
+    let work = works::ALL.iter().find(|work| work.name == name).ok_or("there is no such work")?;
+    let mut once = (work.prepare)();
     for _ in 0..times {
-        (work.once)();
+        once();
     }
     Ok(())
 }
 
 fn list() -> Result<(), Box<dyn std::error::Error>> {
     let mut stdout = io::stdout().lock();
-    for work in works::all() {
+    for work in works::ALL.iter().filter(|work| work.events > 0) {
         writeln!(stdout, "{} {}", work.name, work.events)?;
     }
     Ok(())
