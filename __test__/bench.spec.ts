@@ -85,7 +85,8 @@ test('each life is seen once at most, and others are not the load', (t) => {
 
 test('what /proc says is read', (t) => {
   t.is(parseSchedstat('366084000 9502346 3\n'), 0.366084)
-  const status = 'Name:\tx\nVmRSS:\t    2048 kB\nRssAnon:\t  1024 kB\nvoluntary_ctxt_switches:\t7\nnonvoluntary_ctxt_switches:\t2\n'
+  const status =
+    'Name:\tx\nVmRSS:\t    2048 kB\nRssAnon:\t  1024 kB\nvoluntary_ctxt_switches:\t7\nnonvoluntary_ctxt_switches:\t2\n'
   t.deepEqual(parseStatus(status), { switches: 9, resident: 2, anonymous: 1 })
   t.deepEqual(parseStatus(''), { switches: 0, resident: 0, anonymous: 0 })
   t.deepEqual(parseTicks('cpu  10 1 2 80 1 1 1 4 9 0\ncpu0 1 2\n'), { total: 100, steal: 4 })
