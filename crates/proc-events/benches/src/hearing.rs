@@ -5,7 +5,7 @@ use std::hint::black_box;
 use std::io;
 use std::sync::Arc;
 
-use proc_events::door::{Door, Presence, Processes};
+use proc_events::door::{Door, Exec, Presence, Processes};
 use proc_events::hearing::Hearing;
 use proc_events::outbox::Outbox;
 use proc_events::procfs::Sighting;
@@ -62,7 +62,7 @@ impl Processes for Ended {
         Ok(())
     }
     fn forget(&mut self, _: u32) {}
-    fn capture(&mut self, _: u32, _: Fields, _: u64) -> Sighting {
+    fn capture(&mut self, _: Exec, _: Fields) -> Sighting {
         Sighting::default()
     }
     fn sight(&mut self, _: u32, _: Fields) -> Option<Sighting> {
