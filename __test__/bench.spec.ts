@@ -7,7 +7,7 @@ import test from 'ava'
 import { captureTable, countLines } from '../bench/capture-table.ts'
 import { plot } from '../bench/plot.ts'
 import { parseSchedstat, parseStatus, parseTicks } from '../bench/procfs.ts'
-import { coverage, parseExtrace, parseForkstat, parseRecords, type Seen } from '../bench/records.ts'
+import { coverage, parseExtrace, parseForkstat, parseRecords, type Seen, without } from '../bench/records.ts'
 import { align, figure, report, summarize } from '../bench/report.ts'
 import type { Run } from '../bench/run.ts'
 import { quantile, spread } from '../bench/statistics.ts'
@@ -49,6 +49,16 @@ test('records are read as they are written', (t) => {
     { pid: 10, type: 'exit', late: 0 },
   ])
   t.deepEqual(parseRecords(bytes.subarray(0, 20)).length, 1, 'half a record is none')
+})
+
+test('what was seen while getting going does not count, though a pid come again', (t) => {
+  const seen: Seen[] = [
+    { pid: 1, type: 'exec', late: 0 },
+    { pid: 1, type: 'exit', late: 0 },
+    { pid: 2, type: 'exec', late: 0 },
+    { pid: 1, type: 'exec', late: 7 },
+  ]
+  t.deepEqual(without(Uint32Array.of(1), seen), seen.slice(2))
 })
 
 test('the lines of forkstat and extrace are read', (t) => {

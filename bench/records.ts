@@ -46,6 +46,17 @@ export function parseExtrace(text: string): Seen[] {
   })
 }
 
+/** What was seen but for the processes that were made to get going. */
+export function without(warmUp: Uint32Array, seen: readonly Seen[]): Seen[] {
+  const left = { exec: new Map<number, number>(), exit: new Map<number, number>() }
+  for (const lives of Object.values(left)) for (const pid of warmUp) lives.set(pid, (lives.get(pid) ?? 0) + 1)
+  return seen.filter(({ type, pid }) => {
+    const count = left[type].get(pid) ?? 0
+    if (count > 0) left[type].set(pid, count - 1)
+    return count === 0
+  })
+}
+
 /** Matches what was seen with the processes that were made. Each life is seen once at most; a pid may have had several. */
 export function coverage(made: Uint32Array, seen: readonly Seen[]): Coverage {
   const lives = new Map<number, number>()

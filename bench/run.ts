@@ -7,8 +7,8 @@ import { createInterface } from 'node:readline'
 import { setTimeout } from 'node:timers/promises'
 import type { Peer, Tools } from './peers.ts'
 import { cost, ticks } from './procfs.ts'
-import { coverage, words } from './records.ts'
-import { bound, type Scenario } from './scenarios.ts'
+import { coverage, without, words } from './records.ts'
+import { bound, warmUp, type Scenario } from './scenarios.ts'
 
 /** What one run came to. NaN for what an observer cannot tell. */
 export interface Run {
@@ -100,9 +100,13 @@ async function settled(pid: number): Promise<void> {
 export async function run(tools: Tools, peer: Peer, scenario: Scenario, count: number): Promise<Run> {
   const records = join(tools.folder, 'records')
   const pids = join(tools.folder, 'pids')
+  const warmUpPids = join(tools.folder, 'warm-up-pids')
   rmSync(records, { force: true })
   const child = peer.command && (await observe(peer.command(records, scenario.hasClock), peer.isOurs, records))
   const pid = child?.pid
+  // What is measured is an observer that has run for a while: compilers are done, tables have grown.
+  await load(tools, warmUp, Math.min(count, warmUp.count), warmUpPids)
+  if (pid !== undefined) await settled(pid)
   const ticksBefore = ticks()
   const before = pid === undefined ? undefined : cost(pid)
   const loading = load(tools, scenario, count, pids)
@@ -114,7 +118,7 @@ export async function run(tools: Tools, peer: Peer, scenario: Scenario, count: n
   if (child) await end(child, peer, tools.hush)
 
   const made = words(readFileSync(pids))
-  const seen = coverage(made, child ? peer.parse(readFileSync(records)) : [])
+  const seen = coverage(made, child ? without(words(readFileSync(warmUpPids)), peer.parse(readFileSync(records))) : [])
   const events = child ? seen.execs + seen.exits : Number.NaN
   const cpu = (after?.cpu ?? Number.NaN) - (before?.cpu ?? 0)
   return {

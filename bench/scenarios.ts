@@ -20,6 +20,17 @@ export interface Scenario {
 /** Every load ends by then, in seconds. */
 export const bound = 30
 
+/** What every observer has seen before anything is measured. */
+export const warmUp: Scenario = {
+  name: 'warm-up',
+  title: 'getting going',
+  mode: 'storm',
+  how: 2,
+  count: 4000,
+  quick: 500,
+  hasClock: false,
+}
+
 export const scenarios: readonly Scenario[] = [
   {
     name: 'storm-1',

@@ -9,8 +9,8 @@ use tokio::time::Instant;
 /// What is gathered where events come fast.
 const NAP: Duration = Duration::from_millis(1);
 /// Events come fast if there were so many in this time.
-const MANY: u32 = 8;
-const LATELY: Duration = Duration::from_millis(2);
+const MANY: u32 = 48;
+const LATELY: Duration = Duration::from_millis(20);
 
 /// How many events there were lately.
 #[derive(Debug, Default)]
@@ -30,7 +30,7 @@ impl Pace {
     pub(super) fn read(&mut self, count: u32, is_all: bool, now: Instant) {
         let faded = self.last.map_or(0.0, |last| self.fading(last, now));
         // No more than is forgotten in a moment.
-        self.lately = (faded + count as f32).min(4.0 * MANY as f32);
+        self.lately = (faded + count as f32).min(2.0 * MANY as f32);
         self.last = is_all.then_some(now);
     }
 
@@ -45,26 +45,31 @@ impl Pace {
 mod tests {
     use super::*;
 
+    /// Pairs of events, a tenth of a millisecond apart, so many milliseconds from pair to pair.
+    fn pairs(pace: &mut Pace, start: Instant, count: u64, apart: u64) -> Instant {
+        let mut now = start;
+        for _ in 0..count {
+            for event in [0, 100] {
+                pace.read(1, true, now + Duration::from_micros(event));
+            }
+            now += Duration::from_micros(apart);
+        }
+        now
+    }
+
     #[test]
     fn a_few_are_read_at_once_and_many_together() {
         let (start, mut pace) = (Instant::now(), Pace::default());
-        let at = |microseconds| start + Duration::from_micros(microseconds);
-        // A thousand processes a second: each an exec and an exit.
-        for millisecond in 0..100 {
-            for event in [0, 100] {
-                assert_eq!(pace.nap(at(1000 * millisecond + event)), None);
-                pace.read(1, true, at(1000 * millisecond + event + 10));
-            }
-        }
-        for event in 0..20 {
-            pace.read(1, true, at(200_000 + 50 * event));
-        }
-        assert_eq!(pace.nap(at(201_100)), Some(NAP));
-        pace.read(16, true, at(202_200));
-        assert_eq!(pace.nap(at(202_300)), Some(NAP));
-        assert_eq!(pace.nap(at(205_000)), None);
+        assert_eq!(pace.nap(start), None);
+        let now = pairs(&mut pace, start, 100, 50_000);
+        assert_eq!(pace.nap(now), None, "20 processes a second");
+        let now = pairs(&mut pace, now, 1000, 1000);
+        assert_eq!(pace.nap(now), None, "1,000 a second");
+        let now = pairs(&mut pace, now, 1000, 500);
+        assert_eq!(pace.nap(now), Some(NAP), "2,000 a second");
+        assert_eq!(pace.nap(now + Duration::from_millis(19)), None);
         // More is waiting: there is nothing to gather.
-        pace.read(1024, false, at(205_100));
-        assert_eq!(pace.nap(at(205_100)), None);
+        pace.read(1024, false, now);
+        assert_eq!(pace.nap(now), None);
     }
 }

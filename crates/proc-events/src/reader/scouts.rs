@@ -31,7 +31,7 @@ use crate::wire::{self, DATAGRAM_LEN};
 /// The kernel offers each event to each of these sockets, for a tenth of a microsecond: that has to stay little.
 const CPUS_MAX: usize = 16;
 /// How many finds wait for the reader's thread at most, for each CPU, and how many bytes of arguments.
-const FINDS_MAX: usize = 2048;
+const FINDS_MAX: usize = 512;
 const BYTES_MAX: usize = 4 << 20;
 /// How long a find is waited for: far longer than it takes. Two threads that look up the same process at once wait for
 /// each other in the kernel, and while one here waits, the process runs.
