@@ -182,10 +182,10 @@ export interface MonitorOptions {
   /** Where the host's proc file system is mounted. Default: `$HOST_PROC`, else `/proc`. */
   readonly procRoot?: string
   /**
-   * How the native thread is scheduled while details are captured, which decides what can still be read of a process
-   * that ends at once. `'auto'` (the default): with real-time priority where that is permitted (`CAP_SYS_NICE` or
-   * `RLIMIT_RTPRIO`), else with a short time slice, which takes no permission (Linux 6.12 and newer), else as any
-   * thread. `'ordinary'`: always as any thread.
+   * What is done to read the details of a process that ends at once. `'auto'` (the default): while something is
+   * captured, a native thread on each CPU (of at most 16) is woken ahead of what calls exec there, with real-time
+   * priority where that is permitted (`CAP_SYS_NICE` or `RLIMIT_RTPRIO`), else with a short time slice, which takes no
+   * permission (Linux 6.12 and newer). `'ordinary'`: one thread, scheduled as any.
    */
   readonly priority?: 'auto' | 'ordinary'
   /** What becomes of arguments before anybody gets to see them. Default: they are shown as they are. */
@@ -299,7 +299,7 @@ export interface MonitorStats {
   readonly receiveBufferSize: number
   /** Gauge: live processes known. */
   readonly trackedProcesses: number
-  /** Gauge: how the native thread is scheduled (see {@link MonitorOptions.priority}); null while nothing is monitored. */
+  /** Gauge: how details are read (see {@link MonitorOptions.priority}); null while nothing is monitored. */
   readonly priority: 'ordinary' | 'short-slice' | 'realtime' | null
   /** References taken by `getProcessMonitor()` and not given back. */
   readonly references: number
