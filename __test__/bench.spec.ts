@@ -7,7 +7,15 @@ import test from 'ava'
 import { captureTable, countLines } from '../bench/capture-table.ts'
 import { plot } from '../bench/plot.ts'
 import { parseSchedstat, parseStatus, parseTicks } from '../bench/procfs.ts'
-import { coverage, parseExtrace, parseForkstat, parseRecords, type Seen, without } from '../bench/records.ts'
+import {
+  coverage,
+  parseBpftrace,
+  parseExtrace,
+  parseForkstat,
+  parseRecords,
+  type Seen,
+  without,
+} from '../bench/records.ts'
 import { align, figure, report, summarize } from '../bench/report.ts'
 import type { Run } from '../bench/run.ts'
 import { quantile, spread } from '../bench/statistics.ts'
@@ -49,6 +57,13 @@ test('records are read as they are written', (t) => {
     { pid: 10, type: 'exit', late: 0 },
   ])
   t.deepEqual(parseRecords(bytes.subarray(0, 20)).length, 1, 'half a record is none')
+})
+
+test('the lines of bpftrace are read', (t) => {
+  t.deepEqual(parseBpftrace('Attaching 2 probes...\nexec 7\nexit 7\n'), [
+    { pid: 7, type: 'exec', late: 0 },
+    { pid: 7, type: 'exit', late: 0 },
+  ])
 })
 
 test('what was seen while getting going does not count, though a pid come again', (t) => {

@@ -4,6 +4,8 @@
  *   load storm END SPAWNERS COUNT SECONDS FILE   COUNT short processes as fast as that many spawners can
  *   load paced END RATE COUNT SECONDS FILE       COUNT short processes, RATE a second
  *   load threads END RATE COUNT SECONDS FILE     COUNT threads as fast as one thread can, and RATE short processes a second
+ *   load forks|comms|mixed END RATE COUNT …      the same with processes that end without an exec, new names of a thread,
+ *                                                or all three in turns, instead of threads
  *   load crowd END COUNT SECONDS FILE            COUNT processes of the program END that stay until standard input ends
  *
  * END is the short process. SECONDS bounds the time. FILE gets the number of every process, 32 bits each, when all is over:
@@ -20,13 +22,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 /* Shared by the spawners, which are processes: vfork would stop every thread of one. */
 static struct {
-  atomic_uint processes, threads;
+  /* Short processes, and whatever else there was. */
+  atomic_uint processes, others;
   uint32_t pids[];
 } *made;
 static unsigned limit;
@@ -81,16 +85,34 @@ static void spawn_many(unsigned count, unsigned rate, atomic_int *is_over) {
 
 static void *nothing(void *unused) { return unused; }
 
-static void start_threads(unsigned count) {
+static void start_thread(void) {
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);
   pthread_attr_setstacksize(&attributes, 16384 * 2);
-  while (made->threads < count && now() < deadline) {
-    pthread_t thread;
-    if (pthread_create(&thread, &attributes, nothing, NULL) != 0) fail("pthread_create");
-    pthread_join(thread, NULL);
-    atomic_fetch_add(&made->threads, 1);
-  }
+  pthread_t thread;
+  if (pthread_create(&thread, &attributes, nothing, NULL) != 0) fail("pthread_create");
+  pthread_join(thread, NULL);
+}
+
+static void fork_only(void) {
+  pid_t pid = vfork();
+  if (pid == 0) _exit(0);
+  int status;
+  if (pid < 0 || waitpid(pid, &status, 0) < 0) fail("vfork");
+}
+
+static void rename_thread(void) { prctl(PR_SET_NAME, "pe-load"); }
+
+/* What others do meanwhile; NULL for a mode that has none. */
+static void (*const *others_of(const char *mode))(void) {
+  static void (*const threads[])(void) = {start_thread, start_thread, start_thread};
+  static void (*const forks[])(void) = {fork_only, fork_only, fork_only};
+  static void (*const comms[])(void) = {rename_thread, rename_thread, rename_thread};
+  static void (*const mixed[])(void) = {start_thread, fork_only, rename_thread};
+  if (strcmp(mode, "threads") == 0) return threads;
+  if (strcmp(mode, "forks") == 0) return forks;
+  if (strcmp(mode, "comms") == 0) return comms;
+  return strcmp(mode, "mixed") == 0 ? mixed : NULL;
 }
 
 static pid_t fork_or_fail(void) {
@@ -115,13 +137,16 @@ static void storm(unsigned spawners, unsigned count, atomic_int *is_over) {
   for (unsigned spawner = 1; spawner < spawners; spawner++) wait_for(others[spawner]);
 }
 
-static void threads(unsigned rate, unsigned count, atomic_int *is_over) {
+static void beside(void (*const *others)(void), unsigned rate, unsigned count, atomic_int *is_over) {
   pid_t spawner = fork_or_fail();
   if (spawner == 0) {
     spawn_many(limit, rate, is_over);
     _exit(0);
   }
-  start_threads(count);
+  for (unsigned done = 0; done < count && now() < deadline; done++) {
+    others[done % 3]();
+    atomic_fetch_add(&made->others, 1);
+  }
   atomic_store(is_over, 1);
   wait_for(spawner);
 }
@@ -149,7 +174,8 @@ int main(int argument_count, char **arguments) {
   unsigned count = (unsigned)atoi(rest[0]);
   unsigned seconds = (unsigned)atoi(rest[1]);
   if (seconds < 1 || seconds > 600 || how > 100000 || count > 10000000) return 64;
-  limit = strcmp(mode, "threads") == 0 ? (how + 1) * (seconds + 1) : count + 64;
+  void (*const *others)(void) = others_of(mode);
+  limit = others != NULL ? (how + 1) * (seconds + 1) : count + 64;
 
   size_t size = sizeof *made + limit * sizeof(uint32_t) + sizeof(atomic_int);
   made = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -160,7 +186,7 @@ int main(int argument_count, char **arguments) {
 
   if (strcmp(mode, "storm") == 0 && how >= 1 && how <= 64) storm(how, count, is_over);
   else if (strcmp(mode, "paced") == 0 && how >= 1) spawn_many(count, how, is_over);
-  else if (strcmp(mode, "threads") == 0) threads(how, count, is_over);
+  else if (others != NULL) beside(others, how, count, is_over);
   else if (is_crowd) crowd(count);
   else return 64;
 
@@ -168,7 +194,7 @@ int main(int argument_count, char **arguments) {
   int file = open(rest[2], O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (file < 0) fail(rest[2]);
   write_all(file, made->pids, made->processes * sizeof(uint32_t));
-  printf("{\"processes\":%u,\"threads\":%u,\"seconds\":%.6f}\n", made->processes, made->threads, took);
+  printf("{\"processes\":%u,\"others\":%u,\"seconds\":%.6f}\n", made->processes, made->others, took);
   fflush(stdout);
   if (is_crowd) {
     char byte;

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
-import { parseExtrace, parseForkstat, parseRecords, type Seen } from './records.ts'
+import { parseBpftrace, parseExtrace, parseForkstat, parseRecords, type Seen } from './records.ts'
 
 const here = import.meta.dirname
 
@@ -13,6 +13,8 @@ export interface Peer {
   readonly command?: (records: string, clock: boolean) => readonly string[]
   /** Whether it says "ready", and ends properly at SIGTERM. The others get SIGINT, and a moment to start. */
   readonly isOurs: boolean
+  /** How long one that does not say "ready" takes to start, in milliseconds, if that is long. */
+  readonly startsIn?: number
   /** Whether it ends without saying so to the kernel. */
   readonly isRude?: boolean
   /** Whether its records are its standard output. */
@@ -65,9 +67,33 @@ export function peers(tools: Tools): Peer[] {
     ...(isInstalled('extrace')
       ? [{ ...foreign, name: 'extrace', command: () => ['extrace', '-t'], parse: text(parseExtrace) }]
       : []),
+    ...(isInstalled('bpftrace')
+      ? [
+          {
+            name: 'bpftrace',
+            isOurs: false,
+            startsIn: 6000,
+            command: () => ['bpftrace', '-e', tracepoints],
+            parse: text(parseBpftrace),
+          },
+        ]
+      : []),
+    ...(isInstalled('forkstat')
+      ? [
+          {
+            ...own,
+            name: 'Node, forkstat',
+            command: (records: string, has: boolean) => [...node('forkstat.mjs')(records, has), tools.hush],
+          },
+        ]
+      : []),
     { ...own, name: 'Node, polling', command: node('poller.mjs') },
   ]
 }
+
+/** A line for each exec, and for each exit of a process's first thread. */
+const tracepoints = `tracepoint:sched:sched_process_exec { printf("exec %d\\n", pid) }
+tracepoint:sched:sched_process_exit /pid == tid/ { printf("exit %d\\n", pid) }`
 
 export function isInstalled(program: string): boolean {
   return (process.env.PATH ?? '').split(delimiter).some((folder) => existsSync(join(folder, program)))
@@ -109,7 +135,7 @@ export function buildTools(wanted: (peer: string) => boolean): Tools {
     const hasGo = ifBuilt(['Go'], 'go', ['build', '-o', path('pe-go'), '.'], 'go')
     const cargo = ['build', '--release', '--locked', '--quiet', '--target-dir', target]
     const hasRust = ifBuilt(['neli', 'proc-connector'], 'cargo', cargo, 'rust')
-    for (const name of ['forkstat', 'extrace'].filter(wanted)) {
+    for (const name of ['forkstat', 'extrace', 'bpftrace'].filter(wanted)) {
       if (!isInstalled(name)) skipped.push(`${name} is not installed`)
     }
     return { ...tools, ...(hasGo && { go: path('pe-go') }), ...(hasRust && { rust: join(target, 'release') }), skipped }

@@ -46,6 +46,13 @@ export function parseExtrace(text: string): Seen[] {
   })
 }
 
+/** Lines such as `exec 4711`. */
+export function parseBpftrace(text: string): Seen[] {
+  return Array.from(text.matchAll(/^(exec|exit) (\d+)$/gm), ([, type, pid]) => {
+    return { pid: Number(pid), type: type === 'exec' ? 'exec' : 'exit', late: 0 }
+  })
+}
+
 /** What was seen but for the processes that were made to get going. */
 export function without(warmUp: Uint32Array, seen: readonly Seen[]): Seen[] {
   const left = { exec: new Map<number, number>(), exit: new Map<number, number>() }

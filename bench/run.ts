@@ -26,7 +26,7 @@ export interface Run {
   readonly wakeUpsPerEvent: number
   /** MB, at the end. */
   readonly resident: number
-  /** Processes (or threads) of the load a second. */
+  /** Processes of the load (or what else there was) a second. */
   readonly rate: number
   /** Per cent of the machine's time that its host gave to others. */
   readonly steal: number
@@ -38,7 +38,7 @@ export interface Run {
 
 interface Done {
   readonly processes: number
-  readonly threads: number
+  readonly others: number
   readonly seconds: number
 }
 
@@ -55,7 +55,12 @@ export async function load(tools: Tools, { mode, how }: Scenario, count: number,
 }
 
 /** An observer that listens. */
-export async function observe(command: readonly string[], isOurs: boolean, output: string): Promise<ChildProcess> {
+export async function observe(
+  command: readonly string[],
+  isOurs: boolean,
+  output: string,
+  startsIn = 700,
+): Promise<ChildProcess> {
   const [program = '', ...args] = command
   const file = openSync(output, 'w')
   const child = spawn(program, args, { stdio: ['ignore', isOurs ? 'pipe' : file, isOurs ? 'inherit' : 'ignore'] })
@@ -63,7 +68,7 @@ export async function observe(command: readonly string[], isOurs: boolean, outpu
   const failed = once(child, 'exit').then(
     ([code, signal]) => `${command.join(' ')} ended with ${String(code ?? signal)}`,
   )
-  const ready = isOurs && child.stdout ? once(createInterface(child.stdout), 'line') : setTimeout(700)
+  const ready = isOurs && child.stdout ? once(createInterface(child.stdout), 'line') : setTimeout(startsIn)
   const problem = await Promise.race([failed, ready])
   if (typeof problem === 'string') throw new Error(problem)
   // What it does to get going is not what is measured.
@@ -102,7 +107,8 @@ export async function run(tools: Tools, peer: Peer, scenario: Scenario, count: n
   const pids = join(tools.folder, 'pids')
   const warmUpPids = join(tools.folder, 'warm-up-pids')
   rmSync(records, { force: true })
-  const child = peer.command && (await observe(peer.command(records, scenario.hasClock), peer.isOurs, records))
+  const child =
+    peer.command && (await observe(peer.command(records, scenario.hasClock), peer.isOurs, records, peer.startsIn))
   const pid = child?.pid
   // What is measured is an observer that has run for a while: compilers are done, tables have grown.
   await load(tools, warmUp, Math.min(count, warmUp.count), warmUpPids)
@@ -111,7 +117,7 @@ export async function run(tools: Tools, peer: Peer, scenario: Scenario, count: n
   const before = pid === undefined ? undefined : cost(pid)
   const loading = load(tools, scenario, count, pids)
   if (pid !== undefined) await scenario.meanwhile?.(pid)
-  const { processes, threads, seconds } = await loading
+  const { processes, others, seconds } = await loading
   const ticksAfter = ticks()
   if (pid !== undefined) await settled(pid)
   const after = pid === undefined ? undefined : cost(pid)
@@ -131,7 +137,7 @@ export async function run(tools: Tools, peer: Peer, scenario: Scenario, count: n
     cpuPerEvent: events === 0 ? Number.NaN : (1e6 * cpu) / events,
     wakeUpsPerEvent: ((after?.switches ?? Number.NaN) - (before?.switches ?? 0)) / (events || Number.NaN),
     resident: after?.resident ?? Number.NaN,
-    rate: (threads || processes) / seconds,
+    rate: (others || processes) / seconds,
     steal: (100 * (ticksAfter.steal - ticksBefore.steal)) / Math.max(1, ticksAfter.total - ticksBefore.total),
   }
 }

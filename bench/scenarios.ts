@@ -5,10 +5,10 @@ export interface Scenario {
   readonly name: string
   readonly title: string
   /** What is asked of the load generator, but for the paths. */
-  readonly mode: 'storm' | 'paced' | 'threads'
+  readonly mode: 'storm' | 'paced' | 'threads' | 'forks' | 'comms' | 'mixed'
   /** Spawners, or processes a second. */
   readonly how: number
-  /** Processes, or threads; fewer in a quick run. */
+  /** Processes, or threads and the like; fewer in a quick run. */
   readonly count: number
   readonly quick: number
   /** Whether observers look at the clock for each event. */
@@ -67,6 +67,33 @@ export const scenarios: readonly Scenario[] = [
     how: 100,
     count: 200_000,
     quick: 20_000,
+    hasClock: false,
+  },
+  {
+    name: 'forks',
+    title: '60,000 forks without an exec, and 100 processes a second',
+    mode: 'forks',
+    how: 100,
+    count: 60_000,
+    quick: 5000,
+    hasClock: false,
+  },
+  {
+    name: 'comms',
+    title: '2,000,000 new names of a thread, and 100 processes a second',
+    mode: 'comms',
+    how: 100,
+    count: 2_000_000,
+    quick: 100_000,
+    hasClock: false,
+  },
+  {
+    name: 'mixed',
+    title: '150,000 threads, forks and new names in turns, and 100 processes a second',
+    mode: 'mixed',
+    how: 100,
+    count: 150_000,
+    quick: 15_000,
     hasClock: false,
   },
   {
