@@ -1,18 +1,18 @@
 /** The parts of the `proc-events` command that need no process: tables of plain values. */
-import { Writable } from 'node:stream'
 import test from 'ava'
 import { ProcessMonitorError } from '../src/errors.js'
-import type { ExecEvent, ExitEvent } from '../src/event-types.js'
-import { OPTIONS, help, parse } from '../src/cli/args.js'
+import type { ExecEvent, ExitEvent, ProcessEvent } from '../src/event-types.js'
 import { WallClock } from '../src/cli/clock.js'
-import { eventLine, formatDuration, formatTime, headerLine } from '../src/cli/lines.js'
+import { type Facts, diagnose, isHealthy } from '../src/cli/diagnosis.js'
+import { eventEntry } from '../src/cli/entry.js'
+import { commandOf, formatDuration, formatTime } from '../src/cli/format.js'
+import { Names } from '../src/cli/names.js'
 import { jsonLine } from '../src/cli/ndjson.js'
-import { UsageError, describe, exitCodeOf } from '../src/cli/outcome.js'
-import { Output, wantsColors } from '../src/cli/output.js'
-import { Summary } from '../src/cli/summary.js'
+import { UsageError, describe, exitCodeOf, signalCode } from '../src/cli/outcome.js'
+import { wantsColors } from '../src/cli/output.js'
+import { column, cut, line, printable, widthOf, wrap } from '../src/cli/text.js'
 
 const time = new Date(2024, 0, 2, 3, 4, 5, 67)
-const wide = { columns: Infinity, colors: false }
 const exec: ExecEvent = { type: 'exec', pid: 123, timestampNs: 7, origin: 'kernel', process: { name: 'sh', ppid: 12 } }
 const exit: ExitEvent = {
   ...exec,
@@ -50,52 +50,57 @@ test('the time is local, to the millisecond', (t) => {
   t.is(formatTime(new Date(2024, 0, 2, 23, 59, 59, 999)), '23:59:59.999')
 })
 
-test('lines stand in columns', (t) => {
-  const failed = { ...exit, pid: 4_194_304, ppid: 4_194_303, exitCode: null, durationNs: 999.94e6 }
-  const lines = [
-    headerLine(wide),
-    eventLine(exec, time, wide),
-    eventLine(exit, time, wide),
-    eventLine({ ...failed, signal: 'SIGRTMIN+30' as NodeJS.Signals, process: { name: 'a b' } }, time, wide),
-    eventLine({ ...exit, exitCode: null, ppid: null, durationNs: null, process: {} }, time, wide),
-    eventLine({ ...exec, process: { name: null, ppid: null } }, time, wide),
+test('the width of text is that of a terminal', (t) => {
+  const cases: [string, number][] = [
+    ['', 0],
+    ['abc', 3],
+    ['äß', 2],
+    ['漢字かなカナ한글', 16],
+    ['ﾊﾝｶｸ', 4],
+    ['ｆｕｌｌ', 8],
+    ['a\u0301', 1],
+    ['🚀', 2],
+    ['…→├─', 4],
   ]
-  t.deepEqual(lines, [
-    'TIME          EVENT      PID     PPID  STATUS     DURATION  NAME',
-    '03:04:05.067  exec       123       12                       sh',
-    '03:04:05.067  exit       123       12  0             1.2ms  sh',
-    '03:04:05.067  exit   4194304  4194303  SIGRTMIN+30 999.9ms  a b',
-    '03:04:05.067  exit       123        -  -                 -  -',
-    '03:04:05.067  exec       123        -                       -',
-  ])
+  for (const [text, width] of cases) t.is(widthOf(text), width, text)
 })
 
-test('a line is cut where it would wrap', (t) => {
-  const line = (name: string, columns: number) =>
-    eventLine({ ...exec, process: { name } }, time, { columns, colors: false })
-  const before = line('', 80)
-  t.is(line('x'.repeat(20), 80), before + 'x'.repeat(20))
-  t.is(line('x'.repeat(21), 80), `${before}${'x'.repeat(19)}…`)
-  t.is(line('漢'.repeat(10), 80), before + '漢'.repeat(10))
-  t.is(line('漢'.repeat(11), 80), `${before}${'漢'.repeat(9)}…`)
-  t.is(line('sh', 14), '03:04:05.067 …')
-  t.is(line('sh', 1), '…')
-  t.is(headerLine({ columns: 9, colors: false }), 'TIME    …')
+test('text is cut where it would wrap', (t) => {
+  t.is(cut('abcdef', 6), 'abcdef')
+  t.is(cut('abcdef', 5), 'abcd…')
+  t.is(cut('漢字漢字', 8), '漢字漢字')
+  t.is(cut('漢字漢字', 7), '漢字漢…')
+  t.is(cut('漢字漢字', 6), '漢字…')
+  t.is(cut('ab', 1), '…')
+  t.is(cut('ab', 0), '')
+  t.is(column('漢字', 6) + '|', '漢字  |')
+  t.is(column('漢字', 6, 'right'), '  漢字')
+  t.is(column('漢字', 3), '漢…')
+  t.deepEqual(wrap('a bc def', 4), ['a bc', 'def'])
+  const pieces = [['abc', 'red'], ['def']] as const
+  t.is(line(pieces, { columns: 5, colors: true }), '\x1b[31mabc\x1b[39md…')
+  t.is(line(pieces, { columns: 3, colors: true }), '\x1b[31mab…\x1b[39m')
+  t.is(line(pieces, { columns: 3, colors: false }), 'ab…')
+  t.is(line(pieces, { columns: 6, colors: false }), 'abcdef')
 })
 
 test('a name cannot steer the terminal, nor end the line', (t) => {
-  const line = eventLine({ ...exec, process: { name: 'a\n\x1b[2J\x7f\u{9b}\u{202e}\u{2028}é漢' } }, time, wide)
-  t.true(line.endsWith(String.raw`  a\x0a\x1b[2J\x7f\x9b\u{202e}\u{2028}é漢`))
+  const name = 'a\n\x1b[2J\x7f\u{9b}\u{202e}\u{2028}\u{d800}é漢'
+  const spelt = String.raw`a\x0a\x1b[2J\x7f\x9b\u{202e}\u{2028}\u{d800}é漢`
+  t.is(printable(name), spelt)
+  t.is(commandOf({ argv: [name, ''], name: null }), `'${spelt}' ''`)
 })
 
-test('colours tell the kind, and make failures stand out', (t) => {
-  const colors = { ...wide, colors: true }
-  const red = '\x1b[31m'
-  t.true(eventLine(exec, time, colors).startsWith('03:04:05.067  \x1b[32mexec\x1b[39m   '))
-  t.true(eventLine(exit, time, colors).startsWith('03:04:05.067  \x1b[34mexit\x1b[39m   '))
-  t.true(eventLine({ ...exit, exitCode: 1 }, time, colors).startsWith(red))
-  t.true(eventLine({ ...exit, exitCode: null, signal: 'SIGKILL' }, time, colors).startsWith(red))
-  t.false(eventLine({ ...exit, exitCode: null }, time, colors).startsWith(red))
+test('a command is what one would type', (t) => {
+  const cases: [string[] | null, string | null, string][] = [
+    [['ls', '-l', '/tmp/a=b,c'], 'ls', 'ls -l /tmp/a=b,c'],
+    [['sh', '-c', "it's $x"], 'sh', String.raw`sh -c 'it'\''s $x'`],
+    [['-bash'], 'bash', '-bash'],
+    [[], 'a b', 'a b'],
+    [null, 'x\ty', String.raw`x\x09y`],
+    [null, null, '-'],
+  ]
+  for (const [argv, name, text] of cases) t.is(commandOf({ argv, name }), text)
 })
 
 test('whether to use colours', (t) => {
@@ -115,12 +120,96 @@ test('whether to use colours', (t) => {
   for (const [stream, env, wanted] of cases) t.is(wantsColors(stream, env), wanted, JSON.stringify(env))
 })
 
+const around = { time, inheritedName: null, ppid: 12, parentName: 'make', user: null, showsArguments: true }
+
 test('JSON has stable keys in a stable order', (t) => {
   const head = `"time":"${time.toISOString()}","timestampNs":7,"pid":123,"ppid":12,"name":"sh","origin":"kernel"`
-  t.is(jsonLine(exec, time), `{"type":"exec",${head}}`)
-  const tail = '"exitCode":0,"signal":null,"coreDumped":false,"durationNs":1234567'
-  t.is(jsonLine(exit, time), `{"type":"exit",${head},${tail}}`)
-  t.like(JSON.parse(jsonLine({ ...exec, process: {} }, time)), { ppid: null, name: null })
+  const none = '"parentName":"make","uid":null,"user":null,"exe":null,"argv":null,"cgroup":null,"containerId":null'
+  t.is(jsonLine(eventEntry(exec, around)), `{"type":"exec",${head},${none}}`)
+  const own = '"exitCode":0,"signal":null,"coreDumped":false,"durationNs":1234567'
+  t.is(jsonLine(eventEntry(exit, around)), `{"type":"exit",${head},${own},${none}}`)
+  const base = { pid: 123, timestampNs: 7, origin: 'kernel', process: { name: 'sh' } } as const
+  const others: [ProcessEvent, string][] = [
+    [{ type: 'fork', ppid: 12, ...base }, ''],
+    [{ type: 'comm', tid: 4, comm: 'x', ...base }, '"tid":4,"comm":"x",'],
+    [{ type: 'uid', ruid: 1, euid: 0, ...base }, '"ruid":1,"euid":0,'],
+    [{ type: 'gid', rgid: 1, egid: 0, ...base }, '"rgid":1,"egid":0,'],
+    [{ type: 'sid', ...base }, ''],
+    [{ type: 'ptrace', tracerPid: 9, ...base }, '"tracerPid":9,'],
+    [{ type: 'coredump', ppid: 12, ...base }, ''],
+  ]
+  for (const [event, keys] of others) {
+    t.is(jsonLine(eventEntry(event, around)), `{"type":"${event.type}",${head},${keys}${none}}`)
+  }
+  const whole = {
+    ...exec,
+    process: { name: 'sh', uid: 5, exe: '/sh', argv: ['sh'], argvTruncated: true, cgroup: '/c', containerId: 'id' },
+  } as const satisfies object
+  const details = '"user":"bin","exe":"/sh","argv":["sh"],"argvTruncated":true,"cgroup":"/c","containerId":"id"'
+  const event = { ...whole, process: { ...whole.process, argv: ['sh'] } }
+  t.true(jsonLine(eventEntry(event, { ...around, user: 'bin' })).endsWith(`"uid":5,${details}}`))
+  const hidden = jsonLine(eventEntry(event, { ...around, showsArguments: false }))
+  t.true(hidden.includes('"argv":null,"cgroup"'))
+})
+
+test('who has started no program is called as its parent', (t) => {
+  const names = new Names(true, '/nowhere')
+  const base = { timestampNs: 7, origin: 'kernel' } as const
+  names.hear({ type: 'exec', pid: 2, ...base, process: { name: 'sh', ppid: 1 } })
+  names.hear({ type: 'fork', pid: 3, ppid: 2, ...base, process: {} })
+  t.deepEqual([names.known(3), names.of(2), names.of(1), names.of(null)], ['sh', 'sh', null, null])
+  t.is(names.parentOf({ type: 'exec', pid: 3, ...base, process: {} }), 2)
+  names.hear({ ...exit, pid: 2 })
+  names.hear({ ...exit, pid: 3 })
+  t.deepEqual([names.known(2), names.known(3)], [null, null])
+  t.is(eventEntry({ ...exit, process: {} }, { ...around, inheritedName: 'sh' }).name, 'sh')
+  t.is(eventEntry({ ...exec, process: {} }, { ...around, inheritedName: 'sh' }).name, null)
+})
+
+const healthy: Facts = {
+  version: '1.2.3',
+  node: '20.0.0',
+  kernel: '6.18',
+  user: 'root',
+  procRoot: '/proc',
+  netlink: null,
+  polls: true,
+  capabilities: ['CAP_SYS_PTRACE'],
+  hidepid: null,
+  trial: {
+    priority: 'realtime',
+    receiveBufferSize: 16 * 2 ** 20,
+    tracked: 100,
+    started: 2,
+    execs: 2,
+    exits: 2,
+    captured: 2,
+    latenciesNs: [30_000, 2_000_000, 20_000],
+  },
+}
+
+test('what the doctor finds has a name, a status, and advice where there is something to do', (t) => {
+  const found = (over: Partial<Facts>) => {
+    const checks = diagnose({ ...healthy, ...over })
+    const odd = checks.filter(({ status }) => status !== 'ok')
+    t.true(odd.every(({ advice }) => advice !== null && advice.endsWith('.')))
+    return [isHealthy(checks), ...odd.map(({ name, status }) => `${name} ${status}`)]
+  }
+  t.deepEqual(found({}), [true])
+  t.true(diagnose(healthy).some(({ detail }) => detail.endsWith('30 µs after the fact (median), 2.0ms at most')))
+  const refused = { netlink: { code: 'ERR_PERMISSION', hint: 'Run as root.' }, trial: null }
+  t.deepEqual(found(refused), [false, 'live events failed'])
+  t.deepEqual(found({ polls: false }), [false, 'polling failed'])
+  t.deepEqual(found({ capabilities: [], hidepid: 'hidepid=2' }), [true, 'permissions warning', 'hidepid warning'])
+  t.deepEqual(found({ hidepid: 'hidepid=2' }), [true])
+  const trial = healthy.trial!
+  t.deepEqual(found({ trial: { ...trial, priority: 'ordinary', captured: 1 } }), [
+    true,
+    'priority warning',
+    'details warning',
+  ])
+  t.deepEqual(found({ trial: { ...trial, receiveBufferSize: 212_992 } }), [true, 'buffer warning'])
+  t.deepEqual(found({ trial: { ...trial, exits: 1, latenciesNs: [] } }), [false, 'self-test failed'])
 })
 
 test('the clock keeps to one offset, and follows the time of day where that was set', (t) => {
@@ -133,116 +222,11 @@ test('the clock keeps to one offset, and follows the time of day where that was 
   t.is(clock.timeOf(5199e6).getTime(), 1_999_999)
 })
 
-test('the summary is one line', (t) => {
-  const summary = new Summary()
-  t.is(summary.toLine(0, 0, 0), '0 execs and 0 exits in 0.0 s, 0 of them failed, 0 events lost')
-  summary.add(exec)
-  summary.add(exit)
-  t.is(summary.toLine(5000, 1, 0), '1 exec and 1 exit in 5.0 s, 0 of them failed, 1 event lost')
-  for (const change of [{ exitCode: 2 }, { exitCode: null, signal: 'SIGSEGV' as const }, { exitCode: null }]) {
-    summary.add({ ...exit, ...change })
-  }
-  t.is(summary.toLine(123_000, 0, 7), '1 exec and 4 exits in 2m03s, 2 of them failed, 0 events lost, 7 lines skipped')
-})
-
-test('arguments', (t) => {
-  t.deepEqual(parse([]), { command: 'watch', json: false })
-  t.deepEqual(parse(['--json', '--name', '^a|b$', '--duration', '0.5']), {
-    command: 'watch',
-    json: true,
-    name: /^a|b$/,
-    durationMs: 500,
-  })
-  t.deepEqual(parse(['--name=-x']), { command: 'watch', json: false, name: /-x/ })
-  t.deepEqual(parse(['--json', '-h']), { command: 'help' })
-  t.deepEqual(parse(['--version']), { command: 'version' })
-  const refused: [string[], RegExp][] = [
-    [['--nope'], /^Unknown option '--nope'$/],
-    [['that'], /'that'/],
-    [['--json=1'], /--json/],
-    [['--name'], /--name/],
-    [['--name', '('], /^--name: .*\(/],
-    ...['', ' ', '0', 'x', '5s', 'Infinity', 'NaN', '2147484'].map((text): [string[], RegExp] => [
-      ['--duration', text],
-      /^--duration must be /,
-    ]),
-    [['--duration=-1'], /^--duration must be .* '-1'$/],
-  ]
-  for (const [args, message] of refused)
-    t.throws(() => parse(args), { instanceOf: UsageError, message }, args.join(' '))
-})
-
-test('help fits one screen of 80 columns, and has every option', (t) => {
-  const lines = help().trimEnd().split('\n')
-  t.true(lines.length <= 24)
-  for (const line of lines) t.true(line.length <= 80, line)
-  for (const { name } of OPTIONS) t.true(help().includes(`--${name}`))
-})
-
 test('errors become one line and an exit code', (t) => {
   const denied = new ProcessMonitorError('ERR_PERMISSION', 'bind: EPERM.\n  Run as root.')
   t.deepEqual([exitCodeOf(denied), describe(denied)], [3, 'ERR_PERMISSION: bind: EPERM. Run as root.'])
   t.is(exitCodeOf(new ProcessMonitorError('ERR_SOURCE_FAILED', 'x')), 1)
   t.is(exitCodeOf(new UsageError('x')), 2)
   t.deepEqual([exitCodeOf(new Error('x')), describe(new Error('x')), describe('y')], [1, 'x', 'y'])
-})
-
-/** Takes a write at a time, and each only when it is let. */
-class SlowReader extends Writable {
-  readonly batches: string[] = []
-  #taken: ((error?: Error) => void) | null = null
-
-  constructor() {
-    super({ decodeStrings: false })
-  }
-
-  override _write(batch: string, _encoding: string, taken: (error?: Error) => void): void {
-    this.batches.push(batch)
-    this.#taken = taken
-  }
-
-  async take(error?: Error): Promise<void> {
-    this.#taken?.(error)
-    await new Promise((resolve) => setImmediate(resolve))
-  }
-}
-
-test('lines of one turn are written at once, and held while the reader is slow', async (t) => {
-  const reader = new SlowReader()
-  const skipped: number[] = []
-  const output = new Output(reader, { heldMax: 3, onSkipped: (lines) => skipped.push(lines) })
-  output.line('1')
-  output.line('2')
-  t.deepEqual(reader.batches, [])
-  await new Promise((resolve) => setImmediate(resolve))
-  t.deepEqual(reader.batches, ['1\n2\n'])
-  for (const text of ['3', '4', '5', '6', '7']) output.line(text)
-  t.is(output.skipped, 2)
-  t.deepEqual(skipped, [])
-  let ended = false
-  const end = output.end().then(() => (ended = true))
-  await reader.take()
-  t.deepEqual([reader.batches, skipped, ended], [['1\n2\n', '3\n4\n5\n'], [2], false])
-  await reader.take()
-  t.true(await end)
-  t.is(output.skipped, 2)
-})
-
-test('a reader who leaves ends the output quietly; any other failure is told', async (t) => {
-  for (const code of ['EPIPE', 'ENOSPC']) {
-    const reader = new SlowReader()
-    const output = new Output(reader)
-    output.line('1')
-    output.flush()
-    output.line('2')
-    const end = output.end()
-    await reader.take(Object.assign(new Error(code), { code }))
-    await end
-    if (code === 'EPIPE') await output.closed
-    else await t.throwsAsync(output.closed, { message: code })
-    output.line('3')
-    output.flush()
-    await output.end()
-    t.deepEqual([output.open, reader.batches], [false, ['1\n']])
-  }
+  t.deepEqual([signalCode('SIGTERM'), signalCode('SIGKILL'), signalCode('SIGRTMIN+1')], [143, 137, 128])
 })

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { stripVTControlCharacters } from 'node:util'
 import type { ExecutionContext } from 'ava'
-import { copyOf, until } from './support.ts'
+import { connectorSockets, copyOf, until } from './support.ts'
 
 export const main = fileURLToPath(new URL('../src/cli/main.js', import.meta.url))
 
@@ -29,6 +29,8 @@ export interface Command {
 interface Settings {
   env?: NodeJS.ProcessEnv
   stdio?: StdioOptions
+  /** Without a terminal, whatever the tests have. */
+  detached?: boolean
   /** Another program that is to start the command. */
   by?: (command: string[]) => string[]
 }
@@ -36,10 +38,10 @@ interface Settings {
 export function command(
   t: ExecutionContext,
   args: string[],
-  { env = {}, stdio = 'pipe', by = (it) => it }: Settings = {},
+  { env = {}, stdio = 'pipe', detached = false, by = (it) => it }: Settings = {},
 ): Command {
   const [file, ...rest] = by([process.execPath, main, ...args])
-  const child = spawn(file!, rest, { env: { ...plain, ...env }, stdio })
+  const child = spawn(file!, rest, { env: { ...plain, ...env }, stdio, detached })
   t.teardown(() => child.kill('SIGKILL'))
   const of = (pid: number) =>
     it.stdout
@@ -53,7 +55,8 @@ export function command(
 }
 
 function pidOf(line: string): number {
-  return line.startsWith('{') ? JSON.parse(line).pid : Number(stripVTControlCharacters(line).slice(21, 28))
+  if (line.startsWith('{')) return JSON.parse(line).pid
+  return Number(/^\S+ [ !~]\w+ +(\d+)/.exec(stripVTControlCharacters(line))?.[1])
 }
 
 let copies = 0
@@ -110,8 +113,24 @@ export function fullPipe(): { fd: number; empty: () => string } {
   return { fd, empty }
 }
 
+/** The same on a terminal of its own, of so many columns; stdin is the keyboard, and stderr is on the screen, too. */
+export function onTerminal(t: ExecutionContext, args: string[], columns: number, rows: number = 24): Command {
+  const by = (of: string[]) => [
+    'script',
+    '-qec',
+    `stty cols ${columns} rows ${rows}; exec ${of.join(' ')}`,
+    '/dev/null',
+  ]
+  return command(t, args, { by, env: { TERM: 'xterm-256color' } })
+}
+
 /** Whether Ctrl-C is the command's own business. */
 export function catchesInterrupts(pid: number): boolean {
   const [, mask] = /^SigCgt:\s*([0-9a-f]+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))!
   return (BigInt(`0x${mask}`) & 2n) !== 0n
+}
+
+/** Whether it has come so far that it listens to the kernel. */
+export function isListening(pid: number): boolean {
+  return connectorSockets(pid).some(({ joined }) => joined)
 }

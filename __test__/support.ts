@@ -68,12 +68,17 @@ export function readers(): number {
 export const threads = (): number => readdirSync('/proc/self/task').length
 export const descriptors = (): number => readdirSync('/proc/self/fd').length
 
-/** This process's sockets for the process connector as the kernel lists them: their addresses, and what they dropped. */
-export function connectorSockets(): { readonly port: number; readonly drops: number }[] {
+/**
+ * A process's sockets for the process connector as the kernel lists them: their addresses, whether they have joined its
+ * group, and what they dropped.
+ */
+export function connectorSockets(
+  pid: number | 'self' = 'self',
+): { readonly port: number; readonly joined: boolean; readonly drops: number }[] {
   const inodes = new Set<string>()
-  for (const fd of readdirSync('/proc/self/fd')) {
+  for (const fd of readdirSync(`/proc/${pid}/fd`)) {
     try {
-      inodes.add(/^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/self/fd/${fd}`))?.[1] ?? '')
+      inodes.add(/^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${fd}`))?.[1] ?? '')
     } catch {
       // The descriptor of this very look.
     }
@@ -81,7 +86,11 @@ export function connectorSockets(): { readonly port: number; readonly drops: num
   const lines = readFileSync('/proc/net/netlink', 'utf8').trim().split('\n')
   const sockets = lines.map((line) => line.trim().split(/\s+/))
   const own = sockets.filter(([, protocol, , , , , , , , inode]) => protocol === '11' && inodes.has(inode!))
-  return own.map(([, , port, , , , , , drops]) => ({ port: Number(port), drops: Number(drops) }))
+  return own.map(([, , port, groups, , , , , drops]) => ({
+    port: Number(port),
+    joined: Number.parseInt(groups!, 16) !== 0,
+    drops: Number(drops),
+  }))
 }
 
 /** Blocks JavaScript's thread. */

@@ -1,88 +1,107 @@
-/** What can be asked of the `proc-events` command: the one table of its options, which --help and the parser read. */
+/** The command line, understood: which command, and what its options say. */
 import { parseArgs } from 'node:util'
-import { EXIT_CODES, UsageError } from './outcome.js'
-
-export interface Option {
-  /** Without the leading dashes. */
-  readonly name: string
-  /** The one-letter form. */
-  readonly short?: string
-  /** What its value is called; an option without one is a switch. */
-  readonly value?: string
-  readonly summary: string
-}
-
-export const OPTIONS: readonly Option[] = [
-  { name: 'json', summary: 'print one JSON object a line' },
-  { name: 'name', value: 'PATTERN', summary: 'only names that match this JavaScript regex' },
-  { name: 'duration', value: 'SECONDS', summary: 'end after this time' },
-  { name: 'help', short: 'h', summary: 'print this help' },
-  { name: 'version', summary: 'print the version' },
-]
-
-const ENVIRONMENT = [
-  ['NO_COLOR', 'print no colours'],
-  ['FORCE_COLOR', 'print colours even where stdout is no terminal; 0: print none'],
-  ['HOST_PROC', "where the host's proc file system is mounted (default: /proc)"],
-] as const
+import type { EventType } from '../event-types.js'
+import type { ProcessFilter } from '../types.js'
+import { COMMANDS, type Command, SHELLS, SOURCES, optionsOf } from './options.js'
+import { UsageError } from './outcome.js'
+import { Users } from './users.js'
+import * as values from './values.js'
 
 /** What was asked for. */
-export type Request = { readonly command: 'help' | 'version' } | ({ readonly command: 'watch' } & WatchOptions)
+export type Request =
+  | { readonly command: 'help'; readonly about: Command }
+  | { readonly command: 'version' }
+  | ({ readonly command: 'watch' } & WatchOptions)
+  | ({ readonly command: 'run' } & RunOptions)
+  | ({ readonly command: 'wait' } & WaitOptions)
+  | { readonly command: 'doctor'; readonly json: boolean }
+  | { readonly command: 'completion'; readonly shell: (typeof SHELLS)[number] }
 
-export interface WatchOptions {
+/** What all that shows processes understands. */
+export interface ShowOptions {
   readonly json: boolean
-  readonly name?: RegExp
+  /** What becomes of arguments. */
+  readonly args: 'shown' | 'redacted' | 'hidden'
+  readonly source: (typeof SOURCES)[number]
+}
+
+export interface WatchOptions extends ShowOptions {
+  readonly view: 'lines' | 'tree' | 'summary' | 'top'
+  readonly filter: Filter
+  readonly types: readonly EventType[]
+  readonly durationMs?: number
+  readonly count?: number
+  readonly intervalMs: number
+  /** A path, or `-`. */
+  readonly replay?: string
+}
+
+export interface Filter extends ProcessFilter {
+  /** The beginning of a container's id, or what it matches. */
+  readonly container?: string | RegExp
+}
+
+export interface RunOptions extends ShowOptions {
+  readonly program: string
+  readonly programArgs: readonly string[]
+  readonly output?: string
+}
+
+export interface WaitOptions extends ShowOptions {
+  readonly pids: readonly number[]
   readonly durationMs?: number
 }
 
-/** The longest delay that a timer takes, in whole seconds: 24 days. */
-const SECONDS_MAX = Math.floor((2 ** 31 - 1) / 1000)
+const VIEWS = ['tree', 'summary', 'top'] as const
+
+type Values = Readonly<Record<string, string | boolean | undefined>>
 
 /** @throws UsageError */
-export function parse(args: readonly string[]): Request {
-  const values = parseValues(args)
-  if (values['help'] === true) return { command: 'help' }
-  if (values['version'] === true) return { command: 'version' }
-  const { name, duration } = values
-  return {
-    command: 'watch',
-    json: values['json'] === true,
-    ...(typeof name === 'string' ? { name: pattern('--name', name) } : {}),
-    ...(typeof duration === 'string' ? { durationMs: seconds('--duration', duration) * 1000 } : {}),
+export function parse(args: readonly string[], users: Users = new Users()): Request {
+  const named = COMMANDS.find(({ name }) => name !== '' && name === args[0])
+  const command = named ?? COMMANDS[0]!
+  const given = split(named === undefined ? args : args.slice(1), command)
+  if (given.values['help'] === true) return { command: 'help', about: command }
+  if (given.values['version'] === true) return { command: 'version' }
+  const show = showOptions(given.values)
+  switch (command.name) {
+    case 'run':
+      return run(show, given)
+    case 'wait':
+      return wait(show, given)
+    case 'doctor':
+      refuseOperands(given.operands)
+      return { command: 'doctor', json: show.json }
+    case 'completion':
+      if (given.operands.length !== 1) throw new UsageError(`completion takes a shell: ${SHELLS.join(', ')}`)
+      return { command: 'completion', shell: values.oneOf('the shell', given.operands[0]!, SHELLS) }
+    default:
+      refuseOperands(given.operands)
+      return watch(show, given.values, users)
   }
 }
 
-export function help(): string {
-  const rows = OPTIONS.map((option): [string, string] => [
-    `${option.short ? `-${option.short}, ` : ''}--${option.name}${option.value ? ` ${option.value}` : ''}`,
-    option.summary,
-  ])
-  const codes = Object.values(EXIT_CODES).map(({ code, meaning }): [string, string] => [String(code), meaning])
-  return `Usage: proc-events [options]
-
-Prints a line whenever a process of this machine starts a program (exec) or
-exits, until Ctrl-C.
-
-Options:
-${table(rows)}
-
-Exit codes:
-${table(codes)}
-
-Events go to stdout, everything else to stderr.
-
-Environment:
-${table(ENVIRONMENT)}
-`
+interface Given {
+  readonly values: Values
+  readonly operands: readonly string[]
 }
 
-function parseValues(args: readonly string[]): Record<string, unknown> {
-  const entries = OPTIONS.map(({ name, ...option }) => {
-    const type: 'string' | 'boolean' = option.value === undefined ? 'boolean' : 'string'
-    return [name, { type, ...(option.short === undefined ? {} : { short: option.short }) }] as const
+/** Options end where the first operand stands: what follows `run CMD` are the arguments of CMD. */
+function split(args: readonly string[], command: Command): Given {
+  const entries = optionsOf(command).map(({ name, short, value }) => {
+    const type: 'string' | 'boolean' = value === undefined ? 'boolean' : 'string'
+    return [name, { type, ...(short === undefined ? {} : { short }) }] as const
   })
+  const options = Object.fromEntries(entries)
+  const { tokens } = parseArgs({ args: [...args], options, strict: false, allowPositionals: true, tokens: true })
+  const end = tokens.find(({ kind }) => kind !== 'option')
+  const operands = end === undefined ? [] : args.slice(end.index + (end.kind === 'option-terminator' ? 1 : 0))
+  // Elsewhere options may stand anywhere.
+  const mixed = command.name !== 'run'
   try {
-    return parseArgs({ args: [...args], options: Object.fromEntries(entries), strict: true }).values
+    const own = mixed ? args : args.slice(0, end?.index)
+    const parsed = parseArgs({ args: [...own], options, strict: true, allowPositionals: mixed })
+    return { values: parsed.values as Values, operands: mixed ? parsed.positionals : operands }
   } catch (error) {
     // To an unknown option it adds advice on arguments that begin with a dash: here there are none.
     if (error instanceof Error) throw new UsageError(error.message.replace(/\. To specify a positional .*/s, ''))
@@ -90,21 +109,74 @@ function parseValues(args: readonly string[]): Record<string, unknown> {
   }
 }
 
-function pattern(option: string, text: string): RegExp {
-  try {
-    return new RegExp(text)
-  } catch (error) {
-    throw new UsageError(`${option}: ${error instanceof Error ? error.message : error}`)
+function refuseOperands([first]: readonly string[]): void {
+  if (first !== undefined) throw new UsageError(`There is no command '${first}'`)
+}
+
+function showOptions(given: Values): ShowOptions {
+  const source = text(given, 'source')
+  if (given['no-args'] === true && given['redact'] === true)
+    throw new UsageError('--no-args leaves nothing to --redact')
+  return {
+    json: given['json'] === true,
+    args: given['no-args'] === true ? 'hidden' : given['redact'] === true ? 'redacted' : 'shown',
+    source: source === undefined ? 'netlink' : values.oneOf('--source', source, SOURCES),
   }
 }
 
-function seconds(option: string, text: string): number {
-  const value = text.trim() === '' ? NaN : Number(text)
-  if (value > 0 && value <= SECONDS_MAX) return value
-  throw new UsageError(`${option} must be a number of seconds above 0, at most ${SECONDS_MAX}, and is '${text}'`)
+function watch(show: ShowOptions, given: Values, users: Users): Request {
+  const [view, another] = VIEWS.filter((name) => given[name] === true)
+  if (another !== undefined) throw new UsageError(`--${view} and --${another} are two views: choose one`)
+  const events = text(given, 'events')
+  const interval = text(given, 'interval')
+  const count = text(given, 'count')
+  const replay = text(given, 'replay')
+  return {
+    command: 'watch',
+    ...show,
+    view: view ?? 'lines',
+    filter: filter(given, users),
+    types: events === undefined ? ['exec', 'exit'] : values.eventTypes('--events', events),
+    intervalMs: (interval === undefined ? 1 : values.seconds('--interval', interval)) * 1000,
+    ...duration(given),
+    ...(count === undefined ? {} : { count: values.count('--count', count) }),
+    ...(replay === undefined ? {} : { replay }),
+  }
 }
 
-function table(rows: readonly (readonly [string, string])[]): string {
-  const width = Math.max(...rows.map(([left]) => left.length))
-  return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`).join('\n')
+function filter(given: Values, users: Users): Filter {
+  const patterns = { name: 'name', exe: 'exe', commandLine: 'cmd', cgroup: 'cgroup', container: 'container' }
+  const entries = Object.entries(patterns).flatMap(([field, option]) => {
+    const value = text(given, option)
+    return value === undefined ? [] : [[field, values.pattern(`--${option}`, value)] as const]
+  })
+  const [user, ancestor] = [text(given, 'user'), text(given, 'pid')]
+  return {
+    ...Object.fromEntries(entries),
+    ...(user === undefined ? {} : { uid: values.user('--user', user, users) }),
+    ...(ancestor === undefined ? {} : { ancestor: values.pid('--pid', ancestor) }),
+  }
+}
+
+function run(show: ShowOptions, given: Given): Request {
+  const [program, ...programArgs] = given.operands
+  if (program === undefined) throw new UsageError('run takes a command: proc-events run -- CMD [ARG...]')
+  const output = text(given.values, 'output')
+  return { command: 'run', ...show, program, programArgs, ...(output === undefined ? {} : { output }) }
+}
+
+function wait(show: ShowOptions, given: Given): Request {
+  if (given.operands.length === 0) throw new UsageError('wait takes at least one PID')
+  const pids = [...new Set(given.operands.map((operand) => values.pid('PID', operand)))]
+  return { command: 'wait', ...show, pids, ...duration(given.values) }
+}
+
+function duration(given: Values): { readonly durationMs?: number } {
+  const value = text(given, 'duration')
+  return value === undefined ? {} : { durationMs: values.seconds('--duration', value) * 1000 }
+}
+
+function text(given: Values, option: string): string | undefined {
+  const value = given[option]
+  return typeof value === 'string' ? value : undefined
 }

@@ -1,8 +1,13 @@
 #!/usr/bin/env node
 /** The `proc-events` command: does what is asked for, and ends as the outcome says. */
-import { help, parse } from './args.js'
+import { type Request, parse } from './args.js'
+import { completion } from './completion.js'
+import { doctor } from './doctor.js'
+import { help } from './help.js'
 import { describe, exitCodeOf } from './outcome.js'
 import { print } from './output.js'
+import { run } from './run.js'
+import { wait } from './wait.js'
 import { watch } from './watch.js'
 
 /** stdout is only for what was asked for. */
@@ -10,16 +15,28 @@ function tell(text: string): void {
   process.stderr.write(`proc-events: ${text}\n`)
 }
 
-async function answer(args: readonly string[]): Promise<void> {
-  const request = parse(args)
+/** Resolves with the exit code. */
+async function answer(request: Request): Promise<number> {
   switch (request.command) {
-    case 'help':
-      return print(process.stdout, help())
-    case 'version':
-      return print(process.stdout, `${version()}\n`)
+    case 'run':
+      return run(request, tell)
+    case 'wait':
+      return wait(request, tell)
+    case 'doctor':
+      return doctor(request, version())
     case 'watch':
-      return watch(request, tell)
+      await watch(request)
+      break
+    case 'help':
+      await print(process.stdout, help(request.about))
+      break
+    case 'version':
+      await print(process.stdout, `${version()}\n`)
+      break
+    case 'completion':
+      await print(process.stdout, completion(request.shell))
   }
+  return 0
 }
 
 function version(): string {
@@ -28,7 +45,7 @@ function version(): string {
 
 async function main(): Promise<void> {
   try {
-    await answer(process.argv.slice(2))
+    process.exitCode = await answer(parse(process.argv.slice(2)))
   } catch (error) {
     tell(describe(error))
     process.exitCode = exitCodeOf(error)

@@ -1,20 +1,55 @@
-/** An event as a line of JSON. Its keys, their order and their units are relied upon: they are added to, never changed. */
-import type { ExecEvent, ExitEvent } from '../event-types.js'
+/** Entries as lines of JSON, and lines of JSON as entries again. */
+import { type Entry, type EventEntry, isEvent } from './entry.js'
+import { EVENTS } from './options.js'
 
-/** `time` is the event's. What is unknown is null; what only exits have is absent from execs. */
-export function jsonLine(event: ExecEvent | ExitEvent, time: Date): string {
-  const { type, pid, timestampNs, origin, process } = event
-  const ppid = (type === 'exec' ? process.ppid : event.ppid) ?? null
-  const head = {
-    type,
-    time: time.toISOString(),
-    timestampNs,
-    pid,
-    ppid,
-    name: process.name ?? null,
-    origin,
+export function jsonLine(entry: object): string {
+  return JSON.stringify(entry)
+}
+
+/**
+ * What a line says; null for a line that is no entry, such as a summary. A key that an older version did not write is
+ * null.
+ *
+ * @throws Error where it is not JSON, or lacks what every entry has.
+ */
+export function readEntry(line: string): Entry | null {
+  const value: unknown = JSON.parse(line)
+  if (typeof value !== 'object' || value === null) throw new Error('it is no object')
+  const { type, time, timestampNs } = value as Partial<Entry>
+  const isKnown = type === 'loss' || type === 'note' || (EVENTS as readonly unknown[]).includes(type)
+  if (!isKnown) return null
+  if (typeof time !== 'string' || Number.isNaN(Date.parse(time))) throw new Error('it has no time')
+  if (typeof timestampNs !== 'number') throw new Error('it has no timestampNs')
+  const entry = value as Entry
+  return isEvent(entry) ? complete(entry) : entry
+}
+
+const ABSENT = {
+  ppid: null,
+  name: null,
+  origin: 'kernel',
+  parentName: null,
+  uid: null,
+  user: null,
+  exe: null,
+  argv: null,
+  cgroup: null,
+  containerId: null,
+} as const
+
+/** It may have been written by hand, or by another program: what is shown as text has to be text. */
+function complete(given: EventEntry): EventEntry {
+  const entry = { ...given }
+  for (const [key, value] of Object.entries(ABSENT)) if (!(key in given)) Object.assign(entry, { [key]: value })
+  if (!Number.isInteger(entry.pid)) throw new Error('it has no pid')
+  for (const key of ['name', 'parentName', 'user', 'exe', 'cgroup', 'containerId', 'signal'] as const) {
+    if (typeof (entry[key] ?? '') !== 'string') throw new Error(`its ${key} is no text`)
   }
-  if (type === 'exec') return JSON.stringify(head)
-  const { exitCode, signal, coreDumped, durationNs } = event
-  return JSON.stringify({ ...head, exitCode, signal, coreDumped, durationNs })
+  for (const key of ['ppid', 'uid', 'exitCode', 'durationNs'] as const) {
+    if (typeof (entry[key] ?? 0) !== 'number') throw new Error(`its ${key} is no number`)
+  }
+  const { argv } = entry
+  const isList = argv === null || (Array.isArray(argv) && argv.every((argument) => typeof argument === 'string'))
+  if (!isList) throw new Error('its argv is no list of texts')
+  return entry
 }

@@ -1,11 +1,12 @@
 /** How the command ends: its exit codes, and which of them an error means. */
+import { constants } from 'node:os'
 import { type ErrorCode, ProcessMonitorError } from '../errors.js'
 
 export const EXIT_CODES = {
-  done: { code: 0, meaning: 'done, or ended by Ctrl-C or SIGTERM' },
-  failed: { code: 1, meaning: 'something failed' },
-  usage: { code: 2, meaning: 'the command line cannot be understood' },
-  unsupported: { code: 3, meaning: 'not supported or not permitted here' },
+  done: { code: 0, brief: 'ok', meaning: 'Done, or ended by Ctrl-C or SIGTERM.' },
+  failed: { code: 1, brief: 'error', meaning: 'Something failed.' },
+  usage: { code: 2, brief: 'usage', meaning: 'The command line cannot be understood.' },
+  unsupported: { code: 3, brief: 'not possible here', meaning: 'Not supported or not permitted here.' },
 } as const
 
 /** What lies in the machine or the user's rights: trying again does not help. */
@@ -34,6 +35,11 @@ export function describe(error: unknown): string {
   if (error instanceof UsageError) return `${oneLine(error.message)} (see proc-events --help)`
   if (error instanceof ProcessMonitorError) return `${error.code}: ${oneLine(error.message)}`
   return oneLine(error instanceof Error ? error.message : String(error))
+}
+
+/** As shells have it. */
+export function signalCode(signal: string): number {
+  return 128 + (constants.signals[signal as NodeJS.Signals] ?? 0)
 }
 
 function oneLine(text: string): string {

@@ -26,6 +26,7 @@ export class Output {
   #writing = false
   #open = true
   #idle: (() => void) | null = null
+  #roomy: (() => void) | null = null
 
   constructor(stream: Writable, { heldMax = HELD_MAX, onSkipped = () => {} }: OutputOptions = {}) {
     this.#stream = stream
@@ -36,6 +37,7 @@ export class Output {
         this.#open = false
         this.#held = []
         this.#idle?.()
+        this.#roomy?.()
         if (error.code === 'EPIPE') resolve()
         else reject(error)
       })
@@ -78,6 +80,15 @@ export class Output {
     this.#stream.write(batch, (error) => this.#written(error))
   }
 
+  /** Resolves when more can be held without skipping any: for lines that can wait. */
+  async room(): Promise<void> {
+    if (!this.#open || this.#held.length * 2 < this.#heldMax) return
+    this.flush()
+    await new Promise<void>((resolve) => {
+      this.#roomy = resolve
+    })
+  }
+
   /** Resolves when all that is held has been written, or nothing can be any more. */
   async end(): Promise<void> {
     this.flush()
@@ -92,6 +103,7 @@ export class Output {
     if (error) return
     this.#writing = false
     this.flush()
+    this.#roomy?.()
     if (this.#skippedNow > 0) {
       const lines = this.#skippedNow
       this.#skipped += lines

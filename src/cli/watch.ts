@@ -1,132 +1,148 @@
-/** The live view: subscribes, prints each exec and exit as it is told, and ends when it is to. */
-import type { ExecEvent, ExitEvent } from '../event-types.js'
-import { getProcessMonitor } from '../monitor.js'
-import type { LossReport, SubscribeOptions } from '../types.js'
+/** A run of the command without a name: live events, or a recording, through a view, until it is to end. */
 import type { WatchOptions } from './args.js'
 import { WallClock } from './clock.js'
-import { eventLine, headerLine, type Layout } from './lines.js'
-import { jsonLine } from './ndjson.js'
-import { describe } from './outcome.js'
-import { Output, wantsColors } from './output.js'
-import { Summary, plural } from './summary.js'
+import { Ending } from './ending.js'
+import { type Entry, isEvent } from './entry.js'
+import { Live, moment } from './live.js'
+import { Output } from './output.js'
+import { type Presentation, counts, isWanted, present, skippedEntry, summaryText } from './present.js'
+import { containerMatcher, recorded } from './recording.js'
+import { Summary } from './views/summary.js'
+import { isNews } from './views/view.js'
 
-/** What decides how an event looks. */
-interface View {
-  readonly header: string | null
-  line(event: ExecEvent | ExitEvent, time: Date): string
+/** Where entries come from. */
+interface Source {
+  /** Resolves at the end of a recording; live, when all is set up. */
+  run(show: (entry: Entry) => void, view: Presentation, ending: Ending): Promise<void>
+  stop(): Promise<void>
+  /** Entries that only the end brings. */
+  rest(summary: Summary): Entry | null
+  /** How long a time the events are from; null where it has not begun. */
+  readonly elapsedMs: number | null
+  /** On the clock of the entries. */
+  readonly nowNs: number
 }
 
-/** Resolves when it is over; rejects where it could not begin, or broke off. `tell` is for all that is no event. */
-export async function watch(options: WatchOptions, tell: (text: string) => void): Promise<void> {
-  const { stdout } = process
-  const monitor = getProcessMonitor()
+/** Resolves when it is over; rejects where it could not begin, or broke off. */
+export async function watch(options: WatchOptions): Promise<void> {
+  const { stdout, stdin, stderr } = process
   const clock = new WallClock()
-  const summary = new Summary()
-  const view = options.json ? jsonView() : linesView()
-  const output = new Output(stdout, {
-    onSkipped: (lines) => note(`${plural(lines, 'line')} skipped: what reads the output is slower than the events`),
-  })
-
-  /** Where it belongs among the lines, if both end up on one terminal. */
-  function note(text: string): void {
-    output.flush()
-    tell(text)
-  }
-
-  let begun = false
-  /** Not before it is certain that there will be something to see. */
-  function begin(): void {
-    if (!begun && view.header !== null) output.line(view.header)
-    begun = true
-  }
-
-  function show(_pid: number, event: ExecEvent | ExitEvent): void {
-    // Those that were running before are no news.
-    if (event.origin === 'bootstrap') return
-    summary.add(event)
-    begin()
-    output.line(view.line(event, clock.timeOf(event.timestampNs)))
-  }
-
-  const wanted: SubscribeOptions = options.name === undefined ? {} : { name: options.name }
-  monitor.subscribeExec(show, { ...wanted, capture: ['name', 'ppid'] })
-  monitor.subscribeExit(show, wanted)
-  monitor.on('loss', (report) => note(lossText(report)))
-  monitor.on('restart', (error) => note(`reading from the kernel failed and was taken up again: ${describe(error)}`))
-
   const ending = new Ending()
-  monitor.on('error', (error) => ending.fail(error))
-  output.closed.then(ending.end, ending.fail)
+  const summary = new Summary()
+  const source: Source = options.replay === undefined ? new LiveSource(options) : new Recording(options, options.replay)
+  const output = new Output(stdout, { onSkipped: (lines) => show(skippedEntry(lines, moment(clock))) })
+  const view = present(options, { stdout, stdin, output, summary, nowNs: () => source.nowNs, quit: ending.end })
+  let left = options.count ?? Infinity
 
-  let started: number | null = null
+  function show(entry: Entry): void {
+    if (!isWanted(entry, options) || (left === 0 && isEvent(entry))) return
+    summary.add(entry)
+    view.add(entry)
+    if (counts(entry, options) && --left === 0) ending.end()
+  }
+
+  output.closed.then(ending.end, ending.fail)
   try {
-    await Promise.race([monitor.initialize(), ending.reached])
-    started = performance.now()
-    begin()
-    if (options.durationMs !== undefined) ending.endAfter(options.durationMs)
+    await Promise.race([source.run(show, view, ending), ending.reached])
     await ending.reached
   } finally {
-    const elapsed = started === null ? 0 : performance.now() - started
+    const { elapsedMs } = source
     ending.release()
-    await monitor.stop()
-    await output.end()
-    if (started !== null && output.open) {
-      const { lostSocket, lostQueue } = monitor.stats()
-      process.stderr.write(`${summary.toLine(elapsed, lostSocket + lostQueue, output.skipped)}\n`)
+    await source.stop()
+    if (elapsedMs !== null) {
+      const rest = source.rest(summary)
+      if (rest !== null) show(rest)
+      await view.end(elapsedMs)
+      if (output.open && options.view !== 'summary') {
+        stderr.write(summaryText(summary, elapsedMs, !options.json, stderr))
+      }
     }
   }
 }
 
-/** The first of what ends a run. */
-class Ending {
-  readonly reached: Promise<void>
-  end!: () => void
-  fail!: (error: unknown) => void
-  #timer: NodeJS.Timeout | undefined
-  readonly #interrupted = (): void => {
-    // The terminal has put ^C where the next line is to begin.
-    if (process.stderr.isTTY) process.stderr.write('\r')
-    this.end()
+class LiveSource implements Source {
+  readonly #options: WatchOptions
+  #live: Live | null = null
+  #started: number | null = null
+
+  constructor(options: WatchOptions) {
+    this.#options = options
   }
 
-  constructor() {
-    this.reached = new Promise((resolve, reject) => {
-      this.end = resolve
-      this.fail = reject
-    })
-    process.once('SIGINT', this.#interrupted)
-    process.once('SIGTERM', this.end)
+  async run(show: (entry: Entry) => void, view: Presentation, ending: Ending): Promise<void> {
+    const { types, view: kind, filter, durationMs } = this.#options
+    const { container, ...known } = filter
+    const isInContainer = containerMatcher(container)
+    const tell = (entry: Entry): void => {
+      // The first may come while the start is not quite over.
+      if (isNews(entry)) this.#started ??= performance.now()
+      if (!isEvent(entry) || isInContainer(entry)) show(entry)
+    }
+    const all = kind === 'tree' ? [...new Set([...types, 'fork' as const])] : types
+    const wanted = { types: all, filter: known, show: this.#options, needsCgroup: container !== undefined }
+    this.#live = new Live(wanted, tell, ending.fail)
+    await this.#live.start()
+    this.#started ??= performance.now()
+    view.begin()
+    if (durationMs !== undefined) ending.endAfter(durationMs)
   }
 
-  endAfter(ms: number): void {
-    this.#timer = setTimeout(this.end, ms)
+  async stop(): Promise<void> {
+    await this.#live?.stop()
   }
 
-  /** From here on a signal kills, as it does by nature: what is still to be written may never be read. */
-  release(): void {
-    clearTimeout(this.#timer)
-    process.off('SIGINT', this.#interrupted)
-    process.off('SIGTERM', this.end)
+  rest(summary: Summary): Entry | null {
+    return this.#live?.unreported(summary.lost) ?? null
+  }
+
+  get elapsedMs(): number | null {
+    return this.#started === null ? null : performance.now() - this.#started
+  }
+
+  get nowNs(): number {
+    return Number(process.hrtime.bigint())
   }
 }
 
-function linesView(): View {
-  const { stdout } = process
-  const colors = wantsColors(stdout, process.env)
-  // Asked anew each time, as a window changes; some terminals say 0 where they do not know.
-  const layout = (): Layout => ({ columns: (stdout.isTTY && stdout.columns) || Infinity, colors })
-  return {
-    header: stdout.isTTY ? headerLine(layout()) : null,
-    line: (event, time) => eventLine(event, time, layout()),
+class Recording implements Source {
+  readonly #options: WatchOptions
+  readonly #path: string
+  #firstNs: number | null = null
+  #hasBegun = false
+  nowNs = 0
+
+  constructor(options: WatchOptions, path: string) {
+    this.#options = options
+    this.#path = path
   }
-}
 
-function jsonView(): View {
-  return { header: null, line: jsonLine }
-}
+  async run(show: (entry: Entry) => void, view: Presentation, ending: Ending): Promise<void> {
+    const { filter, durationMs = Infinity } = this.#options
+    for await (const entry of recorded(this.#path, filter, this.#options)) {
+      this.#firstNs ??= entry.timestampNs
+      if (ending.isReached || entry.timestampNs - this.#firstNs > durationMs * 1e6) break
+      this.nowNs = entry.timestampNs
+      this.#begin(view)
+      show(entry)
+      await view.room()
+    }
+    this.#begin(view)
+    ending.end()
+  }
 
-function lossText({ cause, lost, recoveredExecs, recoveredExits }: LossReport): string {
-  const by = cause === 'socket' ? "the kernel's socket" : 'the queue to JavaScript'
-  const recovered = `${plural(recoveredExecs, 'exec')} and ${plural(recoveredExits, 'exit')} were recovered from /proc`
-  return `${plural(lost, 'event')} lost by ${by}; ${recovered}`
+  /** Not before the file could be read. */
+  #begin(view: Presentation): void {
+    if (!this.#hasBegun) view.begin()
+    this.#hasBegun = true
+  }
+
+  async stop(): Promise<void> {}
+
+  rest(): null {
+    return null
+  }
+
+  get elapsedMs(): number | null {
+    return this.#hasBegun ? (this.nowNs - (this.#firstNs ?? this.nowNs)) / 1e6 : null
+  }
 }

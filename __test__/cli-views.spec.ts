@@ -1,0 +1,202 @@
+/** Every view of the command, from one recording, against the screens that are expected. */
+import { readFileSync } from 'node:fs'
+import { stripVTControlCharacters } from 'node:util'
+import test from 'ava'
+import { parse } from '../src/cli/args.js'
+import type { Entry } from '../src/cli/entry.js'
+import { jsonLine, readEntry } from '../src/cli/ndjson.js'
+import { entryFilter } from '../src/cli/recording.js'
+import { widthOf } from '../src/cli/text.js'
+import { Users } from '../src/cli/users.js'
+import { Histogram } from '../src/cli/views/histogram.js'
+import { Lines } from '../src/cli/views/lines.js'
+import { Report } from '../src/cli/views/report.js'
+import { Summary } from '../src/cli/views/summary.js'
+import { Top } from '../src/cli/views/top.js'
+import { Tree } from '../src/cli/views/tree.js'
+import { command } from './command.ts'
+import { fileOf, recording, screens, text } from './screens.ts'
+
+for (const [name, lines] of Object.entries(screens)) {
+  test(`${name} is as expected`, (t) => {
+    // What is read back is written as it was.
+    const expected = name === 'json.ndjson' ? text : readFileSync(fileOf(name), 'utf8')
+    t.is(`${lines().join('\n')}\n`, expected)
+  })
+}
+
+test('no line is wider than its terminal, however narrow that is', (t) => {
+  const entries = text
+    .trimEnd()
+    .split('\n')
+    .map((line) => readEntry(line)!)
+  for (let columns = 1; columns <= 130; columns++) {
+    const layout = { columns, colors: columns % 2 === 0 }
+    const [tree, lines, top, report] = [new Tree(), new Lines(), new Top(), new Report()]
+    const shown = [...tree.header(layout), ...lines.header(layout)]
+    for (const entry of entries) {
+      shown.push(...tree.add(entry, layout), ...lines.add(entry, layout))
+      top.add(entry)
+      if ('pid' in entry) report.add(entry)
+    }
+    shown.push(...top.frame(entries.at(-1)!.timestampNs, { ...layout, rows: 24 }))
+    shown.push(...report.lines({ command: [], exitCode: 0, signal: null, lost: 0 }, layout))
+    for (const line of shown) {
+      t.true(widthOf(stripVTControlCharacters(line)) <= columns, `${columns}: ${line}`)
+      // oxlint-disable-next-line no-control-regex -- that is the point
+      t.notRegex(stripVTControlCharacters(line), /[\x00-\x1f\x7f-\x9f]/)
+    }
+  }
+})
+
+test('a frame has no more lines than its terminal', (t) => {
+  for (let rows = 1; rows < 12; rows++) {
+    t.true(new Top().frame(0, { columns: 80, rows, colors: false }).length <= rows)
+  }
+})
+
+const event = (over: object): Entry =>
+  readEntry(jsonLine({ type: 'exec', time: '2026-01-02T03:04:05.000Z', timestampNs: 1e9, pid: 5, ...over }))!
+
+test('the tree has an end where children outlive their parents again and again', (t) => {
+  const tree = new Tree()
+  const layout = { columns: Infinity, colors: false }
+  let longest = 0
+  for (let pid = 2; pid < 500; pid++) {
+    const own = { pid, ppid: pid - 1, name: 'sh' }
+    for (const line of tree.add(event({ type: 'fork', ...own }), layout)) longest = Math.max(longest, line.length)
+    for (const line of tree.add(event(own), layout)) longest = Math.max(longest, line.length)
+    tree.add(event({ type: 'exit', pid: pid - 1, ppid: pid - 2 }), layout)
+  }
+  t.true(longest < 250)
+})
+
+test('a process that ends and comes again is two lives in a report', (t) => {
+  const report = new Report()
+  for (const over of [
+    { pid: 10, name: 'a', timestampNs: 1e9 },
+    { pid: 11, ppid: 10, name: 'b', timestampNs: 2e9 },
+    { type: 'exit', pid: 11, ppid: 10, exitCode: 1, timestampNs: 3e9 },
+    { pid: 11, ppid: 10, name: 'c', timestampNs: 4e9 },
+    { pid: 11, ppid: 10, name: 'd', timestampNs: 5e9 },
+  ]) {
+    const entry = event(over)
+    if ('pid' in entry) report.add(entry)
+  }
+  const outcome = { command: ['a'], exitCode: 0, signal: null, lost: 0 }
+  const { processes, ...rest } = report.toObject(outcome) as { processes: { depth: number; execs: unknown[] }[] }
+  t.deepEqual(
+    processes.map(({ depth, execs }) => [depth, execs.length]),
+    [
+      [0, 1],
+      [1, 1],
+      [1, 2],
+    ],
+  )
+  t.like(rest, { type: 'run', failed: 1, running: 2, unlisted: 0 })
+  t.deepEqual(report.running(), [10, 11])
+})
+
+test('a histogram knows durations to within three percent', (t) => {
+  const histogram = new Histogram()
+  t.is(histogram.quantile(0.5), null)
+  for (let ms = 1; ms <= 1000; ms++) histogram.add(ms * 1e6)
+  for (const [part, ms] of [
+    [0.5, 500],
+    [0.99, 990],
+    [1, 1000],
+  ] as const) {
+    t.true(Math.abs(histogram.quantile(part)! / (ms * 1e6) - 1) < 0.031, `${part}`)
+  }
+})
+
+test('different names have an end', (t) => {
+  const summary = new Summary()
+  for (let n = 0; n < 10_010; n++) summary.add(event({ pid: n + 1, name: `n${n}` }))
+  const { programs } = summary.toObject(1) as { programs: { name: string; execs: number }[] }
+  t.is(programs.length, 10_001)
+  t.deepEqual([programs[0]!.name, programs[0]!.execs], ['(others)', 10])
+})
+
+test('a recording passes through the same filters', (t) => {
+  const passing = (...args: string[]) => {
+    const request = parse(args, new Users('alice:x:1000:1000::/:/bin/sh\nwww-data:x:33:33::/:/bin/sh\n'))
+    const passes = entryFilter((request as { filter: Parameters<typeof entryFilter>[0] }).filter)
+    const events = text
+      .trimEnd()
+      .split('\n')
+      .map((line) => readEntry(line)!)
+    return events.filter((entry) => passes(entry)).flatMap((entry) => ('pid' in entry ? [entry] : []))
+  }
+  const pids = (...args: string[]) => [...new Set(passing(...args).map(({ pid }) => pid))].toSorted((a, b) => a - b)
+  t.deepEqual(pids('--name', 'gamed'), [2000])
+  t.deepEqual(pids('--name', '/^GAME/i'), [2000])
+  t.deepEqual(pids('--name', 'game'), [])
+  t.deepEqual(pids('--exe', '/bin/echo'), [4194303])
+  t.deepEqual(pids('--cmd', '/kill -9/'), [1005])
+  t.deepEqual(pids('--user', 'www-data'), [4194303])
+  t.deepEqual(pids('--user', '70001'), [2000])
+  t.deepEqual(pids('--container', '3f3f'), [4194303])
+  t.deepEqual(pids('--container', '/f3$/'), [])
+  t.deepEqual(pids('--cgroup', '/docker/'), [4194303])
+  t.deepEqual(pids('--pid', '1007'), [1009, 1010])
+  t.deepEqual(pids('--pid', '1006', '--user', 'alice'), [1008])
+  t.is(passing().length, text.trimEnd().split('\n').length - 2)
+})
+
+test('--replay shows a file, or standard input, in any view', async (t) => {
+  const expected = (name: string) => readFileSync(fileOf(name), 'utf8')
+  const all = ['--events', 'all']
+  const cases: [string[], string][] = [
+    [[...all, '--json'], text],
+    [['--events', 'exec,exit,comm,uid,gid,sid,ptrace,coredump'], expected('lines-pipe.txt')],
+    [[...all, '--json', '--count', '3'], text.split('\n').slice(0, 3).join('\n') + '\n'],
+    [[...all, '--json', '--name', 'sh', '--duration', '0.002'], text.split('\n').slice(1, 3).join('\n') + '\n'],
+  ]
+  for (const [args, output] of cases) {
+    const it = command(t, ['--replay', recording, ...args], { env: { TZ: 'UTC' } })
+    t.deepEqual(await it.ended, [0, null])
+    t.is(it.stdout, output, args.join(' '))
+  }
+  const piped = command(t, ['--replay', '-', '--summary', '--json'])
+  piped.child.stdin!.end(text)
+  t.deepEqual(await piped.ended, [0, null])
+  t.is(piped.stderr, '')
+  t.like(JSON.parse(piped.stdout), { type: 'summary', execs: 14, exits: 14, failed: 6, lost: 17 })
+  const top = command(t, ['--replay', recording, '--top'], { env: { TZ: 'UTC' } })
+  t.deepEqual(await top.ended, [0, null])
+  t.regex(top.stdout, /^03:16:40 .* 17 lost\nPolling .*\n\nPROGRAM .*\ngone /)
+})
+
+test('--redact and --no-args hold for a recording, too', async (t) => {
+  const shown = async (option: string) => {
+    const it = command(t, ['--replay', recording, '--json', option])
+    await it.ended
+    return it.stdout
+  }
+  const redacted = await shown('--redact')
+  t.true(
+    redacted.includes(
+      '"argv":["env","SECRET_TOKEN=[redacted]","true","--password","[redacted]","http://[redacted]@h/"]',
+    ),
+  )
+  t.false(redacted.includes('geheim'))
+  t.false((await shown('--no-args')).includes('"argv":['))
+})
+
+test('what is no recording is told by file and line', async (t) => {
+  const cases: [string, string, RegExp][] = [
+    ['-', '{"type":"summary"}\n\nnot JSON', /^proc-events: -:3: .*JSON/],
+    ['-', '{"type":"exec"}', /^proc-events: -:1: it has no time$/],
+    ['-', `${jsonLine(event({})).replace('"pid":5', '"pid":"5"')}`, /^proc-events: -:1: it has no pid$/],
+    ['-', `${jsonLine(event({})).replace('"argv":null', '"argv":[5]')}`, /^proc-events: -:1: its argv is no list/],
+    ['/nowhere', '', /^proc-events: ENOENT/],
+    ['/', '', /^proc-events: EISDIR/],
+  ]
+  for (const [path, input, message] of cases) {
+    const it = command(t, ['--replay', path])
+    it.child.stdin!.on('error', () => {}).end(input)
+    t.deepEqual(await it.ended, [1, null])
+    t.regex(it.stderr.trimEnd().split('\n')[0]!, message)
+  }
+})

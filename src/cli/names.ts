@@ -1,0 +1,56 @@
+/** What processes are called, for the sake of their children and of those that end without an exec of their own. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { ProcessEvent } from '../event-types.js'
+import { parentOf } from './entry.js'
+
+export class Names {
+  readonly #known = new Map<number, { readonly name: string | null; readonly ppid: number | null }>()
+  readonly #remembers: boolean
+  readonly #procRoot: string
+
+  /** Only where exits are told, too, is anything remembered: else it would never be forgotten. */
+  constructor(remembers: boolean, procRoot: string = process.env['HOST_PROC'] || '/proc') {
+    this.#remembers = remembers
+    this.#procRoot = procRoot
+  }
+
+  /** One that runs now, and of whom nothing will be told. */
+  keep(pid: number): void {
+    const name = this.#look(pid)
+    if (name !== null) this.#known.set(pid, { name, ppid: null })
+  }
+
+  hear(event: ProcessEvent): void {
+    if (!this.#remembers) return
+    const { pid } = event
+    if (event.type === 'exit') this.#known.delete(pid)
+    else if (event.type === 'exec')
+      this.#known.set(pid, { name: event.process.name ?? null, ppid: this.parentOf(event) })
+    else if (event.type === 'fork') this.#known.set(pid, { name: this.of(event.ppid), ppid: event.ppid })
+  }
+
+  /** Of whom it was told. */
+  known(pid: number): string | null {
+    return this.#known.get(pid)?.name ?? null
+  }
+
+  /** Where the event does not tell it, whoever created the process. */
+  parentOf(event: ProcessEvent): number | null {
+    return parentOf(event) ?? this.#known.get(event.pid)?.ppid ?? null
+  }
+
+  /** Of anybody who runs. */
+  of(pid: number | null): string | null {
+    if (pid === null || pid === 0) return null
+    return this.known(pid) ?? this.#look(pid)
+  }
+
+  #look(pid: number): string | null {
+    try {
+      return readFileSync(join(this.#procRoot, String(pid), 'comm'), 'utf8').replace(/\n$/, '')
+    } catch {
+      return null
+    }
+  }
+}

@@ -1,0 +1,41 @@
+/** What /proc tells of single processes, this one among them. */
+import { readFileSync, statSync } from 'node:fs'
+
+const root = (): string => process.env['HOST_PROC'] || '/proc'
+
+/** What stands behind the name in /proc/PID/stat: state, parent, process group, …; null where there is no such process. */
+function statOf(pid: number | 'self', from: string = root()): readonly string[] | null {
+  const text = read(`${from}/${pid}/stat`)
+  return text === null ? null : text.slice(text.lastIndexOf(')') + 2).split(' ')
+}
+
+/** It is there, and has not ended. */
+export function isRunning(pid: number): boolean {
+  const state = statOf(pid)?.[0]
+  return state !== undefined && state !== 'Z' && state !== 'X'
+}
+
+/** Whether the terminal, if there is one, sends its signals to this process. */
+export function isForeground(): boolean {
+  const [, , group, , , foreground] = statOf('self', '/proc') ?? []
+  return group !== undefined && group === foreground
+}
+
+/** What can be read of a process that runs; null where it cannot be. */
+export function look(pid: number): { name: string | null; argv: string[] | null; uid: number | null } {
+  const name = read(`${root()}/${pid}/comm`)?.replace(/\n$/, '') ?? null
+  const argv = read(`${root()}/${pid}/cmdline`)?.replace(/\0$/, '').split('\0') ?? null
+  return { name, argv, uid: ownerOf(pid) }
+}
+
+export function read(path: string): string | null {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return null
+  }
+}
+
+function ownerOf(pid: number): number | null {
+  return statSync(`${root()}/${pid}`, { throwIfNoEntry: false })?.uid ?? null
+}

@@ -1,0 +1,121 @@
+/** `run`: a command as a child, and a report of all that it and its descendants have started. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import type { RunOptions } from './args.js'
+import { type Entry, isEvent } from './entry.js'
+import { lossText } from './format.js'
+import { Live } from './live.js'
+import { describe, signalCode } from './outcome.js'
+import { jsonLine } from './ndjson.js'
+import { print } from './output.js'
+import { layoutOf } from './present.js'
+import { isForeground, isRunning } from './proc.js'
+import { redact } from './redact.js'
+import { printable } from './text.js'
+import { type CommandOutcome, Report } from './views/report.js'
+
+interface Ended {
+  readonly pid: number
+  readonly exitCode: number | null
+  readonly signal: NodeJS.Signals | null
+}
+
+/** How long an end that has happened may take to be told. */
+const LATE_MS = 2000
+/** As shells have it. */
+const NOT_FOUND = 127
+const NOT_RUNNABLE = 126
+
+/**
+ * Resolves with the exit code of the command.
+ *
+ * @throws where nothing can be monitored: then nothing has been run.
+ */
+export async function run(options: RunOptions, tell: (text: string) => void): Promise<number> {
+  const report = new Report()
+  let lost = 0
+  const hear = (entry: Entry): void => {
+    if (isEvent(entry)) report.add(entry)
+    else if (entry.type === 'note') tell(printable(entry.message))
+    else lost += entry.lost
+    if (entry.type === 'loss') tell(lossText(entry))
+  }
+  // This process starts nothing but the command: its descendants are the command and those of the command.
+  const wanted = { types: ['fork', 'exec', 'exit'], filter: { ancestor: process.pid }, show: options } as const
+  const live = new Live(wanted, hear, (error) => tell(describe(error)))
+  await live.start().catch(async (error: unknown) => {
+    await live.stop()
+    throw error
+  })
+  try {
+    const ended = await execute(options)
+    if (ended instanceof Error) {
+      const isMissing = ended.code === 'ENOENT'
+      const why = isMissing ? 'there is no such command' : `it cannot be run (${ended.code ?? ended.message})`
+      tell(`${printable(options.program)}: ${why}`)
+      return isMissing ? NOT_FOUND : NOT_RUNNABLE
+    }
+    await told(report, ended.pid)
+    const command = commandOf(options)
+    if (options.args !== 'hidden') report.complete(ended.pid, command)
+    const { exitCode, signal } = ended
+    await write(options, report, { command, exitCode, signal, lost })
+    return exitCode ?? signalCode(signal!)
+  } finally {
+    await live.stop()
+  }
+}
+
+/** Resolves when the command has ended; meanwhile, signals are its own affair. */
+async function execute({ program, programArgs }: RunOptions): Promise<Ended | NodeJS.ErrnoException> {
+  let child: ChildProcess | undefined
+  // Listened for before it starts: it may have said that it is ready before this function goes on.
+  const passed = SIGNALS.map(([signal, sentByTerminal]) => {
+    const pass = (): void => {
+      // What the terminal sends to this process, it sends to the command, too.
+      if (!sentByTerminal || !isForeground()) child?.kill(signal)
+    }
+    process.on(signal, pass)
+    return [signal, pass] as const
+  })
+  try {
+    const started = spawn(program, programArgs, { stdio: 'inherit' })
+    child = started
+    return await new Promise((resolve) => {
+      started.once('error', resolve)
+      started.once('exit', (exitCode, signal) => resolve({ pid: started.pid!, exitCode, signal }))
+    })
+  } finally {
+    for (const [signal, pass] of passed) process.off(signal, pass)
+  }
+}
+
+/** And whether a terminal may have sent it to all in the foreground. */
+const SIGNALS: readonly (readonly [NodeJS.Signals, boolean])[] = [
+  ['SIGINT', true],
+  ['SIGQUIT', true],
+  ['SIGHUP', true],
+  ['SIGTERM', false],
+  ['SIGUSR1', false],
+  ['SIGUSR2', false],
+]
+
+/** Until the ends of those that have ended have been told; those that run on are left to it. */
+async function told(report: Report, pid: number): Promise<void> {
+  const deadline = performance.now() + LATE_MS
+  const isTold = (): boolean => report.hasEnded(pid) && !report.running().some((other) => !isRunning(other))
+  while (!isTold() && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 2))
+}
+
+function commandOf({ program, programArgs, args }: RunOptions): readonly string[] {
+  const command = [program, ...programArgs]
+  return args === 'shown' ? command : args === 'redacted' ? redact(command) : [program]
+}
+
+async function write({ json, output }: RunOptions, report: Report, outcome: CommandOutcome): Promise<void> {
+  const layout = output === undefined ? layoutOf(process.stderr) : { columns: Infinity, colors: false }
+  const lines = json ? [jsonLine(report.toObject(outcome))] : report.lines(outcome, layout)
+  const text = `${lines.join('\n')}\n`
+  if (output === undefined) await print(process.stderr, text)
+  else writeFileSync(output, text)
+}

@@ -1,0 +1,96 @@
+/** How text takes its place on a terminal: how wide it is, where it is cut, how it is coloured. */
+import { styleText } from 'node:util'
+
+export interface Layout {
+  /** Where a line is cut; Infinity where it does not end up on a terminal. */
+  readonly columns: number
+  readonly colors: boolean
+}
+
+export type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'blue' | 'inverse'
+/** A piece of a line in one style. */
+export type Piece = readonly [text: string, style?: Style | undefined]
+
+/** A name is whatever its owner likes: one that could steer the terminal, or end the line, is spelt out. */
+export function printable(text: string): string {
+  if (/^[\x20-\x7e]*$/.test(text)) return text
+  return text.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, (character) => {
+    const code = character.codePointAt(0)!.toString(16)
+    return code.length > 2 ? `\\u{${code}}` : `\\x${code.padStart(2, '0')}`
+  })
+}
+
+/** What terminals show in two columns: East Asian letters and signs in full width, and most emoji. */
+const WIDE =
+  /^(?:[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Script=Bopomofo}\p{Script=Yi}\p{Script=Tangut}\p{Emoji_Presentation}\u3000-\u303e\uff01-\uff60\uffe0-\uffe6])/u
+/** Of those scripts, what is shown in half. */
+const HALF = /^[\uff61-\uffdc]/u
+const NONE = /^[\p{Mn}\p{Me}]/u
+
+function columnsOf(character: string): number {
+  if (character <= '\u02ff' && character.length === 1) return 1
+  if (NONE.test(character)) return 0
+  return WIDE.test(character) && !HALF.test(character) ? 2 : 1
+}
+
+/** In columns of a terminal. */
+export function widthOf(text: string): number {
+  if (/^[\x20-\x7e]*$/.test(text)) return text.length
+  let width = 0
+  for (const character of text) width += columnsOf(character)
+  return width
+}
+
+/** At most that wide; what is missing at the end is told by an ellipsis. */
+export function cut(text: string, columns: number): string {
+  if (text.length * 2 <= columns || widthOf(text) <= columns) return text
+  if (columns < 1) return ''
+  let used = 0
+  let kept = ''
+  for (const character of text) {
+    const width = columnsOf(character)
+    if (used + width > columns - 1) break
+    used += width
+    kept += character
+  }
+  return `${kept}…`
+}
+
+/** Exactly that wide. */
+export function column(text: string, columns: number, align: 'left' | 'right' = 'left'): string {
+  const shown = cut(text, columns)
+  const space = ' '.repeat(columns - widthOf(shown))
+  return align === 'left' ? shown + space : space + shown
+}
+
+/** A line that does not wrap. */
+export function line(pieces: readonly Piece[], { columns, colors }: Layout): string {
+  let left = columns
+  let text = ''
+  for (const [index, [piece, style]] of pieces.entries()) {
+    // The last column is for the ellipsis, if more follows.
+    const follows = pieces.slice(index + 1).some(([next]) => next.trim() !== '')
+    const shown = cut(follows && widthOf(piece) === left ? `${piece}…` : piece, left)
+    text += colors && style !== undefined && shown !== '' ? paint(style, shown) : shown
+    if (shown !== piece) break
+    left -= widthOf(shown)
+    if (left <= 0) break
+  }
+  return text.trimEnd()
+}
+
+/** Lines of whole words. */
+export function wrap(text: string, columns: number): string[] {
+  const lines: string[] = []
+  for (const word of text.split(' ')) {
+    const last = lines.at(-1)
+    if (last !== undefined && last.length + 1 + word.length <= columns) lines[lines.length - 1] = `${last} ${word}`
+    else lines.push(word)
+  }
+  return lines
+}
+
+/** Whether there are to be colours is decided elsewhere, for the stream that the text goes to. */
+function paint(style: Style, text: string): string {
+  return styleText(style, text, { validateStream: false })
+}

@@ -1,0 +1,179 @@
+/** What a command has started, as a tree after its end: who started whom, how each ended, and how long it lived. */
+import type { EventEntry } from '../entry.js'
+import { commandOf, forkOf, formatDuration, isFailed, plural, statusOf } from '../format.js'
+import { type Layout, type Piece, line } from '../text.js'
+
+interface Exec {
+  readonly timestampNs: number
+  readonly name: string | null
+  readonly exe: string | null
+  argv: readonly string[] | null
+}
+
+interface Node {
+  readonly pid: number
+  readonly ppid: number | null
+  readonly beganNs: number
+  readonly execs: Exec[]
+  readonly children: Node[]
+  /** Of its parent: what it is called until it starts a program. */
+  readonly parentName: string | null
+  user: string | null
+  uid: number | null
+  end: {
+    readonly ns: number
+    readonly exitCode: number | null
+    readonly signal: string | null
+    readonly coreDumped: boolean
+  } | null
+}
+
+/** How the command ended, as its parent knows. */
+export interface CommandOutcome {
+  readonly command: readonly string[]
+  readonly exitCode: number | null
+  readonly signal: string | null
+  readonly lost: number
+}
+
+/** Processes reported one by one. */
+const PROCESSES_MAX = 100_000
+const WIDTH = { status: 11, duration: 8, pid: 7 }
+
+export class Report {
+  readonly #roots: Node[] = []
+  readonly #live = new Map<number, Node>()
+  #processes = 0
+  #failed = 0
+  #unlisted = 0
+
+  add(entry: EventEntry): void {
+    if (entry.type === 'exit') this.#exit(entry)
+    else if (entry.type === 'exec') this.#exec(entry)
+    else if (entry.type === 'fork') this.#born(entry)
+  }
+
+  #exec(entry: EventEntry): void {
+    const { pid, timestampNs, name, exe, argv, uid, user } = entry
+    const node = this.#live.get(pid) ?? this.#born(entry)
+    node.execs.push({ timestampNs, name, exe, argv })
+    node.uid = uid
+    node.user = user
+  }
+
+  #exit(entry: EventEntry): void {
+    const node = this.#live.get(entry.pid) ?? this.#born(entry)
+    this.#live.delete(entry.pid)
+    const { timestampNs: ns, exitCode = null, signal = null, coreDumped = false } = entry
+    node.end = { ns, exitCode, signal, coreDumped }
+    if (isFailed(entry)) this.#failed++
+  }
+
+  #born({ pid, ppid, timestampNs, parentName }: EventEntry): Node {
+    const node: Node = {
+      pid,
+      ppid,
+      beganNs: timestampNs,
+      execs: [],
+      children: [],
+      parentName,
+      user: null,
+      uid: null,
+      end: null,
+    }
+    this.#live.set(pid, node)
+    this.#processes++
+    if (this.#processes > PROCESSES_MAX) this.#unlisted++
+    else (this.#live.get(ppid ?? 0)?.children ?? this.#roots).push(node)
+    return node
+  }
+
+  /** What was started under that pid, where that could not be read any more. */
+  complete(pid: number, argv: readonly string[] | null): void {
+    const exec = this.#roots.find((node) => node.pid === pid)?.execs[0]
+    if (exec !== undefined) exec.argv ??= argv
+  }
+
+  /** Those whose end has not been told. */
+  running(): readonly number[] {
+    return [...this.#live.keys()]
+  }
+
+  hasEnded(pid: number): boolean {
+    return !this.#live.has(pid) && this.#roots.some((node) => node.pid === pid)
+  }
+
+  lines({ lost }: CommandOutcome, layout: Layout): string[] {
+    const title = `${'STATUS'.padEnd(WIDTH.status)}${'LIFETIME'.padStart(WIDTH.duration)} ${'PID'.padStart(WIDTH.pid)}  COMMAND`
+    const lines = [line([[title, 'bold']], layout)]
+    for (const { node, branch } of this.#walk()) lines.push(nodeLine(node, branch, layout))
+    const running = this.#live.size === 0 ? '' : `, ${this.#live.size} still running`
+    const unlisted = this.#unlisted === 0 ? '' : `, ${this.#unlisted} of them not listed`
+    const failed = `${this.#failed} failed`
+    const counted = plural(this.#processes, 'process', 'processes')
+    lines.push(line([[`${counted}${unlisted}, ${failed}${running}, ${plural(lost, 'event')} lost`]], layout))
+    return lines
+  }
+
+  /** The tree is flat, in its own order, each process with its depth: no reader's stack is too small for it. */
+  toObject({ command, exitCode, signal, lost }: CommandOutcome): object {
+    const processes = [...this.#walk()].map(({ node, depth }) => ({
+      pid: node.pid,
+      ppid: node.ppid,
+      depth,
+      timestampNs: node.beganNs,
+      durationNs: node.end === null ? null : node.end.ns - node.beganNs,
+      running: node.end === null,
+      exitCode: node.end?.exitCode ?? null,
+      signal: node.end?.signal ?? null,
+      coreDumped: node.end?.coreDumped ?? false,
+      uid: node.uid,
+      user: node.user,
+      execs: node.execs,
+    }))
+    const counts = { failed: this.#failed, running: this.#live.size, unlisted: this.#unlisted, lost }
+    return { type: 'run', command, exitCode, signal, ...counts, processes }
+  }
+
+  /** Parents before their children, those in the order of their births; `branch` is what stands before one. */
+  *#walk(): Generator<{ node: Node; depth: number; branch: string }> {
+    interface Step {
+      readonly node: Node
+      readonly depth: number
+      readonly branch: string
+      readonly below: string
+    }
+    const steps = (nodes: readonly Node[], depth: number, below: string): Step[] =>
+      nodes
+        .map((node, index): Step => {
+          const isLast = index === nodes.length - 1
+          const [branch, rest] = depth === 0 ? ['', ''] : isLast ? ['└─ ', '   '] : ['├─ ', '│  ']
+          return { node, depth, branch: below + branch, below: depth > BRANCHES_MAX ? below : below + rest }
+        })
+        .toReversed()
+    const open = steps(this.#roots, 0, '')
+    for (let step = open.pop(); step !== undefined; step = open.pop()) {
+      yield step
+      open.push(...steps(step.node.children, step.depth + 1, step.below))
+    }
+  }
+}
+
+/** Deeper ones are indented no further. */
+const BRANCHES_MAX = 40
+
+function nodeLine({ pid, end, execs, beganNs, parentName }: Node, branch: string, layout: Layout): string {
+  const status = end === null ? 'running' : statusOf(end)
+  const duration = end === null ? '' : formatDuration(end.ns - beganNs)
+  const gone = status + duration.padStart(WIDTH.status + WIDTH.duration - status.length)
+  const command = execs.length === 0 ? forkOf(parentName) : execs.map((exec) => commandOf(exec)).join(' → ')
+  const failed = end !== null && isFailed(end)
+  const style = failed ? 'red' : end === null ? 'yellow' : undefined
+  const pieces: Piece[] = [
+    [gone, style],
+    [` ${String(pid).padStart(WIDTH.pid)}  `],
+    [branch, 'dim'],
+    [command + (end?.coreDumped ? ' [core dumped]' : ''), style],
+  ]
+  return line(pieces, layout)
+}

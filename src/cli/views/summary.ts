@@ -1,0 +1,163 @@
+/** What a run came to: events counted, by program and by parent; lifetimes; failures; losses. */
+import { type Entry, type EventEntry, isEvent } from '../entry.js'
+import { formatDuration, formatElapsed, isFailed, plural } from '../format.js'
+import { type Layout, column, line, printable, wrap } from '../text.js'
+import { Histogram } from './histogram.js'
+import { isNews } from './view.js'
+
+interface Program {
+  execs: number
+  exits: number
+  failed: number
+  readonly lifetimes: Histogram
+}
+
+/** Different names that are kept apart; those that come later are counted together. */
+const NAMES_MAX = 10_000
+const OTHERS = '(others)'
+
+export class Summary {
+  #lost = 0
+  #skipped = 0
+  readonly #all: Program = emptyProgram()
+  readonly #programs = new Map<string, Program>()
+  readonly #parents = new Map<string, number>()
+  #otherEvents = 0
+
+  add(entry: Entry): void {
+    if (entry.type === 'loss') {
+      if (entry.cause === 'output') this.#skipped += entry.lost
+      else this.#lost += entry.lost
+    } else if (isEvent(entry) && isNews(entry)) {
+      this.#addEvent(entry)
+    }
+  }
+
+  #addEvent(entry: EventEntry): void {
+    const { type, name, parentName } = entry
+    if (type !== 'exec' && type !== 'exit') {
+      this.#otherEvents++
+      return
+    }
+    count(this.#all, entry)
+    if (name !== null) {
+      const known = limited(this.#programs, name)
+      const program = this.#programs.get(known) ?? emptyProgram()
+      this.#programs.set(known, program)
+      count(program, entry)
+    }
+    if (type === 'exec' && parentName !== null) {
+      const known = limited(this.#parents, parentName)
+      this.#parents.set(known, (this.#parents.get(known) ?? 0) + 1)
+    }
+  }
+
+  /** Events that were lost, as far as was told. */
+  get lost(): number {
+    return this.#lost
+  }
+
+  /** In a sentence. */
+  headline(elapsedMs: number): string {
+    const { execs, exits, failed } = this.#all
+    const [started, ended] = [plural(execs, 'exec'), plural(exits, 'exit')]
+    const others = this.#otherEvents === 0 ? '' : plural(this.#otherEvents, 'other')
+    const counted = others === '' ? `${started} and ${ended}` : `${started}, ${ended} and ${others}`
+    const said = `${counted} in ${formatElapsed(elapsedMs)}, ${failed} failed, ${plural(this.#lost, 'event')} lost`
+    return this.#skipped === 0 ? said : `${said}, ${plural(this.#skipped, 'line')} skipped`
+  }
+
+  /** The sentence, and below it the `most` busiest programs and parents. */
+  toLines(elapsedMs: number, most: number, layout: Layout): string[] {
+    const head = wrap(this.headline(elapsedMs), layout.columns)
+    const programs = programsOf(this.#programs)
+    const parents = busiest(this.#parents, ([, execs]) => execs)
+    const tables = [
+      ...section('PROGRAM', programs, most, ([name, program]) => row(name, program, elapsedMs), TITLES),
+      ...section('PARENT', parents, most, ([name, execs]) => cells(name, execs, rate(execs, elapsedMs)), PARENT_TITLES),
+    ]
+    return [...head, ...tables.map((text) => line([[text]], layout))]
+  }
+
+  toObject(elapsedMs: number): object {
+    const { execs, exits, failed, lifetimes } = this.#all
+    return {
+      type: 'summary',
+      elapsedMs: Math.round(elapsedMs),
+      execs,
+      exits,
+      failed,
+      otherEvents: this.#otherEvents,
+      lost: this.#lost,
+      skipped: this.#skipped,
+      ...quantiles(lifetimes),
+      programs: programsOf(this.#programs).map(([name, program]) => {
+        const { p50Ns, p99Ns } = quantiles(program.lifetimes)
+        return { name, execs: program.execs, exits: program.exits, failed: program.failed, p50Ns, p99Ns }
+      }),
+      parents: busiest(this.#parents, ([, n]) => n).map(([name, n]) => ({ name, execs: n })),
+    }
+  }
+}
+
+function emptyProgram(): Program {
+  return { execs: 0, exits: 0, failed: 0, lifetimes: new Histogram() }
+}
+
+function count(program: Program, entry: EventEntry): void {
+  if (entry.type === 'exec') {
+    program.execs++
+    return
+  }
+  program.exits++
+  if (isFailed(entry)) program.failed++
+  if (typeof entry.durationNs === 'number') program.lifetimes.add(entry.durationNs)
+}
+
+function limited(known: ReadonlyMap<string, unknown>, name: string): string {
+  return known.has(name) || known.size < NAMES_MAX ? name : OTHERS
+}
+
+function busiest<T>(all: ReadonlyMap<string, T>, weight: (one: readonly [string, T]) => number): [string, T][] {
+  return [...all].sort((a, b) => weight(b) - weight(a) || (a[0] < b[0] ? -1 : 1))
+}
+
+function programsOf(programs: ReadonlyMap<string, Program>): [string, Program][] {
+  return busiest(programs, ([, { execs, exits }]) => execs + exits)
+}
+
+export function quantiles(lifetimes: Histogram): { p50Ns: number | null; p99Ns: number | null } {
+  return { p50Ns: lifetimes.quantile(0.5), p99Ns: lifetimes.quantile(0.99) }
+}
+
+const NAME_WIDTH = 24
+const TITLES = ['EXECS', 'A SECOND', 'EXITS', 'FAILED', 'P50', 'P99'] as const
+const PARENT_TITLES = ['EXECS', 'A SECOND'] as const
+
+function section<T>(
+  title: string,
+  all: readonly T[],
+  most: number,
+  toRow: (one: T) => string,
+  titles: readonly string[],
+): string[] {
+  if (all.length === 0) return []
+  const more = all.length - most
+  const rest = more > 0 ? [`… and ${more} more`] : []
+  return ['', cells(title, ...titles), ...all.slice(0, most).map(toRow), ...rest]
+}
+
+function row(name: string, { execs, exits, failed, lifetimes }: Program, elapsedMs: number): string {
+  const { p50Ns, p99Ns } = quantiles(lifetimes)
+  return cells(name, execs, rate(execs, elapsedMs), exits, failed, formatDuration(p50Ns), formatDuration(p99Ns))
+}
+
+function cells(name: string, ...figures: readonly (string | number)[]): string {
+  return column(printable(name), NAME_WIDTH) + figures.map((figure) => String(figure).padStart(9)).join('')
+}
+
+function rate(n: number, elapsedMs: number): string {
+  if (elapsedMs <= 0) return '-'
+  const perSecond = n / (elapsedMs / 1000)
+  return n > 0 && perSecond < 0.05 ? '<0.1' : perSecond.toFixed(1)
+}

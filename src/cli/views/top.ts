@@ -1,0 +1,174 @@
+/** The busiest programs of the last seconds, as a screen. */
+import { type Entry, type EventEntry, isEvent } from '../entry.js'
+import { commandOf, formatDuration, formatSeconds, isFailed, plural } from '../format.js'
+import { type Layout, type Piece, column, line, printable } from '../text.js'
+import { Histogram } from './histogram.js'
+import { quantiles } from './summary.js'
+import { type Screenful, isNews } from './view.js'
+
+/** Rates are those of so many seconds. */
+const WINDOW_S = 5
+/** Programs beyond that are forgotten, the least busy first, unless they run. */
+const PROGRAMS_MAX = 2000
+
+class Program {
+  readonly name: string
+  running = 0
+  execs = 0
+  failed = 0
+  readonly lifetimes: Histogram = new Histogram()
+  /** Execs by second. */
+  readonly recent = new Map<number, number>()
+  last = ''
+
+  constructor(name: string) {
+    this.name = name
+  }
+
+  heard(second: number): void {
+    this.execs++
+    this.recent.set(second, (this.recent.get(second) ?? 0) + 1)
+  }
+
+  /** Execs within the window, and forgets those before it. */
+  within(now: number): number {
+    let sum = 0
+    for (const [second, execs] of this.recent) {
+      if (second <= now - WINDOW_S) this.recent.delete(second)
+      else sum += execs
+    }
+    return sum
+  }
+}
+
+export class Top implements Screenful {
+  readonly #programs = new Map<string, Program>()
+  /** What each live process runs. */
+  readonly #running = new Map<number, Program>()
+  readonly #all = new Program('')
+  #exits = 0
+  #lost = 0
+  #remark: string | null = null
+  #beganNs: number | null = null
+  /** By the last entry, the time of day at a moment of the events' clock. */
+  #time: { readonly ms: number; readonly ns: number } | null = null
+
+  add(entry: Entry): void {
+    this.#time = { ms: Date.parse(entry.time), ns: entry.timestampNs }
+    if (isNews(entry)) this.#beganNs ??= entry.timestampNs
+    if (entry.type === 'loss') {
+      if (entry.cause !== 'output') this.#lost += entry.lost
+    } else if (entry.type === 'note') {
+      this.#remark = entry.message
+    } else if (isEvent(entry)) {
+      if (entry.type === 'exec') this.#exec(entry)
+      else if (entry.type === 'exit') this.#exit(entry)
+    }
+  }
+
+  #exec(entry: EventEntry): void {
+    const name = entry.name ?? '-'
+    const program = this.#programs.get(name) ?? new Program(name)
+    this.#programs.set(name, program)
+    this.#leave(entry.pid)
+    this.#running.set(entry.pid, program)
+    program.running++
+    if (!isNews(entry)) return
+    const second = Math.floor(entry.timestampNs / 1e9)
+    program.heard(second)
+    this.#all.heard(second)
+    program.last = commandOf(entry)
+  }
+
+  #exit(entry: EventEntry): void {
+    this.#exits++
+    const program = this.#running.get(entry.pid) ?? this.#programs.get(entry.name ?? '')
+    this.#leave(entry.pid)
+    for (const one of [program, this.#all]) {
+      if (one === undefined) continue
+      if (isFailed(entry)) one.failed++
+      if (typeof entry.durationNs === 'number') one.lifetimes.add(entry.durationNs)
+    }
+  }
+
+  #leave(pid: number): void {
+    const program = this.#running.get(pid)
+    if (program !== undefined) program.running--
+    this.#running.delete(pid)
+  }
+
+  frame(nowNs: number, layout: Layout & { readonly rows: number }): readonly string[] {
+    const rows = this.#rows(nowNs)
+    const head: Piece[][] = [
+      [[this.#title(nowNs)]],
+      ...(this.#remark === null ? [] : [[[printable(this.#remark), 'yellow']] satisfies Piece[]]),
+      [],
+      [[cells('PROGRAM', ['EXEC/S', 'EXECS', 'RUNNING', 'FAILED', 'P50', 'P99']) + 'LAST COMMAND', 'inverse']],
+    ]
+    const body = rows.map(({ program, perSecond }): Piece[] => {
+      const { p50Ns, p99Ns } = quantiles(program.lifetimes)
+      const figures = [perSecond.toFixed(1), program.execs, program.running, program.failed]
+      const text = cells(printable(program.name), [...figures, formatDuration(p50Ns), formatDuration(p99Ns)])
+      return [[text, program.failed > 0 ? 'red' : undefined], [program.last]]
+    })
+    return [...head, ...body].slice(0, layout.rows).map((pieces) => line(pieces, layout))
+  }
+
+  toObject(nowNs: number): object {
+    return {
+      type: 'top',
+      time: this.#now(nowNs)?.toISOString() ?? null,
+      execs: this.#all.execs,
+      exits: this.#exits,
+      failed: this.#all.failed,
+      lost: this.#lost,
+      execsPerSecond: this.#perSecond(this.#all, nowNs),
+      programs: this.#rows(nowNs).map(({ program: { name, execs, running, failed, lifetimes }, perSecond }) => {
+        const { p50Ns, p99Ns } = quantiles(lifetimes)
+        return { name, execsPerSecond: perSecond, execs, running, failed, p50Ns, p99Ns }
+      }),
+    }
+  }
+
+  #title(nowNs: number): string {
+    const now = this.#now(nowNs)
+    const words = [
+      ...(now === null ? [] : [formatSeconds(now)]),
+      `${this.#perSecond(this.#all, nowNs).toFixed(1)} execs/s`,
+      plural(this.#all.execs, 'exec'),
+      plural(this.#exits, 'exit'),
+      `${this.#all.failed} failed`,
+      `${this.#running.size} running`,
+      `${this.#lost} lost`,
+    ]
+    return words.join('  ')
+  }
+
+  #now(nowNs: number): Date | null {
+    return this.#time === null ? null : new Date(this.#time.ms + (nowNs - this.#time.ns) / 1e6)
+  }
+
+  /** Those of which something was heard, busiest first. */
+  #rows(nowNs: number): { program: Program; perSecond: number }[] {
+    const rows = [...this.#programs.values()]
+      .filter(({ execs, failed }) => execs > 0 || failed > 0)
+      .map((program) => ({ program, perSecond: this.#perSecond(program, nowNs) }))
+      .sort(
+        (a, b) =>
+          b.perSecond - a.perSecond || b.program.execs - a.program.execs || (a.program.name < b.program.name ? -1 : 1),
+      )
+    for (const { program } of rows.slice(PROGRAMS_MAX)) {
+      if (program.running === 0) this.#programs.delete(program.name)
+    }
+    return rows
+  }
+
+  #perSecond(program: Program, nowNs: number): number {
+    const seconds = Math.min(WINDOW_S, Math.max(1, (nowNs - (this.#beganNs ?? nowNs)) / 1e9))
+    return Math.round((10 * program.within(Math.floor(nowNs / 1e9))) / seconds) / 10
+  }
+}
+
+function cells(name: string, figures: readonly (string | number)[]): string {
+  return `${column(name, 15)}${figures.map((figure) => String(figure).padStart(8)).join('')}  `
+}

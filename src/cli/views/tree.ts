@@ -1,0 +1,111 @@
+/** Each event as a line, indented under its parent's; a parent is repeated where other lines came in between. */
+import { type Entry, type EventEntry, isEvent } from '../entry.js'
+import { commandOrFork, formatDuration, statusOf } from '../format.js'
+import { type Layout, type Piece, column, line, printable } from '../text.js'
+import { EVENT_WORDS, detailOf, markOf, remarkLine, styleOf, timeOf } from './lines.js'
+import { type Stream, isNews } from './view.js'
+
+interface Node {
+  readonly pid: number
+  readonly parent: Node | null
+  readonly depth: number
+  label: string
+}
+
+const WIDTH = { event: 5, pid: 7, result: 17 }
+/** Columns that are left for the command, however deep it stands. */
+const COMMAND_MIN = 24
+/** Where children outlive their parents again and again, the line of ancestors has to end somewhere. */
+const DEPTH_MAX = 64
+
+export class Tree implements Stream {
+  readonly #live = new Map<number, Node>()
+  /** Whose line stands last at each depth. */
+  #path: number[] = []
+
+  header(layout: Layout): readonly string[] {
+    const titles = [timeTitle(layout), ' EVENT', 'PID'.padStart(WIDTH.pid), column('RESULT', WIDTH.result), 'COMMAND']
+    return [line([[titles.join(' '), 'bold']], layout)]
+  }
+
+  add(entry: Entry, layout: Layout): readonly string[] {
+    if (!isEvent(entry)) return [remarkLine(entry, layout)]
+    const node = this.#place(entry)
+    // A fork alone is seen by what becomes of it.
+    if (!isNews(entry) || entry.type === 'fork') return []
+    return [...this.#context(node, layout), this.#line(node, entry, layout)]
+  }
+
+  #place(entry: EventEntry): Node {
+    const { pid, type } = entry
+    const known = this.#live.get(pid)
+    const node = known ?? this.#born(entry)
+    if (type === 'exit') this.#live.delete(pid)
+    else if (known === undefined) this.#live.set(pid, node)
+    if (type === 'exec' || known === undefined) node.label = commandOrFork(entry)
+    return node
+  }
+
+  #born({ pid, ppid, parentName, origin }: EventEntry): Node {
+    const known = ppid === null ? undefined : this.#live.get(ppid)
+    const parent = known ?? detached(origin === 'bootstrap' ? null : ppid, parentName)
+    const isTooDeep = parent !== null && parent.depth >= DEPTH_MAX
+    const under = isTooDeep ? detached(parent.pid, parent.label) : parent
+    return { pid, parent: under, depth: under === null ? 0 : under.depth + 1, label: '' }
+  }
+
+  /** The parent once more, unless its line is the nearest above that is indented less. */
+  #context({ parent }: Node, layout: Layout): string[] {
+    if (parent === null || this.#path[parent.depth] === parent.pid) return []
+    this.#reach(parent)
+    const blank = ' '.repeat(timeTitle(layout).length + 2 + WIDTH.event)
+    const start = `${blank} ${String(parent.pid).padStart(WIDTH.pid)} ${column('', WIDTH.result)} `
+    return [line([[start + indent(parent, start.length, layout) + parent.label, 'dim']], layout)]
+  }
+
+  #line(node: Node, entry: EventEntry, layout: Layout): string {
+    this.#reach(node)
+    const isExit = entry.type === 'exit'
+    const status = isExit ? statusOf(entry) : ''
+    const result =
+      status + (isExit ? formatDuration(entry.durationNs ?? null) : '').padStart(WIDTH.result - status.length)
+    const time = `${timeOf(entry, layout)} `
+    const event = (markOf(entry) || ' ') + (EVENT_WORDS[entry.type] ?? entry.type).padEnd(WIDTH.event)
+    const ids = ` ${String(node.pid).padStart(WIDTH.pid)} ${result} `
+    const text = indent(node, time.length + event.length + ids.length, layout) + this.#words(node, entry)
+    const style = styleOf(entry)
+    const rest = style === 'red' ? style : undefined
+    const pieces: Piece[] = [
+      [time, rest],
+      [event, style],
+      [ids, rest],
+      [text, rest],
+    ]
+    return line(pieces, layout)
+  }
+
+  /** One that has started no program of its own is its parent's fork. */
+  #words(node: Node, entry: EventEntry): string {
+    const words = detailOf(entry)
+    return words === '-' ? node.label : words
+  }
+
+  #reach({ pid, depth }: Node): void {
+    this.#path = this.#path.slice(0, depth)
+    this.#path[depth] = pid
+  }
+}
+
+/** One of whom nothing was told itself. */
+function detached(pid: number | null, name: string | null): Node | null {
+  return pid === null || pid === 0 ? null : { pid, parent: null, depth: 0, label: printable(name ?? '-') }
+}
+
+function indent({ depth }: Node, before: number, { columns }: Layout): string {
+  const most = columns === Infinity ? Infinity : Math.max(0, columns - before - COMMAND_MIN)
+  return ' '.repeat(Math.min(2 * depth, most))
+}
+
+function timeTitle(layout: Layout): string {
+  return 'TIME'.padEnd(layout.columns >= 120 ? 12 : 8)
+}
