@@ -18,12 +18,18 @@ const host = hostTarget()
 
 test('only what is needed at run time is published', (t) => {
   const needed =
-    /^(package\.json|README\.md|LICENSE|(index|prometheus|native)(\.d\.ts|\.js)|src\/[\w/-]+(\.d\.ts|\.js))$/
+    /^(package\.json|README\.md|LICENSE|man\/proc-events\.1|(index|prometheus|native)(\.d\.ts|\.js)|src\/[\w/-]+(\.d\.ts|\.js))$/
   t.deepEqual(
     files.filter((file) => !needed.test(file)),
     [],
   )
-  for (const file of ['index.js', 'index.d.ts', 'native.js', manifest.bin['proc-events'].slice(2)]) {
+  for (const file of [
+    'index.js',
+    'index.d.ts',
+    'native.js',
+    manifest.bin['proc-events'].slice(2),
+    manifest.man.slice(2),
+  ]) {
     t.true(files.includes(file), file)
   }
 })

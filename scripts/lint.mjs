@@ -14,6 +14,7 @@ const generated = [
   'docs/api/*',
   'native.js',
   'native.d.ts',
+  'man/*.1',
   'Cargo.lock',
   'package-lock.json',
   'scripts/docs/package-lock.json',
@@ -44,6 +45,7 @@ const checks = fix
       step('prettier', env, ['prettier', '--check', '.']),
       // Compiles in place, so that what is committed can be compared with it.
       step('tsc', env, ['tsc', '-p', 'tsconfig.json']),
+      step('manual', env, ['node', 'scripts/manual.mjs']),
       step('tsc, tests', env, ['tsc', '-p', '__test__/tsconfig.json']),
       step('docs', env, ['node', 'scripts/docs/main.mjs']),
       step('generated files are as committed', env, ['git', 'diff', '--exit-code', '--', ...generated]),
