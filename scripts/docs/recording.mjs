@@ -17,7 +17,7 @@ import { draw } from './svg.mjs'
 const scene = {
   columns: 84,
   rows: 19,
-  args: ['--name', '^(build|cc|cc1|as|collect2|ld|hello|server)$'],
+  args: ['--name', '/^(build|cc|cc1|as|collect2|ld|hello|server)$/'],
   files: {
     'hello.c': 'int main(void) { return 3; }\n',
     build: '#!/bin/sh\ncp /bin/sleep server\n./server 9 &\ncc -o hello hello.c\n./hello\nsleep 0.3\nkill -9 $!\n',
