@@ -69,23 +69,25 @@ export const threads = (): number => readdirSync('/proc/self/task').length
 export const descriptors = (): number => readdirSync('/proc/self/fd').length
 
 /**
- * A process's sockets for the process connector as the kernel lists them: their addresses, whether they have joined its
- * group, and what they dropped.
+ * A process's sockets for the process connector, the reader's first, as the kernel lists them: their addresses, whether
+ * they have joined its group, and what they dropped.
  */
 export function connectorSockets(
   pid: number | 'self' = 'self',
 ): { readonly port: number; readonly joined: boolean; readonly drops: number }[] {
-  const inodes = new Set<string>()
-  for (const fd of readdirSync(`/proc/${pid}/fd`)) {
+  const inodes: string[] = []
+  for (const fd of readdirSync(`/proc/${pid}/fd`).sort((a, b) => Number(a) - Number(b))) {
     try {
-      inodes.add(/^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${fd}`))?.[1] ?? '')
+      inodes.push(/^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${fd}`))?.[1] ?? '')
     } catch {
       // The descriptor of this very look.
     }
   }
   const lines = readFileSync('/proc/net/netlink', 'utf8').trim().split('\n')
   const sockets = lines.map((line) => line.trim().split(/\s+/))
-  const own = sockets.filter(([, protocol, , , , , , , , inode]) => protocol === '11' && inodes.has(inode!))
+  const own = inodes.flatMap((inode) => {
+    return sockets.filter(([, protocol, , , , , , , , its]) => protocol === '11' && its === inode).slice(0, 1)
+  })
   return own.map(([, , port, groups, , , , , drops]) => ({
     port: Number(port),
     joined: Number.parseInt(groups!, 16) !== 0,

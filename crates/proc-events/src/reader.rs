@@ -17,6 +17,7 @@ use std::time::Duration;
 use rustix::time::ClockId;
 use tokio::runtime::Builder;
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 
 use crate::error::{Error, ErrorCode};
@@ -191,6 +192,7 @@ impl<'a> Reader<'a> {
 
     async fn wake(&mut self) -> Result<Wake, Error> {
         let expected = self.hearing.expected_until();
+        let gathers_on = self.is_relieved() && self.pace.is_sure_of_more(Instant::now());
         let Hearing { door, processes, resync, liveness, .. } = &mut self.hearing;
         let look_at = door.as_ref().map(|_| liveness.due());
         let due = resync.due().into_iter().chain(look_at).chain(expected).min();
@@ -201,7 +203,7 @@ impl<'a> Reader<'a> {
             snapshot = finished(self.look.as_mut()) => Ok(Wake::Snapshot(snapshot)),
             ended = deathwatch.ended(), if !deathwatch.is_empty() => ended.map(Wake::Ended),
             () = until(due) => Ok(Wake::Due),
-            ready = readable(door.as_ref()) => ready.map(|()| Wake::Readable),
+            ready = readable(door.as_ref(), gathers_on) => ready.map(|()| Wake::Readable),
         };
         wake.map_err(|error| Error::unexpected("epoll_wait", &error))
     }
@@ -214,8 +216,13 @@ async fn finished(look: Option<&mut Look>) -> Result<Snapshot, Error> {
     }
 }
 
-async fn readable(connector: Option<&Connector>) -> io::Result<()> {
+async fn readable(connector: Option<&Connector>, gathers_on: bool) -> io::Result<()> {
     match connector {
+        // What else there is to answer gets its turn.
+        Some(_) if gathers_on => {
+            yield_now().await;
+            Ok(())
+        }
         Some(connector) => connector.readable().await,
         None => pending().await,
     }

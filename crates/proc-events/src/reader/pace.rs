@@ -18,6 +18,8 @@ pub(super) struct Pace {
     /// When the last ones were read; `None` where more was waiting already, and nothing has to be gathered.
     last: Option<Instant>,
     lately: f32,
+    /// Whether the last time anything was read.
+    goes_on: bool,
 }
 
 impl Pace {
@@ -26,12 +28,19 @@ impl Pace {
         self.last.filter(|last| self.fading(*last, now) >= MANY as f32).map(|_| NAP)
     }
 
+    /// Whether to gather at once, without waiting for something to come in: it takes a wake-up less, and those who cause the
+    /// events wake nobody.
+    pub(super) fn is_sure_of_more(&self, now: Instant) -> bool {
+        self.goes_on && self.nap(now).is_some()
+    }
+
     /// So many were read; `is_all` says that none is left.
     pub(super) fn read(&mut self, count: u32, is_all: bool, now: Instant) {
         let faded = self.last.map_or(0.0, |last| self.fading(last, now));
         // No more than is forgotten in a moment.
         self.lately = (faded + count as f32).min(2.0 * MANY as f32);
         self.last = is_all.then_some(now);
+        self.goes_on = count > 0;
     }
 
     /// What counts less the longer ago it was.
@@ -67,7 +76,11 @@ mod tests {
         assert_eq!(pace.nap(now), None, "1,000 a second");
         let now = pairs(&mut pace, now, 1000, 500);
         assert_eq!(pace.nap(now), Some(NAP), "2,000 a second");
+        assert!(pace.is_sure_of_more(now));
         assert_eq!(pace.nap(now + Duration::from_millis(19)), None);
+        // Nothing came in this time: who knows when something will.
+        pace.read(0, true, now);
+        assert!(pace.nap(now).is_some() && !pace.is_sure_of_more(now));
         // More is waiting: there is nothing to gather.
         pace.read(1024, false, now);
         assert_eq!(pace.nap(now), None);
