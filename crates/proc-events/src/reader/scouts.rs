@@ -101,7 +101,7 @@ impl Scouts {
                     lookout.keep();
                 }
             })?;
-            let finds = Finds { queue, front: None, bytes };
+            let finds = Finds { queue, front: None, is_silent: false, bytes };
             scouts.of_cpu.insert(cpu, Scout { finds, priority, thread: Some(thread) });
         }
         Ok(scouts)
@@ -193,6 +193,8 @@ struct Finds<Q> {
     queue: Q,
     /// The first one, if it belongs to an exec that was not heard yet.
     front: Option<Find>,
+    /// One was waited for in vain, and none has come since.
+    is_silent: bool,
     bytes: Arc<AtomicUsize>,
 }
 
@@ -214,7 +216,12 @@ impl Queue for VecDeque<Find> {
 impl<Q: Queue> Finds<Q> {
     /// The find of this exec. Earlier ones are of no use any more.
     fn take(&mut self, seq: u32, patience: Duration) -> Option<Sighting> {
-        while let Some((found, sighting)) = self.front.take().or_else(|| self.queue.next(patience)) {
+        loop {
+            // After a stop of the whole program, say, thousands were missed: they are not waited for one by one.
+            let patience = if self.is_silent { Duration::ZERO } else { patience };
+            let find = self.front.take().or_else(|| self.queue.next(patience));
+            self.is_silent = find.is_none();
+            let (found, sighting) = find?;
             // The kernel's numbers start again at zero after the last one.
             if found.wrapping_sub(seq).cast_signed() > 0 {
                 self.front = Some((found, sighting));
@@ -225,7 +232,6 @@ impl<Q: Queue> Finds<Q> {
                 return Some(sighting);
             }
         }
-        None
     }
 }
 
@@ -265,10 +271,30 @@ mod tests {
     fn a_find_is_taken_at_its_exec_and_earlier_ones_are_dropped() {
         let of = |pid| Sighting { pid, ..Sighting::default() };
         let queue: VecDeque<Find> = [u32::MAX, 0, 3, 4, 9].map(|seq| (seq, of(seq))).into();
-        let mut finds = Finds { queue, front: None, bytes: Arc::default() };
+        let mut finds = Finds { queue, front: None, is_silent: false, bytes: Arc::default() };
         let mut pid = |seq| finds.take(seq, Duration::ZERO).map(|sighting| sighting.pid);
         assert_eq!(pid(u32::MAX - 1), None);
         assert_eq!(pid(u32::MAX), Some(u32::MAX));
         assert_eq!([pid(2), pid(4), pid(5), pid(9), pid(10)], [None, Some(4), None, Some(9), None]);
+    }
+
+    #[test]
+    fn a_thread_that_has_kept_one_waiting_is_waited_for_again_once_it_has_found_something() {
+        struct Asked(VecDeque<Find>, Vec<Duration>);
+        impl Queue for Asked {
+            fn next(&mut self, patience: Duration) -> Option<Find> {
+                self.1.push(patience);
+                self.0.pop_front()
+            }
+        }
+        let queue = Asked(VecDeque::new(), Vec::new());
+        let mut finds = Finds { queue, front: None, is_silent: false, bytes: Arc::default() };
+        for seq in 1..4 {
+            assert!(finds.take(seq, PATIENCE).is_none());
+        }
+        finds.queue.0.push_back((2, Sighting::default()));
+        assert!(finds.take(4, PATIENCE).is_none());
+        let none = Duration::ZERO;
+        assert_eq!(finds.queue.1, [PATIENCE, none, none, none, PATIENCE]);
     }
 }
