@@ -1,5 +1,5 @@
 /** Waiting for the exit of any process, on the real kernel. */
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import test from 'ava'
 import { lines, monitoring, run, until } from './support.ts'
@@ -75,4 +75,25 @@ serial('a signal ends the wait, a stop does, and neither keeps anything', async 
     await stopped
   })
   child.kill()
+})
+
+serial('what is wanted right after a wait is read of what comes next', async (t) => {
+  await monitoring(async (monitor) => {
+    for (let round = 0; round < 50; round++) {
+      const ends = new AbortController()
+      const wait = t.throwsAsync(monitor.waitForExit(process.pid, ends), { name: 'AbortError' })
+      // By then it was asked for.
+      for (let turn = 0; turn < 5; turn++) await null
+      const execs = new Map<number, boolean>()
+      const unsubscribe = monitor.subscribeExec((pid, { process: info }) => execs.set(pid, 'argv' in info), {
+        capture: ['argv'],
+      })
+      const { pid } = spawnSync('/bin/true')
+      await until('its exec was delivered', () => execs.has(pid))
+      t.true(execs.get(pid))
+      unsubscribe()
+      ends.abort()
+      await wait
+    }
+  })
 })

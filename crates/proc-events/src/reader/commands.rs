@@ -64,7 +64,10 @@ impl Reader<'_> {
             }
             Command::Scan(outbox, id) => self.hearing.resync.ask(outbox, id),
             Command::Watch(outbox, id, pid) => {
-                self.hearing.watch(outbox, id, pid, (Instant::now(), clock_ns(ClockId::Monotonic)))?;
+                let now = (Instant::now(), clock_ns(ClockId::Monotonic));
+                // It reads what was sent by now: what is wanted by now may still wait behind this.
+                self.follow_interest()?;
+                self.hearing.watch(outbox, id, pid, now)?;
             }
         }
         Ok(false)
