@@ -158,14 +158,21 @@ impl<'a> Reader<'a> {
     fn answer(&mut self, wake: Wake) -> Result<bool, Error> {
         // What was sent by now may be read by what follows: what was asked for by then comes first.
         let (now, now_ns) = (Instant::now(), clock_ns(ClockId::Monotonic));
+        let is_over = match &wake {
+            Wake::Command(_) => Ok(false),
+            Wake::Snapshot(_) => {
+                self.look = None;
+                self.obey_rest().inspect_err(|_| self.hearing.resync.abandon())
+            }
+            _ => self.obey_rest(),
+        };
+        if is_over? {
+            return Ok(true);
+        }
         match wake {
             Wake::Command(command) => return self.obey(command),
-            _ if self.obey_rest()? => return Ok(true),
             Wake::Readable => self.listen()?,
-            Wake::Snapshot(snapshot) => {
-                self.look = None;
-                self.hearing.settle(snapshot, now, now_ns)?;
-            }
+            Wake::Snapshot(snapshot) => self.hearing.settle(snapshot, now, now_ns)?,
             Wake::Ended(pids) => self.hearing.conclude(&pids, now, now_ns)?,
             Wake::Due if self.hearing.liveness.due() <= now => self.check_hearing()?,
             Wake::Due => {
