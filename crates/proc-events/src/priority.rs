@@ -52,6 +52,18 @@ impl Schedule {
         };
     }
 
+    /// Lets ordinary threads go on, but is still woken sooner than they are.
+    pub(crate) fn calm(&mut self) {
+        if self.priority == Priority::Realtime
+            && let Some(original) = self.original
+            && original.policy == sys::SCHED_OTHER
+            && sys::sched_setattr(&SchedAttr { runtime_ns: SLICE_NS, flags: sys::RESET_ON_FORK, ..original })
+                .is_ok()
+        {
+            self.priority = Priority::ShortSlice;
+        }
+    }
+
     /// Goes back to what it was.
     pub(crate) fn relax(&mut self) {
         if self.priority != Priority::Ordinary

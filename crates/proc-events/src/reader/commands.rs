@@ -113,8 +113,10 @@ impl Reader<'_> {
         let Hearing { interest, processes, .. } = &self.hearing;
         let scouts = processes.scouts.as_ref().and_then(Scouts::priority);
         let is_relieved = scouts.is_some() || interest.fields.is_empty();
-        if is_relieved {
+        if interest.fields.is_empty() {
             self.schedule.relax();
+        } else if scouts.is_some() {
+            self.schedule.calm();
         }
         let priority = scouts.unwrap_or(self.schedule.priority());
         self.shared.priority.store(priority as u64, Ordering::Relaxed);
