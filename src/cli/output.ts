@@ -42,7 +42,7 @@ export class Output {
         else reject(error)
       })
     })
-    // Whoever waits for it hears of it; a failure after that is of no use to anybody.
+    // Whoever waits for it, or for the end, hears of it.
     this.closed.catch(() => {})
   }
 
@@ -89,13 +89,15 @@ export class Output {
     })
   }
 
-  /** Resolves when all that is held has been written, or nothing can be any more. */
+  /** Resolves when all that is held has been written, or the reader has gone; rejects where writing fails otherwise. */
   async end(): Promise<void> {
     this.flush()
-    if (!this.#open || !this.#writing) return
-    await new Promise<void>((resolve) => {
-      this.#idle = resolve
-    })
+    if (this.#open && this.#writing) {
+      await new Promise<void>((resolve) => {
+        this.#idle = resolve
+      })
+    }
+    if (!this.#open) await this.closed
   }
 
   #written(error: Error | null | undefined): void {
