@@ -63,7 +63,9 @@ test('what cannot be understood is said', (t) => {
   const refused: [string[], RegExp][] = [
     [['--nope'], /^Unknown option '--nope'$/],
     [['that'], /^There is no command 'that'$/],
-    [['--json', 'run'], /'run'/],
+    [['--json', 'run'], /^The command 'run' must stand before any option$/],
+    [['doctor', 'that'], /^doctor takes no 'that'$/],
+    [[''], /^There is no command ''$/],
     [['--json=1'], /--json/],
     [['--name'], /--name/],
     [['--name', '/(/'], /^--name: .*\(/],

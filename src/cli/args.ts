@@ -70,13 +70,13 @@ export function parse(args: readonly string[], users: Users = new Users()): Requ
     case 'wait':
       return wait(show, given)
     case 'doctor':
-      refuseOperands(given.operands)
+      refuseOperands(given.operands, command)
       return { command: 'doctor', json: show.json }
     case 'completion':
       if (given.operands.length !== 1) throw new UsageError(`completion takes a shell: ${SHELLS.join(', ')}`)
       return { command: 'completion', shell: values.oneOf('the shell', given.operands[0]!, SHELLS) }
     default:
-      refuseOperands(given.operands)
+      refuseOperands(given.operands, command)
       return watch(show, given.values, users)
   }
 }
@@ -109,8 +109,13 @@ function split(args: readonly string[], command: Command): Given {
   }
 }
 
-function refuseOperands([first]: readonly string[]): void {
-  if (first !== undefined) throw new UsageError(`There is no command '${first}'`)
+function refuseOperands([first]: readonly string[], { name }: Command): void {
+  if (first === undefined) return
+  if (name !== '') throw new UsageError(`${name} takes no '${first}'`)
+  const isNamed = first !== '' && COMMANDS.some((command) => command.name === first)
+  throw new UsageError(
+    isNamed ? `The command '${first}' must stand before any option` : `There is no command '${first}'`,
+  )
 }
 
 function showOptions(given: Values): ShowOptions {
