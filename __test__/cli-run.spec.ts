@@ -110,6 +110,11 @@ test.serial('run says what it cannot run', async (t) => {
     t.deepEqual(await it.ended, [code, null])
     t.regex(it.stderr, message)
   }
+  const begun = join(place, 'begun')
+  const unwritable = command(t, ['run', '--output', place, '--', 'touch', begun])
+  t.deepEqual(await unwritable.ended, [1, null])
+  t.regex(unwritable.stderr, /^proc-events: EISDIR: /)
+  t.false(existsSync(begun), 'a report that cannot be written is told before the command runs')
   const unsupported = command(t, ['run', 'true'], { env: { HOST_PROC: '/nowhere' } })
   t.deepEqual(await unsupported.ended, [3, null])
 })

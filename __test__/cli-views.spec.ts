@@ -1,5 +1,5 @@
 /** Every view of the command, from one recording, against the screens that are expected. */
-import { readFileSync } from 'node:fs'
+import { closeSync, openSync, readFileSync } from 'node:fs'
 import { stripVTControlCharacters } from 'node:util'
 import test from 'ava'
 import { parse } from '../src/cli/args.js'
@@ -16,6 +16,7 @@ import { Top } from '../src/cli/views/top.js'
 import { Tree } from '../src/cli/views/tree.js'
 import { command } from './command.ts'
 import { fileOf, recording, screens, text } from './screens.ts'
+import { until } from './support.ts'
 
 for (const [name, lines] of Object.entries(screens)) {
   test(`${name} is as expected`, (t) => {
@@ -184,12 +185,56 @@ test('--redact and --no-args hold for a recording, too', async (t) => {
   t.false((await shown('--no-args')).includes('"argv":['))
 })
 
+test('a recording that goes on is left as soon as enough has been shown, or by a signal', async (t) => {
+  for (const [args, signal] of [[['--count', '2'], null] as const, [[], 'SIGINT'] as const]) {
+    const it = command(t, ['--replay', '-', '--json', ...args])
+    // Whoever writes it goes on for ever.
+    it.child.stdin!.on('error', () => {}).write(readFileSync(recording))
+    await until('it has shown something', () => it.stdout !== '')
+    if (signal !== null) it.child.kill(signal)
+    t.deepEqual(await it.ended, [0, null])
+    if (signal === null) t.is(it.stdout.split('\n').length - 1, 2)
+  }
+})
+
+test('what a recording calls a signal cannot steer the terminal', async (t) => {
+  const it = command(t, ['--replay', '-'])
+  it.child.stdin!.end(jsonLine(event({ type: 'exit', signal: '\x1b[2J' })))
+  t.deepEqual(await it.ended, [0, null])
+  t.true(it.stdout.includes('\\x1b[2J'))
+  t.false(it.stdout.includes('\x1b'))
+})
+
+test('a view that could not be written is a failure', async (t) => {
+  for (const view of ['--json', '--summary', '--top']) {
+    const full = openSync('/dev/full', 'w')
+    const it = command(t, ['--replay', recording, view], { stdio: ['ignore', full, 'pipe'] })
+    closeSync(full)
+    t.deepEqual(await it.ended, [1, null], view)
+    t.regex(it.stderr, /^proc-events: ENOSPC: /m)
+  }
+})
+
 test('what is no recording is told by file and line', async (t) => {
+  const moment = '"time":"2026-01-01T00:00:00Z","timestampNs":1'
   const cases: [string, string, RegExp][] = [
     ['-', '{"type":"summary"}\n\nnot JSON', /^proc-events: -:3: .*JSON/],
     ['-', '{"type":"exec"}', /^proc-events: -:1: it has no time$/],
     ['-', `${jsonLine(event({})).replace('"pid":5', '"pid":"5"')}`, /^proc-events: -:1: it has no pid$/],
     ['-', `${jsonLine(event({})).replace('"argv":null', '"argv":[5]')}`, /^proc-events: -:1: its argv is no list/],
+    [
+      '-',
+      `${jsonLine(event({})).replace(/"timestampNs":\d+/, '"timestampNs":1e400')}`,
+      /^proc-events: -:1: it has no timestampNs$/,
+    ],
+    ['-', `{"type":"loss",${moment}}`, /^proc-events: -:1: it has no lost$/],
+    [
+      '-',
+      `{"type":"loss",${moment},"lost":"1","recoveredExecs":0,"recoveredExits":0}`,
+      /^proc-events: -:1: it has no lost$/,
+    ],
+    ['-', `{"type":"note",${moment},"note":"polling"}`, /^proc-events: -:1: it has no message$/],
+    ['-', '\x1b[2J', /^proc-events: -:1: \P{Cc}*\\x1b\P{Cc}*$/u],
     ['/nowhere', '', /^proc-events: ENOENT/],
     ['/', '', /^proc-events: EISDIR/],
   ]

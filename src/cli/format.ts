@@ -57,7 +57,7 @@ export function isShort({ durationNs }: { readonly durationNs?: number | null })
 
 /** An exit code or a signal's name; `-` where neither is known. */
 export function statusOf({ signal, exitCode }: Outcome): string {
-  return signal ?? `${exitCode ?? '-'}`
+  return printable(signal ?? `${exitCode ?? '-'}`)
 }
 
 /** What one would type to a shell, as far as it is known: at least the name. */

@@ -7,12 +7,13 @@ import { help } from './help.js'
 import { describe, exitCodeOf } from './outcome.js'
 import { print } from './output.js'
 import { run } from './run.js'
+import { printable } from './text.js'
 import { wait } from './wait.js'
 import { watch } from './watch.js'
 
-/** stdout is only for what was asked for. */
+/** stdout is only for what was asked for. What went wrong may quote a file, or an argument. */
 function tell(text: string): void {
-  process.stderr.write(`proc-events: ${text}\n`)
+  process.stderr.write(`proc-events: ${printable(text)}\n`)
 }
 
 /** Resolves with the exit code. */

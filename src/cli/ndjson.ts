@@ -1,5 +1,5 @@
 /** Entries as lines of JSON, and lines of JSON as entries again. */
-import { type Entry, type EventEntry, isEvent } from './entry.js'
+import { type Entry, type EventEntry, type LossEntry, type NoteEntry, isEvent } from './entry.js'
 import { EVENTS } from './options.js'
 
 export function jsonLine(entry: object): string {
@@ -19,9 +19,11 @@ export function readEntry(line: string): Entry | null {
   const isKnown = type === 'loss' || type === 'note' || (EVENTS as readonly unknown[]).includes(type)
   if (!isKnown) return null
   if (typeof time !== 'string' || Number.isNaN(Date.parse(time))) throw new Error('it has no time')
-  if (typeof timestampNs !== 'number') throw new Error('it has no timestampNs')
+  if (!Number.isFinite(timestampNs)) throw new Error('it has no timestampNs')
   const entry = value as Entry
-  return isEvent(entry) ? complete(entry) : entry
+  if (isEvent(entry)) return complete(entry)
+  checkRemark(entry)
+  return entry
 }
 
 const ABSENT = {
@@ -37,19 +39,33 @@ const ABSENT = {
   containerId: null,
 } as const
 
+const TEXTS = ['name', 'parentName', 'user', 'exe', 'cgroup', 'containerId', 'signal', 'comm'] as const
+const OWN_NUMBERS = ['tid', 'ruid', 'euid', 'rgid', 'egid', 'tracerPid'] as const
+const NUMBERS = ['ppid', 'uid', 'exitCode', 'durationNs', ...OWN_NUMBERS] as const
+const COUNTS = ['lost', 'recoveredExecs', 'recoveredExits'] as const
+
 /** It may have been written by hand, or by another program: what is shown as text has to be text. */
 function complete(given: EventEntry): EventEntry {
   const entry = { ...given }
   for (const [key, value] of Object.entries(ABSENT)) if (!(key in given)) Object.assign(entry, { [key]: value })
   if (!Number.isInteger(entry.pid)) throw new Error('it has no pid')
-  for (const key of ['name', 'parentName', 'user', 'exe', 'cgroup', 'containerId', 'signal'] as const) {
+  for (const key of TEXTS) {
     if (typeof (entry[key] ?? '') !== 'string') throw new Error(`its ${key} is no text`)
   }
-  for (const key of ['ppid', 'uid', 'exitCode', 'durationNs'] as const) {
+  for (const key of NUMBERS) {
     if (typeof (entry[key] ?? 0) !== 'number') throw new Error(`its ${key} is no number`)
   }
   const { argv } = entry
   const isList = argv === null || (Array.isArray(argv) && argv.every((argument) => typeof argument === 'string'))
   if (!isList) throw new Error('its argv is no list of texts')
   return entry
+}
+
+/** Losses are added up, and notes are shown. */
+function checkRemark(remark: LossEntry | NoteEntry): void {
+  if (remark.type === 'note') {
+    if (typeof remark.message !== 'string') throw new Error('it has no message')
+    return
+  }
+  for (const key of COUNTS) if (!Number.isInteger(remark[key])) throw new Error(`it has no ${key}`)
 }

@@ -1,6 +1,6 @@
 /** Entries out of a file that --json has written, through the same filters as live ones. */
 import { createReadStream } from 'node:fs'
-import type { Readable } from 'node:stream'
+import { type Readable, addAbortSignal } from 'node:stream'
 import { type Judged, compileFilter } from '../filter.js'
 import type { Filter, ShowOptions } from './args.js'
 import { type Entry, type EventEntry, isEvent } from './entry.js'
@@ -10,10 +10,19 @@ import { redact } from './redact.js'
 /** Characters: some times what the arguments of one process can be. */
 const LINE_MAX = 2 ** 26
 
-/** @throws Error that names the line which cannot be read. */
-export async function* recorded(path: string, filter: Filter, show: ShowOptions): AsyncGenerator<Entry> {
+/**
+ * Until the end of the file, or the signal: more of a pipe may never come.
+ *
+ * @throws Error that names the line which cannot be read.
+ */
+export async function* recorded(
+  path: string,
+  filter: Filter,
+  show: ShowOptions,
+  signal: AbortSignal,
+): AsyncGenerator<Entry> {
   const passes = entryFilter(filter)
-  const input: Readable = path === '-' ? process.stdin : createReadStream(path)
+  const input: Readable = addAbortSignal(signal, path === '-' ? process.stdin : createReadStream(path))
   let number = 0
   for await (const text of linesOf(input)) {
     const where = `${path}:${++number}`

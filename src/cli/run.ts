@@ -1,6 +1,6 @@
 /** `run`: a command as a child, and a report of all that it and its descendants have started. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
+import { closeSync, openSync, writeFileSync } from 'node:fs'
 import type { RunOptions } from './args.js'
 import { type Entry, isEvent } from './entry.js'
 import { lossText } from './format.js'
@@ -11,7 +11,6 @@ import { print } from './output.js'
 import { layoutOf } from './present.js'
 import { isForeground, isRunning } from './proc.js'
 import { redact } from './redact.js'
-import { printable } from './text.js'
 import { type CommandOutcome, Report } from './views/report.js'
 
 interface Ended {
@@ -29,14 +28,14 @@ const NOT_RUNNABLE = 126
 /**
  * Resolves with the exit code of the command.
  *
- * @throws where nothing can be monitored: then nothing has been run.
+ * @throws where nothing can be monitored, or no report be written: then nothing has been run.
  */
 export async function run(options: RunOptions, tell: (text: string) => void): Promise<number> {
   const report = new Report()
   let lost = 0
   const hear = (entry: Entry): void => {
     if (isEvent(entry)) report.add(entry)
-    else if (entry.type === 'note') tell(printable(entry.message))
+    else if (entry.type === 'note') tell(entry.message)
     else lost += entry.lost
     if (entry.type === 'loss') tell(lossText(entry))
   }
@@ -47,21 +46,24 @@ export async function run(options: RunOptions, tell: (text: string) => void): Pr
     await live.stop()
     throw error
   })
+  let file: number | null = null
   try {
+    if (options.output !== undefined) file = openSync(options.output, 'w')
     const ended = await execute(options)
     if (ended instanceof Error) {
       const isMissing = ended.code === 'ENOENT'
       const why = isMissing ? 'there is no such command' : `it cannot be run (${ended.code ?? ended.message})`
-      tell(`${printable(options.program)}: ${why}`)
+      tell(`${options.program}: ${why}`)
       return isMissing ? NOT_FOUND : NOT_RUNNABLE
     }
     await told(report, ended.pid)
     const command = commandOf(options)
     if (options.args !== 'hidden') report.complete(ended.pid, command)
     const { exitCode, signal } = ended
-    await write(options, report, { command, exitCode, signal, lost })
+    await write(file, options, report, { command, exitCode, signal, lost })
     return exitCode ?? signalCode(signal!)
   } finally {
+    if (file !== null) closeSync(file)
     await live.stop()
   }
 }
@@ -112,10 +114,15 @@ function commandOf({ program, programArgs, args }: RunOptions): readonly string[
   return args === 'shown' ? command : args === 'redacted' ? redact(command) : [program]
 }
 
-async function write({ json, output }: RunOptions, report: Report, outcome: CommandOutcome): Promise<void> {
-  const layout = output === undefined ? layoutOf(process.stderr) : { columns: Infinity, colors: false }
+async function write(
+  file: number | null,
+  { json }: RunOptions,
+  report: Report,
+  outcome: CommandOutcome,
+): Promise<void> {
+  const layout = file === null ? layoutOf(process.stderr) : { columns: Infinity, colors: false }
   const lines = json ? [jsonLine(report.toObject(outcome))] : report.lines(outcome, layout)
   const text = `${lines.join('\n')}\n`
-  if (output === undefined) await print(process.stderr, text)
-  else writeFileSync(output, text)
+  if (file === null) await print(process.stderr, text)
+  else writeFileSync(file, text)
 }

@@ -12,7 +12,6 @@ import { Output } from './output.js'
 import { layoutOf } from './present.js'
 import { look } from './proc.js'
 import { redact } from './redact.js'
-import { printable } from './text.js'
 import { Users } from './users.js'
 import { Lines } from './views/lines.js'
 import { JsonLines } from './views/view.js'
@@ -27,7 +26,7 @@ export async function wait(options: WaitOptions, tell: (text: string) => void): 
   const monitor = getProcessMonitor()
   const output = new Output(process.stdout)
   output.closed.then(ending.end, ending.fail)
-  const restoreWarnings = onMonitorWarning((message) => tell(printable(message)))
+  const restoreWarnings = onMonitorWarning((message) => tell(message))
   const view = options.json ? new JsonLines() : new Lines()
   let code: number = EXIT_CODES.done.code
   let left = options.pids.length

@@ -107,6 +107,7 @@ class LiveSource implements Source {
 class Recording implements Source {
   readonly #options: WatchOptions
   readonly #path: string
+  readonly #stopped = new AbortController()
   #firstNs: number | null = null
   #hasBegun = false
   nowNs = 0
@@ -118,7 +119,7 @@ class Recording implements Source {
 
   async run(show: (entry: Entry) => void, view: Presentation, ending: Ending): Promise<void> {
     const { filter, durationMs = Infinity } = this.#options
-    for await (const entry of recorded(this.#path, filter, this.#options)) {
+    for await (const entry of recorded(this.#path, filter, this.#options, this.#stopped.signal)) {
       this.#firstNs ??= entry.timestampNs
       if (ending.isReached || entry.timestampNs - this.#firstNs > durationMs * 1e6) break
       this.nowNs = entry.timestampNs
@@ -136,7 +137,9 @@ class Recording implements Source {
     this.#hasBegun = true
   }
 
-  async stop(): Promise<void> {}
+  async stop(): Promise<void> {
+    this.#stopped.abort()
+  }
 
   rest(): null {
     return null
