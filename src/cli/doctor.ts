@@ -8,7 +8,7 @@ import { type Check, type Facts, type Trial, diagnose, isHealthy } from './diagn
 import { jsonLine } from './ndjson.js'
 import { print } from './output.js'
 import { layoutOf } from './present.js'
-import { read } from './proc.js'
+import { procRoot, read } from './proc.js'
 import { type Piece, type Style, line } from './text.js'
 
 /** Processes started for the self-test. */
@@ -36,7 +36,7 @@ export async function doctor({ json }: { readonly json: boolean }, version: stri
 
 async function facts(version: string): Promise<Facts> {
   const report = await probe()
-  const procRoot = process.env['HOST_PROC'] || '/proc'
+  const root = procRoot()
   let netlink = report.netlink ? null : problem(report)
   let trial: Trial | null = null
   if (netlink === null) {
@@ -51,11 +51,11 @@ async function facts(version: string): Promise<Facts> {
     node: process.versions.node,
     kernel: report.kernel,
     user: process.getuid?.() === 0 ? 'root' : userName(),
-    procRoot,
+    procRoot: root,
     netlink,
     polls: report.polling,
     capabilities: capabilities(),
-    hidepid: /\bhidepid=(?!0\b|off\b)\w+/.exec(mountOf(procRoot))?.[0] ?? null,
+    hidepid: /\bhidepid=(?!0\b|off\b)\w+/.exec(mountOf(root))?.[0] ?? null,
     trial,
   }
 }
@@ -111,9 +111,9 @@ function capabilities(): string[] {
 }
 
 /** How it is mounted; the last one on a place is the one that is seen. */
-function mountOf(procRoot: string): string {
+function mountOf(root: string): string {
   const lines = (read('/proc/self/mountinfo') ?? '').split('\n')
-  return lines.findLast((text) => text.split(' ')[4] === procRoot) ?? ''
+  return lines.findLast((text) => text.split(' ')[4] === root) ?? ''
 }
 
 /** Someone without an entry has a number. */

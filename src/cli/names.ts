@@ -1,8 +1,7 @@
 /** What processes are called, for the sake of their children and of those that end without an exec of their own. */
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import type { ProcessEvent } from '../event-types.js'
 import { parentOf } from './entry.js'
+import { nameOf, procRoot } from './proc.js'
 
 export class Names {
   readonly #known = new Map<number, { readonly name: string | null; readonly ppid: number | null }>()
@@ -10,14 +9,14 @@ export class Names {
   readonly #procRoot: string
 
   /** Only where exits are told, too, is anything remembered: else it would never be forgotten. */
-  constructor(remembers: boolean, procRoot: string = process.env['HOST_PROC'] || '/proc') {
+  constructor(remembers: boolean, from: string = procRoot()) {
     this.#remembers = remembers
-    this.#procRoot = procRoot
+    this.#procRoot = from
   }
 
   /** One that runs now, and of whom nothing will be told. */
   keep(pid: number): void {
-    const name = this.#look(pid)
+    const name = nameOf(pid, this.#procRoot)
     if (name !== null) this.#known.set(pid, { name, ppid: null })
   }
 
@@ -43,14 +42,6 @@ export class Names {
   /** Of anybody who runs. */
   of(pid: number | null): string | null {
     if (pid === null || pid === 0) return null
-    return this.known(pid) ?? this.#look(pid)
-  }
-
-  #look(pid: number): string | null {
-    try {
-      return readFileSync(join(this.#procRoot, String(pid), 'comm'), 'utf8').replace(/\n$/, '')
-    } catch {
-      return null
-    }
+    return this.known(pid) ?? nameOf(pid, this.#procRoot)
   }
 }

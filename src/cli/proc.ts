@@ -1,10 +1,10 @@
 /** What /proc tells of single processes, this one among them. */
 import { readFileSync, statSync } from 'node:fs'
 
-const root = (): string => process.env['HOST_PROC'] || '/proc'
+export const procRoot = (): string => process.env['HOST_PROC'] || '/proc'
 
 /** What stands behind the name in /proc/PID/stat: state, parent, process group, …; null where there is no such process. */
-function statOf(pid: number | 'self', from: string = root()): readonly string[] | null {
+function statOf(pid: number | 'self', from: string = procRoot()): readonly string[] | null {
   const text = read(`${from}/${pid}/stat`)
   return text === null ? null : text.slice(text.lastIndexOf(')') + 2).split(' ')
 }
@@ -21,11 +21,15 @@ export function isForeground(): boolean {
   return group !== undefined && group === foreground
 }
 
+/** What it is called; null where it does not run. */
+export function nameOf(pid: number, from: string = procRoot()): string | null {
+  return read(`${from}/${pid}/comm`)?.replace(/\n$/, '') ?? null
+}
+
 /** What can be read of a process that runs; null where it cannot be. */
 export function look(pid: number): { name: string | null; argv: string[] | null; uid: number | null } {
-  const name = read(`${root()}/${pid}/comm`)?.replace(/\n$/, '') ?? null
-  const argv = read(`${root()}/${pid}/cmdline`)?.replace(/\0$/, '').split('\0') ?? null
-  return { name, argv, uid: ownerOf(pid) }
+  const argv = read(`${procRoot()}/${pid}/cmdline`)?.replace(/\0$/, '').split('\0') ?? null
+  return { name: nameOf(pid), argv, uid: ownerOf(pid) }
 }
 
 export function read(path: string): string | null {
@@ -37,5 +41,5 @@ export function read(path: string): string | null {
 }
 
 function ownerOf(pid: number): number | null {
-  return statSync(`${root()}/${pid}`, { throwIfNoEntry: false })?.uid ?? null
+  return statSync(`${procRoot()}/${pid}`, { throwIfNoEntry: false })?.uid ?? null
 }
