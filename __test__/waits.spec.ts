@@ -83,7 +83,7 @@ serial('what is wanted right after a wait is read of what comes next', async (t)
       const ends = new AbortController()
       const wait = t.throwsAsync(monitor.waitForExit(process.pid, ends), { name: 'AbortError' })
       // By then it was asked for.
-      for (let turn = 0; turn < 5; turn++) await null
+      for (let turn = 0; turn < 5; turn++) await new Promise<void>(queueMicrotask)
       const execs = new Map<number, boolean>()
       const unsubscribe = monitor.subscribeExec((pid, { process: info }) => execs.set(pid, 'argv' in info), {
         capture: ['argv'],
