@@ -1,6 +1,16 @@
 /** What is published: which files, for which systems, and what is said where its parts are not together. */
 import { execFileSync } from 'node:child_process'
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
@@ -15,21 +25,22 @@ const { hostTarget, manifest, targets } = await load('targets.mjs')
 
 const files: string[] = listMain().map(({ path }: { path: string }) => path)
 const host = hostTarget()
+/** What the published modules require that is no file of the package. */
+const asked = files
+  .filter((file) => file.endsWith('.js'))
+  .flatMap((file) => [
+    ...readFileSync(join(root, file), 'utf8').matchAll(/(?:require|import)\(['"]([^.'"][^'"]*)['"]\)/g),
+  ])
+  .map(([, name]) => name!)
 
 test('only what is needed at run time is published', (t) => {
   const needed =
-    /^(package\.json|README\.md|LICENSE|man\/proc-events\.1|(index|prometheus|native)(\.d\.ts|\.js)|src\/[\w/-]+(\.d\.ts|\.js))$/
+    /^(package\.json|README\.md|LICENSE|man\/proc-events\.1|(index|prometheus)(\.d\.ts|\.js)|src\/[\w/-]+(\.d\.ts|\.js))$/
   t.deepEqual(
     files.filter((file) => !needed.test(file)),
     [],
   )
-  for (const file of [
-    'index.js',
-    'index.d.ts',
-    'native.js',
-    manifest.bin['proc-events'].slice(2),
-    manifest.man.slice(2),
-  ]) {
+  for (const file of ['index.js', 'index.d.ts', manifest.bin['proc-events'].slice(2), manifest.man.slice(2)]) {
     t.true(files.includes(file), file)
   }
 })
@@ -61,19 +72,13 @@ for (const target of targets) {
     t.is(read('README.md'), platformReadme(target))
     t.like(written, { name: `@proc-events/${target.name}`, version: manifest.version, main: target.file })
     t.false('scripts' in written || 'dependencies' in written)
-    const loader = readFileSync(join(root, 'native.js'), 'utf8')
-    t.true(loader.includes(`require('${written.name}')`))
-    t.true(loader.includes(`require('./${target.file}')`))
+    t.true(asked.includes(written.name))
   })
 }
 
 test('no other package is ever asked for', (t) => {
-  const loader = readFileSync(join(root, 'native.js'), 'utf8')
-  const asked = [...loader.matchAll(/require(?:\.resolve)?\('([^.'][^']*)'\)/g)].map(([, name]) => name!)
-  t.deepEqual(
-    asked.filter((name) => !name.startsWith('@proc-events/') && !/^(node:)?[a-z_]+$/.test(name)),
-    [],
-  )
+  const packages = targets.map(({ packageName }: { packageName: string }) => packageName)
+  t.deepEqual(asked.filter((name) => !name.startsWith('node:')).sort(), ['prom-client', ...packages].sort())
 })
 
 test('publint and attw have nothing to say', (t) => {
@@ -151,9 +156,13 @@ test("with another system's binary the error says so", async (t) => {
   t.regex(message, /damaged, or another system's: delete node_modules\/@proc-events, .*npm install/)
 })
 
-test('a bundle without the loader is told to keep it outside', async (t) => {
+test('a bundle that cannot load it is told to keep it outside', async (t) => {
   const app = installed(t)
-  rmSync(join(app, 'node_modules', 'proc-events', 'native.js'))
+  const at = (name: string) => join(app, 'node_modules', 'proc-events', 'src', name)
+  // In a bundle no file keeps its name.
+  renameSync(at('binding-error.js'), at('bundle.js'))
+  const loader = readFileSync(at('loader.js'), 'utf8')
+  writeFileSync(at('loader.js'), loader.replaceAll('./binding-error.js', './bundle.js'))
   t.regex((await refusal(app)).message, /keep 'proc-events' external/)
 })
 

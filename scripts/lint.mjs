@@ -12,7 +12,6 @@ const generated = [
   'prometheus.d.ts',
   'src/*.d.ts',
   'docs/api/*',
-  'native.js',
   'native.d.ts',
   'man/*.1',
   'Cargo.lock',

@@ -1,6 +1,6 @@
-// One rule of this repository's own: the generated loader, native.js, has one door, src/native.ts.
+// One rule of this repository's own: the loader of the native part, src/loader.ts, has one door, src/native.ts.
 // It looks at every string that is a relative path, so that import, export from, import(), import types, require,
-// require.resolve and createRequire are all seen, and src/native.js (from src/, './native.js') is not mistaken for it.
+// require.resolve and createRequire are all seen.
 
 import { dirname, relative, resolve } from 'node:path'
 
@@ -11,14 +11,14 @@ const door = 'src/native.ts'
 function namesTheLoader(path, file) {
   if (!/^\.\.?\//.test(path)) return false
   const target = relative(root, resolve(dirname(file), path))
-  return /^native(\.js|\.d\.ts)?$/.test(target) || target.endsWith('.node')
+  return /^src\/loader(\.js|\.ts|\.d\.ts)?$/.test(target) || target.endsWith('.node')
 }
 
 const loaderHasOneDoor = {
   meta: {
     type: 'problem',
-    docs: { description: `Only ${door} may import the generated loader.` },
-    messages: { door: `Only ${door} may import the generated loader; get the binding from there.` },
+    docs: { description: `Only ${door} may import the loader.` },
+    messages: { door: `Only ${door} may import the loader; get the binding from there.` },
     schema: [],
   },
   create(context) {

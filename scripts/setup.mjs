@@ -1,7 +1,7 @@
 // Brings a clone to its built state: npm packages, native addon, compiled TypeScript. Does only what is not done yet,
 // and says nothing if that is nothing. All that it prints goes to stderr.
 
-import { readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { packagesAreInstalled } from './packages.mjs'
 import { say, step } from './step.mjs'
@@ -26,9 +26,8 @@ if (!packagesAreInstalled(root)) {
 }
 if (!addonIsBuilt) {
   const build = 'napi build --platform --release --manifest-path crates/proc-events-napi/Cargo.toml'
-  const output = '--output-dir . --js native.js --dts native.d.ts'
+  const output = '--output-dir . --no-js --dts native.d.ts'
   run('Building the native addon (some minutes the first time)', project(), `${build} ${output}`.split(' '))
-  namePlatformPackages()
 }
 if (!isUpToDate(compiledFiles(), [...typeScriptFiles(), 'tsconfig.json'])) {
   run('Compiling TypeScript', project(), ['tsc', '-p', 'tsconfig.json'])
@@ -45,7 +44,7 @@ function giveUp(reason) {
 
 function addonFiles() {
   const addon = readdirSync(root).find((name) => name.startsWith(`proc-events.linux-${process.arch}-`))
-  return [addon ?? 'proc-events.node', 'native.js', 'native.d.ts']
+  return [addon ?? 'proc-events.node', 'native.d.ts']
 }
 
 function addonSources() {
@@ -78,15 +77,4 @@ function filesUnder(folder) {
     const path = `${folder}/${entry.name}`
     return entry.isDirectory() ? filesUnder(path) : [path]
   })
-}
-
-/**
- * napi names a platform's package `<packageName>-<target>`, and so asks the loader for @proc-events/native-linux-x64-gnu.
- * Ours are called @proc-events/linux-x64-gnu.
- */
-function namePlatformPackages() {
-  const loader = join(root, 'native.js')
-  const { napi } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
-  const scope = napi.packageName.slice(0, napi.packageName.indexOf('/') + 1)
-  writeFileSync(loader, readFileSync(loader, 'utf8').replaceAll(`${napi.packageName}-`, scope))
 }

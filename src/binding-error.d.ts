@@ -1,4 +1,3 @@
-/** What to say where the native part cannot be loaded: on what system, what was tried, and what mends it. */
 import { ProcessMonitorError } from './errors.js';
-/** The error for a loader that has thrown `error`. */
-export declare function bindingError(error: unknown): ProcessMonitorError;
+/** The error for a target, such as linux-x64-gnu, where every attempt failed, each for one of `causes`. */
+export declare function bindingError(target: string, isPublished: boolean, causes: readonly unknown[]): ProcessMonitorError;

@@ -1,6 +1,5 @@
-/** The door to the native part: the only importer of the generated loader, which tells what to do when it cannot load. */
+/** The door to the native part: the only importer of its loader. */
 import { release } from 'node:os'
-import { bindingError } from './binding-error.js'
 import {
   type ErrorCode,
   ProcessMonitorError,
@@ -12,6 +11,7 @@ import {
   hintFor,
   invalidArgType,
 } from './errors.js'
+import { loadBinding } from './loader.js'
 import type { Wish } from './wishes.js'
 
 /** What the binding exports. */
@@ -84,11 +84,7 @@ export function load(): NativeBinding {
         "Run this on Linux, or ask for process.platform === 'linux' first.",
     )
   }
-  try {
-    return (binding ??= require('../native.js') as NativeBinding)
-  } catch (error) {
-    throw bindingError(error)
-  }
+  return (binding ??= loadBinding() as NativeBinding)
 }
 
 /** Where the host's proc file system is, if the user does not say so. */

@@ -1,5 +1,5 @@
 /**
- * A binding without a kernel: the seam in plain JavaScript. The generated loader takes it through
+ * A binding without a kernel: the seam in plain JavaScript. The loader takes it through
  * NAPI_RS_NATIVE_LIBRARY_PATH; a test requires it too, decides by `behaviour` what happens by itself, and pushes the rest.
  */
 const records = require('./records.cjs')

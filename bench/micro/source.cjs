@@ -1,6 +1,6 @@
 /**
  * A binding that has as many events as are asked for, as fast as they are taken: the same records over and over. The
- * generated loader takes it through NAPI_RS_NATIVE_LIBRARY_PATH.
+ * loader takes it through NAPI_RS_NATIVE_LIBRARY_PATH.
  */
 const records = require('../../__test__/fake/records.cjs')
 

@@ -1,15 +1,17 @@
 // Everything of a release but the publishing: `npm run release:dry`. Builds what can be built here, packs it, installs the
 // tarballs into an empty folder without a network and without cargo, and has `import` and `require` watch a real process,
-// on every runtime and through every bundler. Those, and only those, are fetched by npm: `--offline` leaves them out.
+// on every runtime, through every bundler, and in single executables. What that needs, and only that, is fetched by npm:
+// `--offline` leaves it out.
 
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { say, step } from '../step.mjs'
 import { machine } from '../toolchain.mjs'
 import { build, whyNotBuildable } from './build.mjs'
 import { bundlers, writeApplication } from './bundlers.mjs'
+import { executables, recipe, tools } from './executables.mjs'
 import { has, installOffline, installedPackages, installedSize, userEnvironment, watch } from './install.mjs'
 import { isBuilt, packMain, packPlatform } from './pack.mjs'
 import { wronglyChosen } from './registry.mjs'
@@ -29,11 +31,12 @@ try {
   const home = installHere(packed, host)
   check(watch(`Node.js ${process.versions.node}`, [process.execPath], home, ['watch.cjs', 'watch.mjs']))
   await chooseByPlatform(packed, built)
-  if (values.offline) notDone.push('other runtimes and bundlers: --offline')
+  if (values.offline) notDone.push('other runtimes, bundlers and single executables: --offline')
   else {
     runElsewhere(home)
     runEmulated(packed, built)
     bundleAll(home)
+    makeExecutables(home, host)
   }
   rmSync(home, { recursive: true })
 } finally {
@@ -132,8 +135,21 @@ function bundleAll(home) {
     const env = { ...userEnvironment(home), NODE_PATH: join(folder, 'node_modules') }
     if (!check(step(`Bundling with ${name}`, env, [binary, ...args], app))) continue
     const bundle = readFileSync(join(app, output), 'utf8')
-    if (!check(!bundle.includes('Cannot find native binding'))) say(`${name} has bundled the loader`)
+    if (!check(!bundle.includes('could not be loaded on'))) say(`${name} has bundled the loader`)
     check(watch(`Bundled by ${name}`, [process.execPath], home, [output]))
+  }
+}
+
+function makeExecutables(home, host) {
+  const folder = fetched('what makes single executables', tools)
+  if (!folder) return
+  const [app, bin, env] = [join(home, 'app'), join(folder, 'node_modules', '.bin'), userEnvironment(home)]
+  const binary = join(app, 'node_modules', host.packageName, host.file)
+  for (const executable of executables) {
+    const title = `Single executable, ${executable.name}`
+    const { commands, file } = recipe(executable, app, bin, binary)
+    const make = (command) => step(`${title}: ${basename(command[0])}`, env, command, app)
+    check(commands.every(make) && step(title, env, [file], app))
   }
 }
 

@@ -25,7 +25,7 @@ export const targets = manifest.napi.targets.map((triple) => {
     os,
     cpu,
     libc: abi === 'musl' ? 'musl' : 'glibc',
-    packageName: platformPackageName(name),
+    packageName: `@proc-events/${name}`,
     /** From the root. */
     folder: `npm/${name}`,
     file: `${manifest.napi.binaryName}.${name}.node`,
@@ -37,12 +37,4 @@ export function hostTarget() {
   // Its report names glibc where it is there; musl has no version to ask for.
   const libc = process.report.getReport().header.glibcVersionRuntime ? 'glibc' : 'musl'
   return targets.find(({ os, cpu, libc: of }) => os === process.platform && cpu === process.arch && of === libc)
-}
-
-/**
- * Ours are called @proc-events/linux-x64-gnu. napi would call them @proc-events/native-linux-x64-gnu, `<packageName>-<target>`,
- * and so asks the loader that it generates.
- */
-function platformPackageName(name) {
-  return manifest.napi.packageName.replace(/[^/]*$/, name)
 }

@@ -1,0 +1,12 @@
+// In a single executable: a shared library must be a file to be loaded, so the native part is an asset that is written out.
+
+const { mkdtempSync, rmSync, writeFileSync } = require('node:fs')
+const { tmpdir } = require('node:os')
+const { join } = require('node:path')
+const { getRawAsset } = require('node:sea')
+
+const folder = mkdtempSync(join(tmpdir(), 'single-'))
+process.env.NAPI_RS_NATIVE_LIBRARY_PATH = join(folder, 'proc-events.node')
+writeFileSync(process.env.NAPI_RS_NATIVE_LIBRARY_PATH, new Uint8Array(getRawAsset('proc-events.node')))
+process.on('exit', () => rmSync(folder, { recursive: true }))
+require('./watch.cjs')
