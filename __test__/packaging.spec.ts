@@ -81,6 +81,16 @@ test('no other package is ever asked for', (t) => {
   t.deepEqual(asked.filter((name) => !name.startsWith('node:')).sort(), ['prom-client', ...packages].sort())
 })
 
+test('no function of the binding lets a panic out: it would end the program', (t) => {
+  const source = readFileSync(join(root, 'crates/proc-events-napi/src/lib.rs'), 'utf8')
+  const functions = [...source.matchAll(/#\[napi(\(.*\))?\]\n *pub fn (\w+)/g)]
+  t.true(functions.length >= 9)
+  t.deepEqual(
+    functions.filter(([, options]) => !options?.includes('catch_unwind')).map(([, , name]) => name),
+    [],
+  )
+})
+
 test('publint and attw have nothing to say', (t) => {
   const run = (tool: string, ...args: string[]) =>
     execFileSync(join(root, 'node_modules', '.bin', tool), args, { cwd: root, encoding: 'utf8' })

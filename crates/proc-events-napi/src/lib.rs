@@ -72,7 +72,7 @@ pub struct Source {
 #[napi]
 impl Source {
     /// Starts. How it went is the first record.
-    #[napi(constructor)]
+    #[napi(constructor, catch_unwind)]
     pub fn new(options: NativeOptions, ring: Function<'_, (), ()>) -> Result<Self> {
         // Weak: the facade decides whether Node.js goes on running. Two places: one call under way, one more to come.
         let bell = ring
@@ -109,7 +109,7 @@ impl Source {
 
     /// Copies records into `words`; returns how many words were written. 0: nothing is left, and the bell is armed
     /// again. Negative: the next record alone needs that many words.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn drain(&mut self, mut words: Uint32ArraySlice<'_>) -> i32 {
         #[expect(
             unsafe_code,
@@ -137,26 +137,26 @@ impl Source {
     }
 
     /// Sets what is wanted from now on: bit masks of kinds and of details, and of which processes, unless of all.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn set_interest(&self, kinds: u32, fields: u32, wishes: Option<Vec<NativeWish>>) {
         let Interest { kinds, fields } = interest(kinds, fields);
         self.subscription.set_wishes(fields, core_wishes(kinds, wishes));
     }
 
     /// Asks for every running process, ahead of the live events that wait; a record with `id` follows them.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn scan(&self, id: u32) {
         self.subscription.scan(id);
     }
 
     /// Asks whether a process is running, and for its end; a record with `id` answers, and an exit record tells.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn watch(&self, id: u32, pid: u32) {
         self.subscription.watch(id, pid);
     }
 
     /// Fills `out`, of at least 16 numbers, with the counters and gauges.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn stats(&self, mut out: Float64ArraySlice<'_>) {
         #[expect(unsafe_code, reason = "as for `drain`")]
         // SAFETY: as for `drain`.
@@ -188,20 +188,20 @@ impl Source {
     }
 
     /// Asks the source to end; a closing record is the last.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn stop(&self) {
         self.subscription.stop();
     }
 
     /// After the closing record: waits for the native thread, which is ending, if nobody else uses it.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn join(&self) {
         self.subscription.join();
     }
 }
 
 /// Those of `pids` whose process has ended.
-#[napi]
+#[napi(catch_unwind)]
 pub fn deleted_pids(pids: &[u32], proc_root: String) -> Result<Vec<u32>> {
     let ended = Procfs::open(&PathBuf::from(proc_root)).and_then(|procfs| Arc::new(procfs).ended_among(pids));
     ended.map_err(|error| {
@@ -211,7 +211,7 @@ pub fn deleted_pids(pids: &[u32], proc_root: String) -> Result<Vec<u32>> {
 
 /// Whether the process connector can be had, and whether `/proc` can be polled: for each nothing, or the code, the errno
 /// and the system call, separated by bars.
-#[napi]
+#[napi(catch_unwind)]
 pub fn probe(proc_root: String) -> Vec<Option<String>> {
     let report = proc_events::probe(&PathBuf::from(proc_root));
     let tell =
