@@ -20,7 +20,7 @@ export function bindingError(target: string, isPublished: boolean, causes: reado
 
 /** The C library, and its version where it tells one. */
 function libc(target: string): string {
-  if (target.endsWith('-musl')) return 'musl'
+  if (target.includes('-musl')) return 'musl'
   // Otherwise the report would resolve the names of every open connection's peer.
   Object.assign(process.report, { excludeNetwork: true })
   const { header } = process.report.getReport() as unknown as { header: { glibcVersionRuntime?: string } }

@@ -18,7 +18,8 @@ const PACKAGES: { readonly [target: string]: () => unknown } = {
  * @throws ProcessMonitorError `ERR_NATIVE_BINDING`, with all that was tried.
  */
 export function loadBinding(): unknown {
-  const target = `${process.platform}-${process.arch}-${abi()}`
+  // As `napi build` names the file: on 32-bit ARM, with the calling convention.
+  const target = `${process.platform}-${process.arch}-${abi()}${process.arch === 'arm' ? 'eabihf' : ''}`
   const published = PACKAGES[target]
   const named = process.env['NAPI_RS_NATIVE_LIBRARY_PATH']
   // The `require` of a single executable has Node.js's own modules only.
