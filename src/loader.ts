@@ -40,8 +40,10 @@ export function loadBinding(): unknown {
 /** The C library of this very process, told by what it has loaded; the report of Node.js would cost 2 MB. */
 function abi(): 'gnu' | 'musl' {
   try {
+    // As UTF-8, Node.js reads a file in one go: a worker that is terminated amid several steps would leave it open.
+    const maps = readFileSync('/proc/self/maps', 'utf8')
     // What is a link is listed as the file it leads to: glibc's was libc-2.17.so and the like until 2.34.
-    return /\/libc(\.so\.6|-2\.\d+\.so)/.test(readFileSync('/proc/self/maps', 'latin1')) ? 'gnu' : 'musl'
+    return /\/libc(\.so\.6|-2\.\d+\.so)/.test(maps) ? 'gnu' : 'musl'
   } catch {
     return 'gnu'
   }
