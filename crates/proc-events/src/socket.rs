@@ -21,6 +21,7 @@ use crate::{filter, sys};
 use handshake::{failed, listen, prepare, send, source_failed, token};
 
 pub(crate) use gate::Gate;
+pub(crate) use handshake::overhear;
 pub use handshake::probe;
 
 /// Bytes asked for the receive buffer unless the user says otherwise: some 20,000 events.
@@ -82,14 +83,6 @@ impl Drop for Connector {
         // Without it the kernel keeps on making events for a listener that is gone. Nobody is left to hear of a failure.
         let _ = send(self.socket.get_ref(), ProcCnMcastOp::Ignore, token());
     }
-}
-
-/// A socket that is sent nothing but what calls exec on one CPU, for as long as a [`Connector`] is in service.
-///
-/// # Errors
-/// See [`Connector::open`].
-pub(crate) fn overhear(proc_root: &Path, cpu: u32) -> Result<OwnedFd, Error> {
-    handshake::overhear(proc_root, cpu)
 }
 
 /// See [`Door::recvfrom`].

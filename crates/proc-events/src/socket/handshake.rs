@@ -50,8 +50,9 @@ pub(super) fn prepare(proc_root: &Path, receive_buffer_size: usize) -> Result<Ow
     Ok(fd)
 }
 
-/// A socket for the execs on one CPU. It does not ask the kernel for reports, but shares those that others have asked for.
-pub(super) fn overhear(proc_root: &Path, cpu: u32) -> Result<OwnedFd, Error> {
+/// A socket that is sent nothing but what calls exec on one CPU. It does not ask the kernel for reports, but shares those
+/// that a [`super::Connector`] has asked for.
+pub(crate) fn overhear(proc_root: &Path, cpu: u32) -> Result<OwnedFd, Error> {
     let fd = open(proc_root)?;
     enter(&fd, &filter::execs_on(cpu))?;
     Ok(fd)
