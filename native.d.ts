@@ -3,13 +3,18 @@
 
 /** One subscription to the process-wide reader. */
 export declare class Source {
-  /** Starts. How it went is the first record. */
-  constructor(options: NativeOptions, ring: () => void)
   /**
-   * Copies records into `words`; returns how many words were written. 0: nothing is left, and the bell is armed
-   * again. Negative: the next record alone needs that many words.
+   * Starts. How it went is the first record. `ring` is called with what [`Source::drain`] would return, and whether
+   * that was all: then the bell is armed again.
    */
-  drain(words: Uint32Array): number
+  constructor(options: NativeOptions, words: Uint32Array, ring: (arg0: number, arg1: boolean) => void)
+  /**
+   * Copies records into the array, behind its first word, and has that say where they end, which is also what is
+   * returned. 0: nothing is left, and the bell is armed again. Negative: the array must be so long for the next record.
+   */
+  drain(): number
+  /** Has records copied into another array. */
+  lend(words: Uint32Array): void
   /** Sets what is wanted from now on: bit masks of kinds and of details, and of which processes, unless of all. */
   setInterest(kinds: number, fields: number, wishes?: Array<NativeWish> | undefined | null): void
   /** Asks for every running process, ahead of the live events that wait; a record with `id` follows them. */

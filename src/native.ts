@@ -16,12 +16,18 @@ import type { Wish } from './wishes.js'
 
 /** What the binding exports. */
 export interface NativeBinding {
-  readonly Source: new (options: NativeOptions, ring: () => void) => NativeSource
+  readonly Source: new (options: NativeOptions, words: Uint32Array, ring: Ring) => NativeSource
   /** Of `pids`, those whose process has terminated. Throws where `procRoot` cannot be read. */
   deletedPids(pids: Uint32Array, procRoot: string): Iterable<number>
   /** Why netlink, and why polling, cannot be had, each as `code|errno|detail` with the number of the code; null: it can. */
   probe(procRoot: string): (string | null | undefined)[]
 }
+
+/**
+ * Something is waiting. Unless the records copied before are still to be answered, it has been copied already: `end` is
+ * what `drain` would have returned, and `isAll` says whether that was all; then this is called again when there is more.
+ */
+export type Ring = (end: number, isAll: boolean) => void
 
 /** How to open a source; for the two sizes 0 is the core's default. */
 export interface NativeOptions {
@@ -45,10 +51,13 @@ export interface NativeOptions {
 /** One running native reader. Its constructor returns at once; how opening went is the first record. */
 export interface NativeSource {
   /**
-   * Copies whole records into `words` and returns how many words that were. 0: nothing is waiting, and the bell is armed
-   * again. -n: the next record alone takes n words.
+   * Copies whole records behind the first of the words that were given, and returns where they end, which that first word
+   * says, too: 0 is to be written there once they are answered. 0: nothing is waiting, and the bell is armed again. -n: the
+   * next record needs n words.
    */
-  drain(words: Uint32Array): number
+  drain(): number
+  /** Gives other words to copy records to. */
+  lend(words: Uint32Array): void
   /** What is wanted from now on, as masks of event kinds and of process fields, and of which processes. */
   setInterest(kinds: number, fields: number, wishes: readonly Wish[] | undefined): void
   /**

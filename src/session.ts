@@ -13,6 +13,8 @@ const BUDGET_MS = 4
 /** How many records may pass between two looks at the clock, and the milliseconds after which they are to be fewer. */
 const RECORDS_PER_LOOK = 16
 const LOOK_MS = 0.5
+/** The words that a record has at least. */
+const RECORD_WORDS = 10
 
 /** What a session tells its owner; all but `closed` cease with `stop()`. */
 export interface SessionListener {
@@ -57,6 +59,8 @@ export class Session {
   /** How many records pass between two looks at the clock: fewer, the longer callbacks take. */
   #stride = 8
   #pumping = false
+  /** Whether nothing is waiting but what was copied already. */
+  #isAll = false
   #next: NodeJS.Immediate | NodeJS.Timeout | null = null
 
   #kind: 'netlink' | 'polling' | null = null
@@ -71,7 +75,7 @@ export class Session {
   constructor(native: NativeBinding, options: NativeOptions, held: boolean, listener: SessionListener) {
     this.#listener = listener
     this.#held = held
-    this.#source = new native.Source(options, () => this.#pump())
+    this.#source = new native.Source(options, this.#buffer.words, (end, isAll) => this.#ring(end, isAll))
   }
 
   /** Where events come from, once that is open. */
@@ -132,12 +136,30 @@ export class Session {
     }
   }
 
-  #pump(): void {
-    // The bell may ring within a call to the source; the drain that is going on will find what it rang for.
-    if (this.#pumping || this.#source === null) return
+  #ring(end: number, isAll: boolean): void {
+    if (end > 0) this.#take(end)
+    this.#pump(isAll)
+  }
+
+  /** The native part has copied records, up to `end`. */
+  #take(end: number): void {
+    this.#at = 1
+    this.#end = end
+  }
+
+  /** `isAll`: nothing is waiting but what was copied already; for the rest the bell rings. */
+  #pump(isAll = false): void {
+    if (this.#source === null) return
+    // Within a callback that has the event loop turn. What was copied is answered by the drain that is going on; so is the
+    // rest, if it does not stop before.
+    if (this.#pumping) {
+      this.#isAll &&= isAll
+      return
+    }
     this.#pumping = true
+    this.#isAll = isAll
     try {
-      this.#cancelNext()
+      if (this.#next !== null) this.#cancelNext()
       if (!this.#drain()) this.#pumpLater()
     } finally {
       this.#pumping = false
@@ -146,9 +168,10 @@ export class Session {
 
   /** Answers what waits. False: time is up, and more may be waiting; the bell stays silent until all is drained. */
   #drain(): boolean {
-    let last = performance.now()
-    const until = last + BUDGET_MS
     let left = this.#stride
+    // Looking costs more than a record: it is not done for a few.
+    let last = this.#end - this.#at > left * RECORD_WORDS ? performance.now() : 0
+    let until = last + BUDGET_MS
     for (;;) {
       while (this.#at < this.#end) {
         const at = this.#at
@@ -157,17 +180,22 @@ export class Session {
         this.#answer(at)
         if (--left > 0) continue
         const now = performance.now()
+        if (last === 0) until = now + BUDGET_MS
+        else if (now - last > LOOK_MS) this.#stride = Math.ceil(this.#stride / 2)
+        else this.#stride = Math.min(RECORDS_PER_LOOK, 2 * this.#stride)
         if (now >= until) return this.#source === null
-        this.#stride = now - last > LOOK_MS ? Math.ceil(this.#stride / 2) : Math.min(RECORDS_PER_LOOK, 2 * this.#stride)
         left = this.#stride
         last = now
       }
-      if (this.#source === null) return true
-      const written = this.#source.drain(this.#buffer.words)
-      if (written === 0) return true
-      if (written < 0) this.#buffer = new RecordBuffer(Math.max(-written, 2 * this.#buffer.words.length))
-      this.#at = 0
-      this.#end = Math.max(written, 0)
+      this.#buffer.words[0] = 0
+      if (this.#source === null || this.#isAll) return true
+      const end = this.#source.drain()
+      if (end === 0) return true
+      if (end > 0) this.#take(end)
+      else {
+        this.#buffer = new RecordBuffer(Math.max(-end, 2 * this.#buffer.words.length))
+        this.#source.lend(this.#buffer.words)
+      }
     }
   }
 

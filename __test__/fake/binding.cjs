@@ -29,51 +29,71 @@ class Source {
   drains = 0
   interests = []
   counters = new Array(16).fill(0)
+  #words
   #ring
   #armed = true
   #stopped = false
   #closed = false
 
-  constructor(options, ring) {
+  constructor(options, words, ring) {
     this.options = options
+    this.#words = words
     this.#ring = ring
     sources.push(this)
     const answer = behaviour.open(this)
     if (answer) this.push(...answer)
   }
 
-  /** Queues records and rings as the native side does: later, and once until a drain has returned 0. */
+  /** Queues records and rings as the native side does: later, and once until all was taken. */
   push(...words) {
     this.outbox.push(...words)
     if (!this.#armed || this.outbox.length === 0) return
     this.#armed = false
-    setImmediate(this.#ring)
+    setImmediate(() => this.#rung())
+  }
+
+  /** With what there is, unless what was copied before is still to be answered. */
+  #rung() {
+    if (this.#words[0] !== 0) return this.#ring(0, false)
+    const end = this.#copy()
+    this.#ring(end, this.#armed)
   }
 
   /** Whether all that was queued has been answered. */
   get idle() {
-    return this.#armed || this.calls.includes('join')
+    return (this.#armed && this.#words[0] === 0) || this.calls.includes('join')
   }
 
   fail(code, errno, detail) {
     this.push(records.failed(code, errno, detail), records.closed())
   }
 
-  drain(words) {
+  drain() {
     this.drains++
     if (this.calls.includes('join')) throw new Error('drained after join')
-    let written = 0
+    return this.#copy()
+  }
+
+  lend(words) {
+    this.#words = words
+  }
+
+  #copy() {
+    const words = this.#words
+    let end = 1
     for (let records = 0; this.outbox.length > 0 && records < behaviour.drainAtMost; records++) {
       const next = this.outbox[0]
-      if (next.length > words.length) return written || -next.length
-      if (written + next.length > words.length) return written
-      words.set(next, written)
-      written += next.length
+      if (end + next.length > words.length) {
+        if (end === 1) return -(end + next.length)
+        break
+      }
+      words.set(next, end)
+      end += next.length
       if ((next[0] & 0xff) === 37) this.#closed = true
       this.outbox.shift()
     }
-    if (written === 0) this.#armed = true
-    return written
+    this.#armed ||= this.outbox.length === 0
+    return (words[0] = end === 1 ? 0 : end)
   }
 
   setInterest(kinds, fields, wishes) {

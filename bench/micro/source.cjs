@@ -10,6 +10,7 @@ let source
 class Source {
   /** Records about the source itself, which come first. */
   #control = [records.opened()]
+  #words
   #ring
   /** The records that are repeated, one after the other; how many words each has; and how many are still to come. */
   #block = new Uint32Array(0)
@@ -17,10 +18,11 @@ class Source {
   #left = 0
   #done = () => {}
 
-  constructor(_options, ring) {
-    this.#ring = ring
+  constructor(_options, words, ring) {
+    this.#words = words
+    this.#ring = () => ring(0, false)
     source = this
-    setImmediate(ring)
+    setImmediate(this.#ring)
   }
 
   /** Has `count` records wait, out of `block` that holds some of `length` words each; resolves when all were answered. */
@@ -34,22 +36,23 @@ class Source {
     })
   }
 
-  drain(words) {
+  drain() {
+    const words = this.#words
     const control = this.#control.shift()
     if (control !== undefined) {
-      words.set(control)
-      return control.length
+      words.set(control, 1)
+      return 1 + control.length
     }
     if (this.#left === 0) {
       this.#done()
       return 0
     }
-    const most = Math.min(words.length, this.#block.length)
+    const most = Math.min(words.length - 1, this.#block.length)
     const count = Math.min(this.#left, Math.floor(most / this.#length))
     this.#left -= count
     const written = count * this.#length
-    words.set(written === this.#block.length ? this.#block : this.#block.subarray(0, written))
-    return written
+    words.set(written === this.#block.length ? this.#block : this.#block.subarray(0, written), 1)
+    return 1 + written
   }
 
   scan(id) {

@@ -2,17 +2,22 @@
 //! happens by the core.
 
 mod convert;
+mod intake;
 
+use std::cell::{OnceCell, RefCell};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
-use napi::bindgen_prelude::{Float64ArraySlice, Function, Uint32ArraySlice};
+use napi::bindgen_prelude::{Float64ArraySlice, FnArgs, Function, Uint32Array};
 use napi::threadsafe_function::ThreadsafeFunctionCallMode;
 use napi::{Error, Result};
 use napi_derive::napi;
+use intake::Intake;
 use proc_events::{
-    Ancestor, Fields, Interest, Kinds, Notice, Options, Procfs, SourceKind, Subscription, Wish,
+    Ancestor, Fields, Interest, Kinds, Options, Procfs, SourceKind, Subscription, Wish,
 };
 
 /// Events of some kinds of the processes of which all that is given holds.
@@ -63,28 +68,22 @@ pub struct NativeOptions {
 #[napi]
 #[derive(Debug)]
 pub struct Source {
-    subscription: Subscription,
-    /// Taken from the outbox, and written as far as `written`.
-    notices: Vec<Notice>,
-    written: usize,
+    intake: Rc<RefCell<Intake>>,
 }
 
 #[napi]
 impl Source {
-    /// Starts. How it went is the first record.
+    /// Starts. How it went is the first record. `ring` is called with what [`Source::drain`] would return, and whether
+    /// that was all: then the bell is armed again.
     #[napi(constructor, catch_unwind)]
-    pub fn new(options: NativeOptions, ring: Function<'_, (), ()>) -> Result<Self> {
-        // Weak: the facade decides whether Node.js goes on running. Two places: one call under way, one more to come.
-        let bell = ring
-            .build_threadsafe_function::<()>()
-            .weak::<true>()
-            .callee_handled::<false>()
-            .max_queue_size::<2>()
-            .build()?;
-        let doorbell = Box::new(move || {
-            // It fails when the queue is full, and so about to be answered, or when the environment is ending.
-            bell.call((), ThreadsafeFunctionCallMode::NonBlocking);
-        });
+    pub fn new(
+        options: NativeOptions,
+        words: Uint32Array,
+        ring: Function<'_, FnArgs<(i32, bool)>, ()>,
+    ) -> Result<Self> {
+        // Filled in when both are there.
+        let its_intake = Rc::default();
+        let doorbell = doorbell(ring, Rc::clone(&its_intake))?;
         let default = Options::default();
         let receive_buffer_size = match options.receive_buffer_size {
             0 => default.receive_buffer_size,
@@ -104,55 +103,42 @@ impl Source {
         if options.wishes.is_some() {
             subscription.set_wishes(interest.fields, core_wishes(interest.kinds, options.wishes));
         }
-        Ok(Self { subscription, notices: Vec::new(), written: 0 })
+        let intake = Rc::new(RefCell::new(Intake::new(subscription, words)));
+        // It is empty: nothing else sets it.
+        let _ = its_intake.set(Rc::downgrade(&intake));
+        Ok(Self { intake })
     }
 
-    /// Copies records into `words`; returns how many words were written. 0: nothing is left, and the bell is armed
-    /// again. Negative: the next record alone needs that many words.
+    /// Copies records into the array, behind its first word, and has that say where they end, which is also what is
+    /// returned. 0: nothing is left, and the bell is armed again. Negative: the array must be so long for the next record.
     #[napi(catch_unwind)]
-    pub fn drain(&mut self, mut words: Uint32ArraySlice<'_>) -> i32 {
-        #[expect(
-            unsafe_code,
-            reason = "the types cannot tell that JavaScript leaves the array alone meanwhile"
-        )]
-        // SAFETY: this runs on JavaScript's thread, and JavaScript gets no turn before it returns.
-        let words = unsafe { words.as_mut() };
-        if self.written == self.notices.len() {
-            self.notices.clear();
-            self.written = 0;
-            self.subscription.take((words.len() / convert::HEAD).max(1), &mut self.notices);
-        }
-        let subscriber = self.subscription.number();
-        let mut at = 0;
-        for notice in self.notices.iter().skip(self.written) {
-            let length = convert::length(notice, subscriber);
-            let Some(place) = words.get_mut(at..at + length) else {
-                return if at == 0 { -(length as i32) } else { at as i32 };
-            };
-            convert::write(notice, subscriber, place);
-            at += length;
-            self.written += 1;
-        }
-        at as i32
+    pub fn drain(&self) -> i32 {
+        self.intake.borrow_mut().fill().0
+    }
+
+    /// Has records copied into another array.
+    #[napi(catch_unwind)]
+    pub fn lend(&self, words: Uint32Array) {
+        self.intake.borrow_mut().words = words;
     }
 
     /// Sets what is wanted from now on: bit masks of kinds and of details, and of which processes, unless of all.
     #[napi(catch_unwind)]
     pub fn set_interest(&self, kinds: u32, fields: u32, wishes: Option<Vec<NativeWish>>) {
         let Interest { kinds, fields } = interest(kinds, fields);
-        self.subscription.set_wishes(fields, core_wishes(kinds, wishes));
+        self.intake.borrow().subscription.set_wishes(fields, core_wishes(kinds, wishes));
     }
 
     /// Asks for every running process, ahead of the live events that wait; a record with `id` follows them.
     #[napi(catch_unwind)]
     pub fn scan(&self, id: u32) {
-        self.subscription.scan(id);
+        self.intake.borrow().subscription.scan(id);
     }
 
     /// Asks whether a process is running, and for its end; a record with `id` answers, and an exit record tells.
     #[napi(catch_unwind)]
     pub fn watch(&self, id: u32, pid: u32) {
-        self.subscription.watch(id, pid);
+        self.intake.borrow().subscription.watch(id, pid);
     }
 
     /// Fills `out`, of at least 16 numbers, with the counters and gauges.
@@ -161,9 +147,10 @@ impl Source {
         #[expect(unsafe_code, reason = "as for `drain`")]
         // SAFETY: as for `drain`.
         let out = unsafe { out.as_mut() };
-        let counts = self.subscription.counts();
-        let level = self.subscription.level();
-        let gauges = self.subscription.gauges();
+        let intake = self.intake.borrow();
+        let counts = intake.subscription.counts();
+        let level = intake.subscription.level();
+        let gauges = intake.subscription.gauges();
         let values = [
             counts.events,
             counts.exec,
@@ -174,7 +161,7 @@ impl Source {
             counts.lost_socket,
             level.lost,
             counts.resync,
-            (level.depth + self.notices.len() - self.written) as u64,
+            (level.depth + intake.waiting()) as u64,
             level.high_water as u64,
             gauges.receive_buffer_size,
             gauges.tracked_processes,
@@ -190,14 +177,44 @@ impl Source {
     /// Asks the source to end; a closing record is the last.
     #[napi(catch_unwind)]
     pub fn stop(&self) {
-        self.subscription.stop();
+        self.intake.borrow().subscription.stop();
     }
 
     /// After the closing record: waits for the native thread, which is ending, if nobody else uses it.
     #[napi(catch_unwind)]
     pub fn join(&self) {
-        self.subscription.join();
+        self.intake.borrow().subscription.join();
     }
+}
+
+/// What the bell is answered from, once it is there. Weak, since the bell is a part of it.
+type ItsIntake = Rc<OnceCell<Weak<RefCell<Intake>>>>;
+
+/// What the reader's thread calls.
+#[expect(clippy::needless_pass_by_value, reason = "nobody has it from here on")]
+fn doorbell(
+    ring: Function<'_, FnArgs<(i32, bool)>, ()>,
+    its_intake: ItsIntake,
+) -> Result<Box<dyn Fn() + Send + Sync>> {
+    // Weak: the facade decides whether Node.js goes on running. Two places: one call under way, one more to come.
+    let bell = ring
+        .build_threadsafe_function::<()>()
+        .weak::<true>()
+        .callee_handled::<false>()
+        .max_queue_size::<2>()
+        // Here, on JavaScript's thread, and not by a call from there: that would cost more than a record or two.
+        .build_callback(move |_| Ok(FnArgs::from(answer(&its_intake))))?;
+    Ok(Box::new(move || {
+        // It fails when the queue is full, and so about to be answered, or when the environment is ending.
+        bell.call((), ThreadsafeFunctionCallMode::NonBlocking);
+    }))
+}
+
+/// What the bell brings along.
+fn answer(its_intake: &ItsIntake) -> (i32, bool) {
+    let Some(intake) = its_intake.get().and_then(Weak::upgrade) else { return (0, false) };
+    // A panic must not get out of here: the call of `drain` that follows tells of it.
+    catch_unwind(AssertUnwindSafe(|| intake.borrow_mut().answer())).unwrap_or((0, false))
 }
 
 /// Those of `pids` whose process has ended.

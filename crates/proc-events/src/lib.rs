@@ -19,11 +19,9 @@
 //! subscription.scan(0);
 //! let mut notices = Vec::new();
 //! while rung.recv().is_ok() {
-//!     loop {
-//!         subscription.take(1024, &mut notices);
-//!         if notices.is_empty() {
-//!             break;
-//!         }
+//!     let mut is_all = false;
+//!     while !is_all {
+//!         is_all = subscription.take(1024, &mut notices);
 //!         for notice in notices.drain(..) {
 //!             match notice {
 //!                 Notice::Event(event) => println!("{} {:?}", event.pid, event.kind),

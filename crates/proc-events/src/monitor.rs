@@ -172,7 +172,7 @@ impl fmt::Debug for Subscription {
 impl Subscription {
     /// Joins the reader with these options, or starts it. Returns at once: the first notice is
     /// [`Notice::Opened`] or [`Notice::Failed`]. `queue_size` 0 stands for [`DEFAULT_QUEUE_SIZE`]. `doorbell` is called
-    /// on the reader's thread, at most once until [`Subscription::take`] has found nothing; it must not block.
+    /// on the reader's thread, at most once until [`Subscription::take`] has taken all; it must not block.
     ///
     /// Live events wait until [`Subscription::scan`] has been asked for and answered.
     #[must_use]
@@ -213,9 +213,9 @@ impl Subscription {
         Self { outbox, shared: Some(shared), before }
     }
 
-    /// Moves up to `max` notices into `notices`. If there was none, the bell is armed again.
-    pub fn take(&self, max: usize, notices: &mut Vec<Notice>) {
-        self.outbox.take(max, notices);
+    /// Moves up to `max` notices into `notices`. Returns whether that was all: then the bell is armed again.
+    pub fn take(&self, max: usize, notices: &mut Vec<Notice>) -> bool {
+        self.outbox.take(max, notices)
     }
 
     /// Sets what is wanted from now on. Details that are new in it are also read for the processes already running.

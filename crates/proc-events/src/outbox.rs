@@ -1,5 +1,5 @@
 //! The bounded queue between the reader and one subscriber's thread, and its doorbell: rung at most once until the
-//! subscriber has found the queue empty. What does not fit is owed (see [`crate::overflow`]) or counted as lost.
+//! subscriber has taken all that is queued. What does not fit is owed (see [`crate::overflow`]) or counted as lost.
 
 mod queue;
 
@@ -160,15 +160,14 @@ impl Outbox {
     }
 
     fn ring(&self, mut state: MutexGuard<'_, State>) {
-        let has_something = !state.front.is_empty() || !state.is_held && !state.queue.is_empty();
-        if has_something && std::mem::take(&mut state.is_armed) {
+        if state.has_something() && std::mem::take(&mut state.is_armed) {
             drop(state);
             (self.doorbell)();
         }
     }
 
-    /// Moves up to `max` notices into `notices`. If there was none, the bell is armed again.
-    pub fn take(&self, max: usize, notices: &mut Vec<Notice>) {
+    /// Moves up to `max` notices into `notices`. Returns whether that was all: then the bell is armed again.
+    pub fn take(&self, max: usize, notices: &mut Vec<Notice>) -> bool {
         let mut state = self.state();
         let from_front = max.min(state.front.len());
         notices.extend(state.front.drain(..from_front));
@@ -180,9 +179,10 @@ impl Outbox {
             let from_queue = room.min(state.queue.len());
             notices.extend(state.queue.drain(..from_queue));
         }
-        if notices.is_empty() {
-            state.is_armed = true;
-        }
+        // What is owed while the scan at the start is to come, is told with it.
+        let is_all = !state.has_something() && (state.is_held || state.overflow.is_none());
+        state.is_armed |= is_all;
+        is_all
     }
 }
 
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bell_rings_once_until_the_box_was_found_empty() {
+    fn the_bell_rings_once_until_all_was_taken() {
         let (outbox, rings) = outbox(8);
         outbox.release(std::iter::empty(), 1);
         outbox.push(&[exec(1)]);
@@ -230,11 +230,14 @@ mod tests {
         assert_eq!(rings.load(Ordering::Relaxed), 1);
         assert_eq!(drain(&outbox, 2), ["Scanned", "1"]);
         outbox.push(&[exec(3)]);
-        assert_eq!(drain(&outbox, 9), ["2", "3"]);
         assert_eq!(rings.load(Ordering::Relaxed), 1);
-        assert!(drain(&outbox, 9).is_empty());
+        assert_eq!(drain(&outbox, 9), ["2", "3"]);
         outbox.push(&[exec(4)]);
         assert_eq!(rings.load(Ordering::Relaxed), 2);
+        assert_eq!(drain(&outbox, 1), ["4"]);
+        assert!(drain(&outbox, 9).is_empty());
+        outbox.push(&[exec(5)]);
+        assert_eq!(rings.load(Ordering::Relaxed), 3);
     }
 
     #[test]

@@ -34,6 +34,11 @@ pub(super) struct State {
 }
 
 impl State {
+    /// Whether there is anything to be taken, but for what is owed.
+    pub(super) fn has_something(&self) -> bool {
+        !self.front.is_empty() || !self.is_held && !self.queue.is_empty()
+    }
+
     /// What the subscriber wants. While the scan at the start is to come, one that is yet to ask for execs must not miss
     /// one between the two.
     pub(super) fn kinds(&self) -> Kinds {
