@@ -12,12 +12,11 @@ use crate::wire::DATAGRAM_LEN;
 
 /// Where the kernel's messages come in.
 pub trait Door {
-    /// Takes the next datagram as `recvfrom` does, without waiting: its whole length, though the buffer were shorter,
-    /// and the sender's port, if it has one.
+    /// Fills a batch, which is empty, without waiting. Returns whether nothing is left.
     ///
     /// # Errors
-    /// The errno of `recvfrom`.
-    fn recvfrom(&self, buffer: &mut [u8; DATAGRAM_LEN]) -> rustix::io::Result<(usize, Option<u32>)>;
+    /// The errno of `recvmmsg`: then the batch is still empty.
+    fn receive(&self, batch: &mut Batch) -> rustix::io::Result<bool>;
 
     /// To be called when nothing is left: waiting then waits for what comes next.
     fn exhausted(&self);
@@ -29,35 +28,100 @@ pub trait Door {
     fn drops(&self) -> io::Result<u32>;
 }
 
-/// What came in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Received {
-    /// A datagram of this length, from the kernel.
-    Datagram(usize),
-    /// A datagram that somebody else sent, or one that is too long to be an event.
-    Foreign,
-    /// Nothing is left.
-    Nothing,
+/// A datagram, as it was received.
+#[derive(Clone, Copy, Debug)]
+pub struct Datagram {
+    /// What there was room for.
+    pub bytes: [u8; DATAGRAM_LEN],
+    /// Its whole length.
+    pub len: usize,
+    /// The sender's port, if it has one.
+    pub port: Option<u32>,
 }
 
-/// Takes the next datagram by `recvfrom`, see [`Door::recvfrom`].
-///
-/// # Errors
-/// The errno of `recvfrom`; `ENOBUFS` is a loss, not a failure.
-pub fn receive(
-    mut recvfrom: impl FnMut() -> rustix::io::Result<(usize, Option<u32>)>,
-) -> rustix::io::Result<Received> {
-    loop {
-        match recvfrom() {
-            Ok((len, port)) => {
-                // Whoever has CAP_NET_ADMIN can send to the group: only the port tells that it was not the kernel.
-                let is_kernels = port == Some(0) && len <= DATAGRAM_LEN;
-                return Ok(if is_kernels { Received::Datagram(len) } else { Received::Foreign });
+impl Datagram {
+    pub(crate) const EMPTY: Self = Self { bytes: [0; DATAGRAM_LEN], len: 0, port: None };
+
+    /// The message, if it is the kernel's and no longer than an event. Whoever has `CAP_NET_ADMIN` can send to the group:
+    /// only the port tells that it was not the kernel.
+    pub fn message(&self) -> Option<&[u8]> {
+        let bytes = self.bytes.get(..self.len);
+        bytes.filter(|_| self.port == Some(0))
+    }
+}
+
+/// Datagrams that were received, and are still to be heard. Few: its memory is touched whenever an event comes in.
+#[derive(Debug)]
+pub struct Batch {
+    datagrams: [Datagram; 8],
+    /// Those between the two are still to be heard.
+    next: usize,
+    end: usize,
+    /// What has ended the last one early, if it did not come first.
+    error: Option<Errno>,
+}
+
+impl Default for Batch {
+    fn default() -> Self {
+        Self { datagrams: [Datagram::EMPTY; 8], next: 0, end: 0, error: None }
+    }
+}
+
+impl Batch {
+    /// Whether all have been heard.
+    pub const fn is_empty(&self) -> bool {
+        self.next == self.end
+    }
+
+    /// The next to be heard.
+    pub(crate) fn pop(&mut self) -> Option<Datagram> {
+        let datagram = (!self.is_empty()).then(|| self.datagrams[self.next])?;
+        self.next += 1;
+        Some(datagram)
+    }
+
+    /// Fills it as `recvmmsg` does, which is given the places and returns how many of them it has filled. Returns whether
+    /// nothing is left.
+    ///
+    /// # Errors
+    /// Those of `recvmmsg`.
+    pub(crate) fn receive_all(
+        &mut self,
+        recvmmsg: impl FnOnce(&mut [Datagram]) -> rustix::io::Result<usize>,
+    ) -> rustix::io::Result<bool> {
+        (self.next, self.end) = (0, 0);
+        self.end = match recvmmsg(&mut self.datagrams) {
+            Err(Errno::AGAIN) => 0,
+            count => count?,
+        };
+        Ok(self.end < self.datagrams.len())
+    }
+
+    /// Fills it one by one: what `recvfrom` gives, until it fails.
+    ///
+    /// # Errors
+    /// Those of `recvfrom` but `EAGAIN`, which says that nothing is left.
+    pub fn receive_each(
+        &mut self,
+        mut recvfrom: impl FnMut() -> rustix::io::Result<Datagram>,
+    ) -> rustix::io::Result<bool> {
+        let mut error = self.error.take();
+        let is_all = self.receive_all(|places| {
+            for (count, place) in places.iter_mut().enumerate() {
+                match error.take().map_or_else(&mut recvfrom, Err) {
+                    Ok(datagram) => *place = datagram,
+                    Err(errno) if count == 0 => return Err(errno),
+                    Err(errno) => {
+                        error = Some(errno).filter(|errno| *errno != Errno::AGAIN);
+                        return Ok(count);
+                    }
+                }
             }
-            Err(Errno::AGAIN) => return Ok(Received::Nothing),
-            Err(Errno::INTR) => {}
-            Err(errno) => return Err(errno),
-        }
+            Ok(places.len())
+        });
+        self.error = error;
+        // What is kept is told before anything can be said about what is left.
+        is_all.map(|is_all| is_all && self.error.is_none())
     }
 }
 

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use tokio::time::Instant;
 
 use crate::descent::Descent;
-use crate::door::{self, Door, Exec, Presence, Processes, Received};
+use crate::door::{Batch, Door, Exec, Presence, Processes};
 use crate::error::{Error, ErrorCode};
 use crate::event::{ExitStatus, ProcessEvent};
 use crate::interest::{EventType, Fields, Interest};
@@ -23,7 +23,7 @@ use crate::procfs::{Sighting, Snapshot};
 use crate::resync::{Again, GRACE, Resync};
 use crate::stats::Stats;
 use crate::table::{Leaving, Mark, ProcessTable, known_pid};
-use crate::wire::{self, DATAGRAM_LEN, Message, Reject};
+use crate::wire::{self, Message, Reject};
 
 /// As many events as are handed on at a time, in most cases.
 const BATCH: usize = 1024;
@@ -52,6 +52,7 @@ pub struct Hearing<'a, D, P> {
     pub(crate) liveness: Liveness,
     stats: &'a Stats,
     drops: DropCounter,
+    batch: Batch,
     /// The sequence number, CPU and time of the last message.
     last: (u32, u32, u64),
     /// How often it was asked for something that concerns what comes in next. What waits is read after that was answered.
@@ -99,9 +100,10 @@ impl<'a, D: Door, P: Processes> Hearing<'a, D, P> {
             table: ProcessTable::default(),
             descent: Descent::default(),
             resync: Resync::new(Instant::now()),
-            liveness: Liveness::new(),
+            liveness: Liveness::default(),
             stats,
             drops: DropCounter::default(),
+            batch: Batch::default(),
             last: (0, 0, 0),
             asked: Arc::default(),
             answered: 0,
@@ -158,33 +160,46 @@ impl<'a, D: Door, P: Processes> Hearing<'a, D, P> {
 
     /// Whether nothing is left.
     fn receive(&mut self, turn: usize, until_ns: u64) -> Result<bool, Error> {
-        let mut datagram = [0; DATAGRAM_LEN];
-        for _ in 0..turn {
+        let mut nothing_is_left = false;
+        let mut heard = 0;
+        while heard < turn {
             let Some(door) = &self.door else { break };
             if until_ns == u64::MAX && self.asked.load(Ordering::Acquire) > self.answered {
                 return Ok(false);
             }
-            match door::receive(|| door.recvfrom(&mut datagram)) {
-                Ok(Received::Datagram(len)) => self.hear(&datagram[..len]),
-                Ok(Received::Foreign) => self.stats.rejected.count(),
-                Ok(Received::Nothing) => {
-                    door.exhausted();
-                    return Ok(true);
+            if let Some(datagram) = self.batch.pop() {
+                heard += 1;
+                match datagram.message() {
+                    Some(message) => self.hear(message),
+                    None => self.stats.rejected.count(),
                 }
-                // A loss. Where the drop counter does not tell how great it is, it is one at least.
-                Err(Errno::NOBUFS) => {
-                    if door.drops().is_err() {
-                        self.count_lost(1);
+                // The kernel takes the time of an event before it queues it: whatever was queued by then is ahead of this.
+                if self.last.2 >= until_ns {
+                    return Ok(false);
+                }
+            } else if nothing_is_left {
+                door.exhausted();
+                return Ok(true);
+            } else {
+                match door.receive(&mut self.batch) {
+                    Ok(is_all) => nothing_is_left = is_all,
+                    Err(Errno::INTR) => {}
+                    // A loss. Where the drop counter does not tell how great it is, it is one at least.
+                    Err(Errno::NOBUFS) => {
+                        if door.drops().is_err() {
+                            self.count_lost(1);
+                        }
                     }
+                    Err(errno) => return Err(Error::new(ErrorCode::SourceFailed, "recvmmsg", errno)),
                 }
-                Err(errno) => return Err(Error::new(ErrorCode::SourceFailed, "recvfrom", errno)),
-            }
-            // The kernel takes the time of an event before it queues it: whatever was queued by then is ahead of this.
-            if self.last.2 >= until_ns {
-                return Ok(false);
             }
         }
         Ok(false)
+    }
+
+    /// Whether something was received that was not heard yet.
+    pub fn is_behind(&self) -> bool {
+        !self.batch.is_empty()
     }
 
     /// Tells the subscribers. While more is coming in, the exits that this may take back are kept, once.

@@ -1,5 +1,6 @@
 //! The one thread that connects the rooms: it reads the socket, keeps the table, and fills the outboxes.
 
+mod beat;
 mod commands;
 mod host;
 mod look;
@@ -22,6 +23,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::error::{Error, ErrorCode};
 use crate::hearing::Hearing;
+use crate::liveness::SILENCE;
 use crate::monitor::{Command, Shared};
 use crate::namespace::clock_offset_ns;
 use crate::notice::Notice;
@@ -29,6 +31,7 @@ use crate::outbox::Outbox;
 use crate::priority::Schedule;
 use crate::procfs::{Procfs, Snapshot, clock_ns};
 use crate::socket::Connector;
+use beat::Beat;
 use commands::{passing, wanted};
 use host::Host;
 use look::Look;
@@ -79,7 +82,9 @@ enum Wake {
     Readable,
     Snapshot(Result<Snapshot, Error>),
     Ended(Vec<u32>),
-    /// A resync, or a look at whether the kernel still reports, may be due.
+    /// It is time to look whether the kernel still reports.
+    Beat,
+    /// A resync may be due, or a report that is waited for.
     Due,
 }
 
@@ -91,6 +96,7 @@ struct Reader<'a> {
     look: Option<Look>,
     schedule: Schedule,
     pace: Pace,
+    beat: Beat,
     /// Why `/proc` is polled although the connector was wished for.
     fallen_back: Option<Error>,
 }
@@ -120,6 +126,7 @@ impl<'a> Reader<'a> {
             look: None,
             schedule: Schedule::of_this_thread(),
             pace: Pace::default(),
+            beat: Beat::every(SILENCE).map_err(|error| Error::unexpected("timerfd_create", &error))?,
             fallen_back,
         };
         reader.adopt(connector)?;
@@ -174,7 +181,7 @@ impl<'a> Reader<'a> {
             Wake::Readable => self.listen()?,
             Wake::Snapshot(snapshot) => self.hearing.settle(snapshot, now, now_ns)?,
             Wake::Ended(pids) => self.hearing.conclude(&pids, now, now_ns)?,
-            Wake::Due if self.hearing.liveness.due() <= now => self.check_hearing()?,
+            Wake::Beat => self.check_hearing()?,
             Wake::Due => {
                 self.hearing.conclude_expected(now, now_ns)?;
                 self.hearing.settle_if_due(now, now_ns)?;
@@ -199,10 +206,10 @@ impl<'a> Reader<'a> {
 
     async fn wake(&mut self) -> Result<Wake, Error> {
         let expected = self.hearing.expected_until();
-        let gathers_on = self.is_relieved() && self.pace.is_sure_of_more(Instant::now());
-        let Hearing { door, processes, resync, liveness, .. } = &mut self.hearing;
-        let look_at = door.as_ref().map(|_| liveness.due());
-        let due = resync.due().into_iter().chain(look_at).chain(expected).min();
+        let is_sure_of_more =
+            self.hearing.is_behind() || self.is_relieved() && self.pace.is_sure_of_more(Instant::now());
+        let Hearing { door, processes, resync, .. } = &mut self.hearing;
+        let due = resync.due().into_iter().chain(expected).min();
         let deathwatch = processes.deathwatch();
         let wake = tokio::select! {
             biased;
@@ -210,7 +217,8 @@ impl<'a> Reader<'a> {
             snapshot = finished(self.look.as_mut()) => Ok(Wake::Snapshot(snapshot)),
             ended = deathwatch.ended(), if !deathwatch.is_empty() => ended.map(Wake::Ended),
             () = until(due) => Ok(Wake::Due),
-            ready = readable(door.as_ref(), gathers_on) => ready.map(|()| Wake::Readable),
+            beat = self.beat.next() => beat.map(|()| Wake::Beat),
+            ready = readable(door.as_ref(), is_sure_of_more) => ready.map(|()| Wake::Readable),
         };
         wake.map_err(|error| Error::unexpected("epoll_wait", &error))
     }
@@ -223,10 +231,10 @@ async fn finished(look: Option<&mut Look>) -> Result<Snapshot, Error> {
     }
 }
 
-async fn readable(connector: Option<&Connector>, gathers_on: bool) -> io::Result<()> {
+async fn readable(connector: Option<&Connector>, is_sure_of_more: bool) -> io::Result<()> {
     match connector {
         // What else there is to answer gets its turn.
-        Some(_) if gathers_on => {
+        Some(_) if is_sure_of_more => {
             yield_now().await;
             Ok(())
         }

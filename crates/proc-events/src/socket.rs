@@ -8,15 +8,14 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use neli::consts::connector::ProcCnMcastOp;
-use rustix::net::netlink::SocketAddrNetlink;
-use rustix::net::{RecvFlags, sockopt};
+use rustix::io::Errno;
+use rustix::net::sockopt;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use crate::door::Door;
+use crate::door::{Batch, Datagram, Door};
 use crate::error::Error;
 use crate::interest::Kinds;
-use crate::wire::DATAGRAM_LEN;
 use crate::{filter, sys};
 use handshake::{failed, listen, prepare, send, source_failed, token};
 
@@ -54,7 +53,7 @@ impl Connector {
     /// # Errors
     /// Only if the runtime is ending.
     pub async fn readable(&self) -> io::Result<()> {
-        self.socket.readable().await.map(drop)
+        sys::ready(&self.socket).await.map(drop)
     }
 
     /// The effective size of the receive buffer, in bytes.
@@ -64,8 +63,8 @@ impl Connector {
 }
 
 impl Door for Connector {
-    fn recvfrom(&self, buffer: &mut [u8; DATAGRAM_LEN]) -> rustix::io::Result<(usize, Option<u32>)> {
-        recvfrom(self.socket.get_ref(), buffer)
+    fn receive(&self, batch: &mut Batch) -> rustix::io::Result<bool> {
+        batch.receive_all(|datagrams| sys::recvmmsg(self.socket.as_fd(), datagrams))
     }
 
     fn exhausted(&self) {
@@ -85,15 +84,17 @@ impl Drop for Connector {
     }
 }
 
-/// See [`Door::recvfrom`].
-pub(crate) fn recvfrom(
-    fd: impl AsFd,
-    buffer: &mut [u8; DATAGRAM_LEN],
-) -> rustix::io::Result<(usize, Option<u32>)> {
-    let flags = RecvFlags::TRUNC | RecvFlags::DONTWAIT;
-    let (_, len, sender) = rustix::net::recvfrom(fd, &mut buffer[..], flags)?;
-    let port = sender.and_then(|sender| SocketAddrNetlink::try_from(sender).ok()).map(|sender| sender.pid());
-    Ok((len, port))
+/// Takes the next datagram, without waiting; `None` if nothing is left.
+pub(crate) fn recv(fd: BorrowedFd<'_>) -> rustix::io::Result<Option<Datagram>> {
+    let mut datagram = [Datagram::EMPTY];
+    loop {
+        match sys::recvmmsg(fd, &mut datagram) {
+            Ok(_) => return Ok(datagram.first().copied()),
+            Err(Errno::AGAIN) => return Ok(None),
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
 }
 
 /// Lets the kinds pass that are wanted, and what the process table lives on. After a failure the earlier filter is still

@@ -5,14 +5,17 @@
     reason = "the one audited module; everything here is small enough to be read in a minute"
 )]
 
+use std::future::poll_fn;
 use std::io;
 use std::mem::{size_of, size_of_val};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 
 use neli::socket::NlSocket;
+use rustix::io::Errno;
 use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
+use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
 
+use crate::door::Datagram;
 use crate::filter::Instruction;
 
 /// `SO_MEMINFO`, `asm-generic/socket.h`; libc does not have it on every target.
@@ -34,6 +37,11 @@ pub(crate) fn watch(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }.map_err(io::Error::from)
 }
 
+/// Waits until a descriptor is readable: as its own `readable` does, but for the one task that there is.
+pub(crate) async fn ready(fd: &AsyncFd<OwnedFd>) -> io::Result<AsyncFdReadyGuard<'_, OwnedFd>> {
+    poll_fn(|context| fd.poll_read_ready(context)).await
+}
+
 /// `NETLINK_NO_ENOBUFS`: an overflow no longer blocks the queue until it was read empty; the drop counter still counts.
 pub(crate) fn set_no_enobufs(fd: BorrowedFd<'_>) -> io::Result<()> {
     let on: libc::c_int = 1;
@@ -48,6 +56,52 @@ pub(crate) fn set_no_enobufs(fd: BorrowedFd<'_>) -> io::Result<()> {
         )
     };
     check(result)
+}
+
+/// Receives what waits, without waiting for more, and returns how many datagrams that were.
+pub(crate) fn recvmmsg(fd: BorrowedFd<'_>, datagrams: &mut [Datagram]) -> rustix::io::Result<usize> {
+    /// At most so many at a time.
+    const MOST: usize = 8;
+    let count = datagrams.len().min(MOST);
+    // SAFETY: these are structures of numbers and pointers, for which all zeros stand for nothing.
+    let (mut senders, mut parts, mut headers): (
+        [libc::sockaddr_nl; MOST],
+        [libc::iovec; MOST],
+        [libc::mmsghdr; MOST],
+    ) = unsafe { std::mem::zeroed() };
+    for (((datagram, sender), part), header) in
+        datagrams.iter_mut().zip(&mut senders).zip(&mut parts).zip(&mut headers)
+    {
+        part.iov_base = datagram.bytes.as_mut_ptr().cast();
+        part.iov_len = datagram.bytes.len();
+        header.msg_hdr.msg_name = std::ptr::from_mut(sender).cast();
+        header.msg_hdr.msg_namelen = size_of_val(sender) as libc::socklen_t;
+        header.msg_hdr.msg_iov = part;
+        header.msg_hdr.msg_iovlen = 1;
+    }
+    #[cfg_attr(
+        not(target_env = "musl"),
+        expect(trivial_numeric_casts, reason = "they are of another type where the C library is musl")
+    )]
+    let flags = (libc::MSG_DONTWAIT | libc::MSG_TRUNC) as _;
+    // SAFETY: the first `count` headers point to live memory of the lengths that they say, which nothing else refers to.
+    let received = unsafe {
+        libc::recvmmsg(
+            fd.as_raw_fd(),
+            headers.as_mut_ptr(),
+            count as libc::c_uint,
+            flags,
+            std::ptr::null_mut(),
+        )
+    };
+    check(received).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+    for ((datagram, sender), header) in datagrams.iter_mut().zip(&senders).zip(&headers) {
+        let is_named = header.msg_hdr.msg_namelen as usize == size_of_val(sender)
+            && libc::c_int::from(sender.nl_family) == libc::AF_NETLINK;
+        datagram.len = header.msg_len as usize;
+        datagram.port = is_named.then_some(sender.nl_pid);
+    }
+    Ok(received as usize)
 }
 
 /// `SO_ATTACH_FILTER`. The kernel checks the program, and replaces an earlier one atomically.

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use proc_events::door::{Door, Exec, Presence, Processes};
+use proc_events::door::{Batch, Datagram, Door, Exec, Presence, Processes};
 use proc_events::hearing::Hearing;
 use proc_events::outbox::Outbox;
 use proc_events::procfs::{Sighting, Snapshot};
@@ -28,9 +28,12 @@ struct Socket {
 struct Receiver(Rc<Socket>);
 
 impl Door for Receiver {
-    fn recvfrom(&self, buffer: &mut [u8; DATAGRAM_LEN]) -> rustix::io::Result<(usize, Option<u32>)> {
-        *buffer = self.0.waiting.borrow_mut().pop_front().ok_or(Errno::AGAIN)?;
-        Ok((DATAGRAM_LEN, Some(0)))
+    fn receive(&self, batch: &mut Batch) -> rustix::io::Result<bool> {
+        let mut waiting = self.0.waiting.borrow_mut();
+        batch.receive_each(|| {
+            let bytes = waiting.pop_front().ok_or(Errno::AGAIN)?;
+            Ok(Datagram { bytes, len: DATAGRAM_LEN, port: Some(0) })
+        })
     }
     fn exhausted(&self) {
         self.0.is_exhausted.set(true);

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use proc_events::door::{Door, Exec, Presence, Processes};
+use proc_events::door::{Batch, Datagram, Door, Exec, Presence, Processes};
 use proc_events::hearing::Hearing;
 use proc_events::outbox::Outbox;
 use proc_events::procfs::{Sighting, Snapshot};
@@ -79,16 +79,18 @@ impl Machine {
 struct Doors(Rc<RefCell<Machine>>);
 
 impl Door for Doors {
-    fn recvfrom(&self, buffer: &mut [u8; DATAGRAM_LEN]) -> rustix::io::Result<(usize, Option<u32>)> {
+    fn receive(&self, batch: &mut Batch) -> rustix::io::Result<bool> {
         let mut machine = self.0.borrow_mut();
-        machine.reads += 1;
-        if machine.is_endless {
-            let reads = machine.reads;
-            assert!(reads < 1_000_000, "it never stops reading");
-            machine.exec(7, 10 * S + reads * MS);
-        }
-        *buffer = machine.queue.pop_front().ok_or(Errno::AGAIN)?;
-        Ok((DATAGRAM_LEN, Some(0)))
+        batch.receive_each(|| {
+            machine.reads += 1;
+            if machine.is_endless {
+                let reads = machine.reads;
+                assert!(reads < 1_000_000, "it never stops reading");
+                machine.exec(7, 10 * S + reads * MS);
+            }
+            let bytes = machine.queue.pop_front().ok_or(Errno::AGAIN)?;
+            Ok(Datagram { bytes, len: DATAGRAM_LEN, port: Some(0) })
+        })
     }
     fn exhausted(&self) {}
     fn drops(&self) -> io::Result<u32> {

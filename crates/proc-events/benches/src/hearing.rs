@@ -5,7 +5,7 @@ use std::hint::black_box;
 use std::io;
 use std::sync::Arc;
 
-use proc_events::door::{Door, Exec, Presence, Processes};
+use proc_events::door::{Batch, Datagram, Door, Exec, Presence, Processes};
 use proc_events::hearing::Hearing;
 use proc_events::outbox::Outbox;
 use proc_events::procfs::Sighting;
@@ -27,13 +27,14 @@ struct Socket {
 }
 
 impl Door for Socket {
-    fn recvfrom(&self, buffer: &mut [u8; DATAGRAM_LEN]) -> rustix::io::Result<(usize, Option<u32>)> {
-        let Some(datagram) = self.datagrams.get(self.next.get()) else { return Err(Errno::AGAIN) };
-        self.next.set(self.next.get() + 1);
-        self.now_ns.set(self.now_ns.get() + 10_000);
-        *buffer = *datagram;
-        buffer[PROC_EVENT + 8..PROC_EVENT + 16].copy_from_slice(&self.now_ns.get().to_ne_bytes());
-        Ok((DATAGRAM_LEN, Some(0)))
+    fn receive(&self, batch: &mut Batch) -> rustix::io::Result<bool> {
+        batch.receive_each(|| {
+            let mut bytes = *self.datagrams.get(self.next.get()).ok_or(Errno::AGAIN)?;
+            self.next.set(self.next.get() + 1);
+            self.now_ns.set(self.now_ns.get() + 10_000);
+            bytes[PROC_EVENT + 8..PROC_EVENT + 16].copy_from_slice(&self.now_ns.get().to_ne_bytes());
+            Ok(Datagram { bytes, len: DATAGRAM_LEN, port: Some(0) })
+        })
     }
     fn exhausted(&self) {
         self.next.set(0);

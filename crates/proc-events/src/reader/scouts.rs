@@ -21,12 +21,12 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use rustix::io::Errno;
 use rustix::thread::{CpuSet, sched_setaffinity};
 
-use crate::door::{self, Exec, Received};
+use crate::door::{Datagram, Exec};
 use crate::interest::Fields;
 use crate::priority::{Priority, Schedule};
 use crate::procfs::{self, Procfs, Sighting};
-use crate::socket::{overhear, recvfrom};
-use crate::wire::{self, DATAGRAM_LEN};
+use crate::socket::{overhear, recv};
+use crate::wire;
 
 /// The kernel offers each event to each of these sockets, for a tenth of a microsecond: that has to stay little.
 const CPUS_MAX: usize = 16;
@@ -151,7 +151,6 @@ struct Lookout {
 impl Lookout {
     /// The thread's body.
     fn keep(mut self) {
-        let mut datagram = [0; DATAGRAM_LEN];
         loop {
             let mut ready =
                 [PollFd::new(&self.socket, PollFlags::IN), PollFd::new(&self.stop, PollFlags::IN)];
@@ -160,10 +159,14 @@ impl Lookout {
                 Ok(_) if ready[1].revents().is_empty() => {}
                 _ => return,
             }
-            match door::receive(|| recvfrom(self.socket.as_fd(), &mut datagram)) {
-                Ok(Received::Datagram(len)) => self.hear(&datagram[..len]),
+            match recv(self.socket.as_fd()) {
+                Ok(datagram) => {
+                    if let Some(message) = datagram.as_ref().and_then(Datagram::message) {
+                        self.hear(message);
+                    }
+                }
                 // What was lost here, the reader's thread reads.
-                Ok(Received::Foreign | Received::Nothing) | Err(Errno::NOBUFS) => {}
+                Err(Errno::NOBUFS) => {}
                 Err(_) => return,
             }
         }

@@ -72,9 +72,9 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Called after a silence: whether it is that of the machine, or of a kernel that no longer reports.
+    /// Called from time to time: whether a silence since is that of the machine, or of a kernel that no longer reports.
     pub(super) fn check_hearing(&mut self) -> Result<(), Error> {
-        if self.hearing.door.is_none() || !self.hearing.liveness.is_silent() || self.hears_itself()? {
+        if self.hearing.door.is_none() || self.hearing.liveness.has_heard() || self.hears_itself()? {
             return Ok(());
         }
         let reason =

@@ -20,10 +20,9 @@ use rustix::io::Errno;
 use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{SendFlags, sockopt};
 
-use super::recvfrom;
-use crate::door::{self, Received};
+use super::recv;
 use crate::error::{Error, ErrorCode};
-use crate::wire::{self, DATAGRAM_LEN};
+use crate::wire;
 use crate::{filter, namespace, sys};
 
 /// How often a kernel that does not acknowledge, though nothing forbids it to, is asked again.
@@ -111,18 +110,12 @@ pub(super) fn listen(fd: &OwnedFd, proc_root: &Path) -> Result<(), Error> {
 fn request_listening(fd: &OwnedFd) -> Result<bool, Error> {
     let token = token();
     send(fd, ProcCnMcastOp::Listen, token).map_err(failed("sendto PROC_CN_MCAST_LISTEN", listen_cause))?;
-    let mut buffer = [0; DATAGRAM_LEN];
     // Acknowledgements go to every listener, so those of others are passed over.
     loop {
-        let received = door::receive(|| recvfrom(fd, &mut buffer))
-            .map_err(|errno| Error::new(ErrorCode::SourceFailed, "recvfrom the acknowledgement", errno))?;
-        let Received::Datagram(len) = received else {
-            if received == Received::Foreign {
-                continue;
-            }
-            return Ok(false);
-        };
-        let Ok(message) = wire::parse(&buffer[..len]) else { continue };
+        let received = recv(fd.as_fd())
+            .map_err(|errno| Error::new(ErrorCode::SourceFailed, "recvmmsg the acknowledgement", errno))?;
+        let Some(datagram) = received else { return Ok(false) };
+        let Some(Ok(message)) = datagram.message().map(wire::parse) else { continue };
         if let ProcEvent::Ack { err } = message.event
             && message.ack == token.wrapping_add(1)
         {

@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::rc::Rc;
 
-use proc_events::door::{Door, Exec, Presence, Processes};
+use proc_events::door::{Batch, Datagram, Door, Exec, Presence, Processes};
 use proc_events::procfs::Sighting;
 use proc_events::wire::{self, DATAGRAM_LEN, what};
 use proc_events::{ExitStatus, Fields, ProcessInfo};
 use rustix::io::Errno;
 
-use crate::machine::{Datagram, Machine};
+use crate::machine::{Datagram as Bytes, Machine};
 
 const CPUS: usize = 4;
 
@@ -39,7 +39,7 @@ impl Dice {
 #[derive(Clone, Copy, Debug)]
 struct Queued {
     life: usize,
-    bytes: Datagram,
+    bytes: Bytes,
     len: usize,
     port: Option<u32>,
 }
@@ -67,7 +67,7 @@ pub(crate) struct World {
     /// Every datagram that is to be rejected.
     pub(crate) forged: u64,
     /// What each CPU has still to put into the queue: whose it is, and the datagram.
-    late: [VecDeque<(usize, Datagram)>; CPUS],
+    late: [VecDeque<(usize, Bytes)>; CPUS],
     queue: VecDeque<Queued>,
     is_blacked_out: bool,
     error: Option<Errno>,
@@ -109,7 +109,7 @@ impl World {
     }
 
     /// A CPU sends what a process did, or is interrupted before it has.
-    pub(crate) fn send(&mut self, life: usize, datagram: Datagram) {
+    pub(crate) fn send(&mut self, life: usize, datagram: Bytes) {
         let is_late = self.fails();
         let late = &mut self.late[life % CPUS];
         if is_late || !late.is_empty() {
@@ -134,7 +134,7 @@ impl World {
     }
 
     #[expect(clippy::same_functions_in_if_condition, reason = "each is another throw of the dice")]
-    fn enqueue(&mut self, life: usize, bytes: Datagram) {
+    fn enqueue(&mut self, life: usize, bytes: Bytes) {
         let whole = Queued { life, bytes, len: DATAGRAM_LEN, port: Some(0) };
         if self.faults.silent && self.fails() {
             // No memory for the message itself: the kernel tells nobody.
@@ -221,7 +221,19 @@ impl Queued {
 pub(crate) struct SimulatedDoor(Rc<RefCell<World>>);
 
 impl Door for SimulatedDoor {
-    fn recvfrom(&self, buffer: &mut [u8; DATAGRAM_LEN]) -> rustix::io::Result<(usize, Option<u32>)> {
+    fn receive(&self, batch: &mut Batch) -> rustix::io::Result<bool> {
+        batch.receive_each(|| self.recvfrom())
+    }
+
+    fn exhausted(&self) {}
+
+    fn drops(&self) -> io::Result<u32> {
+        Ok(self.0.borrow().drops)
+    }
+}
+
+impl SimulatedDoor {
+    fn recvfrom(&self) -> rustix::io::Result<Datagram> {
         let mut world = self.0.borrow_mut();
         if world.fails() {
             return Err(Errno::INTR);
@@ -236,15 +248,7 @@ impl Door for SimulatedDoor {
             world.is_blacked_out = false;
             return Err(Errno::AGAIN);
         };
-        let written = len.min(DATAGRAM_LEN);
-        buffer[..written].copy_from_slice(&bytes[..written]);
-        Ok((len, port))
-    }
-
-    fn exhausted(&self) {}
-
-    fn drops(&self) -> io::Result<u32> {
-        Ok(self.0.borrow().drops)
+        Ok(Datagram { bytes, len, port })
     }
 }
 
