@@ -11,14 +11,12 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
+use intake::Intake;
 use napi::bindgen_prelude::{Float64ArraySlice, FnArgs, Function, Uint32Array};
 use napi::threadsafe_function::ThreadsafeFunctionCallMode;
 use napi::{Error, Result};
 use napi_derive::napi;
-use intake::Intake;
-use proc_events::{
-    Ancestor, Fields, Interest, Kinds, Options, Procfs, SourceKind, Subscription, Wish,
-};
+use proc_events::{Ancestor, Fields, Interest, Kinds, Options, Procfs, SourceKind, Subscription, Wish};
 
 /// Events of some kinds of the processes of which all that is given holds.
 #[napi(object)]

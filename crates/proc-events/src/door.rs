@@ -183,3 +183,30 @@ pub trait Processes {
     /// How a process whose end was awaited has ended; `None` where that may not be seen.
     fn exit_status(&mut self, pid: u32) -> Option<ExitStatus>;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_in_the_middle_of_a_batch_is_told_behind_what_came_before() {
+        let mut calls = (0..).map(|call| match call {
+            3 => Err(Errno::NOBUFS),
+            20 => Err(Errno::AGAIN),
+            len => Ok(Datagram { len, ..Datagram::EMPTY }),
+        });
+        let mut batch = Batch::default();
+        let mut received = Vec::new();
+        loop {
+            let result = batch.receive_each(|| calls.next().unwrap());
+            received.extend(std::iter::from_fn(|| batch.pop()).map(|datagram| Ok(datagram.len)));
+            match result {
+                Ok(true) => break,
+                Ok(false) => {}
+                Err(errno) => received.push(Err(errno)),
+            }
+        }
+        let expected = (0..20).map(|call| if call == 3 { Err(Errno::NOBUFS) } else { Ok(call) });
+        assert_eq!(received, expected.collect::<Vec<_>>());
+    }
+}

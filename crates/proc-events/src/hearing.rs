@@ -197,6 +197,11 @@ impl<'a, D: Door, P: Processes> Hearing<'a, D, P> {
         Ok(false)
     }
 
+    /// When the last event happened that was heard: nanoseconds on `CLOCK_MONOTONIC`.
+    pub const fn last_ns(&self) -> u64 {
+        self.last.2
+    }
+
     /// Whether something was received that was not heard yet.
     pub fn is_behind(&self) -> bool {
         !self.batch.is_empty()

@@ -150,7 +150,10 @@ impl<'a> Reader<'a> {
 
     /// Whether the last subscription has left.
     fn look_if_due(&mut self) -> Result<bool, Error> {
-        let (now, now_ns) = (Instant::now(), clock_ns(ClockId::Monotonic));
+        if !self.hearing.resync.has_reason() {
+            return Ok(false);
+        }
+        let (now, now_ns) = times();
         if self.obey_rest()? {
             return Ok(true);
         }
@@ -164,7 +167,7 @@ impl<'a> Reader<'a> {
     /// Whether the last subscription has left.
     fn answer(&mut self, wake: Wake) -> Result<bool, Error> {
         // What was sent by now may be read by what follows: what was asked for by then comes first.
-        let (now, now_ns) = (Instant::now(), clock_ns(ClockId::Monotonic));
+        let (now, now_ns) = times();
         let is_over = match &wake {
             Wake::Command(_) => Ok(false),
             Wake::Snapshot(_) => {
@@ -193,21 +196,20 @@ impl<'a> Reader<'a> {
     fn listen(&mut self) -> Result<(), Error> {
         // What is captured is gone when the process is, unless others see to that.
         if self.is_relieved()
-            && let Some(nap) = self.pace.nap(Instant::now())
+            && let Some(nap) = self.pace.nap(|| clock_ns(ClockId::Monotonic))
         {
             std::thread::sleep(nap);
         }
         let before = self.shared.stats.events.get();
         self.hearing.drain(TURN)?;
         let count = self.shared.stats.events.get() - before;
-        self.pace.read(count as u32, count < TURN as u64, Instant::now());
+        self.pace.read(count as u32, count < TURN as u64, self.hearing.last_ns());
         Ok(())
     }
 
     async fn wake(&mut self) -> Result<Wake, Error> {
         let expected = self.hearing.expected_until();
-        let is_sure_of_more =
-            self.hearing.is_behind() || self.is_relieved() && self.pace.is_sure_of_more(Instant::now());
+        let is_sure_of_more = self.hearing.is_behind() || self.pace.is_sure_of_more() && self.is_relieved();
         let Hearing { door, processes, resync, .. } = &mut self.hearing;
         let due = resync.due().into_iter().chain(expected).min();
         let deathwatch = processes.deathwatch();
@@ -222,6 +224,10 @@ impl<'a> Reader<'a> {
         };
         wake.map_err(|error| Error::unexpected("epoll_wait", &error))
     }
+}
+
+fn times() -> (Instant, u64) {
+    (Instant::now(), clock_ns(ClockId::Monotonic))
 }
 
 async fn finished(look: Option<&mut Look>) -> Result<Snapshot, Error> {

@@ -149,9 +149,17 @@ impl Resync {
     #[must_use]
     pub fn is_due(&self, now: Instant) -> bool {
         let is_due = self.due().is_some_and(|due| due <= now);
-        // After a failure, whoever asks has to wait, too.
-        let is_asked_for = !self.is_owed && (self.is_wanted || !self.askers.is_empty());
-        self.taking.is_none() && (is_due || is_asked_for)
+        self.taking.is_none() && (is_due || self.is_asked_for())
+    }
+
+    /// Whether one is to be taken now or later.
+    pub fn has_reason(&self) -> bool {
+        self.is_asked_for() || self.due().is_some()
+    }
+
+    /// After a failure, whoever asks has to wait, too.
+    fn is_asked_for(&self) -> bool {
+        !self.is_owed && (self.is_wanted || !self.askers.is_empty())
     }
 
     /// A snapshot is being taken from now on, and is then to be given to [`Resync::settle`].

@@ -20,10 +20,8 @@ pub(super) struct Beat(AsyncFd<OwnedFd>);
 impl Beat {
     /// The first is to come after `interval`, too. Must be called within a tokio runtime.
     pub(super) fn every(interval: Duration) -> io::Result<Self> {
-        let timer = timerfd_create(
-            TimerfdClockId::Monotonic,
-            TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK,
-        )?;
+        let timer =
+            timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?;
         let interval = interval.try_into().map_err(|_| io::ErrorKind::InvalidInput)?;
         let times = Itimerspec { it_interval: interval, it_value: interval };
         timerfd_settime(&timer, TimerfdTimerFlags::empty(), &times)?;

@@ -4,48 +4,53 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 /// What is gathered where events come fast.
 const NAP: Duration = Duration::from_millis(1);
 /// Events come fast if there were so many in this time.
 const MANY: u32 = 48;
-const LATELY: Duration = Duration::from_millis(20);
+const LATELY_NS: u64 = 20_000_000;
 
-/// How many events there were lately.
+/// How many events there were lately. It goes by the kernel's times in them: where they come slowly, looking at the clock
+/// would cost more than it tells.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
-    /// When the last ones were read; `None` where more was waiting already, and nothing has to be gathered.
-    last: Option<Instant>,
+    /// When the last one happened.
+    last_ns: u64,
     lately: f32,
+    /// Whether more was waiting already, and nothing has to be gathered.
+    is_behind: bool,
     /// Whether the last time anything was read.
     goes_on: bool,
 }
 
 impl Pace {
     /// How long to gather more, now that something has come in.
-    pub(super) fn nap(&self, now: Instant) -> Option<Duration> {
-        self.last.filter(|last| self.fading(*last, now) >= MANY as f32).map(|_| NAP)
+    pub(super) fn nap(&self, now_ns: impl FnOnce() -> u64) -> Option<Duration> {
+        (self.is_fast() && self.fading(now_ns()) >= MANY as f32).then_some(NAP)
+    }
+
+    fn is_fast(&self) -> bool {
+        !self.is_behind && self.lately >= MANY as f32
     }
 
     /// Whether to gather at once, without waiting for something to come in: it takes a wake-up less, and those who cause the
     /// events wake nobody.
-    pub(super) fn is_sure_of_more(&self, now: Instant) -> bool {
-        self.goes_on && self.nap(now).is_some()
+    pub(super) fn is_sure_of_more(&self) -> bool {
+        self.goes_on && self.is_fast()
     }
 
-    /// So many were read; `is_all` says that none is left.
-    pub(super) fn read(&mut self, count: u32, is_all: bool, now: Instant) {
-        let faded = self.last.map_or(0.0, |last| self.fading(last, now));
+    /// So many were read, of which the last happened at this time; `is_all` says that none is left.
+    pub(super) fn read(&mut self, count: u32, is_all: bool, last_ns: u64) {
         // No more than is forgotten in a moment.
-        self.lately = (faded + count as f32).min(2.0 * MANY as f32);
-        self.last = is_all.then_some(now);
+        self.lately = (self.fading(last_ns) + count as f32).min(2.0 * MANY as f32);
+        self.last_ns = last_ns;
+        self.is_behind = !is_all;
         self.goes_on = count > 0;
     }
 
     /// What counts less the longer ago it was.
-    fn fading(&self, last: Instant, now: Instant) -> f32 {
-        let ago = now.saturating_duration_since(last).as_secs_f32() / LATELY.as_secs_f32();
+    fn fading(&self, now_ns: u64) -> f32 {
+        let ago = now_ns.saturating_sub(self.last_ns) as f32 / LATELY_NS as f32;
         self.lately * (1.0 - ago).max(0.0)
     }
 }
@@ -54,35 +59,36 @@ impl Pace {
 mod tests {
     use super::*;
 
-    /// Pairs of events, a tenth of a millisecond apart, so many milliseconds from pair to pair.
-    fn pairs(pace: &mut Pace, start: Instant, count: u64, apart: u64) -> Instant {
-        let mut now = start;
+    const MS: u64 = 1_000_000;
+
+    /// Pairs of events, a tenth of a millisecond apart, so many microseconds from pair to pair.
+    fn pairs(pace: &mut Pace, mut now_ns: u64, count: u64, apart: u64) -> u64 {
         for _ in 0..count {
-            for event in [0, 100] {
-                pace.read(1, true, now + Duration::from_micros(event));
+            for event in [0, MS / 10] {
+                pace.read(1, true, now_ns + event);
             }
-            now += Duration::from_micros(apart);
+            now_ns += apart * 1000;
         }
-        now
+        now_ns
     }
 
     #[test]
     fn a_few_are_read_at_once_and_many_together() {
-        let (start, mut pace) = (Instant::now(), Pace::default());
-        assert_eq!(pace.nap(start), None);
+        let (start, mut pace) = (1000 * MS, Pace::default());
+        assert_eq!(pace.nap(|| start), None);
         let now = pairs(&mut pace, start, 100, 50_000);
-        assert_eq!(pace.nap(now), None, "20 processes a second");
+        assert_eq!(pace.nap(|| now), None, "20 processes a second");
         let now = pairs(&mut pace, now, 1000, 1000);
-        assert_eq!(pace.nap(now), None, "1,000 a second");
+        assert_eq!(pace.nap(|| now), None, "1,000 a second");
         let now = pairs(&mut pace, now, 1000, 500);
-        assert_eq!(pace.nap(now), Some(NAP), "2,000 a second");
-        assert!(pace.is_sure_of_more(now));
-        assert_eq!(pace.nap(now + Duration::from_millis(19)), None);
+        assert_eq!(pace.nap(|| now), Some(NAP), "2,000 a second");
+        assert!(pace.is_sure_of_more());
+        assert_eq!(pace.nap(|| now + 19 * MS), None);
         // Nothing came in this time: who knows when something will.
         pace.read(0, true, now);
-        assert!(pace.nap(now).is_some() && !pace.is_sure_of_more(now));
+        assert!(pace.nap(|| now).is_some() && !pace.is_sure_of_more());
         // More is waiting: there is nothing to gather.
         pace.read(1024, false, now);
-        assert_eq!(pace.nap(now), None);
+        assert_eq!(pace.nap(|| now), None);
     }
 }
