@@ -56,7 +56,7 @@ async function compare(): Promise<void> {
         for (const peer of observers) {
           if (process.stderr.isTTY)
             process.stderr.write(`\r${scenario.name} ${repeat + 1}/${repeats} ${peer.name}\x1B[K`)
-          runs.push(await run(tools, peer, scenario, values.quick ? scenario.quick : scenario.count))
+          runs.push(await run(tools, peer, scenario, values.quick))
         }
       }
     }

@@ -2,10 +2,13 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { delimiter, dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { parseBpftrace, parseExtrace, parseForkstat, parseRecords, type Seen } from './records.ts'
 
 const here = import.meta.dirname
+/** What Node.js declares for addons. */
+const headers = join(dirname(fileURLToPath(import.meta.resolve('node-api-headers/package.json'))), 'include')
 
 export interface Peer {
   readonly name: string
@@ -29,6 +32,7 @@ export interface Tools {
   readonly stay: string
   readonly hush: string
   readonly listener: string
+  readonly addon: string
   /** Undefined where they could not be built. */
   readonly go?: string
   readonly rust?: string
@@ -56,6 +60,11 @@ export function peers(tools: Tools): Peer[] {
     { ...own, name: 'proc-events', command: node('ours.mjs') },
     { ...own, name: 'C, filter', command: (records, has) => [listener, 'filter', records, clock(has)] },
     { ...own, name: 'C, plain', command: (records, has) => [listener, 'plain', records, clock(has)] },
+    {
+      ...own,
+      name: 'Node, bare addon',
+      command: (records, has) => [...node('addon.mjs')(records, has), tools.addon],
+    },
     ...(go === undefined
       ? []
       : [{ ...own, name: 'Go', isRude: true, command: (records: string, has: boolean) => [go, records, clock(has)] }]),
@@ -131,6 +140,7 @@ export function buildTools(wanted: (peer: string) => boolean): Tools {
       stay: c('pe-stay', 'stay.c', ['-nostdlib', '-static']),
       hush: c('pe-hush', 'hush.c'),
       listener: c('pe-listener', 'peers/listener.c'),
+      addon: c('addon.node', 'peers/addon.c', ['-shared', '-fPIC', '-pthread', '-I', headers]),
     }
     const hasGo = ifBuilt(['Go'], 'go', ['build', '-o', path('pe-go'), '.'], 'go')
     const cargo = ['build', '--release', '--locked', '--quiet', '--target-dir', target]

@@ -54,7 +54,7 @@ export function parseBpftrace(text: string): Seen[] {
 }
 
 /** What was seen but for the processes that were made to get going. */
-export function without(warmUp: Uint32Array, seen: readonly Seen[]): Seen[] {
+export function without(warmUp: Iterable<number>, seen: readonly Seen[]): Seen[] {
   const left = { exec: new Map<number, number>(), exit: new Map<number, number>() }
   for (const lives of Object.values(left)) for (const pid of warmUp) lives.set(pid, (lives.get(pid) ?? 0) + 1)
   return seen.filter(({ type, pid }) => {

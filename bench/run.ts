@@ -8,7 +8,7 @@ import { setTimeout } from 'node:timers/promises'
 import type { Peer, Tools } from './peers.ts'
 import { cost, ticks } from './procfs.ts'
 import { coverage, without, words } from './records.ts'
-import { bound, warmUp, type Scenario } from './scenarios.ts'
+import { bound, warmUps, type Scenario } from './scenarios.ts'
 
 /** What one run came to. NaN for what an observer cannot tell. */
 export interface Run {
@@ -43,7 +43,9 @@ interface Done {
 }
 
 /** Starts the load, and resolves with what it has done. */
-export async function load(tools: Tools, { mode, how }: Scenario, count: number, pids: string): Promise<Done> {
+export async function load(tools: Tools, scenario: Scenario, isQuick: boolean, pids: string): Promise<Done> {
+  const { mode, how } = scenario
+  const count = isQuick ? scenario.quick : scenario.count
   const args = [mode, tools.end, String(how), String(count), String(bound), pids]
   const child = spawn(tools.load, args, { stdio: ['ignore', 'pipe', 'inherit'] })
   const ended = once(child, 'close')
@@ -102,20 +104,23 @@ async function settled(pid: number): Promise<void> {
   }
 }
 
-export async function run(tools: Tools, peer: Peer, scenario: Scenario, count: number): Promise<Run> {
+export async function run(tools: Tools, peer: Peer, scenario: Scenario, isQuick: boolean): Promise<Run> {
   const records = join(tools.folder, 'records')
   const pids = join(tools.folder, 'pids')
-  const warmUpPids = join(tools.folder, 'warm-up-pids')
   rmSync(records, { force: true })
   const child =
     peer.command && (await observe(peer.command(records, scenario.hasClock), peer.isOurs, records, peer.startsIn))
   const pid = child?.pid
   // What is measured is an observer that has run for a while: compilers are done, tables have grown.
-  await load(tools, warmUp, Math.min(count, warmUp.count), warmUpPids)
+  const earlier: number[] = []
+  for (const warmUp of warmUps) {
+    await load(tools, warmUp, isQuick, pids)
+    earlier.push(...words(readFileSync(pids)))
+  }
   if (pid !== undefined) await settled(pid)
   const ticksBefore = ticks()
   const before = pid === undefined ? undefined : cost(pid)
-  const loading = load(tools, scenario, count, pids)
+  const loading = load(tools, scenario, isQuick, pids)
   if (pid !== undefined) await scenario.meanwhile?.(pid)
   const { processes, others, seconds } = await loading
   const ticksAfter = ticks()
@@ -124,7 +129,7 @@ export async function run(tools: Tools, peer: Peer, scenario: Scenario, count: n
   if (child) await end(child, peer, tools.hush)
 
   const made = words(readFileSync(pids))
-  const seen = coverage(made, child ? without(words(readFileSync(warmUpPids)), peer.parse(readFileSync(records))) : [])
+  const seen = coverage(made, child ? without(earlier, peer.parse(readFileSync(records))) : [])
   const events = child ? seen.execs + seen.exits : Number.NaN
   const cpu = (after?.cpu ?? Number.NaN) - (before?.cpu ?? 0)
   return {

@@ -20,16 +20,13 @@ export interface Scenario {
 /** Every load ends by then, in seconds. */
 export const bound = 30
 
-/** What every observer has seen before anything is measured. */
-export const warmUp: Scenario = {
-  name: 'warm-up',
-  title: 'getting going',
-  mode: 'storm',
-  how: 2,
-  count: 4000,
-  quick: 500,
-  hasClock: false,
-}
+const unmeasured = { title: 'getting going', hasClock: false }
+
+/** What every observer has seen before anything is measured: many events at once, and some one by one. */
+export const warmUps: readonly Scenario[] = [
+  { ...unmeasured, name: 'warm-up-storm', mode: 'storm', how: 2, count: 12_000, quick: 500 },
+  { ...unmeasured, name: 'warm-up-paced', mode: 'paced', how: 1000, count: 2000, quick: 100 },
+]
 
 export const scenarios: readonly Scenario[] = [
   {
