@@ -209,10 +209,15 @@ impl<'a> Reader<'a> {
 
     async fn wake(&mut self) -> Result<Wake, Error> {
         let expected = self.hearing.expected_until();
-        let is_sure_of_more = self.hearing.is_behind() || self.pace.is_sure_of_more() && self.is_relieved();
+        let gathers_on = self.pace.is_sure_of_more() && self.is_relieved();
+        let is_behind = self.hearing.is_behind();
         let Hearing { door, processes, resync, .. } = &mut self.hearing;
         let due = resync.due().into_iter().chain(expected).min();
         let deathwatch = processes.deathwatch();
+        // Commands are asked for in any case, and that it hears needs no proof: nothing is left to be looked for.
+        if gathers_on && door.is_some() && due.is_none() && self.look.is_none() && deathwatch.is_empty() {
+            return Ok(Wake::Readable);
+        }
         let wake = tokio::select! {
             biased;
             command = self.commands.recv() => command.map(Wake::Command).ok_or(io::ErrorKind::BrokenPipe.into()),
@@ -220,7 +225,7 @@ impl<'a> Reader<'a> {
             ended = deathwatch.ended(), if !deathwatch.is_empty() => ended.map(Wake::Ended),
             () = until(due) => Ok(Wake::Due),
             beat = self.beat.next() => beat.map(|()| Wake::Beat),
-            ready = readable(door.as_ref(), is_sure_of_more) => ready.map(|()| Wake::Readable),
+            ready = readable(door.as_ref(), is_behind || gathers_on) => ready.map(|()| Wake::Readable),
         };
         wake.map_err(|error| Error::unexpected("epoll_wait", &error))
     }
