@@ -137,6 +137,22 @@ test('one turn of the event loop takes about 4 ms of events, then others have th
   }
 })
 
+test('that holds though the bell rings again and again before the event loop turns', async (t) => {
+  const { monitor, fake, r } = await initialized(t)
+  let seen = 0
+  monitor.subscribeExec(() => {
+    seen++
+    const until = performance.now() + 1
+    while (performance.now() < until);
+  })
+  // So Node.js does, up to a thousand times, where a thread rings while what it rang for before is answered.
+  for (let pid = 1; pid <= 200; pid++) fake.source.pushNow(r.exec(pid))
+  t.true(seen < 50, `${seen} were answered in one turn`)
+  await settled(fake)
+  t.is(seen, 200)
+  await monitor.stop()
+})
+
 test('ref and unref while events wait: they go on with the event loop, or let it end', async (t) => {
   const storm = `
     const slow = () => { const until = performance.now() + 1; while (performance.now() < until); seen++ }

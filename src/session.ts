@@ -58,6 +58,11 @@ export class Session {
   #end = 0
   /** How many records pass between two looks at the clock: fewer, the longer callbacks take. */
   #stride = 8
+  /** How many of them are left until the next look. */
+  #left = 8
+  /** When the clock was first looked at since the event loop has turned, and when last; 0: it was not. */
+  #began = 0
+  #looked = 0
   #pumping = false
   /** Whether nothing is waiting but what was copied already. */
   #isAll = false
@@ -137,6 +142,8 @@ export class Session {
   }
 
   #ring(end: number, isAll: boolean): void {
+    // Time was up: the event loop is to turn first, though Node.js may ring again before it does.
+    if (this.#next !== null) return
     if (end > 0) this.#take(end)
     this.#pump(isAll)
   }
@@ -168,24 +175,15 @@ export class Session {
 
   /** Answers what waits. False: time is up, and more may be waiting; the bell stays silent until all is drained. */
   #drain(): boolean {
-    let left = this.#stride
-    // Looking costs more than a record: it is not done for a few.
-    let last = this.#end - this.#at > left * RECORD_WORDS ? performance.now() : 0
-    let until = last + BUDGET_MS
     for (;;) {
+      // Looking costs more than a record: it is not done for a few.
+      if (this.#began === 0 && this.#end - this.#at >= this.#left * RECORD_WORDS) this.#begin()
       while (this.#at < this.#end) {
         const at = this.#at
         // Moved on before it is answered: whatever happens there, no record is answered twice.
         this.#at += this.#buffer.words[at + 1]!
         this.#answer(at)
-        if (--left > 0) continue
-        const now = performance.now()
-        if (last === 0) until = now + BUDGET_MS
-        else if (now - last > LOOK_MS) this.#stride = Math.ceil(this.#stride / 2)
-        else this.#stride = Math.min(RECORDS_PER_LOOK, 2 * this.#stride)
-        if (now >= until) return this.#source === null
-        left = this.#stride
-        last = now
+        if (--this.#left <= 0 && !this.#hasTime()) return this.#source === null
       }
       this.#buffer.words[0] = 0
       if (this.#source === null || this.#isAll) return true
@@ -197,6 +195,20 @@ export class Session {
         this.#source.lend(this.#buffer.words)
       }
     }
+  }
+
+  /** One budget is for all that is answered until the event loop turns, however often the bell rings meanwhile. */
+  #begin(): void {
+    this.#began = this.#looked = performance.now()
+    setImmediate(() => (this.#began = 0)).unref()
+  }
+
+  #hasTime(): boolean {
+    const now = performance.now()
+    const isSlow = now - this.#looked > LOOK_MS
+    this.#left = this.#stride = isSlow ? Math.ceil(this.#stride / 2) : Math.min(RECORDS_PER_LOOK, 2 * this.#stride)
+    this.#looked = now
+    return now - this.#began < BUDGET_MS
   }
 
   #answer(at: number): void {

@@ -52,6 +52,14 @@ class Source {
     setImmediate(() => this.#rung())
   }
 
+  /** The same, but rings at once. */
+  pushNow(...words) {
+    this.outbox.push(...words)
+    if (!this.#armed) return
+    this.#armed = false
+    this.#rung()
+  }
+
   /** With what there is, unless what was copied before is still to be answered. */
   #rung() {
     if (this.#words[0] !== 0) return this.#ring(0, false)
