@@ -120,6 +120,8 @@ impl<'a, D: Door, P: Processes> Hearing<'a, D, P> {
     pub fn adopt(&mut self, door: Option<D>) {
         // A new socket counts from zero: what it has dropped since is not to be overlooked.
         self.drops = DropCounter::default();
+        // What came out of the old one proves nothing of the new one; that it is gone is made right with the rest.
+        self.batch = Batch::default();
         self.door = door;
     }
 
@@ -202,9 +204,9 @@ impl<'a, D: Door, P: Processes> Hearing<'a, D, P> {
         self.last.2
     }
 
-    /// Whether something was received that was not heard yet.
-    pub fn is_behind(&self) -> bool {
-        !self.batch.is_empty()
+    /// Whether something was received that was not heard yet, or was not handed on yet.
+    pub const fn is_behind(&self) -> bool {
+        !self.batch.is_empty() || self.kept > 0
     }
 
     /// Tells the subscribers. While more is coming in, the exits that this may take back are kept, once.
