@@ -1,11 +1,11 @@
 //! How long events are gathered before they are read. A wake-up costs more than an event, here and in JavaScript: so
-//! where they come fast, they are read a millisecond's worth at a time. Where they come slowly, the wait itself would cost
-//! a wake-up more than it saves, and each is read at once.
+//! where they come fast, they are read one and a half milliseconds' worth at a time. Where they come slowly, the wait
+//! itself would cost a wake-up more than it saves, and each is read at once.
 
 use std::time::Duration;
 
 /// What is gathered where events come fast.
-const NAP: Duration = Duration::from_millis(1);
+const NAP: Duration = Duration::from_micros(1500);
 /// Events come fast if there were so many in this time.
 const MANY: u32 = 48;
 const LATELY_NS: u64 = 20_000_000;
