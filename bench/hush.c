@@ -2,31 +2,10 @@
  * hush PID: says PROC_CN_MCAST_IGNORE for a listener that would not say it before it ends, on that listener's own socket.
  * Without it every run of such a peer leaves the kernel counting one listener too many for ever.
  */
-#define _GNU_SOURCE
+#include "peers/connector.h"
 #include <dirent.h>
-#include <linux/cn_proc.h>
-#include <linux/connector.h>
-#include <linux/netlink.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-static void ignore(int listener) {
-  struct {
-    struct nlmsghdr header;
-    struct cn_msg message;
-    uint32_t operation;
-  } __attribute__((packed)) request = {
-      .header = {.nlmsg_len = sizeof request, .nlmsg_type = NLMSG_DONE},
-      .message = {.id = {CN_IDX_PROC, CN_VAL_PROC}, .len = sizeof(uint32_t)},
-      .operation = PROC_CN_MCAST_IGNORE,
-  };
-  struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
-  if (sendto(listener, &request, sizeof request, 0, (struct sockaddr *)&kernel, sizeof kernel) < 0) perror("sendto");
-}
 
 int main(int count, char **arguments) {
   if (count != 2) return 64;
@@ -40,8 +19,9 @@ int main(int count, char **arguments) {
     socklen_t size = sizeof protocol;
     if (copy < 0 || entry->d_name[0] == '.') continue;
     if (getsockopt(copy, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_NETLINK &&
-        getsockopt(copy, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) == 0 && protocol == NETLINK_CONNECTOR)
-      ignore(copy);
+        getsockopt(copy, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) == 0 && protocol == NETLINK_CONNECTOR &&
+        say(copy, PROC_CN_MCAST_IGNORE) < 0)
+      perror("sendto");
     close(copy);
   }
   return 0;

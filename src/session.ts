@@ -135,10 +135,10 @@ export class Session {
   hold(held: boolean): void {
     if (held === this.#held) return
     this.#held = held
-    if (this.#next !== null) {
-      this.#cancelNext()
-      this.#pumpLater()
-    }
+    if (this.#next === null) return
+    clearImmediate(this.#next as NodeJS.Immediate)
+    clearTimeout(this.#next as NodeJS.Timeout)
+    this.#pumpLater()
   }
 
   #ring(end: number, isAll: boolean): void {
@@ -166,7 +166,6 @@ export class Session {
     this.#pumping = true
     this.#isAll = isAll
     try {
-      if (this.#next !== null) this.#cancelNext()
       if (!this.#drain()) this.#pumpLater()
     } finally {
       this.#pumping = false
@@ -260,16 +259,12 @@ export class Session {
   }
 
   #pumpLater(): void {
-    const pump = (): void => this.#pump()
+    const pump = (): void => {
+      this.#next = null
+      this.#pump()
+    }
     // An unref'd immediate would wait for the event loop to wake for something else; a timer wakes it, if it is alive.
     this.#next = this.#held ? setImmediate(pump) : setTimeout(pump, 0).unref()
-  }
-
-  #cancelNext(): void {
-    if (this.#next === null) return
-    clearImmediate(this.#next as NodeJS.Immediate)
-    clearTimeout(this.#next as NodeJS.Timeout)
-    this.#next = null
   }
 }
 

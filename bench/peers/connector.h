@@ -16,7 +16,8 @@ static void fail(const char *what) {
   exit(1);
 }
 
-static void tell(int socket, uint32_t operation) {
+/* Returns -1 with errno where it could not be said. */
+static ssize_t say(int socket, uint32_t operation) {
   struct {
     struct nlmsghdr header;
     struct cn_msg message;
@@ -27,7 +28,11 @@ static void tell(int socket, uint32_t operation) {
       .operation = operation,
   };
   struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
-  if (sendto(socket, &request, sizeof request, 0, (struct sockaddr *)&kernel, sizeof kernel) < 0) fail("sendto");
+  return sendto(socket, &request, sizeof request, 0, (struct sockaddr *)&kernel, sizeof kernel);
+}
+
+static void tell(int socket, uint32_t operation) {
+  if (say(socket, operation) < 0) fail("sendto");
 }
 
 /* Offsets in the datagram: what 36, process_pid 52, process_tgid 56. */

@@ -50,10 +50,13 @@ impl Datagram {
     }
 }
 
-/// Datagrams that were received, and are still to be heard. Few: its memory is touched whenever an event comes in.
+/// Few: this memory is touched whenever an event comes in.
+const ROOM: usize = 8;
+
+/// Datagrams that were received, and are still to be heard.
 #[derive(Debug)]
 pub struct Batch {
-    datagrams: [Datagram; 8],
+    datagrams: [Datagram; ROOM],
     /// Those between the two are still to be heard.
     next: usize,
     end: usize,
@@ -63,7 +66,7 @@ pub struct Batch {
 
 impl Default for Batch {
     fn default() -> Self {
-        Self { datagrams: [Datagram::EMPTY; 8], next: 0, end: 0, error: None }
+        Self { datagrams: [Datagram::EMPTY; ROOM], next: 0, end: 0, error: None }
     }
 }
 
@@ -87,14 +90,14 @@ impl Batch {
     /// Those of `recvmmsg`.
     pub(crate) fn receive_all(
         &mut self,
-        recvmmsg: impl FnOnce(&mut [Datagram]) -> rustix::io::Result<usize>,
+        recvmmsg: impl FnOnce(&mut [Datagram; ROOM]) -> rustix::io::Result<usize>,
     ) -> rustix::io::Result<bool> {
         (self.next, self.end) = (0, 0);
         self.end = match recvmmsg(&mut self.datagrams) {
             Err(Errno::AGAIN) => 0,
             count => count?,
         };
-        Ok(self.end < self.datagrams.len())
+        Ok(self.end < ROOM)
     }
 
     /// Fills it one by one: what `recvfrom` gives, until it fails.
@@ -117,7 +120,7 @@ impl Batch {
                     }
                 }
             }
-            Ok(places.len())
+            Ok(ROOM)
         });
         self.error = error;
         // What is kept is told before anything can be said about what is left.

@@ -89,7 +89,7 @@ pub(crate) fn recv(fd: BorrowedFd<'_>) -> rustix::io::Result<Option<Datagram>> {
     let mut datagram = [Datagram::EMPTY];
     loop {
         match sys::recvmmsg(fd, &mut datagram) {
-            Ok(_) => return Ok(datagram.first().copied()),
+            Ok(_) => return Ok(Some(datagram[0])),
             Err(Errno::AGAIN) => return Ok(None),
             Err(Errno::INTR) => {}
             Err(errno) => return Err(errno),

@@ -59,15 +59,15 @@ pub(crate) fn set_no_enobufs(fd: BorrowedFd<'_>) -> io::Result<()> {
 }
 
 /// Receives what waits, without waiting for more, and returns how many datagrams that were.
-pub(crate) fn recvmmsg(fd: BorrowedFd<'_>, datagrams: &mut [Datagram]) -> rustix::io::Result<usize> {
-    /// At most so many at a time.
-    const MOST: usize = 8;
-    let count = datagrams.len().min(MOST);
+pub(crate) fn recvmmsg<const N: usize>(
+    fd: BorrowedFd<'_>,
+    datagrams: &mut [Datagram; N],
+) -> rustix::io::Result<usize> {
     // SAFETY: these are structures of numbers and pointers, for which all zeros stand for nothing.
     let (mut senders, mut parts, mut headers): (
-        [libc::sockaddr_nl; MOST],
-        [libc::iovec; MOST],
-        [libc::mmsghdr; MOST],
+        [libc::sockaddr_nl; N],
+        [libc::iovec; N],
+        [libc::mmsghdr; N],
     ) = unsafe { std::mem::zeroed() };
     for (((datagram, sender), part), header) in
         datagrams.iter_mut().zip(&mut senders).zip(&mut parts).zip(&mut headers)
@@ -84,15 +84,9 @@ pub(crate) fn recvmmsg(fd: BorrowedFd<'_>, datagrams: &mut [Datagram]) -> rustix
         expect(trivial_numeric_casts, reason = "they are of another type where the C library is musl")
     )]
     let flags = (libc::MSG_DONTWAIT | libc::MSG_TRUNC) as _;
-    // SAFETY: the first `count` headers point to live memory of the lengths that they say, which nothing else refers to.
+    // SAFETY: the headers point to live memory of the lengths that they say, which nothing else refers to.
     let received = unsafe {
-        libc::recvmmsg(
-            fd.as_raw_fd(),
-            headers.as_mut_ptr(),
-            count as libc::c_uint,
-            flags,
-            std::ptr::null_mut(),
-        )
+        libc::recvmmsg(fd.as_raw_fd(), headers.as_mut_ptr(), N as libc::c_uint, flags, std::ptr::null_mut())
     };
     check(received).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
     for ((datagram, sender), header) in datagrams.iter_mut().zip(&senders).zip(&headers) {
