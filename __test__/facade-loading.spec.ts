@@ -54,6 +54,15 @@ test('a binding that cannot be loaded is told with what was tried, and what mend
   t.regex(cause, /^Every attempt/)
 })
 
+test('a binding that cannot be loaded leaves the settings of the diagnostic report as they are', async (t) => {
+  for (const excluded of [false, true]) {
+    const script = `process.report.excludeNetwork = ${excluded}; ${ask}
+      process.on('exit', () => console.log(process.report.excludeNetwork))`
+    const { stdout } = await child(script, { bare: true, env: { NAPI_RS_NATIVE_LIBRARY_PATH: '/nowhere/x.node' } })
+    t.is(stdout.trimEnd().split('\n').at(-1), String(excluded))
+  }
+})
+
 test('findDeletedProcesses asks the native part about the keys', (t) => {
   const { api, fake } = loadFacade(t)
   const asked: unknown[] = []

@@ -21,10 +21,22 @@ export function bindingError(target: string, isPublished: boolean, causes: reado
 /** The C library, and its version where it tells one. */
 function libc(target: string): string {
   if (target.includes('-musl')) return 'musl'
-  // Otherwise the report would resolve the names of every open connection's peer.
-  Object.assign(process.report, { excludeNetwork: true })
-  const { header } = process.report.getReport() as unknown as { header: { glibcVersionRuntime?: string } }
+  const { header } = reportWithoutNetwork() as { header: { glibcVersionRuntime?: string } }
   return `glibc ${header.glibcVersionRuntime ?? ''}`.trimEnd()
+}
+
+/** The report of Node.js. With its part on the network, it would resolve the names of every open connection's peer. */
+function reportWithoutNetwork(): unknown {
+  const report: { excludeNetwork?: boolean; getReport(): unknown } = process.report
+  const before = report.excludeNetwork
+  // Older releases have no such setting.
+  if (before === undefined) return report.getReport()
+  report.excludeNetwork = true
+  try {
+    return report.getReport()
+  } finally {
+    report.excludeNetwork = before
+  }
 }
 
 function remedy(tried: readonly string[], target: string): string {
