@@ -15,8 +15,10 @@ export declare class Source {
   drain(): number
   /** Has records copied into another array. */
   lend(words: Uint32Array): void
-  /** Sets what is wanted from now on: bit masks of kinds and of details, and of which processes, unless of all. */
-  setInterest(kinds: number, fields: number, wishes?: Array<NativeWish> | undefined | null): void
+  /** Adds a rule to what is wanted. */
+  addRule(rule: NativeWish): void
+  /** Takes away a rule that equals one that was added. */
+  removeRule(rule: NativeWish): void
   /** Asks for every running process, ahead of the live events that wait; a record with `id` follows them. */
   scan(id: number): void
   /** Asks whether a process is running, and for its end; a record with `id` answers, and an exit record tells. */
@@ -46,18 +48,16 @@ export interface NativeOptions {
   procRoot: string
   /** Whether the reader may ask to be woken sooner while details are captured. */
   hurries: boolean
-  /** The kinds wanted first, a bit mask. */
-  kinds: number
-  /** The details wanted first, a bit mask. */
-  fields: number
-  /** Of which processes, unless of all. */
-  wishes?: Array<NativeWish>
+  /** What is wanted first. */
+  wishes: Array<NativeWish>
 }
 
 /** Events of some kinds of the processes of which all that is given holds. */
 export interface NativeWish {
   /** The kinds, a bit mask. */
   kinds: number
+  /** The details to capture, a bit mask. */
+  fields: number
   /** The process name. */
   name?: string
   /** The path of the program. */

@@ -68,7 +68,7 @@ test('a later failure ends monitoring, then is emitted; initialize may start ane
   t.like(monitor.stats(), { source: null, events: 5, references: 1 })
   await monitor.initialize()
   t.is(fake.sources.length, 2)
-  t.is(fake.source.options.kinds, 2)
+  t.is(fake.source.firstInterest[0], 2)
 })
 
 test('a later failure that nobody listens for is uncaught, and ends Node.js', async (t) => {

@@ -116,8 +116,8 @@ class Real {
 
   /** Whether events are still asked for. */
   isOpen(): boolean {
-    const { options, interests } = this.#facade.fake.source
-    const [kinds] = [[options.kinds, options.fields], ...interests].at(-1)
+    const { firstInterest, interests } = this.#facade.fake.source
+    const [kinds] = [firstInterest, ...interests].at(-1)
     return kinds !== 0
   }
 }

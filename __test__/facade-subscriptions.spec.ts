@@ -1,4 +1,5 @@
 /** Subscriptions against a fake binding: who is called, what interest they make, and the manners of the pump. */
+import { getEventListeners } from 'node:events'
 import test from 'ava'
 import { child, initialized, loadFacade, settled } from './fake/load.ts'
 
@@ -59,6 +60,47 @@ test('subscribing and unsubscribing within a callback', async (t) => {
   t.deepEqual(seen, ['first 1', 'last 1', 'last 2', 'third 2'])
 })
 
+test('the native part is told of each rule as it comes and goes, however many there are', async (t) => {
+  const { monitor, fake } = await initialized(t)
+  const many = 1000
+  const ends = Array.from({ length: many }, (_, i) => monitor.subscribeExec(() => {}, { name: `n${i}`, uid: 7 }))
+  t.is(fake.source.ruleCalls, many)
+  t.deepEqual(fake.source.rules[5], { kinds: 0b10, fields: 0b100001, uid: 7, name: 'n5' })
+  t.is(fake.source.rules.length, many)
+  const controller = new AbortController()
+  const waits = Array.from({ length: many }, (_, i) => monitor.waitForExit(i + 1, { signal: controller.signal }))
+  t.is(fake.source.ruleCalls, 2 * many)
+  t.deepEqual(fake.source.rules.at(-1), { kinds: 0b100, fields: 0, pid: many })
+  ends.forEach((end) => end())
+  controller.abort()
+  await Promise.allSettled(waits)
+  t.is(fake.source.ruleCalls, 4 * many)
+  t.deepEqual(fake.source.rules, [])
+})
+
+test('a source is opened with the rules in force, those of waits too', async (t) => {
+  const { monitor, fake } = loadFacade(t)
+  const off = monitor.subscribeExec(noop, { exe: '/bin/sh' })
+  monitor.subscribeExit(noop, { ancestor: 9, capture: ['uid'] })
+  off()
+  await monitor.initialize()
+  const [rule] = fake.source.options.wishes
+  t.deepEqual(fake.source.options.wishes, [
+    { kinds: 0b100, fields: 0b100000, ancestor: 9, ancestorId: rule.ancestorId },
+  ])
+  void monitor.stop()
+  const again = monitor.initialize()
+  const wait = monitor.waitForExit(7)
+  monitor.subscribe('sid', noop)
+  await again
+  t.deepEqual(fake.source.options.wishes, [
+    { kinds: 0b100, fields: 0, pid: 7 },
+    { kinds: 0b1000000, fields: 0 },
+  ])
+  void monitor.stop()
+  await t.throwsAsync(wait, { code: 'ERR_STOPPED' })
+})
+
 test('ten callbacks of each type see each event, as one object', async (t) => {
   const { monitor, fake, r } = await initialized(t)
   const seen = { exec: [] as object[], exit: [] as object[] }
@@ -86,6 +128,47 @@ test('a signal ends a subscription, and an aborted one does not begin it', async
   monitor.subscribeExec(noop)
   unsubscribe()
   t.throws(() => monitor.subscribeExec(noop), { code: 'ERR_CALLBACK_REGISTERED' })
+})
+
+test('one signal for many subscriptions, waits and iterators has one listener, and none when they have ended', async (t) => {
+  const { monitor, fake } = await initialized(t)
+  fake.behaviour.watch = () => null
+  const { signal } = new AbortController()
+  const calls: string[] = []
+  for (const name of ['addEventListener', 'removeEventListener'] as const) {
+    const call = signal[name].bind(signal) as (...args: unknown[]) => void
+    Object.assign(signal, { [name]: (...args: unknown[]) => (calls.push(name), call(...args)) })
+  }
+  const many = 1000
+  const ends = Array.from({ length: many }, () => monitor.subscribeExec(() => {}, { signal }))
+  const streams = Array.from({ length: many }, () => monitor.events({ signal }))
+  const waits = Array.from({ length: many }, (_, i) => monitor.waitForExit(i + 1, { signal }))
+  t.deepEqual(calls, ['addEventListener'])
+  t.is(getEventListeners(signal, 'abort').length, 1)
+  ends.forEach((end) => end())
+  for (const stream of streams) await stream.return?.()
+  t.deepEqual(calls, ['addEventListener'])
+  void monitor.stop()
+  await Promise.allSettled(waits)
+  t.deepEqual(calls, ['addEventListener', 'removeEventListener'])
+  t.is(getEventListeners(signal, 'abort').length, 0)
+})
+
+test('a signal ends all that it was given for, once, in their order, whatever has ended before', async (t) => {
+  const { monitor, fake, r } = await initialized(t)
+  const controller = new AbortController()
+  const { signal } = controller
+  const told: string[] = []
+  const off = monitor.subscribeExec(() => told.push('off'), { signal })
+  const waits = [7, 8].map((pid) => monitor.waitForExit(pid, { signal }).catch(() => told.push(`wait ${pid}`)))
+  monitor.subscribeExec(() => told.push('exec'), { signal })
+  monitor.subscribeExec(() => told.push('other'), { signal: new AbortController().signal })
+  off()
+  controller.abort()
+  await Promise.all(waits)
+  fake.source.push(r.exec(1))
+  await settled(fake)
+  t.deepEqual(told, ['wait 7', 'wait 8', 'other'])
 })
 
 test('a callback that throws is uncaught; others, the drain and later events go on', async (t) => {

@@ -37,9 +37,7 @@ test('initialize opens the source, then scans, once', async (t) => {
     queueSize: 64,
     procRoot: '/host/proc',
     hurries: true,
-    kinds: 1 << 1,
-    fields: 1 | (1 << 3),
-    wishes: undefined,
+    wishes: [{ kinds: 1 << 1, fields: 1 | (1 << 3) }],
   })
 })
 
@@ -87,7 +85,7 @@ test('the last stop drains to the end, joins, and then nothing is called; initia
 
   await monitor.initialize()
   t.is(fake.sources.length, 2)
-  t.is(fake.source.options.kinds, 0)
+  t.deepEqual(fake.source.firstInterest, [0, 0])
   await monitor.stop()
   t.deepEqual(fake.source.calls, ['scan', 'stop', 'join'])
 })

@@ -29,17 +29,19 @@ import type {
   Unsubscribe,
 } from './types.js'
 import { Waits } from './waits.js'
+import { Wishes } from './wishes.js'
 
 /** In the order of the binding's numbers for them. */
 const PRIORITIES = ['ordinary', 'short-slice', 'realtime'] as const
 
 class Monitor extends EventEmitter<MonitorEvents> implements ProcessMonitor {
   #references = 0
-  readonly #registry: Registry = new Registry({
-    interestChanged: (interest) => this.#session?.setInterest(interest),
-    scan: () => this.#session!.scan(),
+  readonly #wishes: Wishes = new Wishes({
+    addRule: (rule) => this.#session?.addRule(rule),
+    removeRule: (rule) => this.#session?.removeRule(rule),
   })
-  readonly #waits: Waits = new Waits((pids) => this.#registry.awaitExits(pids))
+  readonly #registry: Registry = new Registry(this.#wishes, () => this.#session!.scan())
+  readonly #waits: Waits = new Waits(this.#wishes)
   readonly #streams = new Set<Dependent>()
   #session: Session | null = null
   /** What `initialize` gives while it is pending or fulfilled. */
@@ -118,7 +120,7 @@ class Monitor extends EventEmitter<MonitorEvents> implements ProcessMonitor {
       this.#updateKeepAlive()
       this.#session.stop()
     }
-    // After the session's stop, so that it is not told of an interest that no longer matters.
+    // After the session's stop, so that it is not told of rules that no longer matter.
     this.#registry.clear()
     this.#endDependents(null)
     return this.#stopping?.promise ?? Promise.resolve()
@@ -185,7 +187,7 @@ class Monitor extends EventEmitter<MonitorEvents> implements ProcessMonitor {
   async #open({ redact, ...options }: CheckedOptions): Promise<void> {
     let ready = false
     const reading = new Reading(redact, surface)
-    const session: Session = new Session(load(), { ...options, ...this.#registry.interest }, true, {
+    const session: Session = new Session(load(), { ...options, wishes: this.#wishes.list() }, true, {
       event: (buffer, at) => {
         reading.turnTo(buffer, at)
         publishEvent(reading)

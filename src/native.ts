@@ -42,10 +42,8 @@ export interface NativeOptions {
   readonly procRoot: string
   /** Whether the reader may ask to be woken sooner while details are captured. */
   readonly hurries: boolean
-  /** The first interest, see `setInterest`. */
-  readonly kinds: number
-  readonly fields: number
-  readonly wishes: readonly Wish[] | undefined
+  /** The rules in force at first, see `addRule`. */
+  readonly wishes: readonly Wish[]
 }
 
 /** One running native reader. Its constructor returns at once; how opening went is the first record. */
@@ -58,8 +56,10 @@ export interface NativeSource {
   drain(): number
   /** Gives other words to copy records to. */
   lend(words: Uint32Array): void
-  /** What is wanted from now on, as masks of event kinds and of process fields, and of which processes. */
-  setInterest(kinds: number, fields: number, wishes: readonly Wish[] | undefined): void
+  /** Adds a rule: what is wanted is what any of them asks for. Costs the same however many there are. */
+  addRule(rule: Wish): void
+  /** Takes away a rule that equals one that was added. */
+  removeRule(rule: Wish): void
   /**
    * Queues every running process as an exec record of the origin `bootstrap` that carries `id`, then a `scanned` record
    * with it. Behind them are those events that are newer than the look; ahead of them, but at the first scan, the others.

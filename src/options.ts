@@ -1,7 +1,6 @@
 /** The options of `initialize` as a user gave them: checked, and made ready for the native part. */
 import { checkInteger, checkObject, checkOneOf, invalidArgType } from './errors.js'
 import { type NativeOptions, procRoot } from './native.js'
-import type { Interest } from './registry.js'
 import type { MonitorOptions, Redact } from './types.js'
 
 /** The longest delay a timer takes, in milliseconds: 24 days. */
@@ -10,8 +9,8 @@ const SIZE_MAX = 2 ** 31 - 1
 /** In the order of the binding's numbers for them. */
 const SOURCES: readonly string[] = ['netlink', 'polling', 'auto']
 
-/** How to open a source, but for the interest; and what the facade keeps for itself. */
-export interface CheckedOptions extends Omit<NativeOptions, keyof Interest> {
+/** How to open a source, but for the rules; and what the facade keeps for itself. */
+export interface CheckedOptions extends Omit<NativeOptions, 'wishes'> {
   readonly redact: Redact | null
 }
 

@@ -1,33 +1,15 @@
 import type { EventOf, EventType } from './event-types.js';
 import { type Reading } from './reading.js';
 import type { ProcessCallback, SubscribeOptions, Unsubscribe } from './types.js';
-import { type Wish } from './wishes.js';
-/** What all subscribers want together, as the native part is told it. */
-export interface Interest {
-    /** The mask of event types. */
-    readonly kinds: number;
-    /** The mask of process fields. */
-    readonly fields: number;
-    /** Of which processes; undefined: of all. */
-    readonly wishes: readonly Wish[] | undefined;
-}
-/** Whom the registry tells of what it needs. */
-export interface RegistryOwner {
-    /** The interest is another than before. */
-    interestChanged(interest: Interest): void;
-    /** Has the processes already running reported; returns the id of that scan. */
-    scan(): number;
-}
+import type { Wishes } from './wishes.js';
 export declare class Registry {
     #private;
     /** Callbacks called so far. */
     executed: number;
-    constructor(owner: RegistryOwner);
-    get interest(): Interest;
+    /** `scan` has the processes already running reported, and returns the id of that scan. */
+    constructor(wishes: Wishes, scan: () => number);
     /** Checks the arguments as a user gave them, and subscribes; `ProcessMonitor.subscribe` tells the rest. */
     subscribe<T extends EventType>(type: T, callback: ProcessCallback<EventOf<T>>, options: SubscribeOptions): Unsubscribe;
-    /** Sets the processes whose exit is wanted without a subscription. */
-    awaitExits(pids: readonly number[]): void;
     /** Ends all subscriptions. */
     clear(): void;
     /** Calls everybody whom a record concerns. Nothing is built of it if that is nobody. */

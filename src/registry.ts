@@ -1,5 +1,5 @@
-/** Who is subscribed to what: dispatch of a record to its subscribers, and the interest that they have together. */
-import { isDeepStrictEqual } from 'node:util'
+/** Who is subscribed to what: dispatch of a record to its subscribers, and the rules that they make. */
+import { onAbort } from './abort.js'
 import { ProcessMonitorError, checkFlag, checkObject, checkOneOf, invalidArgType } from './errors.js'
 import { EVENT_TYPES } from './events.js'
 import type { EventOf, EventType, ProcessEvent } from './event-types.js'
@@ -8,52 +8,40 @@ import { EXEC, EXIT, type Reading } from './reading.js'
 import { Replay } from './replay.js'
 import { type Member, Roster } from './roster.js'
 import type { ProcessCallback, SubscribeOptions, Unsubscribe } from './types.js'
-import { type Wish, Wishes } from './wishes.js'
-
-/** What all subscribers want together, as the native part is told it. */
-export interface Interest {
-  /** The mask of event types. */
-  readonly kinds: number
-  /** The mask of process fields. */
-  readonly fields: number
-  /** Of which processes; undefined: of all. */
-  readonly wishes: readonly Wish[] | undefined
-}
+import type { Wish, Wishes } from './wishes.js'
 
 /** One callback's wish. */
 interface Subscription extends Member {
   /** The place of the event's type in EVENT_TYPES. */
   readonly kind: number
   readonly callback: ProcessCallback<never>
-  /** The fields it captures and those its filter looks at. */
-  readonly fields: number
   /** null: every event. */
   readonly matches: Predicate | null
   /** What a record is marked with if its process descends from the ancestor that the filter names; 0 where it names none. */
   readonly ancestorId: number
+  /** What the native part is told of it. */
+  readonly rule: Wish
   /** Lets go of whatever could end it later. */
-  readonly release: () => void
+  release: () => void
   /** While the processes already running are being reported to it alone. */
-  replay: Replay | null
+  running: Running | null
   /** Whether it may still be called. */
   active: boolean
 }
 
-/** Whom the registry tells of what it needs. */
-export interface RegistryOwner {
-  /** The interest is another than before. */
-  interestChanged(interest: Interest): void
-  /** Has the processes already running reported; returns the id of that scan. */
-  scan(): number
+/** A replay that is under way. */
+interface Running {
+  readonly replay: Replay
+  readonly scan: number
+  /** Asks for exits: else the execs of processes that have ended would pile up in it. */
+  readonly rule: Wish
 }
 
 export class Registry {
   /** By kind. */
-  readonly #rosters: Roster<Subscription>[] = EVENT_TYPES.map(() => new Roster())
-  readonly #owner: RegistryOwner
-  #interest: Interest = { kinds: 0, fields: 0, wishes: undefined }
-  /** The processes whose exit is wanted without a subscription. */
-  #awaited: readonly number[] = []
+  #rosters: readonly Roster<Subscription>[] = rosters()
+  readonly #wishes: Wishes
+  readonly #scan: () => number
   /** Whether the scan at the start has begun to be reported: who comes later would miss some of it. */
   #hasBegun = false
   /** By the id of their scan, the subscriptions that wait for all of it. */
@@ -63,12 +51,10 @@ export class Registry {
   /** Callbacks called so far. */
   executed = 0
 
-  constructor(owner: RegistryOwner) {
-    this.#owner = owner
-  }
-
-  get interest(): Interest {
-    return this.#interest
+  /** `scan` has the processes already running reported, and returns the id of that scan. */
+  constructor(wishes: Wishes, scan: () => number) {
+    this.#wishes = wishes
+    this.#scan = scan
   }
 
   /** Checks the arguments as a user gave them, and subscribes; `ProcessMonitor.subscribe` tells the rest. */
@@ -86,43 +72,35 @@ export class Registry {
     checkSignal(signal)
     checkFlag('options.replay', replay)
 
-    const unsubscribe = (): void => this.#remove(subscription)
+    const kind = EVENT_TYPES.indexOf(type)
     const subscription: Subscription = {
       place: ++this.#lastPlace,
-      kind: EVENT_TYPES.indexOf(type),
+      kind,
       callback,
-      fields: fields | captured,
       matches,
       ancestorId,
       narrow,
-      release: () => signal?.removeEventListener('abort', unsubscribe),
-      replay: null,
+      rule: { kinds: 1 << kind, fields: fields | captured, ...narrow },
+      release: () => {},
+      running: null,
       active: signal?.aborted !== true,
     }
+    const unsubscribe = (): void => this.#remove(subscription)
     if (subscription.active) {
-      const isLate = replay === true && subscription.kind === EXEC && this.#hasBegun
-      if (isLate) subscription.replay = new Replay((event) => this.#call(subscription, event))
       this.#add(subscription)
-      // After it was added, so that the scan finds the interest in force.
-      if (isLate) this.#replays.set(this.#owner.scan(), subscription)
-      signal?.addEventListener('abort', unsubscribe, { once: true })
+      if (replay === true && kind === EXEC && this.#hasBegun) this.#replay(subscription)
+      subscription.release = onAbort(signal, unsubscribe)
     }
     return Object.assign(() => unsubscribe(), { [Symbol.dispose]: unsubscribe })
-  }
-
-  /** Sets the processes whose exit is wanted without a subscription. */
-  awaitExits(pids: readonly number[]): void {
-    this.#awaited = pids
-    this.#updateInterest()
   }
 
   /** Ends all subscriptions. */
   clear(): void {
     this.#replays.clear()
     this.#hasBegun = false
-    const rosters = this.#rosters.splice(0, this.#rosters.length, ...EVENT_TYPES.map(() => new Roster<Subscription>()))
-    for (const { all } of rosters) all.forEach(end)
-    this.#updateInterest()
+    const ended = this.#rosters
+    this.#rosters = rosters()
+    for (const { all } of ended) for (const subscription of all) this.#end(subscription)
   }
 
   /** Calls everybody whom a record concerns. Nothing is built of it if that is nobody. */
@@ -132,17 +110,19 @@ export class Registry {
       this.#hasBegun = true
       if (!reading.isForAll) return this.#found(scan, reading)
     } else if (this.#replays.size > 0) {
-      for (const { replay } of this.#replays.values()) replay?.precede(reading)
+      for (const { running } of this.#replays.values()) running?.replay.precede(reading)
     }
-    const list = this.#rosters[reading.kind]?.concerned(reading)
-    if (list === undefined) return
-    for (let i = 0; i < list.length; i++) {
-      const subscription = list[i]!
+    const concerned = this.#rosters[reading.kind]?.concerned(reading)
+    if (concerned === undefined) return
+    const last = this.#lastPlace
+    for (const subscription of concerned) {
+      // One that was subscribed by a callback before: this event is older.
+      if (subscription.place > last) break
       // Asked at each turn: the callback before may have unsubscribed it, or stopped everything.
       if (!subscription.active || !passes(subscription, reading)) continue
-      if (subscription.replay === null) this.#call(subscription, reading.event)
+      if (subscription.running === null) this.#call(subscription, reading.event)
       // What is left of the scan at the start is in the one of its own, too.
-      else if (scan === null) subscription.replay.hold(reading.event)
+      else if (scan === null) subscription.running.replay.hold(reading.event)
     }
   }
 
@@ -150,23 +130,18 @@ export class Registry {
   scanned(id: number): void {
     this.#hasBegun = true
     const subscription = this.#replays.get(id)
-    if (subscription === undefined) return
-    this.#replays.delete(id)
-    endReplay(subscription)
-    this.#updateInterest()
+    if (subscription !== undefined) this.#endReplay(subscription)?.finish()
   }
 
   /** The source has ended by itself: what is left of its scans will not come. Subscriptions are kept. */
   sourceEnded(): void {
     this.#hasBegun = false
-    for (const subscription of this.#replays.values()) endReplay(subscription)
-    this.#replays.clear()
-    this.#updateInterest()
+    for (const subscription of this.#replays.values()) this.#endReplay(subscription)?.finish()
   }
 
   #found(scan: number, reading: Reading): void {
     const subscription = this.#replays.get(scan)
-    if (subscription !== undefined && passes(subscription, reading)) subscription.replay?.found(reading.event)
+    if (subscription !== undefined && passes(subscription, reading)) subscription.running?.replay.found(reading.event)
   }
 
   #call(subscription: Subscription, event: ProcessEvent): void {
@@ -180,45 +155,53 @@ export class Registry {
   }
 
   #add(subscription: Subscription): void {
-    const { kind, callback } = subscription
-    const roster = this.#rosters[kind]!
-    if (roster.all.some((other) => other.callback === callback)) {
+    const { kind, rule } = subscription
+    if (!this.#rosters[kind]!.add(subscription)) {
       throw new ProcessMonitorError(
         'ERR_CALLBACK_REGISTERED',
         `This function is subscribed to '${EVENT_TYPES[kind]}' already. Unsubscribe it first, or subscribe another one.`,
       )
     }
-    this.#rosters[kind] = roster.with(subscription)
-    this.#updateInterest()
+    this.#wishes.add(rule)
+  }
+
+  #replay(subscription: Subscription): void {
+    const replay = new Replay((event) => this.#call(subscription, event))
+    const rule = { kinds: 1 << EXIT, fields: 0 }
+    // First, so that the scan finds the rules in force.
+    this.#wishes.add(rule)
+    const scan = this.#scan()
+    subscription.running = { replay, scan, rule }
+    this.#replays.set(scan, subscription)
+  }
+
+  /** Returns the replay, if one was under way. */
+  #endReplay(subscription: Subscription): Replay | null {
+    const { running } = subscription
+    if (running === null) return null
+    subscription.running = null
+    this.#replays.delete(running.scan)
+    this.#wishes.delete(running.rule)
+    return running.replay
   }
 
   /** From here on it is not called, not even by a dispatch in progress. */
   #remove(subscription: Subscription): void {
     if (!subscription.active) return
-    const { kind } = subscription
-    this.#rosters[kind] = this.#rosters[kind]!.without(subscription)
-    end(subscription)
-    for (const [id, waiting] of this.#replays) if (waiting === subscription) this.#replays.delete(id)
-    this.#updateInterest()
+    this.#rosters[subscription.kind]!.delete(subscription)
+    this.#end(subscription)
   }
 
-  #updateInterest(): void {
-    const collected = new Wishes()
-    let fields = 0
-    for (const pid of this.#awaited) collected.add(1 << EXIT, { pid })
-    for (const { all } of this.#rosters) {
-      for (const subscription of all) {
-        collected.add(1 << subscription.kind, subscription.narrow)
-        fields |= subscription.fields
-        // Else the execs of processes that have ended would pile up in it.
-        if (subscription.replay !== null) collected.add(1 << EXIT, null)
-      }
-    }
-    const interest = { kinds: collected.kinds, fields, wishes: collected.list() }
-    if (isDeepStrictEqual(interest, this.#interest)) return
-    this.#interest = interest
-    this.#owner.interestChanged(this.#interest)
+  #end(subscription: Subscription): void {
+    subscription.active = false
+    subscription.release()
+    this.#endReplay(subscription)
+    this.#wishes.delete(subscription.rule)
   }
+}
+
+function rosters(): Roster<Subscription>[] {
+  return EVENT_TYPES.map(() => new Roster())
 }
 
 /** Has a user's exception surface as uncaught, after what runs now: nobody else is to notice it. */
@@ -233,15 +216,4 @@ function rethrow(error: unknown): never {
 function passes({ matches, ancestorId }: Subscription, reading: Reading): boolean {
   if (ancestorId !== 0 && !reading.descendsFrom(ancestorId)) return false
   return matches === null || matches(reading)
-}
-
-function endReplay(subscription: Subscription): void {
-  const { replay } = subscription
-  subscription.replay = null
-  replay?.finish()
-}
-
-function end(subscription: Subscription): void {
-  subscription.active = false
-  subscription.release()
 }

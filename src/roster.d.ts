@@ -5,16 +5,17 @@ import type { Narrow } from './wishes.js';
 export interface Member {
     /** Grows from one subscription to the next. */
     readonly place: number;
+    readonly callback: unknown;
     /** Holds the exact name or exe that the process must have, if any. */
     readonly narrow: Narrow | null;
 }
-/** Never changed, but replaced, so that a dispatch that runs over it stays whole. */
+/** Changed in place: who iterates over a part of it meets whoever is added meanwhile, last, and nobody who has left. */
 export declare class Roster<M extends Member> {
     #private;
-    readonly all: readonly M[];
-    constructor(all?: readonly M[]);
-    with(member: M): Roster<M>;
-    without(member: M): Roster<M>;
+    get all(): Iterable<M>;
+    /** Returns false, and adds nothing, if a member with this callback is there. */
+    add(member: M): boolean;
+    delete(member: M): void;
     /** In their order, all but those who wait for an exact name, or exe, that this process has not: however many they are. */
-    concerned(process: Judged): readonly M[];
+    concerned(process: Judged): Iterable<M>;
 }

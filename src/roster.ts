@@ -6,71 +6,68 @@ import type { Narrow } from './wishes.js'
 export interface Member {
   /** Grows from one subscription to the next. */
   readonly place: number
+  readonly callback: unknown
   /** Holds the exact name or exe that the process must have, if any. */
   readonly narrow: Narrow | null
 }
 
-/** Never changed, but replaced, so that a dispatch that runs over it stays whole. */
+type ByText<M> = Map<string | null, Set<M>>
+
+/** Changed in place: who iterates over a part of it meets whoever is added meanwhile, last, and nobody who has left. */
 export class Roster<M extends Member> {
-  readonly all: readonly M[]
-  #index: Index<M> | null = null
+  readonly #all = new Map<unknown, M>()
+  /** Whom any event can concern. */
+  readonly #open = new Set<M>()
+  readonly #byName: ByText<M> = new Map()
+  /** Only those who do not ask for a name, too. */
+  readonly #byExe: ByText<M> = new Map()
 
-  constructor(all: readonly M[] = []) {
-    this.all = all
+  get all(): Iterable<M> {
+    return this.#all.values()
   }
 
-  with(member: M): Roster<M> {
-    return new Roster([...this.all, member])
+  /** Returns false, and adds nothing, if a member with this callback is there. */
+  add(member: M): boolean {
+    if (this.#all.has(member.callback)) return false
+    this.#all.set(member.callback, member)
+    const { name, exe } = member.narrow ?? {}
+    if (name !== undefined) addTo(this.#byName, name, member)
+    else if (exe !== undefined) addTo(this.#byExe, exe, member)
+    else this.#open.add(member)
+    return true
   }
 
-  without(member: M): Roster<M> {
-    return new Roster(this.all.filter((other) => other !== member))
+  delete(member: M): void {
+    this.#all.delete(member.callback)
+    const { name, exe } = member.narrow ?? {}
+    if (name !== undefined) deleteFrom(this.#byName, name, member)
+    else if (exe !== undefined) deleteFrom(this.#byExe, exe, member)
+    else this.#open.delete(member)
   }
 
   /** In their order, all but those who wait for an exact name, or exe, that this process has not: however many they are. */
-  concerned(process: Judged): readonly M[] {
-    const { open, byName, byExe } = (this.#index ??= indexOf(this.all))
-    const named = byName.size === 0 ? undefined : byName.get(process.name)
-    const placed = byExe.size === 0 ? undefined : byExe.get(process.exe)
-    const some = named === undefined ? open : merged(open, named)
+  concerned(process: Judged): Iterable<M> {
+    const named = this.#byName.size === 0 ? undefined : this.#byName.get(process.name)
+    const placed = this.#byExe.size === 0 ? undefined : this.#byExe.get(process.exe)
+    const some = named === undefined ? this.#open : merged(this.#open, named)
     return placed === undefined ? some : merged(some, placed)
   }
 }
 
-interface Index<M> {
-  /** Whom any event can concern. */
-  readonly open: readonly M[]
-  readonly byName: ReadonlyMap<string | null, readonly M[]>
-  /** Only those who do not ask for a name, too. */
-  readonly byExe: ReadonlyMap<string | null, readonly M[]>
-}
-
-function indexOf<M extends Member>(members: readonly M[]): Index<M> {
-  const index = { open: [] as M[], byName: new Map<string | null, M[]>(), byExe: new Map<string | null, M[]>() }
-  for (const member of members) {
-    const { name, exe } = member.narrow ?? {}
-    if (name !== undefined) add(index.byName, name, member)
-    else if (exe !== undefined) add(index.byExe, exe, member)
-    else index.open.push(member)
-  }
-  return index
-}
-
-function add<M>(map: Map<string | null, M[]>, text: string, member: M): void {
+function addTo<M>(map: ByText<M>, text: string, member: M): void {
   const others = map.get(text)
-  if (others === undefined) map.set(text, [member])
-  else others.push(member)
+  if (others === undefined) map.set(text, new Set([member]))
+  else others.add(member)
 }
 
-/** Two lists, each in its order, as one. */
-function merged<M extends Member>(these: readonly M[], those: readonly M[]): readonly M[] {
-  if (these.length === 0) return those
-  const all: M[] = []
-  let next = 0
-  for (const that of those) {
-    while (next < these.length && these[next]!.place < that.place) all.push(these[next++]!)
-    all.push(that)
-  }
-  while (next < these.length) all.push(these[next++]!)
-  return all
+function deleteFrom<M>(map: ByText<M>, text: string, member: M): void {
+  const others = map.get(text)
+  others?.delete(member)
+  if (others?.size === 0) map.delete(text)
+}
+
+/** Two parts, each in its order, as one. */
+function merged<M extends Member>(these: ReadonlySet<M> | M[], those: ReadonlySet<M>): ReadonlySet<M> | M[] {
+  if (('size' in these ? these.size : these.length) === 0) return those
+  return [...these, ...those].sort((one, other) => one.place - other.place)
 }

@@ -2,9 +2,9 @@
 import { type ProcessMonitorError } from './errors.js';
 import { RecordBuffer } from './events.js';
 import type { ExitEvent } from './event-types.js';
-import type { Interest } from './registry.js';
 import type { NativeBinding, NativeOptions } from './native.js';
 import type { LossReport } from './types.js';
+import type { RuleListener, Wish } from './wishes.js';
 /** What a session tells its owner; all but `closed` cease with `stop()`. */
 export interface SessionListener {
     /** A record of a process. */
@@ -26,7 +26,7 @@ export interface Pending {
     readonly resolve: () => void;
     readonly reject: (error: ProcessMonitorError) => void;
 }
-export declare class Session {
+export declare class Session implements RuleListener {
     #private;
     /** `held`: whether events that wait keep Node.js running. */
     constructor(native: NativeBinding, options: NativeOptions, held: boolean, listener: SessionListener);
@@ -41,7 +41,8 @@ export declare class Session {
     scan(): number;
     /** Has the end of a process awaited, whoever its parent is. */
     watch(id: number, pid: number): void;
-    setInterest({ kinds, fields, wishes }: Interest): void;
+    addRule(rule: Wish): void;
+    removeRule(rule: Wish): void;
     /** From here on nothing is told but `closed`. */
     stop(): void;
     counters(): Float64Array;

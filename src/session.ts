@@ -2,9 +2,9 @@
 import { type ProcessMonitorError, nativeError, stoppedError } from './errors.js'
 import { CONTROL, FIRST_SCAN, RecordBuffer, readCorpse, readFailure, readLoss } from './events.js'
 import type { ExitEvent } from './event-types.js'
-import type { Interest } from './registry.js'
 import type { NativeBinding, NativeOptions, NativeSource } from './native.js'
 import type { LossReport } from './types.js'
+import type { RuleListener, Wish } from './wishes.js'
 
 /** Words held at first: some 1,600 records. */
 const BUFFER_WORDS = 16 * 1024
@@ -39,7 +39,7 @@ export interface Pending {
   readonly reject: (error: ProcessMonitorError) => void
 }
 
-export class Session {
+export class Session implements RuleListener {
   /**
    * Null once it has closed: it holds what it rings, and through that this session, and neither would ever be collected
    * if the session held it.
@@ -115,8 +115,12 @@ export class Session {
     if (!this.#stopped) this.#source?.watch(id, pid)
   }
 
-  setInterest({ kinds, fields, wishes }: Interest): void {
-    if (!this.#stopped) this.#source?.setInterest(kinds, fields, wishes)
+  addRule(rule: Wish): void {
+    if (!this.#stopped) this.#source?.addRule(rule)
+  }
+
+  removeRule(rule: Wish): void {
+    if (!this.#stopped) this.#source?.removeRule(rule)
   }
 
   /** From here on nothing is told but `closed`. */

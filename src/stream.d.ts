@@ -1,4 +1,3 @@
-/** Events as an async iterable: a bounded buffer between the callbacks and a loop that takes its time. */
 import { ProcessMonitorError } from './errors.js';
 import type { EventOf, EventType, ProcessEvent } from './event-types.js';
 import type { EventsOptions, SubscribeOptions, Unsubscribe } from './types.js';

@@ -1,4 +1,5 @@
 /** Events as an async iterable: a bounded buffer between the callbacks and a loop that takes its time. */
+import { onAbort } from './abort.js'
 import {
   ProcessMonitorError,
   abortError,
@@ -55,15 +56,15 @@ export function openStream<T extends EventType>(
     for (const end of subscriptions) end()
     dependents.delete(stream)
   }
-  const release = (): void => signal?.removeEventListener('abort', abort)
-  const stream = new EventStream<EventOf<T>>(queueSize, unsubscribe, release)
+  let release = (): void => {}
+  const stream = new EventStream<EventOf<T>>(queueSize, unsubscribe, () => release())
   const abort = (): void => stream.abort(abortError(signal!))
   const push = (_pid: number, event: ProcessEvent): void => stream.push(event as EventOf<T>)
   for (const type of new Set(types)) subscriptions.push(subscribe(type, push, wanted))
   dependents.add(stream)
   // Not before the options have been judged: a wrong one is wrong under an aborted signal, too.
   if (signal?.aborted === true) abort()
-  else signal?.addEventListener('abort', abort, { once: true })
+  else release = onAbort(signal, abort)
   return stream
 }
 

@@ -1,8 +1,8 @@
-/** Who waits for which process's exit. */
 import { ProcessMonitorError } from './errors.js';
 import type { ExitEvent } from './event-types.js';
 import { type Reading } from './reading.js';
 import type { Dependent } from './stream.js';
+import type { Wishes } from './wishes.js';
 /** One promise to tell of a process's exit. */
 export interface Wait {
     /** What the native part knows it by. */
@@ -15,8 +15,7 @@ export interface Wait {
 }
 export declare class Waits implements Dependent {
     #private;
-    /** `wanted` is told whose exits have to be reported, whenever that changes. */
-    constructor(wanted: (pids: readonly number[]) => void);
+    constructor(wishes: Wishes);
     get size(): number;
     /** From here on the exits of that pid are listened to; whether it is running is still to be asked. */
     begin(pid: number, signal: AbortSignal | undefined): Wait;

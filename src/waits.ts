@@ -1,8 +1,10 @@
 /** Who waits for which process's exit. */
+import { onAbort } from './abort.js'
 import { ProcessMonitorError, abortError, stoppedError } from './errors.js'
 import type { ExitEvent } from './event-types.js'
 import { EXIT, type Reading } from './reading.js'
 import type { Dependent } from './stream.js'
+import type { Wishes } from './wishes.js'
 
 /** One promise to tell of a process's exit. */
 export interface Wait {
@@ -18,12 +20,11 @@ export interface Wait {
 export class Waits implements Dependent {
   readonly #byId = new Map<number, PendingWait>()
   readonly #byPid = new Map<number, Set<PendingWait>>()
-  readonly #wanted: (pids: readonly number[]) => void
+  readonly #wishes: Wishes
   #lastId = 0
 
-  /** `wanted` is told whose exits have to be reported, whenever that changes. */
-  constructor(wanted: (pids: readonly number[]) => void) {
-    this.#wanted = wanted
+  constructor(wishes: Wishes) {
+    this.#wishes = wishes
   }
 
   get size(): number {
@@ -32,14 +33,16 @@ export class Waits implements Dependent {
 
   /** From here on the exits of that pid are listened to; whether it is running is still to be asked. */
   begin(pid: number, signal: AbortSignal | undefined): Wait {
-    const wait = new PendingWait(++this.#lastId, pid, signal, () => this.#forget(wait))
+    const rule = { kinds: 1 << EXIT, fields: 0, pid }
+    const wait: PendingWait = new PendingWait(++this.#lastId, pid, signal, () => {
+      this.#forget(wait)
+      this.#wishes.delete(rule)
+    })
     this.#byId.set(wait.id, wait)
     const others = this.#byPid.get(pid)
     if (others !== undefined) others.add(wait)
-    else {
-      this.#byPid.set(pid, new Set([wait]))
-      this.#wanted([...this.#byPid.keys()])
-    }
+    else this.#byPid.set(pid, new Set([wait]))
+    this.#wishes.add(rule)
     return wait
   }
 
@@ -64,9 +67,7 @@ export class Waits implements Dependent {
     this.#byId.delete(wait.id)
     const others = this.#byPid.get(wait.pid)
     others?.delete(wait)
-    if (others?.size !== 0) return
-    this.#byPid.delete(wait.pid)
-    this.#wanted([...this.#byPid.keys()])
+    if (others?.size === 0) this.#byPid.delete(wait.pid)
   }
 }
 
@@ -92,10 +93,9 @@ class PendingWait implements Wait {
       this.#resolve = resolve
       this.#reject = reject
     })
-    const abort = (): void => this.reject(abortError(signal!))
-    signal?.addEventListener('abort', abort, { once: true })
+    const release = onAbort(signal, () => this.reject(abortError(signal!)))
     this.#release = () => {
-      signal?.removeEventListener('abort', abort)
+      release()
       forget()
     }
   }

@@ -10,16 +10,21 @@ export interface Narrow {
     /** The process itself. */
     readonly pid?: number;
 }
-/** Events of some kinds, a mask, of the processes of which all that is given holds. */
+/** Events of some kinds, a mask, of the processes of which all that is given holds; and the details to capture, a mask. */
 export interface Wish extends Narrow {
     readonly kinds: number;
+    readonly fields: number;
 }
-/** Collects wishes; those that ask the same are one. */
+/** Is told of each rule that comes or goes, at once. */
+export interface RuleListener {
+    addRule(rule: Wish): void;
+    removeRule(rule: Wish): void;
+}
+/** The rules in force. Each is an object of its own, even where several ask the same. */
 export declare class Wishes {
     #private;
-    add(kinds: number, narrow: Narrow | null): void;
-    /** The mask of all kinds that are wanted at all. */
-    get kinds(): number;
-    /** undefined: all events of all kinds that are wanted. */
-    list(): readonly Wish[] | undefined;
+    constructor(listener: RuleListener);
+    add(rule: Wish): void;
+    delete(rule: Wish): void;
+    list(): Wish[];
 }

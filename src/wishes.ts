@@ -12,40 +12,37 @@ export interface Narrow {
   readonly pid?: number
 }
 
-/** Events of some kinds, a mask, of the processes of which all that is given holds. */
+/** Events of some kinds, a mask, of the processes of which all that is given holds; and the details to capture, a mask. */
 export interface Wish extends Narrow {
   readonly kinds: number
+  readonly fields: number
 }
 
-/** Collects wishes; those that ask the same are one. */
+/** Is told of each rule that comes or goes, at once. */
+export interface RuleListener {
+  addRule(rule: Wish): void
+  removeRule(rule: Wish): void
+}
+
+/** The rules in force. Each is an object of its own, even where several ask the same. */
 export class Wishes {
-  /** The kinds that somebody wants all events of. */
-  #whole = 0
-  readonly #narrow = new Map<string, Wish>()
+  readonly #all = new Set<Wish>()
+  readonly #listener: RuleListener
 
-  add(kinds: number, narrow: Narrow | null): void {
-    if (narrow === null) {
-      this.#whole |= kinds
-      return
-    }
-    const key = JSON.stringify(narrow)
-    this.#narrow.set(key, { ...narrow, kinds: (this.#narrow.get(key)?.kinds ?? 0) | kinds })
+  constructor(listener: RuleListener) {
+    this.#listener = listener
   }
 
-  /** The mask of all kinds that are wanted at all. */
-  get kinds(): number {
-    let kinds = this.#whole
-    for (const wish of this.#narrow.values()) kinds |= wish.kinds
-    return kinds
+  add(rule: Wish): void {
+    this.#all.add(rule)
+    this.#listener.addRule(rule)
   }
 
-  /** undefined: all events of all kinds that are wanted. */
-  list(): readonly Wish[] | undefined {
-    // Following an ancestor is what a record's marks come from, whoever else wants the event.
-    const open = [...this.#narrow.values()].filter(
-      ({ kinds, ancestor }) => ancestor !== undefined || (kinds & ~this.#whole) !== 0,
-    )
-    if (open.length === 0) return undefined
-    return this.#whole === 0 ? open : [{ kinds: this.#whole }, ...open]
+  delete(rule: Wish): void {
+    if (this.#all.delete(rule)) this.#listener.removeRule(rule)
+  }
+
+  list(): Wish[] {
+    return [...this.#all]
   }
 }

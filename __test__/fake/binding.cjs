@@ -27,8 +27,17 @@ class Source {
   /** The names of the calls so far but drain's, which are too many: they are counted. */
   calls = []
   drains = 0
+  /** The masks of kinds and of fields that all rules ask for together: at first, and whenever they have changed. */
+  firstInterest
   interests = []
+  /** How often rules were added and taken away. */
+  ruleCalls = 0
+  #lastInterest
+  #rules = new Map()
+  #counts = { kinds: new Array(9).fill(0), fields: new Array(9).fill(0) }
   counters = new Array(16).fill(0)
+  /** How long the arrays were that were lent. */
+  lent = []
   #words
   #ring
   #armed = true
@@ -37,6 +46,9 @@ class Source {
 
   constructor(options, words, ring) {
     this.options = options
+    for (const rule of options.wishes) this.#count(rule, 1)
+    this.firstInterest = this.#lastInterest = this.#interest()
+    this.lent.push(words.length)
     this.#words = words
     this.#ring = ring
     sources.push(this)
@@ -83,6 +95,7 @@ class Source {
   }
 
   lend(words) {
+    this.lent.push(words.length)
     this.#words = words
   }
 
@@ -104,11 +117,41 @@ class Source {
     return (words[0] = end === 1 ? 0 : end)
   }
 
-  setInterest(kinds, fields, wishes) {
-    // Which processes are meant is a matter of its own: see `wishes`.
-    this.wishes = wishes
-    const before = this.interests.at(-1) ?? [this.options.kinds, this.options.fields]
-    if (before[0] !== kinds || before[1] !== fields) this.interests.push([kinds, fields])
+  addRule(rule) {
+    this.#change(rule, 1)
+  }
+
+  removeRule(rule) {
+    this.#change(rule, -1)
+  }
+
+  /** The rules in force, each as often as it was added. */
+  get rules() {
+    return [...this.#rules].flatMap(([rule, count]) => new Array(count).fill(JSON.parse(rule)))
+  }
+
+  #change(rule, by) {
+    this.ruleCalls++
+    this.#count(rule, by)
+    const before = this.#lastInterest
+    const now = (this.#lastInterest = this.#interest())
+    if (before[0] !== now[0] || before[1] !== now[1]) this.interests.push(now)
+  }
+
+  #count(rule, by) {
+    const key = JSON.stringify(rule)
+    const count = (this.#rules.get(key) ?? 0) + by
+    if (count < 0) throw new Error(`no such rule was added: ${key}`)
+    if (count === 0) this.#rules.delete(key)
+    else this.#rules.set(key, count)
+    for (const mask of ['kinds', 'fields']) {
+      this.#counts[mask].forEach((_, bit, counts) => (counts[bit] += rule[mask] & (1 << bit) ? by : 0))
+    }
+  }
+
+  #interest() {
+    const mask = (counts) => counts.reduce((sum, count, bit) => sum + (count > 0 ? 1 << bit : 0), 0)
+    return [mask(this.#counts.kinds), mask(this.#counts.fields)]
   }
 
   scan(id) {

@@ -90,8 +90,8 @@ export class Real {
 
   seen(): Seen {
     const { fake, monitor } = this.#facade
-    const sources = fake.sources.map(({ options, interests, calls }: any) => {
-      return { interests: [[options.kinds, options.fields], ...interests], calls }
+    const sources = fake.sources.map(({ firstInterest, interests, calls }: any) => {
+      return { interests: [firstInterest, ...interests], calls }
     })
     return {
       log: this.#log,

@@ -60,7 +60,9 @@ class Source {
     setImmediate(this.#ring)
   }
 
-  setInterest() {}
+  addRule() {}
+
+  removeRule() {}
 
   stats() {}
 

@@ -24,6 +24,8 @@ use proc_events::{Ancestor, Fields, Interest, Kinds, Options, Procfs, SourceKind
 pub struct NativeWish {
     /// The kinds, a bit mask.
     pub kinds: u32,
+    /// The details to capture, a bit mask.
+    pub fields: u32,
     /// The process name.
     pub name: Option<String>,
     /// The path of the program.
@@ -54,12 +56,8 @@ pub struct NativeOptions {
     pub proc_root: String,
     /// Whether the reader may ask to be woken sooner while details are captured.
     pub hurries: bool,
-    /// The kinds wanted first, a bit mask.
-    pub kinds: u32,
-    /// The details wanted first, a bit mask.
-    pub fields: u32,
-    /// Of which processes, unless of all.
-    pub wishes: Option<Vec<NativeWish>>,
+    /// What is wanted first.
+    pub wishes: Vec<NativeWish>,
 }
 
 /// One subscription to the process-wide reader.
@@ -96,11 +94,10 @@ impl Source {
             proc_root: PathBuf::from(options.proc_root),
             hurries: options.hurries,
         };
-        let interest = interest(options.kinds, options.fields);
+        let wishes: Vec<Wish> = options.wishes.into_iter().map(core_wish).collect();
+        let interest = wishes.iter().map(Wish::interest).fold(Interest::default(), Interest::union);
         let subscription = Subscription::new(core_options, options.queue_size as usize, interest, doorbell);
-        if options.wishes.is_some() {
-            subscription.set_wishes(interest.fields, core_wishes(interest.kinds, options.wishes));
-        }
+        subscription.set_wishes(&wishes);
         let intake = Rc::new(RefCell::new(Intake::new(subscription, words)));
         // It is empty: nothing else sets it.
         let _ = its_intake.set(Rc::downgrade(&intake));
@@ -120,11 +117,16 @@ impl Source {
         self.intake.borrow_mut().words = words;
     }
 
-    /// Sets what is wanted from now on: bit masks of kinds and of details, and of which processes, unless of all.
+    /// Adds a rule to what is wanted.
     #[napi(catch_unwind)]
-    pub fn set_interest(&self, kinds: u32, fields: u32, wishes: Option<Vec<NativeWish>>) {
-        let Interest { kinds, fields } = interest(kinds, fields);
-        self.intake.borrow().subscription.set_wishes(fields, core_wishes(kinds, wishes));
+    pub fn add_rule(&self, rule: NativeWish) {
+        self.intake.borrow().subscription.add_rule(&core_wish(rule));
+    }
+
+    /// Takes away a rule that equals one that was added.
+    #[napi(catch_unwind)]
+    pub fn remove_rule(&self, rule: NativeWish) {
+        self.intake.borrow().subscription.remove_rule(&core_wish(rule));
     }
 
     /// Asks for every running process, ahead of the live events that wait; a record with `id` follows them.
@@ -234,19 +236,14 @@ pub fn probe(proc_root: String) -> Vec<Option<String>> {
     vec![report.netlink.err().map(tell), report.polling.err().map(tell)]
 }
 
-fn core_wishes(kinds: Kinds, wishes: Option<Vec<NativeWish>>) -> Vec<Wish> {
-    let Some(wishes) = wishes else { return vec![Wish { kinds, ..Wish::default() }] };
-    let wish = |wish: NativeWish| Wish {
+fn core_wish(wish: NativeWish) -> Wish {
+    Wish {
         kinds: Kinds::from_bits(wish.kinds as u16),
+        fields: Fields::from_bits(wish.fields as u16),
         name: wish.name.map(String::into_boxed_str),
         exe: wish.exe.map(String::into_boxed_str),
         uid: wish.uid,
         ancestor: wish.ancestor.map(|pid| Ancestor { id: wish.ancestor_id.unwrap_or(0), pid }),
         pid: wish.pid,
-    };
-    wishes.into_iter().map(wish).collect()
-}
-
-const fn interest(kinds: u32, fields: u32) -> Interest {
-    Interest { kinds: Kinds::from_bits(kinds as u16), fields: Fields::from_bits(fields as u16) }
+    }
 }

@@ -46,6 +46,11 @@ impl Kinds {
     pub const fn from_bits(bits: u16) -> Self {
         Self(bits & Self::ALL.0)
     }
+    /// The bits, see [`Kinds::from_bits`].
+    #[must_use]
+    pub const fn bits(self) -> u16 {
+        self.0
+    }
     /// Both sets together.
     #[must_use]
     pub const fn union(self, other: Self) -> Self {

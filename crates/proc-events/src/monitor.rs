@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::error::{Error, ErrorCode};
-use crate::interest::{Fields, Interest};
+use crate::interest::Interest;
 use crate::notice::Notice;
 use crate::outbox::{DEFAULT_QUEUE_SIZE, Level, Outbox};
 use crate::priority::Priority;
@@ -79,8 +79,8 @@ pub struct Gauges {
 pub(crate) enum Command {
     Join(Arc<Outbox>),
     Leave(Arc<Outbox>),
-    /// With how often this was asked for by then.
-    InterestChanged(u64),
+    /// A wake-up: whatever [`Shared::asked`] counts is to be answered.
+    InterestChanged,
     Scan(Arc<Outbox>, u32),
     Watch(Arc<Outbox>, u32, u32),
 }
@@ -132,7 +132,13 @@ impl Shared {
         self.is_ending.load(Ordering::Acquire)
     }
 
-    fn start(options: Options) -> std::io::Result<Arc<Self>> {
+    pub(crate) fn command(&self, command: Command) {
+        // A reader that has ended has said so.
+        let _ = self.commands.send(command);
+    }
+
+    /// What is shared with a reader that is yet to run, and what that is asked.
+    pub(crate) fn new(options: Options) -> (Arc<Self>, UnboundedReceiver<Command>) {
         let (sender, receiver) = unbounded_channel();
         let shared = Arc::new(Self {
             options,
@@ -146,6 +152,11 @@ impl Shared {
             is_ending: AtomicBool::new(false),
             thread: Mutex::new(None),
         });
+        (shared, receiver)
+    }
+
+    fn start(options: Options) -> std::io::Result<Arc<Self>> {
+        let (shared, receiver) = Self::new(options);
         let its = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name(reader::THREAD_NAME.into())
@@ -208,7 +219,7 @@ impl Subscription {
         };
         let before = shared.stats.counts();
         // The reader cannot have ended: it asks for the lock that is held here.
-        let _ = shared.commands.send(Command::Join(Arc::clone(&outbox)));
+        shared.command(Command::Join(Arc::clone(&outbox)));
         drop(readers);
         Self { outbox, shared: Some(shared), before }
     }
@@ -220,16 +231,30 @@ impl Subscription {
 
     /// Sets what is wanted from now on. Details that are new in it are also read for the processes already running.
     pub fn set_interest(&self, interest: Interest) {
-        self.set_wishes(interest.fields, vec![Wish { kinds: interest.kinds, ..Wish::default() }]);
+        self.set_wishes(&[Wish::of_all(interest)]);
     }
 
-    /// Sets what is wanted from now on, narrowed down to some processes. `fields` must hold what the wishes ask about.
-    pub fn set_wishes(&self, fields: Fields, wishes: Vec<Wish>) {
-        self.outbox.set_wishes(fields, wishes);
-        if let Some(shared) = &self.shared {
-            // First the word, so that the reader knows what it is that comes in then.
-            let asked = shared.asked.fetch_add(1, Ordering::AcqRel) + 1;
-            self.command(Command::InterestChanged(asked));
+    /// Sets what is wanted from now on, narrowed down to some processes.
+    pub fn set_wishes(&self, wishes: &[Wish]) {
+        self.follow(self.outbox.set_wishes(wishes));
+    }
+
+    /// Adds a rule to what is wanted. Costs the same however many there are.
+    pub fn add_rule(&self, rule: &Wish) {
+        self.follow(self.outbox.add_rule(rule));
+    }
+
+    /// Takes away a rule that equals one that was added.
+    pub fn remove_rule(&self, rule: &Wish) {
+        self.follow(self.outbox.remove_rule(rule));
+    }
+
+    /// Has the reader follow what is wanted, if that matters to it.
+    fn follow(&self, matters: bool) {
+        if let Some(shared) = self.shared.as_ref().filter(|_| matters) {
+            // The count is what the reader acts on, before it reads on; the command only wakes it.
+            shared.asked.fetch_add(1, Ordering::AcqRel);
+            shared.command(Command::InterestChanged);
             shared.gate.widen(self.outbox.passing());
         }
     }
@@ -290,8 +315,7 @@ impl Subscription {
 
     fn command(&self, command: Command) {
         if let Some(shared) = &self.shared {
-            // A reader that has ended has said so.
-            let _ = shared.commands.send(command);
+            shared.command(command);
         }
     }
 }

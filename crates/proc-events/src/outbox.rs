@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::descent::Follow;
 use crate::event::ProcessEvent;
-use crate::interest::{EventType, Fields, Interest, Kinds};
+use crate::interest::{EventType, Interest, Kinds};
 use crate::notice::Notice;
 use crate::sieve::{Sieve, Wish};
 use crate::table::Mark;
@@ -52,9 +52,10 @@ impl Outbox {
     #[must_use]
     pub fn new(capacity: usize, interest: Interest, doorbell: Box<dyn Fn() + Send + Sync>) -> Self {
         let capacity = capacity.max(1);
-        let sieve = Sieve::new(0, vec![Wish { kinds: interest.kinds, ..Wish::default() }]);
-        let state = State { interest, sieve, capacity, is_held: true, is_armed: true, ..State::default() };
         let number = OUTBOXES.fetch_add(1, Ordering::Relaxed);
+        let mut sieve = Sieve::new(number);
+        sieve.add(&Wish::of_all(interest));
+        let state = State { interest, sieve, capacity, is_held: true, is_armed: true, ..State::default() };
         Self { number, state: Mutex::new(state), closed: Condvar::new(), doorbell }
     }
 
@@ -72,24 +73,39 @@ impl Outbox {
     pub fn interest(&self) -> Interest {
         self.state().interest
     }
-    /// Sets what the subscriber wants from now on: `wishes`, with these `fields`.
-    pub fn set_wishes(&self, fields: Fields, wishes: Vec<Wish>) {
-        let kinds = wishes.iter().fold(Kinds::NONE, |kinds, wish| kinds.union(wish.kinds));
-        let sieve = Sieve::new(self.number, wishes);
+    /// Sets what the subscriber wants from now on, and nothing else. Returns as [`Outbox::add_rule`] does.
+    pub fn set_wishes(&self, wishes: &[Wish]) -> bool {
+        self.change_rules(|sieve| sieve.replace(wishes))
+    }
+    /// Adds a rule to what the subscriber wants. Returns true if the reader has to follow: it does not judge rules itself,
+    /// but reads what they ask for together.
+    pub fn add_rule(&self, rule: &Wish) -> bool {
+        self.change_rules(|sieve| sieve.add(rule))
+    }
+    /// Takes away a rule that equals one that was added. Returns as [`Outbox::add_rule`] does.
+    pub fn remove_rule(&self, rule: &Wish) -> bool {
+        self.change_rules(|sieve| sieve.remove(rule))
+    }
+    fn change_rules(&self, change: impl FnOnce(&mut Sieve)) -> bool {
         let mut state = self.state();
-        state.interest = Interest { kinds, fields };
-        state.sieve = sieve;
+        let before = (state.interest, state.sieve.follows_revision());
+        change(&mut state.sieve);
+        state.interest = state.sieve.interest();
+        before != (state.interest, state.sieve.follows_revision())
     }
     /// Which kinds the kernel is to let through for it.
     pub fn passing(&self) -> Kinds {
         let state = self.state();
-        let has_ancestor = state.sieve.follows().next().is_some();
         let kinds = state.interest.kinds;
-        if has_ancestor { kinds.union(Kinds::of(EventType::Fork)) } else { kinds }
+        if state.sieve.has_ancestors() { kinds.union(Kinds::of(EventType::Fork)) } else { kinds }
     }
     /// Whose descendants the subscriber follows.
     pub fn follows(&self) -> Vec<(Follow, u32)> {
         self.state().sieve.follows().collect()
+    }
+    /// A number that grows whenever [`Outbox::follows`] changes.
+    pub fn follows_revision(&self) -> u64 {
+        self.state().sieve.follows_revision()
     }
     /// Whether the scan at the start is still to come.
     pub fn is_held(&self) -> bool {

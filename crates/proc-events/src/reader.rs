@@ -99,6 +99,9 @@ struct Reader<'a> {
     beat: Beat,
     /// Why `/proc` is polled although the connector was wished for.
     fallen_back: Option<Error>,
+    /// The sum of the outboxes' [`Outbox::follows_revision`]s when they were last asked whom they follow; `None` where
+    /// others have been asked.
+    follows_revision: Option<u64>,
 }
 
 impl<'a> Reader<'a> {
@@ -128,6 +131,7 @@ impl<'a> Reader<'a> {
             pace: Pace::default(),
             beat: Beat::every(SILENCE).map_err(|error| Error::unexpected("timerfd_create", &error))?,
             fallen_back,
+            follows_revision: None,
         };
         reader.adopt(connector)?;
         reader.follow_interest()?;

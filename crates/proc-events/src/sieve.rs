@@ -1,11 +1,16 @@
-//! Which events a subscriber takes, by what was saved of the process: so that nobody is woken for what nobody wants, at
-//! a cost that does not grow with the number of wishes. Pure.
+//! Which events a subscriber takes, by what was saved of the process: so that nobody is woken for what nobody wants. An
+//! event, and a rule that comes or goes, cost what they do however many rules there are. Pure.
+
+mod counts;
+mod shape;
 
 use rustc_hash::FxHashMap;
 
 use crate::descent::Follow;
 use crate::event::ProcessEvent;
-use crate::interest::Kinds;
+use crate::interest::{Fields, Interest, Kinds};
+use counts::{BitCounts, Texts};
+use shape::{ANCESTOR, EXE, NAME, PID, Shape, Shapes, UID};
 
 /// Events of some kinds, of the processes of which all that is given holds. Of a process whose exec was not seen, nothing
 /// holds but its descent.
@@ -13,6 +18,8 @@ use crate::interest::Kinds;
 pub struct Wish {
     /// Which kinds.
     pub kinds: Kinds,
+    /// The details to capture, those that the conditions are about included.
+    pub fields: Fields,
     /// The process name.
     pub name: Option<Box<str>>,
     /// The path of the program.
@@ -35,69 +42,217 @@ pub struct Ancestor {
     pub pid: u32,
 }
 
-/// The wishes of one subscriber.
+impl Wish {
+    /// Every event of these kinds, with these details.
+    #[must_use]
+    pub fn of_all(interest: Interest) -> Self {
+        Self { kinds: interest.kinds, fields: interest.fields, ..Self::default() }
+    }
+
+    /// What it asks for, whatever its conditions.
+    #[must_use]
+    pub const fn interest(&self) -> Interest {
+        Interest { kinds: self.kinds, fields: self.fields }
+    }
+
+    /// The conditions that are given, as bits.
+    fn shape(&self) -> Shape {
+        let bit = |is_given: bool, bit: Shape| if is_given { bit } else { 0 };
+        bit(self.name.is_some(), NAME)
+            | bit(self.exe.is_some(), EXE)
+            | bit(self.uid.is_some(), UID)
+            | bit(self.ancestor.is_some(), ANCESTOR)
+            | bit(self.pid.is_some(), PID)
+    }
+}
+
+/// The values of a rule's conditions, or of an event's. Texts have numbers; what `shape` has not is 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+struct Key {
+    name: u64,
+    exe: u64,
+    uid: u32,
+    ancestor: u32,
+    pid: u32,
+    shape: Shape,
+}
+
+impl Key {
+    /// The key that a rule of this shape has if this is what it asks for.
+    const fn only(self, shape: Shape) -> Self {
+        Self {
+            name: if shape & NAME == 0 { 0 } else { self.name },
+            exe: if shape & EXE == 0 { 0 } else { self.exe },
+            uid: if shape & UID == 0 { 0 } else { self.uid },
+            ancestor: if shape & ANCESTOR == 0 { 0 } else { self.ancestor },
+            pid: if shape & PID == 0 { 0 } else { self.pid },
+            shape,
+        }
+    }
+}
+
+/// The rules of one subscriber: a multiset, by what they ask about.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sieve {
     subscriber: u32,
     /// The kinds of which every event is taken.
     all: Kinds,
-    by_name: FxHashMap<Box<str>, Vec<Wish>>,
-    by_exe: FxHashMap<Box<str>, Vec<Wish>>,
-    others: Vec<Wish>,
+    /// The shapes of all rules, but for the one without conditions.
+    shapes: Shapes,
+    names: Texts,
+    exes: Texts,
+    /// The kinds that are asked for, and how many rules ask.
+    rules: FxHashMap<Key, (BitCounts, u32)>,
+    /// How many rules there are of each shape.
+    of_shape: [u32; 32],
+    kinds: BitCounts,
+    fields: BitCounts,
+    /// By the subscriber's number: the pid of the ancestor, and how many rules name it.
+    follows: FxHashMap<u32, (u32, u32)>,
+    /// How often [`Sieve::follows`] has changed.
+    follows_revision: u64,
 }
 
 impl Sieve {
-    pub(crate) fn new(subscriber: u32, wishes: Vec<Wish>) -> Self {
-        let mut sieve = Self { subscriber, ..Self::default() };
-        for wish in wishes {
-            match &wish {
-                Wish { name: Some(name), .. } => sieve.by_name.entry(name.clone()).or_default().push(wish),
-                Wish { exe: Some(exe), .. } => sieve.by_exe.entry(exe.clone()).or_default().push(wish),
-                Wish { uid: None, ancestor: None, pid: None, .. } => sieve.all = sieve.all.union(wish.kinds),
-                _ => sieve.others.push(wish),
+    pub(crate) fn new(subscriber: u32) -> Self {
+        Self { subscriber, ..Self::default() }
+    }
+
+    pub(crate) fn add(&mut self, rule: &Wish) {
+        self.names.add(rule.name.as_deref());
+        self.exes.add(rule.exe.as_deref());
+        let Some(key) = self.key(rule) else { return };
+        let (kinds, count) = self.rules.entry(key).or_default();
+        kinds.add(rule.kinds.bits());
+        *count += 1;
+        self.of_shape[usize::from(key.shape)] += 1;
+        self.kinds.add(rule.kinds.bits());
+        self.fields.add(rule.fields.bits());
+        if let Some(Ancestor { id, pid }) = rule.ancestor {
+            let (_, count) = self.follows.entry(id).or_insert((pid, 0));
+            *count += 1;
+            self.follows_revision += u64::from(*count == 1);
+        }
+        self.summarize(key.shape);
+    }
+
+    /// Takes away a rule that equals one that was added.
+    pub(crate) fn remove(&mut self, rule: &Wish) {
+        let Some(key) = self.key(rule) else { return };
+        let Some((kinds, count)) = self.rules.get_mut(&key) else { return };
+        kinds.remove(rule.kinds.bits());
+        *count -= 1;
+        if *count == 0 {
+            self.rules.remove(&key);
+        }
+        self.names.remove(rule.name.as_deref());
+        self.exes.remove(rule.exe.as_deref());
+        self.of_shape[usize::from(key.shape)] -= 1;
+        self.kinds.remove(rule.kinds.bits());
+        self.fields.remove(rule.fields.bits());
+        if let Some((_, count)) = self.follows.get_mut(&key.ancestor).filter(|_| rule.ancestor.is_some()) {
+            *count -= 1;
+            if *count == 0 {
+                self.follows.remove(&key.ancestor);
+                self.follows_revision += 1;
             }
         }
-        sieve
+        self.summarize(key.shape);
     }
 
-    /// Whether some wish asks for it.
-    pub(crate) fn passes(&self, event: &ProcessEvent) -> bool {
-        if self.all.has(event.kind.event_type()) {
-            return true;
+    /// Has these rules, and no others.
+    pub(crate) fn replace(&mut self, rules: &[Wish]) {
+        let follows_revision = self.follows_revision + 1;
+        *self = Self { follows_revision, ..Self::new(self.subscriber) };
+        for rule in rules {
+            self.add(rule);
         }
-        let process = event.process.as_deref();
-        let among = |wishes: &FxHashMap<Box<str>, Vec<Wish>>, text: Option<&str>| {
-            let wishes = text.and_then(|text| wishes.get(text));
-            wishes.is_some_and(|wishes| wishes.iter().any(|wish| self.asks_for(wish, event)))
-        };
-        among(&self.by_name, process.and_then(|process| process.name.as_deref()))
-            || among(&self.by_exe, process.and_then(|process| process.exe.as_deref()))
-            || self.others.iter().any(|wish| self.asks_for(wish, event))
     }
 
-    fn asks_for(&self, wish: &Wish, event: &ProcessEvent) -> bool {
+    /// `None` where some text is named by no rule.
+    fn key(&self, rule: &Wish) -> Option<Key> {
+        Some(Key {
+            name: if rule.name.is_some() { self.names.number(rule.name.as_deref())? } else { 0 },
+            exe: if rule.exe.is_some() { self.exes.number(rule.exe.as_deref())? } else { 0 },
+            uid: rule.uid.unwrap_or(0),
+            ancestor: rule.ancestor.map_or(0, |ancestor| ancestor.id),
+            pid: rule.pid.unwrap_or(0),
+            shape: rule.shape(),
+        })
+    }
+
+    /// Notes what is to be known of a shape at each event.
+    fn summarize(&mut self, shape: Shape) {
+        if shape == 0 {
+            let all = self.rules.get(&Key::default()).map_or(0, |(kinds, _)| kinds.mask);
+            self.all = Kinds::from_bits(all);
+        } else if self.of_shape[usize::from(shape)] == 0 {
+            self.shapes.remove(shape);
+        } else {
+            self.shapes.add(shape);
+        }
+    }
+
+    /// The kinds and the details that all rules ask for together.
+    pub(crate) const fn interest(&self) -> Interest {
+        Interest { kinds: Kinds::from_bits(self.kinds.mask), fields: Fields::from_bits(self.fields.mask) }
+    }
+
+    /// Whether some rule asks for it.
+    pub(crate) fn passes(&self, event: &ProcessEvent) -> bool {
+        self.all.has(event.kind.event_type()) || self.is_singled_out(event)
+    }
+
+    /// Whether some rule with conditions asks for it.
+    fn is_singled_out(&self, event: &ProcessEvent) -> bool {
         let process = event.process.as_deref();
-        let text_is =
-            |wanted: &Option<Box<str>>, text: Option<&Box<str>>| wanted.is_none() || wanted.as_ref() == text;
-        let is_followed = |ancestor: Ancestor| {
-            let follow = Follow { subscriber: self.subscriber, id: ancestor.id };
-            event.followed.as_ref().is_some_and(|follows| follows.contains(&follow))
+        let mut shapes = self.shapes;
+        let mut key = Key { pid: event.pid, ..Key::default() };
+        if shapes.have(Shapes::with(NAME)) {
+            match self.names.number(process.and_then(|process| process.name.as_deref())) {
+                Some(name) => key.name = name,
+                None => shapes = shapes.without(Shapes::with(NAME)),
+            }
+        }
+        if shapes.have(Shapes::with(EXE)) {
+            match self.exes.number(process.and_then(|process| process.exe.as_deref())) {
+                Some(exe) => key.exe = exe,
+                None => shapes = shapes.without(Shapes::with(EXE)),
+            }
+        }
+        match process.and_then(|process| process.uid) {
+            Some(uid) => key.uid = uid,
+            None => shapes = shapes.without(Shapes::with(UID)),
+        }
+        let asks = |key| {
+            let kinds = self.rules.get(&key).map_or(0, |(kinds, _)| kinds.mask);
+            Kinds::from_bits(kinds).has(event.kind.event_type())
         };
-        wish.kinds.has(event.kind.event_type())
-            && text_is(&wish.name, process.and_then(|process| process.name.as_ref()))
-            && text_is(&wish.exe, process.and_then(|process| process.exe.as_ref()))
-            && wish.uid.is_none_or(|uid| process.and_then(|process| process.uid) == Some(uid))
-            && wish.pid.is_none_or(|pid| event.pid == pid)
-            && wish.ancestor.is_none_or(is_followed)
+        shapes.each().any(|shape| {
+            if shape & ANCESTOR == 0 {
+                return asks(key.only(shape));
+            }
+            let mut follows = event.followed.iter().flat_map(|follows| follows.iter());
+            follows.any(|follow| {
+                follow.subscriber == self.subscriber && asks(Key { ancestor: follow.id, ..key }.only(shape))
+            })
+        })
+    }
+
+    /// Whether descendants are followed.
+    pub(crate) fn has_ancestors(&self) -> bool {
+        !self.follows.is_empty()
     }
 
     /// Whose descendants are to be followed.
     pub(crate) fn follows(&self) -> impl Iterator<Item = (Follow, u32)> {
-        let wishes = self.by_name.values().chain(self.by_exe.values()).flatten().chain(&self.others);
         let subscriber = self.subscriber;
-        wishes
-            .filter_map(|wish| wish.ancestor)
-            .map(move |ancestor| (Follow { subscriber, id: ancestor.id }, ancestor.pid))
+        self.follows.iter().map(move |(&id, &(pid, _))| (Follow { subscriber, id }, pid))
+    }
+
+    /// A number that grows whenever [`Sieve::follows`] changes.
+    pub(crate) const fn follows_revision(&self) -> u64 {
+        self.follows_revision
     }
 }
 
@@ -127,6 +282,11 @@ mod tests {
     fn wish() -> Wish {
         Wish { kinds: Kinds::LIFE, ..Wish::default() }
     }
+    fn sieve(subscriber: u32, rules: &[Wish]) -> Sieve {
+        let mut sieve = Sieve::new(subscriber);
+        sieve.replace(rules);
+        sieve
+    }
 
     #[test]
     fn all_that_is_given_must_hold() {
@@ -135,7 +295,7 @@ mod tests {
             Wish { exe: Some("/bin/ls".into()), ..wish() },
             Wish { ancestor: Some(Ancestor { id: 5, pid: 9 }), uid: Some(7), ..wish() },
         ];
-        let sieve = Sieve::new(2, wishes.to_vec());
+        let sieve = sieve(2, &wishes);
         let own = Follow { subscriber: 2, id: 5 };
         let another = Follow { subscriber: 1, id: 5 };
         for (passes, name, exe, uid, follows) in [
@@ -155,8 +315,7 @@ mod tests {
 
     #[test]
     fn a_wish_for_everything_takes_its_kinds_only() {
-        let sieve =
-            Sieve::new(1, vec![wish(), Wish { name: Some("sh".into()), kinds: Kinds::ALL, ..wish() }]);
+        let sieve = sieve(1, &[wish(), Wish { name: Some("sh".into()), kinds: Kinds::ALL, ..wish() }]);
         let mut any = event("x", "x", 0, &[]);
         assert!(sieve.passes(&any));
         any.kind = EventKind::Sid;

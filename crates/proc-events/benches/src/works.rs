@@ -8,7 +8,9 @@ use proc_events::outbox::Outbox;
 use proc_events::procfs::parse;
 use proc_events::table::ProcessTable;
 use proc_events::wire::{self, DATAGRAM_LEN, what};
-use proc_events::{EventKind, Field, Fields, Interest, Kinds, Origin, ProcessEvent, ProcessInfo, Wish};
+use proc_events::{
+    EventKind, EventType, Field, Fields, Interest, Kinds, Origin, ProcessEvent, ProcessInfo, Wish,
+};
 
 use crate::hearing;
 
@@ -21,21 +23,21 @@ pub(crate) struct Work {
     pub(crate) prepare: fn() -> Box<dyn FnMut()>,
 }
 
-pub(crate) const ALL: [Work; 8] = [
+pub(crate) const ALL: [Work; 10] = [
     Work { name: "decode", events: 2, prepare: || Box::new(decode()) },
     Work { name: "filter-program", events: 0, prepare: || Box::new(program) },
     Work { name: "table", events: 2, prepare: || Box::new(table()) },
-    Work { name: "outbox", events: BATCH, prepare: || Box::new(outbox(Vec::new())) },
-    Work {
-        name: "outbox-100-names",
-        events: BATCH,
-        prepare: || Box::new(outbox((0..100).map(other_name).collect())),
-    },
+    Work { name: "outbox", events: BATCH, prepare: || Box::new(outbox(0, other_name)) },
+    Work { name: "outbox-100-names", events: BATCH, prepare: || Box::new(outbox(100, other_name)) },
+    Work { name: "outbox-10000-pids", events: BATCH, prepare: || Box::new(outbox(RULES, other_pid)) },
+    Work { name: "rule-among-10000", events: 2, prepare: || Box::new(rule()) },
     Work { name: "parse-stat", events: 1, prepare: || Box::new(stat) },
     Work { name: "parse-details", events: 1, prepare: || Box::new(details) },
     Work { name: "hear-and-take", events: hearing::EVENTS, prepare: || Box::new(hearing::hear_and_take()) },
 ];
 
+/// Rules that a subscriber has, for others.
+const RULES: u32 = 10_000;
 /// Events pushed at once, as many as are read in one turn.
 const BATCH: u64 = 64;
 pub(crate) const LIFE: Interest = Interest { kinds: Kinds::LIFE, fields: Fields::NONE };
@@ -96,15 +98,32 @@ fn table() -> impl FnMut() {
 
 fn other_name(number: u32) -> Wish {
     let name = Some(format!("other-{number}").into());
-    Wish { kinds: Kinds::LIFE, name, ..Wish::default() }
+    Wish { kinds: Kinds::LIFE, fields: Fields::NONE.with(Field::Name), name, ..Wish::default() }
 }
 
-/// Through the queue to a subscriber, or not, if it wishes for others.
-fn outbox(wishes: Vec<Wish>) -> impl FnMut() {
+fn other_pid(number: u32) -> Wish {
+    Wish { kinds: Kinds::of(EventType::Exec), pid: Some(100_000 + number), ..Wish::default() }
+}
+
+/// One comes and goes, as for a wait.
+fn rule() -> impl FnMut() {
+    let outbox = Outbox::new(0, LIFE, Box::new(|| {}));
+    for rule in (0..RULES).map(other_pid) {
+        outbox.add_rule(&rule);
+    }
+    let one = other_pid(RULES);
+    move || {
+        black_box(outbox.add_rule(black_box(&one)));
+        black_box(outbox.remove_rule(black_box(&one)));
+    }
+}
+
+/// Through the queue to a subscriber, or not, if its rules are for others.
+fn outbox(count: u32, rule: fn(u32) -> Wish) -> impl FnMut() {
     let outbox = Outbox::new(0, LIFE, Box::new(|| {}));
     let fields = Fields::NONE.with(Field::Name);
-    if !wishes.is_empty() {
-        outbox.set_wishes(fields, wishes);
+    if count > 0 {
+        outbox.set_wishes(&(0..count).map(rule).collect::<Vec<_>>());
     }
     outbox.release(std::iter::empty(), 1);
     let process = ProcessInfo { asked: fields, name: Some("program".into()), ..ProcessInfo::default() };

@@ -24,6 +24,7 @@ impl Reader<'_> {
                 return Ok(true);
             }
         }
+        self.follow_if_asked()?;
         Ok(false)
     }
 
@@ -33,6 +34,7 @@ impl Reader<'_> {
         match command {
             Command::Join(outbox) => {
                 outboxes.push(Arc::clone(&outbox));
+                self.follows_revision = None;
                 let followed = self.follow_interest();
                 // In any case: it is one of those who hear what becomes of a failure.
                 self.welcome(&outbox);
@@ -46,8 +48,6 @@ impl Reader<'_> {
                     match self.shared.may_end(self.commands) {
                         Ok(()) => return Ok(true),
                         Err(next) => {
-                            // What had been asked for went with who had asked.
-                            self.hearing.answered = self.shared.asked.load(Ordering::Acquire);
                             outboxes.clear();
                             outbox.notify(Notice::Closed);
                             return self.obey(next);
@@ -56,28 +56,43 @@ impl Reader<'_> {
                 }
                 outboxes.retain(|known| !Arc::ptr_eq(known, &outbox));
                 outbox.notify(Notice::Closed);
+                self.follows_revision = None;
                 self.follow_interest()?;
             }
-            Command::InterestChanged(asked) => {
-                self.hearing.answered = asked.max(self.hearing.answered);
-                self.follow_interest()?;
-            }
+            Command::InterestChanged => self.follow_if_asked()?,
             Command::Scan(outbox, id) => self.hearing.resync.ask(outbox, id),
             Command::Watch(outbox, id, pid) => {
                 let now = (Instant::now(), clock_ns(ClockId::Monotonic));
                 // It reads what was sent by now: what is wanted by now may still wait behind this.
-                self.follow_interest()?;
+                self.follow_if_asked()?;
                 self.hearing.watch(outbox, id, pid, now)?;
             }
         }
         Ok(false)
     }
 
+    /// Follows what is wanted, if that has changed since. The subscriber counts a change once it is made, and wakes this
+    /// thread only then. Whatever wakes it in between, the count alone tells: this thread may have displaced the
+    /// subscriber's from its CPU, so that to wait for the command would be to wait for itself.
+    fn follow_if_asked(&mut self) -> Result<(), Error> {
+        if self.shared.asked.load(Ordering::Acquire) > self.hearing.answered {
+            self.follow_interest()?;
+        }
+        Ok(())
+    }
+
     pub(super) fn follow_interest(&mut self) -> Result<(), Error> {
         let hearing = &mut self.hearing;
+        // Read first: what is counted from here on may not be found below.
+        hearing.answered = self.shared.asked.load(Ordering::Acquire);
         let before = std::mem::replace(&mut hearing.interest, wanted(hearing.outboxes));
-        let follows: Vec<_> = hearing.outboxes.iter().flat_map(|outbox| outbox.follows()).collect();
-        if hearing.descent.follow(&follows) || !before.fields.covers(hearing.interest.fields) {
+        let revision = Some(hearing.outboxes.iter().map(|outbox| outbox.follows_revision()).sum());
+        let mut has_new_ancestor = false;
+        if std::mem::replace(&mut self.follows_revision, revision) != revision {
+            let follows: Vec<_> = hearing.outboxes.iter().flat_map(|outbox| outbox.follows()).collect();
+            has_new_ancestor = hearing.descent.follow(&follows);
+        }
+        if has_new_ancestor || !before.fields.covers(hearing.interest.fields) {
             hearing.resync.want();
         }
         let followed = self.shared.gate.follow(|| passing(hearing.outboxes));
@@ -131,4 +146,62 @@ pub(super) fn passing(outboxes: &[Arc<Outbox>]) -> Kinds {
 
 pub(super) fn wanted(outboxes: &[Arc<Outbox>]) -> Interest {
     outboxes.iter().map(|outbox| outbox.interest()).fold(Interest::default(), Interest::union)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::interest::{EventType, Field, Fields};
+    use crate::monitor::{Options, Shared, SourceKind};
+    use crate::sieve::Wish;
+
+    /// Has `test` drive a reader with the real `/proc`, polled, that one subscriber has joined.
+    fn with_reader(test: impl FnOnce(&mut Reader<'_>, &Arc<Outbox>)) {
+        let options = Options { source: SourceKind::Polling, ..Options::default() };
+        let (shared, mut commands) = Shared::new(options);
+        let outbox = Arc::new(Outbox::new(1, Interest::default(), Box::new(|| {})));
+        shared.command(Command::Join(Arc::clone(&outbox)));
+        let mut outboxes = Vec::new();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.expect("an epoll instance can be had").block_on(async {
+            let reader = Reader::open(&shared, &mut commands, &mut outboxes).await;
+            test(&mut reader.expect("/proc can be read"), &outbox);
+        });
+    }
+
+    /// The reader's thread may displace the subscriber's from its CPU there: it must not need what comes next.
+    #[test]
+    fn a_change_that_is_counted_is_followed_before_the_command_arrives() {
+        with_reader(|reader, outbox| {
+            let rule = Wish { kinds: Kinds::of(EventType::Comm), ..Wish::default() };
+            assert!(outbox.add_rule(&rule));
+            reader.shared.asked.fetch_add(1, Ordering::AcqRel);
+            assert!(reader.commands.is_empty());
+            assert!(!reader.obey_rest().expect("nothing fails"));
+            assert_eq!(
+                reader.hearing.answered,
+                reader.shared.asked.load(Ordering::Acquire),
+                "it would not read"
+            );
+            assert!(reader.hearing.interest.kinds.has(EventType::Comm));
+        });
+    }
+
+    #[test]
+    fn changes_that_have_piled_up_are_followed_as_one() {
+        with_reader(|reader, outbox| {
+            for fields in [Fields::NONE.with(Field::Name), Fields::NONE.with(Field::Exe)] {
+                assert!(outbox.add_rule(&Wish { fields, ..Wish::default() }));
+                reader.shared.asked.fetch_add(1, Ordering::AcqRel);
+                reader.shared.command(Command::InterestChanged);
+            }
+            let first = reader.commands.try_recv().expect("two were sent");
+            assert!(!reader.obey(first).expect("nothing fails"));
+            assert!(reader.hearing.interest.fields.covers(Fields::NONE.with(Field::Name).with(Field::Exe)));
+            // Would be overwritten if it were followed again.
+            reader.hearing.interest = Interest::default();
+            assert!(!reader.obey_rest().expect("nothing fails"));
+            assert_eq!(reader.hearing.interest, Interest::default());
+        });
+    }
 }

@@ -8,6 +8,7 @@ mod corpus;
 mod oracles;
 mod outbox;
 mod procfs;
+mod rules;
 mod table;
 mod wire;
 

@@ -227,8 +227,7 @@ proptest! {
                     *count += repairs.len() as u64;
                     outbox.repair(&repairs);
                     if matches!(step, Step::Release) && outbox.is_held() {
-                        let wish = Wish { kinds, ..Wish::default() };
-                        outbox.set_wishes(Fields::NONE, vec![wish]);
+                        outbox.set_wishes(&[Wish { kinds, ..Wish::default() }]);
                         pushed += truth.scan().len() as u64;
                         outbox.release(truth.scan().into_iter(), 1);
                     }
