@@ -183,6 +183,28 @@ test('a record that is larger than the buffer makes it grow', async (t) => {
   ])
 })
 
+test('after many records that fit the first buffer, a larger one is given up', async (t) => {
+  const { monitor, fake, r } = await initialized(t)
+  let seen = 0
+  monitor.subscribeExec(() => seen++)
+  const large = r.exec(1, { process: { argv: ['y'.repeat(1_000_000)] } })
+  const small = Array.from({ length: 10_000 }, () => r.exec(2))
+  const [first] = fake.source.lent
+  fake.source.push(large, ...small, large, large, ...small.slice(0, 100), large, ...small.slice(0, 100))
+  await settled(fake)
+  const grown = fake.source.lent[1]
+  t.true(grown > large.length)
+  // Grown anew, but not given up between large ones that follow soon.
+  t.deepEqual(fake.source.lent, [first, grown, first, grown])
+  for (const record of small) {
+    fake.source.push(record)
+    if (fake.source.outbox.length >= 100) await settled(fake)
+  }
+  await settled(fake)
+  t.deepEqual(fake.source.lent, [first, grown, first, grown, first])
+  t.is(seen, 20_204)
+})
+
 test('records of unknown kinds are passed over', async (t) => {
   const { monitor, fake, r } = await initialized(t)
   const seen: number[] = []

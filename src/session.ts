@@ -15,6 +15,8 @@ const RECORDS_PER_LOOK = 16
 const LOOK_MS = 0.5
 /** The words that a record has at least. */
 const RECORD_WORDS = 10
+/** After how many records in a row that the first buffer has room for, a longer one is given up. */
+const FITTING_RECORDS = 4096
 
 /** What a session tells its owner; all but `closed` cease with `stop()`. */
 export interface SessionListener {
@@ -53,6 +55,8 @@ export class Session implements RuleListener {
   #scans = 0
 
   #buffer = new RecordBuffer(BUFFER_WORDS)
+  /** How many records have come since the last one that the first buffer has no room for. */
+  #fitting = 0
   /** What of the buffer is still to be answered: from `#at` to `#end`. */
   #at = 0
   #end = 0
@@ -183,21 +187,28 @@ export class Session implements RuleListener {
       if (this.#began === 0 && this.#end - this.#at >= this.#left * RECORD_WORDS) this.#begin()
       while (this.#at < this.#end) {
         const at = this.#at
+        const length = this.#buffer.words[at + 1]!
+        this.#fitting = length < BUFFER_WORDS ? this.#fitting + 1 : 0
         // Moved on before it is answered: whatever happens there, no record is answered twice.
-        this.#at += this.#buffer.words[at + 1]!
+        this.#at += length
         this.#answer(at)
         if (--this.#left <= 0 && !this.#hasTime()) return this.#source === null
       }
       this.#buffer.words[0] = 0
-      if (this.#source === null || this.#isAll) return true
+      if (this.#source === null) return true
+      if (this.#buffer.words.length > BUFFER_WORDS && this.#fitting >= FITTING_RECORDS) this.#lend(BUFFER_WORDS)
+      if (this.#isAll) return true
       const end = this.#source.drain()
       if (end === 0) return true
       if (end > 0) this.#take(end)
-      else {
-        this.#buffer = new RecordBuffer(Math.max(-end, 2 * this.#buffer.words.length))
-        this.#source.lend(this.#buffer.words)
-      }
+      else this.#lend(Math.max(-end, 2 * this.#buffer.words.length))
     }
+  }
+
+  #lend(length: number): void {
+    this.#fitting = 0
+    this.#buffer = new RecordBuffer(length)
+    this.#source?.lend(this.#buffer.words)
   }
 
   /** One budget is for all that is answered until the event loop turns, however often the bell rings meanwhile. */

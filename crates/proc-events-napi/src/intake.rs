@@ -53,9 +53,12 @@ impl Intake {
         // SAFETY: this runs on JavaScript's thread, and JavaScript gets no turn before it returns.
         let words = unsafe { self.words.as_mut() };
         if self.copied == self.notices.len() {
+            let most = (words.len() / convert::HEAD).max(1);
             self.notices.clear();
+            // After a longer array there is room for more than this one can hold.
+            self.notices.shrink_to(most);
             self.copied = 0;
-            self.is_all = self.subscription.take((words.len() / convert::HEAD).max(1), &mut self.notices);
+            self.is_all = self.subscription.take(most, &mut self.notices);
         }
         let subscriber = self.subscription.number();
         let mut end = FIRST;
