@@ -7,14 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-
 use crate::error::{Error, ErrorCode};
 use crate::interest::Interest;
 use crate::notice::Notice;
 use crate::outbox::{DEFAULT_QUEUE_SIZE, Level, Outbox};
 use crate::priority::Priority;
-use crate::reader;
+use crate::reader::{self, Command, CommandQueue};
 use crate::sieve::Wish;
 use crate::socket::{DEFAULT_RECEIVE_BUFFER_SIZE, Gate};
 use crate::stats::{Counts, Stats};
@@ -74,22 +72,11 @@ pub struct Gauges {
     pub priority: u64,
 }
 
-/// What a subscription asks of its reader.
-#[derive(Debug)]
-pub(crate) enum Command {
-    Join(Arc<Outbox>),
-    Leave(Arc<Outbox>),
-    /// A wake-up: whatever [`Shared::asked`] counts is to be answered.
-    InterestChanged,
-    Scan(Arc<Outbox>, u32),
-    Watch(Arc<Outbox>, u32, u32),
-}
-
 /// What a reader shares with its subscriptions.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) options: Options,
-    commands: UnboundedSender<Command>,
+    pub(crate) commands: CommandQueue,
     pub(crate) stats: Stats,
     pub(crate) gate: Gate,
     /// How often something was asked for that concerns what comes in next.
@@ -110,9 +97,9 @@ fn readers() -> MutexGuard<'static, Vec<Weak<Shared>>> {
 
 impl Shared {
     /// Called by a reader without subscriptions: whether it is to end. If not, somebody has just joined.
-    pub(crate) fn may_end(&self, commands: &mut UnboundedReceiver<Command>) -> Result<(), Command> {
+    pub(crate) fn may_end(&self) -> Result<(), Command> {
         let _order = readers();
-        while let Ok(command) = commands.try_recv() {
+        while let Some(command) = self.commands.pop() {
             // Whatever else is asked comes from somebody who has left.
             if matches!(command, Command::Join(_)) {
                 return Err(command);
@@ -132,17 +119,11 @@ impl Shared {
         self.is_ending.load(Ordering::Acquire)
     }
 
-    pub(crate) fn command(&self, command: Command) {
-        // A reader that has ended has said so.
-        let _ = self.commands.send(command);
-    }
-
-    /// What is shared with a reader that is yet to run, and what that is asked.
-    pub(crate) fn new(options: Options) -> (Arc<Self>, UnboundedReceiver<Command>) {
-        let (sender, receiver) = unbounded_channel();
-        let shared = Arc::new(Self {
+    /// What is shared with a reader that is yet to run.
+    pub(crate) fn new(options: Options) -> Self {
+        Self {
             options,
-            commands: sender,
+            commands: CommandQueue::default(),
             stats: Stats::default(),
             gate: Gate::default(),
             asked: Arc::default(),
@@ -151,16 +132,14 @@ impl Shared {
             priority: AtomicU64::new(Priority::Ordinary as u64),
             is_ending: AtomicBool::new(false),
             thread: Mutex::new(None),
-        });
-        (shared, receiver)
+        }
     }
 
     fn start(options: Options) -> std::io::Result<Arc<Self>> {
-        let (shared, receiver) = Self::new(options);
+        let shared = Arc::new(Self::new(options));
         let its = Arc::clone(&shared);
-        let thread = std::thread::Builder::new()
-            .name(reader::THREAD_NAME.into())
-            .spawn(move || reader::run(&its, receiver))?;
+        let thread =
+            std::thread::Builder::new().name(reader::THREAD_NAME.into()).spawn(move || reader::run(&its))?;
         *shared.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
         Ok(shared)
     }
@@ -219,7 +198,7 @@ impl Subscription {
         };
         let before = shared.stats.counts();
         // The reader cannot have ended: it asks for the lock that is held here.
-        shared.command(Command::Join(Arc::clone(&outbox)));
+        shared.commands.send(Command::Join(Arc::clone(&outbox)));
         drop(readers);
         Self { outbox, shared: Some(shared), before }
     }
@@ -254,7 +233,7 @@ impl Subscription {
         if let Some(shared) = self.shared.as_ref().filter(|_| matters) {
             // The count is what the reader acts on, before it reads on; the command only wakes it.
             shared.asked.fetch_add(1, Ordering::AcqRel);
-            shared.command(Command::InterestChanged);
+            shared.commands.send(Command::InterestChanged);
             shared.gate.widen(self.outbox.passing());
         }
     }
@@ -315,7 +294,7 @@ impl Subscription {
 
     fn command(&self, command: Command) {
         if let Some(shared) = &self.shared {
-            shared.command(command);
+            shared.commands.send(command);
         }
     }
 }

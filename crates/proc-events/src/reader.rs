@@ -1,6 +1,7 @@
 //! The one thread that connects the rooms: it reads the socket, keeps the table, and fills the outboxes.
 
 mod beat;
+mod command_queue;
 mod commands;
 mod host;
 mod look;
@@ -17,14 +18,13 @@ use std::time::Duration;
 
 use rustix::time::ClockId;
 use tokio::runtime::Builder;
-use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 
 use crate::error::{Error, ErrorCode};
 use crate::hearing::Hearing;
 use crate::liveness::SILENCE;
-use crate::monitor::{Command, Shared};
+use crate::monitor::Shared;
 use crate::namespace::clock_offset_ns;
 use crate::notice::Notice;
 use crate::outbox::Outbox;
@@ -32,6 +32,7 @@ use crate::priority::Schedule;
 use crate::procfs::{Procfs, Snapshot, clock_ns};
 use crate::socket::Connector;
 use beat::Beat;
+use command_queue::CommandReceiver;
 use commands::{passing, wanted};
 use host::Host;
 use look::Look;
@@ -40,10 +41,11 @@ use pace::Pace;
 /// Datagrams read before the loop looks at anything else.
 const TURN: usize = 1024;
 
+pub(crate) use command_queue::{Command, CommandQueue};
 pub(crate) use source::THREAD_NAME;
 
 /// The thread's body.
-pub(crate) fn run(shared: &Shared, mut commands: UnboundedReceiver<Command>) {
+pub(crate) fn run(shared: &Shared) {
     let mut outboxes = Vec::new();
     let ended = catch_unwind(AssertUnwindSafe(|| {
         // Snapshots are taken on the one thread beside this one, which ends with them.
@@ -53,7 +55,7 @@ pub(crate) fn run(shared: &Shared, mut commands: UnboundedReceiver<Command>) {
             .thread_keep_alive(Duration::ZERO)
             .build()
             .map_err(|error| Error::unexpected("epoll_create", &error))?;
-        runtime.block_on(async { Reader::open(shared, &mut commands, &mut outboxes).await?.run().await })
+        runtime.block_on(async { Reader::open(shared, &mut outboxes).await?.run().await })
     }));
     let failure = match ended {
         Ok(result) => result.err(),
@@ -63,7 +65,7 @@ pub(crate) fn run(shared: &Shared, mut commands: UnboundedReceiver<Command>) {
     let _ = shared.gate.serve(None);
     shared.end();
     // Who had asked to join meanwhile is told the same.
-    while let Ok(command) = commands.try_recv() {
+    while let Some(command) = shared.commands.pop() {
         if let Command::Join(outbox) = command {
             outboxes.push(outbox);
         }
@@ -90,7 +92,7 @@ enum Wake {
 
 struct Reader<'a> {
     shared: &'a Shared,
-    commands: &'a mut UnboundedReceiver<Command>,
+    commands: CommandReceiver<'a>,
     hearing: Hearing<'a, Connector, Host>,
     /// The snapshot that is being taken, if any.
     look: Option<Look>,
@@ -105,13 +107,10 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    async fn open(
-        shared: &'a Shared,
-        commands: &'a mut UnboundedReceiver<Command>,
-        outboxes: &'a mut Vec<Arc<Outbox>>,
-    ) -> Result<Self, Error> {
+    async fn open(shared: &'a Shared, outboxes: &'a mut Vec<Arc<Outbox>>) -> Result<Self, Error> {
+        let commands = shared.commands.receiver().map_err(|error| Error::unexpected("eventfd2", &error))?;
         // Somebody has joined, or this thread would not have been started; a failure to open is theirs to hear.
-        if let Some(Command::Join(outbox)) = commands.recv().await {
+        if let Ok(Command::Join(outbox)) = commands.recv().await {
             outboxes.push(outbox);
         }
         let options = &shared.options;
@@ -224,7 +223,7 @@ impl<'a> Reader<'a> {
         }
         let wake = tokio::select! {
             biased;
-            command = self.commands.recv() => command.map(Wake::Command).ok_or(io::ErrorKind::BrokenPipe.into()),
+            command = self.commands.recv() => command.map(Wake::Command),
             snapshot = finished(self.look.as_mut()) => Ok(Wake::Snapshot(snapshot)),
             ended = deathwatch.ended(), if !deathwatch.is_empty() => ended.map(Wake::Ended),
             () = until(due) => Ok(Wake::Due),

@@ -6,12 +6,11 @@ use std::sync::atomic::Ordering;
 use rustix::time::ClockId;
 use tokio::time::Instant;
 
-use super::Reader;
 use super::scouts::Scouts;
+use super::{Command, Reader};
 use crate::error::Error;
 use crate::hearing::Hearing;
 use crate::interest::{Interest, Kinds};
-use crate::monitor::Command;
 use crate::notice::Notice;
 use crate::outbox::Outbox;
 use crate::procfs::clock_ns;
@@ -19,7 +18,7 @@ use crate::procfs::clock_ns;
 impl Reader<'_> {
     /// Answers what has been asked for by now. Whether the last subscription has left.
     pub(super) fn obey_rest(&mut self) -> Result<bool, Error> {
-        while let Ok(command) = self.commands.try_recv() {
+        while let Some(command) = self.commands.try_recv() {
             if self.obey(command)? {
                 return Ok(true);
             }
@@ -45,7 +44,7 @@ impl Reader<'_> {
                     return Ok(false);
                 }
                 if outboxes.len() == 1 {
-                    match self.shared.may_end(self.commands) {
+                    match self.shared.may_end() {
                         Ok(()) => return Ok(true),
                         Err(next) => {
                             outboxes.clear();
@@ -158,13 +157,13 @@ mod tests {
     /// Has `test` drive a reader with the real `/proc`, polled, that one subscriber has joined.
     fn with_reader(test: impl FnOnce(&mut Reader<'_>, &Arc<Outbox>)) {
         let options = Options { source: SourceKind::Polling, ..Options::default() };
-        let (shared, mut commands) = Shared::new(options);
+        let shared = Shared::new(options);
         let outbox = Arc::new(Outbox::new(1, Interest::default(), Box::new(|| {})));
-        shared.command(Command::Join(Arc::clone(&outbox)));
+        shared.commands.send(Command::Join(Arc::clone(&outbox)));
         let mut outboxes = Vec::new();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         runtime.expect("an epoll instance can be had").block_on(async {
-            let reader = Reader::open(&shared, &mut commands, &mut outboxes).await;
+            let reader = Reader::open(&shared, &mut outboxes).await;
             test(&mut reader.expect("/proc can be read"), &outbox);
         });
     }
@@ -176,7 +175,7 @@ mod tests {
             let rule = Wish { kinds: Kinds::of(EventType::Comm), ..Wish::default() };
             assert!(outbox.add_rule(&rule));
             reader.shared.asked.fetch_add(1, Ordering::AcqRel);
-            assert!(reader.commands.is_empty());
+            assert!(reader.commands.try_recv().is_none());
             assert!(!reader.obey_rest().expect("nothing fails"));
             assert_eq!(
                 reader.hearing.answered,
@@ -193,7 +192,7 @@ mod tests {
             for fields in [Fields::NONE.with(Field::Name), Fields::NONE.with(Field::Exe)] {
                 assert!(outbox.add_rule(&Wish { fields, ..Wish::default() }));
                 reader.shared.asked.fetch_add(1, Ordering::AcqRel);
-                reader.shared.command(Command::InterestChanged);
+                reader.shared.commands.send(Command::InterestChanged);
             }
             let first = reader.commands.try_recv().expect("two were sent");
             assert!(!reader.obey(first).expect("nothing fails"));

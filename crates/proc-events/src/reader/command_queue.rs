@@ -1,0 +1,170 @@
+//! What subscriptions ask of the reader's thread, in its order, and what wakes that thread.
+//!
+//! Not a channel of the runtime's: its receiver spins while a sender is in the midst of waking it. At real-time priority
+//! the reader displaces that sender from its CPU, and would spin until the kernel holds it up. Here it waits for a lock,
+//! which the sender gets the CPU to release.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rustix::event::{EventfdFlags, eventfd};
+use rustix::io::Errno;
+use tokio::io::unix::AsyncFd;
+
+use crate::outbox::Outbox;
+use crate::sys;
+
+/// What a subscription asks of its reader.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Join(Arc<Outbox>),
+    Leave(Arc<Outbox>),
+    /// A wake-up: [`super::Shared::asked`] has counted a change.
+    InterestChanged,
+    Scan(Arc<Outbox>, u32),
+    Watch(Arc<Outbox>, u32, u32),
+}
+
+/// Commands that wait.
+#[derive(Debug, Default)]
+pub(crate) struct CommandQueue(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: VecDeque<Command>,
+    /// Written to when the first one comes to wait; there as long as the receiver is.
+    bell: Option<Arc<OwnedFd>>,
+}
+
+impl CommandQueue {
+    pub(crate) fn send(&self, command: Command) {
+        let mut state = self.state();
+        state.waiting.push_back(command);
+        let bell = state.bell.clone().filter(|_| state.waiting.len() == 1);
+        drop(state);
+        if let Some(bell) = bell {
+            // An eventfd takes a one as long as nobody adds up 2^64 of them.
+            let _ = rustix::io::write(&*bell, &1u64.to_ne_bytes());
+        }
+    }
+
+    /// The one that has waited longest.
+    pub(crate) fn pop(&self) -> Option<Command> {
+        self.state().waiting.pop_front()
+    }
+
+    /// The one receiver. Must be called within a tokio runtime.
+    pub(super) fn receiver(&self) -> io::Result<CommandReceiver<'_>> {
+        let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        let rung = sys::watch(bell.try_clone()?)?;
+        self.state().bell = Some(Arc::new(bell));
+        Ok(CommandReceiver { queue: self, rung })
+    }
+
+    // A panic while the lock was held leaves a queue that is still a queue.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Waits for commands.
+#[derive(Debug)]
+pub(super) struct CommandReceiver<'a> {
+    queue: &'a CommandQueue,
+    rung: AsyncFd<OwnedFd>,
+}
+
+impl CommandReceiver<'_> {
+    /// Takes the one that waits, if any does.
+    pub(super) fn try_recv(&self) -> Option<Command> {
+        self.queue.pop()
+    }
+
+    /// Waits for one. May be dropped at any time: none is lost.
+    pub(super) async fn recv(&self) -> io::Result<Command> {
+        loop {
+            if let Some(command) = self.queue.pop() {
+                return Ok(command);
+            }
+            let mut ready = sys::ready(&self.rung).await?;
+            // What came to wait before this is found by the next turn, what comes later rings again.
+            match rustix::io::read(&self.rung, &mut [0; 8]) {
+                Err(Errno::AGAIN) => ready.clear_ready(),
+                Err(Errno::INTR) => {}
+                count => drop(count?),
+            }
+        }
+    }
+}
+
+impl Drop for CommandReceiver<'_> {
+    fn drop(&mut self) {
+        self.queue.state().bell = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Context, Wake, Waker};
+
+    use super::*;
+    use crate::interest::Interest;
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn commands_arrive_in_their_order_whenever_they_are_sent() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.expect("an epoll instance can be had").block_on(async {
+            let queue = Arc::<CommandQueue>::default();
+            let outbox = Arc::new(Outbox::new(1, Interest::default(), Box::new(|| {})));
+            queue.send(Command::Scan(Arc::clone(&outbox), 0));
+            let receiver = queue.receiver().expect("a descriptor can be had");
+            let its_queue = Arc::clone(&queue);
+            let sender = std::thread::spawn(move || {
+                for id in 1..10_000 {
+                    its_queue.send(Command::Scan(Arc::clone(&outbox), id));
+                }
+            });
+            for expected in 0..10_000 {
+                assert!(matches!(receiver.recv().await, Ok(Command::Scan(_, id)) if id == expected));
+            }
+            sender.join().expect("it does not panic");
+        });
+    }
+
+    /// A sender that is held up between queueing a command and ringing must not keep the receiver busy.
+    #[test]
+    fn a_receiver_that_finds_nothing_sleeps_until_it_rings() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.expect("an epoll instance can be had").block_on(async {
+            let queue = CommandQueue::default();
+            let receiver = queue.receiver().expect("a descriptor can be had");
+            let wakes = Arc::<Count>::default();
+            let waker = Waker::from(Arc::clone(&wakes));
+            let mut recv = pin!(receiver.recv());
+            assert!(recv.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+            // It is queued, and taken by the way, before it rings.
+            let bell = queue.state().bell.take();
+            queue.send(Command::InterestChanged);
+            assert!(receiver.try_recv().is_some());
+            queue.state().bell = bell;
+            for _ in 0..3 {
+                assert!(recv.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+            }
+            assert_eq!(wakes.0.load(Ordering::Relaxed), 0, "it would go round and round");
+        });
+    }
+}
