@@ -198,6 +198,9 @@ export interface ProcessFilter {
      * followed from their creation, through every fork, whoever becomes their parent later, and after the ancestor has
      * ended. Of those that run already, the ones are found that a line of living parents, or their session, leads to.
      * This alone is also judged where a process's exec was not seen.
+     *
+     * One way out is not followed: a descendant whose parent has ended may create a process by `clone` with
+     * `CLONE_PARENT`. That process is a child of init, or of a subreaper, and the kernel reports its parent, not its creator.
      */
     readonly ancestor?: number;
 }
