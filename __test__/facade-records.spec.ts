@@ -1,6 +1,10 @@
 /** What is made of native records: events, captured details, and what a filter says to them. */
+import { createRequire } from 'node:module'
 import test from 'ava'
-import { initialized, settled } from './fake/load.ts'
+import type * as Readings from '../src/reading.js'
+import { initialized, loadFacade, settled } from './fake/load.ts'
+
+const require = createRequire(import.meta.url)
 
 const [HEX, OTHER] = ['0123456789abcdef'.repeat(4), 'f'.repeat(64)]
 
@@ -181,6 +185,40 @@ test('a record that is larger than the buffer makes it grow', async (t) => {
     [3, [1, 1_000_000]],
     [4, [1, 1]],
   ])
+})
+
+test('a filter by ancestor takes what is marked with its own number', async (t) => {
+  const { monitor, fake, r } = await initialized(t)
+  const seen: number[][] = [[], [], []]
+  for (const pids of seen) monitor.subscribeExec((pid) => pids.push(pid), { ancestor: 9 })
+  const ids: number[] = fake.source.rules.map(({ ancestorId }: { ancestorId: number }) => ancestorId)
+  const process = { name: 'x' }
+  fake.source.push(r.exec(1, { followed: ids }), r.exec(2, { followed: ids.slice(1, 2), process }), r.exec(3))
+  await settled(fake)
+  t.deepEqual(seen, [[1], [1, 2], [1]])
+})
+
+test('whom an ancestor leads to is read once of a record, however many ask', (t) => {
+  const { r } = loadFacade(t)
+  const { Reading } = require('../src/reading.js') as typeof Readings
+  const many = 1000
+  const ids = Array.from({ length: many }, (_, i) => i + 1)
+  let reads = 0
+  const words = new Proxy(Uint32Array.from([0, ...r.exec(1, { followed: ids })]), {
+    get(target, key) {
+      const value: unknown = Reflect.get(target, key, target)
+      if (typeof value !== 'function') return (reads++, value)
+      return (...range: number[]) => {
+        const part = (value as typeof target.subarray).apply(target, range as [])
+        reads += part.length
+        return part
+      }
+    },
+  })
+  const reading = new Reading(null, () => {}).turnTo({ words, bytes: Buffer.alloc(0) }, 1)
+  for (const id of ids) t.true(reading.descendsFrom(id))
+  t.false(reading.descendsFrom(many + 1))
+  t.true(reads < 2 * many, String(reads))
 })
 
 test('after many records that fit the first buffer, a larger one is given up', async (t) => {

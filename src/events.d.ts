@@ -29,8 +29,8 @@ export declare class RecordBuffer {
 export declare function hasProcess(words: Uint32Array, at: number): boolean;
 /** How the event of a record was learnt. */
 export declare function originOf(words: Uint32Array, at: number): (typeof ORIGINS)[number];
-/** Whether a record is marked with the number of this wish to follow an ancestor: its last words are marks, then their count. */
-export declare function isFollowed(words: Uint32Array, at: number, id: number): boolean;
+/** The numbers of the wishes to follow an ancestor under which a record falls: its last words, before their count. */
+export declare function readFollowed(words: Uint32Array, at: number): Uint32Array;
 /** One detail of the process, the others being left alone; null where it was not read. The arguments are joined by NUL. */
 export declare function readText(buffer: RecordBuffer, at: number, field: 'name' | 'exe' | 'argv' | 'cgroup'): string | null;
 /** The real user id of the process; null where it was not read. */

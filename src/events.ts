@@ -62,6 +62,8 @@ const ORIGINS = ['kernel', 'bootstrap', 'resync', 'polling'] as const
 const [NAME, PPID, EXE, ARGV, CWD, UID, GID, CGROUP, START_TIME] = [1, 2, 4, 8, 16, 32, 64, 128, 256] as const
 const TEXTS = NAME | EXE | ARGV | CWD | CGROUP
 
+const NOT_FOLLOWED = new Uint32Array(0)
+
 /** Nothing was captured; frozen, since all such events share it. */
 const NO_PROCESS: ProcessInfo = Object.freeze({})
 
@@ -86,12 +88,11 @@ export function originOf(words: Uint32Array, at: number): (typeof ORIGINS)[numbe
   return ORIGINS[(words[at]! >>> 8) & 0xff] ?? 'kernel'
 }
 
-/** Whether a record is marked with the number of this wish to follow an ancestor: its last words are marks, then their count. */
-export function isFollowed(words: Uint32Array, at: number, id: number): boolean {
-  if (((words[at]! >>> FLAGS_SHIFT) & IS_FOLLOWED) === 0) return false
+/** The numbers of the wishes to follow an ancestor under which a record falls: its last words, before their count. */
+export function readFollowed(words: Uint32Array, at: number): Uint32Array {
+  if (((words[at]! >>> FLAGS_SHIFT) & IS_FOLLOWED) === 0) return NOT_FOLLOWED
   const last = at + words[at + 1]! - 1
-  for (let i = last - words[last]!; i < last; i++) if (words[i] === id) return true
-  return false
+  return words.subarray(last - words[last]!, last)
 }
 
 /** Where the value of a detail stands in the record at `at`; 0: it was not read. */

@@ -3,9 +3,9 @@ import {
   EVENT_TYPES,
   FIRST_SCAN,
   type RecordBuffer,
-  isFollowed,
   originOf,
   readEvent,
+  readFollowed,
   readProcess,
   readText,
   readUid,
@@ -26,6 +26,8 @@ export class Reading implements Judged {
   #exe: string | null = null
   #commandLine: string | null = null
   #cgroup: string | null = null
+  /** Read once: as many may ask as there are numbers. */
+  #followed: ReadonlySet<number> | null = null
   #event: ProcessEvent | null = null
   readonly #redact: Redact | null
   readonly #redactFailed: (error: unknown) => void
@@ -44,6 +46,7 @@ export class Reading implements Judged {
     this.#exe = null
     this.#commandLine = null
     this.#cgroup = null
+    this.#followed = null
     this.#event = null
     return this
   }
@@ -69,7 +72,8 @@ export class Reading implements Judged {
 
   /** Whether the process descends from the ancestor of the filter that has this number. */
   descendsFrom(ancestorId: number): boolean {
-    return isFollowed(this.#buffer.words, this.#at, ancestorId)
+    this.#followed ??= new Set(readFollowed(this.#buffer.words, this.#at))
+    return this.#followed.has(ancestorId)
   }
 
   get name(): string | null {

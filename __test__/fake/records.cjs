@@ -11,7 +11,7 @@ const CODES = [
   'ERR_PROC_UNREADABLE',
   'ERR_SOURCE_FAILED',
 ]
-const [HAS_PROCESS, EXITED, SIGNALED, CORE_DUMPED, HAS_DURATION, ARGV_TRUNCATED] = [1, 2, 4, 8, 16, 32]
+const [HAS_PROCESS, EXITED, SIGNALED, CORE_DUMPED, HAS_DURATION, ARGV_TRUNCATED, IS_FOLLOWED] = [1, 2, 4, 8, 16, 32, 64]
 
 const pair = (n) => [Number(BigInt(n) & 0xffffffffn), Number(BigInt(n) >> 32n)]
 
@@ -49,10 +49,15 @@ function captured(process) {
   return [asked, read].concat(values)
 }
 
-/** A process event: `event('exec', 10, { process: { name: 'sh' } })`; `five` are the kind's own words. */
-function event(type, pid, { process, flags = 0, truncated = false, ...others } = {}) {
-  const all = flags | (process ? HAS_PROCESS : 0) | (truncated ? ARGV_TRUNCATED : 0)
-  return record(KINDS.indexOf(type), { pid, ...others, flags: all, rest: process ? captured(process) : [] })
+/**
+ * A process event: `event('exec', 10, { process: { name: 'sh' } })`; `five` are the kind's own words, `followed` the ids of
+ * the rules with an ancestor.
+ */
+function event(type, pid, { process, flags = 0, truncated = false, followed = [], ...others } = {}) {
+  const isFollowed = followed.length > 0
+  const all = flags | (process ? HAS_PROCESS : 0) | (truncated ? ARGV_TRUNCATED : 0) | (isFollowed ? IS_FOLLOWED : 0)
+  const rest = (process ? captured(process) : []).concat(isFollowed ? [...followed, followed.length] : [])
+  return record(KINDS.indexOf(type), { pid, ...others, flags: all, rest })
 }
 
 function exit(pid, { code, signal, core, ppid = 0, duration, ...others } = {}) {
