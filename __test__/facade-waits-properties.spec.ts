@@ -65,7 +65,7 @@ class Run {
         return this.#wait(step.pid, step.aborts)
       case 'abort': {
         const wait = this.#waits[step.which % this.#waits.length]
-        if (wait?.controller == null) return
+        if (wait === undefined || wait.controller === null) return
         decide(wait, 'ABORT_ERR')
         return wait.controller.abort()
       }
@@ -147,7 +147,7 @@ class Run {
       (error) => (wait.state = error.code),
     )
     // It is refused at once, or not.
-    for (let i = 0; i < 3; i++) await null
+    for (let i = 0; i < 3; i++) await Promise.resolve()
     if (wait.state === 'pending') wait.id = ++this.#begun
     else wait.expected = 'ERR_STOPPED'
   }
