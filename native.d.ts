@@ -48,7 +48,7 @@ export interface NativeOptions {
   procRoot: string
   /** Whether the reader may ask to be woken sooner while details are captured. */
   hurries: boolean
-  /** What is wanted first. */
+  /** The rules in force at first. */
   wishes: Array<NativeWish>
 }
 

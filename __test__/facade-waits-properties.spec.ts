@@ -13,18 +13,18 @@ type Step =
   | { do: 'exit'; pid: number }
   | { do: 'answer'; which: number; answer: Answer }
 
-/** One call of `waitForExit`, and what may become of it. */
+/** One call of `waitForExit`, and its outcome. */
 interface Wait {
   readonly pid: number
   readonly controller: AbortController | null
   state: 'pending' | 'exited' | string
   exit: ExitEvent | null
-  /** What the native part knows it by; 0: it was refused. */
+  /** The id that the native part has for it; 0: the call was refused. */
   id: number
   isRunning: boolean
   /** The number of the last exit of its pid since the call. */
   last: number | null
-  /** What it must settle with: the number of an exit, or a code; null as long as nothing has decided that. */
+  /** The outcome that it must have: an exit's code, or an error's; null: nothing has decided that. */
   expected: number | string | null
 }
 
@@ -33,7 +33,7 @@ class Run {
   readonly #waits: Wait[] = []
   #begun = 0
   #exits = 0
-  /** What the records mean that have been pushed, but not answered. */
+  /** The effects of the records that were pushed and not answered. */
   #queued: (() => void)[] = []
 
   constructor(facade: Fake) {
@@ -175,7 +175,7 @@ class Run {
     return this.#facade.fake.source.calls.includes('stop')
   }
 
-  /** Whether what a source reports now reaches anybody, unless it is stopped before that is answered. */
+  /** Returns true if the facade takes what the source reports now, unless a stop comes before the next turn. */
   #isOpen(): boolean {
     return this.#isLive() && !this.#isStopped() && this.#facade.fake.source.isScanned === true
   }

@@ -1,6 +1,6 @@
-/** One listener for each signal, however much is ended by it: Node.js warns of more than ten, and each is a search. */
+/** One listener for each signal, however much it ends: Node.js warns of more than ten, and searches them to remove one. */
 
-/** By signal, all that is to be called, in its order. */
+/** By signal, the callbacks in their order. */
 const callbacks = new WeakMap<AbortSignal, Set<() => void>>()
 
 /** Has `callback`, which must not throw, called once when `signal` is aborted. Returns what takes that back. */

@@ -1,4 +1,4 @@
-/** Who is subscribed to what: dispatch of a record to its subscribers, and the rules that they make. */
+/** The subscriptions: dispatch of a record to their callbacks, and the rules that they make. */
 import { onAbort } from './abort.js'
 import { ProcessMonitorError, checkFlag, checkObject, checkOneOf, invalidArgType } from './errors.js'
 import { EVENT_TYPES } from './events.js'
@@ -19,7 +19,7 @@ interface Subscription extends Member {
   readonly matches: Predicate | null
   /** What a record is marked with if its process descends from the ancestor that the filter names; 0 where it names none. */
   readonly ancestorId: number
-  /** What the native part is told of it. */
+  /** The rule that the native part has for it. */
   readonly rule: Wish
   /** Lets go of whatever could end it later. */
   release: () => void
@@ -116,7 +116,7 @@ export class Registry {
     if (concerned === undefined) return
     const last = this.#lastPlace
     for (const subscription of concerned) {
-      // One that was subscribed by a callback before: this event is older.
+      // A callback before this one has subscribed it: the event is older than that.
       if (subscription.place > last) break
       // Asked at each turn: the callback before may have unsubscribed it, or stopped everything.
       if (!subscription.active || !passes(subscription, reading)) continue

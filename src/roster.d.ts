@@ -9,7 +9,7 @@ export interface Member {
     /** Holds the exact name or exe that the process must have, if any. */
     readonly narrow: Narrow | null;
 }
-/** Changed in place: who iterates over a part of it meets whoever is added meanwhile, last, and nobody who has left. */
+/** Changes in place: an iteration that is under way gives members that are added last, and none that was deleted. */
 export declare class Roster<M extends Member> {
     #private;
     get all(): Iterable<M>;

@@ -13,13 +13,13 @@ export interface Member {
 
 type ByText<M> = Map<string | null, Set<M>>
 
-/** Changed in place: who iterates over a part of it meets whoever is added meanwhile, last, and nobody who has left. */
+/** Changes in place: an iteration that is under way gives members that are added last, and none that was deleted. */
 export class Roster<M extends Member> {
   readonly #all = new Map<unknown, M>()
-  /** Whom any event can concern. */
+  /** Members that any event can concern. */
   readonly #open = new Set<M>()
   readonly #byName: ByText<M> = new Map()
-  /** Only those who do not ask for a name, too. */
+  /** Members that ask for a name as well are in the map by name only. */
   readonly #byExe: ByText<M> = new Map()
 
   get all(): Iterable<M> {

@@ -56,7 +56,7 @@ pub struct NativeOptions {
     pub proc_root: String,
     /// Whether the reader may ask to be woken sooner while details are captured.
     pub hurries: bool,
-    /// What is wanted first.
+    /// The rules in force at first.
     pub wishes: Vec<NativeWish>,
 }
 

@@ -119,7 +119,7 @@ impl Shared {
         self.is_ending.load(Ordering::Acquire)
     }
 
-    /// What is shared with a reader that is yet to run.
+    /// The state to share with a reader that is yet to start.
     pub(crate) fn new(options: Options) -> Self {
         Self {
             options,
@@ -218,7 +218,7 @@ impl Subscription {
         self.follow(self.outbox.set_wishes(wishes));
     }
 
-    /// Adds a rule to what is wanted. Costs the same however many there are.
+    /// Adds a rule. Costs the same however many rules there are.
     pub fn add_rule(&self, rule: &Wish) {
         self.follow(self.outbox.add_rule(rule));
     }

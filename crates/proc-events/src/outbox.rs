@@ -77,8 +77,8 @@ impl Outbox {
     pub fn set_wishes(&self, wishes: &[Wish]) -> bool {
         self.change_rules(|sieve| sieve.replace(wishes))
     }
-    /// Adds a rule to what the subscriber wants. Returns true if the reader has to follow: it does not judge rules itself,
-    /// but reads what they ask for together.
+    /// Adds a rule. Returns true if the reader has to follow: the kinds, the details or the ancestors that all rules ask
+    /// for together have changed.
     pub fn add_rule(&self, rule: &Wish) -> bool {
         self.change_rules(|sieve| sieve.add(rule))
     }

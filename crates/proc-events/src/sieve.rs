@@ -1,5 +1,6 @@
-//! Which events a subscriber takes, by what was saved of the process: so that nobody is woken for what nobody wants. An
-//! event, and a rule that comes or goes, cost what they do however many rules there are. Pure.
+//! The rules of a subscriber: they decide which events it takes, by what was saved of the process, so that no subscriber is
+//! woken for an event that it does not want. An event costs the same however many rules there are, and so does adding or
+//! removing a rule. Pure.
 
 mod counts;
 mod shape;
@@ -49,7 +50,7 @@ impl Wish {
         Self { kinds: interest.kinds, fields: interest.fields, ..Self::default() }
     }
 
-    /// What it asks for, whatever its conditions.
+    /// The kinds and details that it asks for, whatever its conditions.
     #[must_use]
     pub const fn interest(&self) -> Interest {
         Interest { kinds: self.kinds, fields: self.fields }
@@ -91,7 +92,7 @@ impl Key {
     }
 }
 
-/// The rules of one subscriber: a multiset, by what they ask about.
+/// A multiset of rules, by their conditions.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sieve {
     subscriber: u32,
@@ -181,7 +182,7 @@ impl Sieve {
         })
     }
 
-    /// Notes what is to be known of a shape at each event.
+    /// Updates what [`Sieve::passes`] reads of a shape.
     fn summarize(&mut self, shape: Shape) {
         if shape == 0 {
             let all = self.rules.get(&Key::default()).map_or(0, |(kinds, _)| kinds.mask);
@@ -198,12 +199,12 @@ impl Sieve {
         Interest { kinds: Kinds::from_bits(self.kinds.mask), fields: Fields::from_bits(self.fields.mask) }
     }
 
-    /// Whether some rule asks for it.
+    /// Returns true if some rule asks for it.
     pub(crate) fn passes(&self, event: &ProcessEvent) -> bool {
         self.all.has(event.kind.event_type()) || self.is_singled_out(event)
     }
 
-    /// Whether some rule with conditions asks for it.
+    /// Returns true if some rule with conditions asks for it.
     fn is_singled_out(&self, event: &ProcessEvent) -> bool {
         let process = event.process.as_deref();
         let mut shapes = self.shapes;
@@ -239,7 +240,7 @@ impl Sieve {
         })
     }
 
-    /// Whether descendants are followed.
+    /// Returns true if descendants are followed.
     pub(crate) fn has_ancestors(&self) -> bool {
         !self.follows.is_empty()
     }

@@ -1,8 +1,8 @@
-//! What subscriptions ask of the reader's thread, in its order, and what wakes that thread.
+//! The queue of commands to the reader's thread, and the eventfd that wakes it.
 //!
-//! Not a channel of the runtime's: its receiver spins while a sender is in the midst of waking it. At real-time priority
-//! the reader displaces that sender from its CPU, and would spin until the kernel holds it up. Here it waits for a lock,
-//! which the sender gets the CPU to release.
+//! A channel of the runtime's does not do, because its receiver spins while a sender is in the midst of waking it. At
+//! real-time priority the reader preempts that sender, and spins until the kernel throttles it. Here the reader blocks on a
+//! lock, so that the sender gets the CPU and releases it.
 
 use std::collections::VecDeque;
 use std::io;
@@ -16,7 +16,7 @@ use tokio::io::unix::AsyncFd;
 use crate::outbox::Outbox;
 use crate::sys;
 
-/// What a subscription asks of its reader.
+/// A request of a subscription to its reader.
 #[derive(Debug)]
 pub(crate) enum Command {
     Join(Arc<Outbox>),
@@ -27,14 +27,14 @@ pub(crate) enum Command {
     Watch(Arc<Outbox>, u32, u32),
 }
 
-/// Commands that wait.
+/// The commands that wait.
 #[derive(Debug, Default)]
 pub(crate) struct CommandQueue(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
     waiting: VecDeque<Command>,
-    /// Written to when the first one comes to wait; there as long as the receiver is.
+    /// The eventfd to write to when a command is queued and none waited; there as long as the receiver is.
     bell: Option<Arc<OwnedFd>>,
 }
 
@@ -45,17 +45,17 @@ impl CommandQueue {
         let bell = state.bell.clone().filter(|_| state.waiting.len() == 1);
         drop(state);
         if let Some(bell) = bell {
-            // An eventfd takes a one as long as nobody adds up 2^64 of them.
+            // The write fails only if the counter is full, and then the reader is awake anyhow.
             let _ = rustix::io::write(&*bell, &1u64.to_ne_bytes());
         }
     }
 
-    /// The one that has waited longest.
+    /// Takes the command that has waited longest.
     pub(crate) fn pop(&self) -> Option<Command> {
         self.state().waiting.pop_front()
     }
 
-    /// The one receiver. Must be called within a tokio runtime.
+    /// Returns the one receiver. Must be called within a tokio runtime.
     pub(super) fn receiver(&self) -> io::Result<CommandReceiver<'_>> {
         let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         let rung = sys::watch(bell.try_clone()?)?;
@@ -69,7 +69,7 @@ impl CommandQueue {
     }
 }
 
-/// Waits for commands.
+/// The receiving end of a [`CommandQueue`].
 #[derive(Debug)]
 pub(super) struct CommandReceiver<'a> {
     queue: &'a CommandQueue,
@@ -77,19 +77,19 @@ pub(super) struct CommandReceiver<'a> {
 }
 
 impl CommandReceiver<'_> {
-    /// Takes the one that waits, if any does.
+    /// Takes the command that has waited longest, if any waits.
     pub(super) fn try_recv(&self) -> Option<Command> {
         self.queue.pop()
     }
 
-    /// Waits for one. May be dropped at any time: none is lost.
+    /// Waits for a command. The future may be dropped at any time: no command is lost.
     pub(super) async fn recv(&self) -> io::Result<Command> {
         loop {
             if let Some(command) = self.queue.pop() {
                 return Ok(command);
             }
             let mut ready = sys::ready(&self.rung).await?;
-            // What came to wait before this is found by the next turn, what comes later rings again.
+            // A command that was queued before this is found by the next turn; a later one rings again.
             match rustix::io::read(&self.rung, &mut [0; 8]) {
                 Err(Errno::AGAIN) => ready.clear_ready(),
                 Err(Errno::INTR) => {}
@@ -145,7 +145,7 @@ mod tests {
         });
     }
 
-    /// A sender that is held up between queueing a command and ringing must not keep the receiver busy.
+    /// A sender that is preempted between queueing a command and ringing must not keep the receiver busy.
     #[test]
     fn a_receiver_that_finds_nothing_sleeps_until_it_rings() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

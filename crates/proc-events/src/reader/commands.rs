@@ -70,9 +70,9 @@ impl Reader<'_> {
         Ok(false)
     }
 
-    /// Follows what is wanted, if that has changed since. The subscriber counts a change once it is made, and wakes this
-    /// thread only then. Whatever wakes it in between, the count alone tells: this thread may have displaced the
-    /// subscriber's from its CPU, so that to wait for the command would be to wait for itself.
+    /// Follows what is wanted, if a change was counted since. The subscriber makes the change, counts it, and then sends
+    /// the command. This thread acts on the count, because it may have preempted the subscriber before the command: to
+    /// wait for that would be to wait for itself.
     fn follow_if_asked(&mut self) -> Result<(), Error> {
         if self.shared.asked.load(Ordering::Acquire) > self.hearing.answered {
             self.follow_interest()?;
@@ -82,7 +82,7 @@ impl Reader<'_> {
 
     pub(super) fn follow_interest(&mut self) -> Result<(), Error> {
         let hearing = &mut self.hearing;
-        // Read first: what is counted from here on may not be found below.
+        // The count is read first, because a change that is counted later may not be found below.
         hearing.answered = self.shared.asked.load(Ordering::Acquire);
         let before = std::mem::replace(&mut hearing.interest, wanted(hearing.outboxes));
         let revision = Some(hearing.outboxes.iter().map(|outbox| outbox.follows_revision()).sum());
@@ -168,7 +168,7 @@ mod tests {
         });
     }
 
-    /// The reader's thread may displace the subscriber's from its CPU there: it must not need what comes next.
+    /// The reader's thread may preempt the subscriber's there, so it must not need the subscriber's next step.
     #[test]
     fn a_change_that_is_counted_is_followed_before_the_command_arrives() {
         with_reader(|reader, outbox| {
@@ -197,7 +197,7 @@ mod tests {
             let first = reader.commands.try_recv().expect("two were sent");
             assert!(!reader.obey(first).expect("nothing fails"));
             assert!(reader.hearing.interest.fields.covers(Fields::NONE.with(Field::Name).with(Field::Exe)));
-            // Would be overwritten if it were followed again.
+            // Following it again would overwrite this.
             reader.hearing.interest = Interest::default();
             assert!(!reader.obey_rest().expect("nothing fails"));
             assert_eq!(reader.hearing.interest, Interest::default());

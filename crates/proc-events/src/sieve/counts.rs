@@ -1,4 +1,4 @@
-//! What many rules have in common, kept up to date as each of them comes and goes.
+//! Summaries of many rules, kept up to date as each rule comes and goes.
 
 use rustc_hash::FxHashMap;
 

@@ -1,4 +1,4 @@
-//! Which conditions a rule has, and which such combinations there are among many rules.
+//! The combination of conditions that a rule has, and sets of such combinations.
 
 /// A set of the conditions that a rule may have, as bits.
 pub(super) type Shape = u8;

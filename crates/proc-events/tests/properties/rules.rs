@@ -22,7 +22,7 @@ enum Step {
     Push(Subject),
 }
 
-/// What an event tells.
+/// The parts of an event that rules judge.
 #[derive(Clone, Debug)]
 struct Subject {
     kind: EventKind,
