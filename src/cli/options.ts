@@ -119,7 +119,7 @@ export const OPTIONS: readonly Option[] = [
   {
     name: 'redact',
     brief: ARGUMENTS,
-    text: 'Replaces in arguments what follows words such as password, token, secret, key and authorization, and the user:password of URLs, by [redacted]. What is not named so, or is told in another way (mysql -pSECRET), stays: use --no-args where nothing may be shown. Filters judge the arguments as they are.',
+    text: 'Replaces in arguments what follows words such as password, token, secret, key and authorization, and the user:password of URLs, by [redacted]: in options, variables, headers, forms, JSON and scripts. It errs on the side of hiding. What is not named so, or is told in another way (mysql -pSECRET), stays: use --no-args where nothing may be shown. Filters judge the arguments as they are.',
   },
   {
     name: 'source',

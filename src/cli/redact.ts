@@ -1,45 +1,60 @@
-/** Which parts of arguments are confidential, by the words that they follow. */
+/** Hides what is confidential in a list of arguments. */
+import { type Following, NOTHING, REDACTED, Scan, VALUE } from './argument.js'
+import { isBareName, isConfidential, isScheme, takesSecret } from './confidential.js'
 
-const REDACTED = '[redacted]'
-
-/** The last word of a name: of an option, a variable, a header, a key of JSON. */
-const LAST_WORD =
-  /^(?:pass|pwd|passin|passout|passcode|auth|keys?|apikey|\w*(?:password|passwd|passphrase|tokens?|secrets?|credentials?|authorization|cookies?))$/
-
-/** "token": SECRET, password=SECRET, PASSWORD = 'SECRET'. */
-const ASSIGNMENT = /(?<![\w.-])(([\w.-]+)["']?\s*(?:=|:(?!\/\/))\s*)(?:"[^"]*"|'[^']*'|[^\s"'&;,]+)/g
-/** --token SECRET, within a longer text such as a script. */
-const OPTION_AND_VALUE = /((?<=^|\s)--?([\w.-]+)\s+)(?!--)(?:"[^"]*"|'[^']*'|[^\s"'&;,]+)/g
-/** Authorization: Basic SECRET, within a longer text: two words. */
-const SCHEME = /(\bauthorization["']?\s*[:=]\s*["']?)(?:basic|bearer|digest|negotiate|token)\s+[^\s"']+/gi
-/** As an argument of its own: all that follows. */
-const HEADER = /^(["']?([\w-]+)\s*:\s*)(?!\/\/)\S.*$/s
-/** scheme://user:password@host. */
-const CREDENTIALS_OF_URL = /(\b[a-z][a-z\d+.-]{0,30}:\/\/)[^\s/?#"']+(?=@)/gi
-
-/** What may be shown instead. It errs on the side of hiding. */
+/**
+ * Returns what may be shown instead of these arguments. It errs on the side of hiding. A confidential value is found by
+ * the name before it: `NAME=VALUE`, `NAME: VALUE`, `--NAME VALUE`, wherever in an argument that stands; and in URLs.
+ */
 export function redact(argv: readonly string[]): string[] {
+  const closers = lastClosers(argv)
+  let following = NOTHING
   return argv.map((argument, index) => {
-    const [, option] = (index > 1 && /^--?([\w.-]+)$/.exec(argv[index - 1]!)) || []
-    return option !== undefined && isConfidential(option) && !argument.startsWith('--')
-      ? REDACTED
-      : redactText(argument)
+    const before = following
+    const scan = new Scan(argument, before.is === 'separator')
+    const shown = scan.run()
+    following = followingOf(argument, scan, index)
+    if (following.is === 'rest' && !(closers.get(following.until)! > index)) following = NOTHING
+    if (!isHidden(before, argument)) return shown
+    if (before.is === 'rest' && !argument.includes(before.until)) following = before
+    else if (isScheme(argument)) following = VALUE
+    else if (before.is === 'value') following = afterValue(argument, index, following, closers)
+    return REDACTED
   })
 }
 
-function redactText(text: string): string {
-  const [, header, name] = HEADER.exec(text) ?? []
-  if (header !== undefined && isConfidential(name!)) return header + REDACTED
-  const hide = (whole: string, before: string, of: string): string => (isConfidential(of) ? before + REDACTED : whole)
-  return text
-    .replace(CREDENTIALS_OF_URL, `$1${REDACTED}`)
-    .replace(SCHEME, `$1${REDACTED}`)
-    .replace(ASSIGNMENT, hide)
-    .replace(OPTION_AND_VALUE, hide)
+function isHidden(before: Following, argument: string): boolean {
+  if (before.is === 'value') return !(before.unlessOption && argument.startsWith('-')) && argument !== ''
+  return before.is === 'rest'
 }
 
-/** apiKey, API_KEY, api-key and --key, but not --keyfile, nor monkey. */
-function isConfidential(name: string): boolean {
-  const words = name.replace(/([a-z\d])([A-Z])/g, '$1-$2').toLowerCase()
-  return LAST_WORD.test(words.split(/[^a-z\d]+/).at(-1)!)
+/** The value of an option may have a quote that a later argument closes. */
+function afterValue(
+  argument: string,
+  index: number,
+  following: Following,
+  closers: ReadonlyMap<string, number>,
+): Following {
+  // "--password = VALUE": the separator is an argument of its own.
+  if (/^[=:]+$/.test(argument)) return VALUE
+  const quote = /^["']/.exec(argument)?.[0]
+  if (quote !== undefined && argument.indexOf(quote, 1) < 0 && closers.get(quote)! > index)
+    return { is: 'rest', until: quote }
+  return following.is === 'value' && following.unlessOption ? NOTHING : following
+}
+
+function followingOf(argument: string, scan: Scan, index: number): Following {
+  if (scan.following !== null) return scan.following
+  const name = scan.nameBefore(argument.length)
+  if (name === '') return NOTHING
+  if (name.startsWith('-')) return takesSecret(name) ? VALUE : NOTHING
+  if (index > 0 && isBareName(argument)) return { is: 'value', unlessOption: true }
+  return isConfidential(name) ? { is: 'separator' } : NOTHING
+}
+
+const CLOSERS = ['"', "'", '`', ']', '}'] as const
+
+/** For each closing character, the index of the last argument that has it. */
+function lastClosers(argv: readonly string[]): ReadonlyMap<string, number> {
+  return new Map(CLOSERS.map((closer) => [closer, argv.findLastIndex((argument) => argument.includes(closer))]))
 }
