@@ -228,5 +228,18 @@ test('errors become one line and an exit code', (t) => {
   t.is(exitCodeOf(new ProcessMonitorError('ERR_SOURCE_FAILED', 'x')), 1)
   t.is(exitCodeOf(new UsageError('x')), 2)
   t.deepEqual([exitCodeOf(new Error('x')), describe(new Error('x')), describe('y')], [1, 'x', 'y'])
-  t.deepEqual([signalCode('SIGTERM'), signalCode('SIGKILL'), signalCode('SIGRTMIN+1')], [143, 137, 128])
+  const signals: [string, number][] = [
+    ['SIGTERM', 143],
+    ['SIGKILL', 137],
+    ['SIGRTMIN+0', 162],
+    ['SIGRTMIN+1', 163],
+    ['SIGRTMIN+30', 192],
+    ['SIG33', 161],
+    // None of the kernel's.
+    ['SIGRTMIN+31', 128],
+    ['SIG65', 128],
+    ['SIGx', 128],
+    ['RTMIN+1', 128],
+  ]
+  for (const [signal, code] of signals) t.is(signalCode(signal), code, signal)
 })

@@ -98,6 +98,28 @@ test.serial('run ends as its command did, and leaves it its standard input and o
   t.is(cat.stdout, 'through')
 })
 
+test.serial('run and wait end with 128+n for a real-time signal, and name it', async (t) => {
+  for (const [number, name] of [
+    [34, 'SIGRTMIN+0'],
+    [40, 'SIGRTMIN+6'],
+    [64, 'SIGRTMIN+30'],
+  ] as const) {
+    const it = command(t, ['run', '--json', '--', 'bash', '-c', `kill -${number} $$`])
+    t.deepEqual(await it.ended, [128 + number, null])
+    const { exitCode, signal, processes } = JSON.parse(it.stderr) as Reported & { processes: Reported[] }
+    t.deepEqual([exitCode, signal, processes[0]!.exitCode, processes[0]!.signal], [null, name, null, name])
+
+    const child = spawn('bash', ['-c', `read line; kill -${number} $$`], { stdio: ['pipe', 'ignore', 'ignore'] })
+    const gone = ended(child)
+    const waiting = command(t, ['wait', '--json', String(child.pid)])
+    await until('it waits', () => isListening(waiting.child.pid!))
+    child.stdin.end('\n')
+    await gone
+    t.deepEqual(await waiting.ended, [128 + number, null])
+    t.is((JSON.parse(waiting.stdout) as Reported).signal, name)
+  }
+})
+
 test.serial('run says what it cannot run', async (t) => {
   const place = folder(t)
   writeFileSync(join(place, 'text'), '')

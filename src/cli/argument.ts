@@ -232,8 +232,8 @@ export class Scan {
     }
     let [word, end] = [start, this.#valueEnd(start, ends, isJson)]
     // A value may only announce another one: "Authorization: Bearer VALUE", "--password --token VALUE".
-    const isWord = ends === ENDS.space
-    while ((isWord || end === length) && this.#announces(word, end)) {
+    const mayFollow = (at: number): boolean => at === length || ends === ENDS.space
+    while (mayFollow(end) && this.#announces(word, end)) {
       word = this.#afterSpaces(end)
       if (word >= length) {
         this.following = VALUE

@@ -37,9 +37,19 @@ export function describe(error: unknown): string {
   return oneLine(error instanceof Error ? error.message : String(error))
 }
 
-/** As shells have it. */
+/** Returns 128 plus the number of the signal, as shells do; 128 for one that is not known. */
 export function signalCode(signal: string): number {
-  return 128 + (constants.signals[signal as NodeJS.Signals] ?? 0)
+  return 128 + (constants.signals[signal as NodeJS.Signals] ?? unnamedSignal(signal))
+}
+
+/** The kernel's; the C library gives away those from SIGRTMIN on, of which it keeps the first two for itself. */
+const [SIGRTMIN, SIGNAL_MAX] = [34, 64]
+
+/** Returns the number of a signal that Node.js has no name for: SIGRTMIN+n, or SIGn. */
+function unnamedSignal(signal: string): number {
+  const [, base, digits] = /^SIG(RTMIN\+)?(\d{1,2})$/.exec(signal) ?? []
+  const number = Number(digits ?? 0) + (base === undefined ? 0 : SIGRTMIN)
+  return number <= SIGNAL_MAX ? number : 0
 }
 
 function oneLine(text: string): string {

@@ -5,7 +5,7 @@ import type { RunOptions } from './args.js'
 import { type Entry, isEvent } from './entry.js'
 import { lossText } from './format.js'
 import { Live } from './live.js'
-import { describe, signalCode } from './outcome.js'
+import { EXIT_CODES, describe, signalCode } from './outcome.js'
 import { jsonLine } from './ndjson.js'
 import { print } from './output.js'
 import { layoutOf } from './present.js'
@@ -16,7 +16,7 @@ import { type CommandOutcome, Report } from './views/report.js'
 interface Ended {
   readonly pid: number
   readonly exitCode: number | null
-  readonly signal: NodeJS.Signals | null
+  readonly signal: string | null
 }
 
 /** How long an end that has happened may take to be told. */
@@ -59,9 +59,9 @@ export async function run(options: RunOptions, tell: (text: string) => void): Pr
     await told(report, ended.pid)
     const command = commandOf(options)
     if (options.args !== 'hidden') report.complete(ended.pid, command)
-    const { exitCode, signal } = ended
+    const { exitCode, signal } = outcomeOf(ended, report)
     await write(file, options, report, { command, exitCode, signal, lost })
-    return exitCode ?? signalCode(signal!)
+    return signal === null ? (exitCode ?? EXIT_CODES.failed.code) : signalCode(signal)
   } finally {
     if (file !== null) closeSync(file)
     await live.stop()
@@ -105,8 +105,15 @@ const SIGNALS: readonly (readonly [NodeJS.Signals, boolean])[] = [
 /** Until the ends of those that have ended have been told; those that run on are left to it. */
 async function told(report: Report, pid: number): Promise<void> {
   const deadline = performance.now() + LATE_MS
-  const isTold = (): boolean => report.hasEnded(pid) && !report.running().some((other) => !isRunning(other))
+  const isTold = (): boolean => report.endOf(pid) !== null && !report.running().some((other) => !isRunning(other))
   while (!isTold() && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 2))
+}
+
+/** Node.js has no name for a real-time signal, and reports a command that one has killed as code 0: the kernel does not. */
+function outcomeOf(ended: Ended, report: Report): Pick<Ended, 'exitCode' | 'signal'> {
+  const { exitCode = null, signal = null } = report.endOf(ended.pid) ?? {}
+  // The kernel's own report may have been lost.
+  return exitCode === null && signal === null ? ended : { exitCode, signal }
 }
 
 function commandOf({ program, programArgs, args }: RunOptions): readonly string[] {

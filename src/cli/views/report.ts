@@ -20,12 +20,14 @@ interface Node {
   readonly parentName: string | null
   user: string | null
   uid: number | null
-  end: {
-    readonly ns: number
-    readonly exitCode: number | null
-    readonly signal: string | null
-    readonly coreDumped: boolean
-  } | null
+  end: End | null
+}
+
+export interface End {
+  readonly ns: number
+  readonly exitCode: number | null
+  readonly signal: string | null
+  readonly coreDumped: boolean
 }
 
 /** How the command ended, as its parent knows. */
@@ -99,8 +101,9 @@ export class Report {
     return [...this.#live.keys()]
   }
 
-  hasEnded(pid: number): boolean {
-    return !this.#live.has(pid) && this.#roots.some((node) => node.pid === pid)
+  /** Returns the end of a process that another one than those reported has started; null until it has been told. */
+  endOf(pid: number): End | null {
+    return this.#roots.find((node) => node.pid === pid)?.end ?? null
   }
 
   lines({ lost }: CommandOutcome, layout: Layout): string[] {
