@@ -115,7 +115,7 @@ test.serial('run and wait end with 128+n for a real-time signal, and name it', a
     await until('it waits', () => isListening(waiting.child.pid!))
     child.stdin.end('\n')
     await gone
-    t.deepEqual(await waiting.ended, [128 + number, null])
+    t.deepEqual(await waiting.ended, [128 + number, null], waiting.stdout + waiting.stderr)
     t.is((JSON.parse(waiting.stdout) as Reported).signal, name)
   }
 })
@@ -170,6 +170,26 @@ test.serial('run says who runs on', async (t) => {
   const one = processes.find((reported) => reported.running)
   process.kill(one!.pid, 'SIGKILL')
   t.deepEqual([one!.exitCode, one!.signal, one!.durationNs], [null, null, null])
+})
+
+test.serial('no text of the command reaches the report, or an error, as it is', async (t) => {
+  const hostile = 'a\u009b31m\u202e\x7f\x1b[2J\n'
+  for (const args of [['--json'], []]) {
+    const it = command(t, ['run', ...args, '--', 'sh', '-c', ':', hostile])
+    t.deepEqual(await it.ended, [0, null])
+    for (const line of it.stderr.split('\n')) t.notRegex(line, /[\p{Cc}\p{Cf}]/u)
+    if (args.length > 0) t.is(JSON.parse(it.stderr).command[3], hostile)
+  }
+  for (const args of [['run', `/nowhere/${hostile}`], [hostile], ['--user', hostile], ['--replay', `/${hostile}`]]) {
+    const it = command(t, args)
+    await it.ended
+    t.true(it.stderr.includes('31m'))
+    for (const line of it.stderr.split('\n')) t.notRegex(line, /[\p{Cc}\p{Cf}]/u)
+  }
+  const it = command(t, ['doctor'], { env: { HOST_PROC: `/${hostile}` } })
+  await it.ended
+  t.true(it.stdout.includes('31m'))
+  for (const line of it.stdout.split('\n')) t.notRegex(line, /[\p{Cc}\p{Cf}]/u)
 })
 
 test.serial('run hides arguments where that is asked for', async (t) => {

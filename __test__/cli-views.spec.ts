@@ -205,6 +205,93 @@ test('what a recording calls a signal cannot steer the terminal', async (t) => {
   t.false(it.stdout.includes('\x1b'))
 })
 
+/** C0 and C1 controls, DEL, marks of direction, invisible letters, ends of lines, and halves of letters. */
+const HOSTILE = [
+  '\x1b[2J',
+  'a\nb\r\tc\0',
+  '\u009b31mRED',
+  '\u009d0;owned\u009c',
+  '\x7f\x85',
+  '\u202egpj.exe\u2066',
+  '\u200b\u200f\ufeff\u00ad\u061c',
+  '\u2028\u2029',
+  '\u{e0041}\u{1d173}',
+  '\ud800x\udc00',
+  '"\\u009b\\',
+]
+const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u
+
+/** Entries of each type with that text wherever a text of another process can be. */
+function hostileEntries(text: string): Entry[] {
+  const texts = {
+    name: text,
+    parentName: text,
+    user: text,
+    exe: text,
+    argv: [text, text],
+    cgroup: text,
+    containerId: text,
+  }
+  const moment = { time: '2026-01-02T03:04:05.000Z', timestampNs: 2e9 }
+  return [
+    event({ type: 'fork', pid: 6, ppid: 5, ...texts, name: null }),
+    event({ ...texts, pid: 6, ppid: 5 }),
+    event({ ...texts, pid: 7, ppid: 6, argv: null }),
+    event({ ...texts, type: 'comm', pid: 7, tid: 8, comm: text }),
+    event({ ...texts, type: 'ptrace', pid: 7, tracerPid: 6 }),
+    event({ ...texts, type: 'exit', pid: 7, ppid: 6, exitCode: null, signal: text, durationNs: 1, timestampNs: 3e9 }),
+    event({ ...texts, type: 'exit', pid: 9, ppid: 6, name: null, argv: null, timestampNs: 3e9 }),
+    { type: 'note', ...moment, note: 'restart', code: text, message: text },
+  ]
+}
+
+test('no text of another process reaches the output as it is, in any view', (t) => {
+  for (const text of HOSTILE) {
+    const entries = hostileEntries(text)
+    for (const columns of [40, 80, 200, Infinity]) {
+      const layout = { columns, colors: false }
+      const [tree, lines, top, report, summary] = [new Tree(), new Lines(), new Top(), new Report(), new Summary()]
+      const shown: string[] = []
+      for (const entry of entries) {
+        shown.push(...tree.add(entry, layout), ...lines.add(entry, layout), jsonLine(entry))
+        t.deepEqual(JSON.parse(shown.at(-1)!), entry)
+        top.add(entry)
+        summary.add(entry)
+        if ('pid' in entry) report.add(entry)
+      }
+      const outcome = { command: [text], exitCode: null, signal: text, lost: 0 }
+      const objects = [top.toObject(3e9), summary.toObject(1), report.toObject(outcome)]
+      for (const object of objects) {
+        shown.push(jsonLine(object))
+        t.deepEqual(JSON.parse(shown.at(-1)!), JSON.parse(JSON.stringify(object)))
+      }
+      shown.push(...top.frame(3e9, { ...layout, rows: 99 }), ...report.lines(outcome, layout))
+      shown.push(...summary.toLines(1, 9, layout))
+      for (const line of shown) t.notRegex(line, UNPRINTABLE, JSON.stringify(line))
+    }
+  }
+})
+
+test('nor is a recording shown as it is, in any view', async (t) => {
+  const lines = HOSTILE.flatMap((text) => hostileEntries(text)).map((entry) => JSON.stringify(entry))
+  for (const view of [
+    [],
+    ['--tree'],
+    ['--top'],
+    ['--summary'],
+    ['--json'],
+    ['--top', '--json'],
+    ['--summary', '--json'],
+  ]) {
+    const it = command(t, ['--replay', '-', '--events', 'all', ...view])
+    it.child.stdin!.end(lines.join('\n'))
+    t.deepEqual(await it.ended, [0, null], view.join(' '))
+    for (const line of [...it.stdout.split('\n'), ...it.stderr.split('\n')])
+      t.notRegex(line, UNPRINTABLE, view.join(' '))
+    t.true(it.stdout.includes('RED'), view.join(' '))
+  }
+})
+
 test('a view that could not be written is a failure', async (t) => {
   for (const view of ['--json', '--summary', '--top']) {
     const full = openSync('/dev/full', 'w')

@@ -76,7 +76,9 @@ test('metrics: what starts and fails is served, and the dashboard asks for nothi
 })
 
 test('strays: what a command leaves behind is ended, whoever is its parent, and the exit code is passed on', async (t) => {
-  const { path, name } = program(t)
+  // The name of a process cannot steer the terminal.
+  const { path } = program(t, `pe${process.pid}\u009b31m`)
+  const name = `pe${process.pid}?31m`
   const ready = join(folder(t), 'ready')
   const script = `
     # In a session of its own.
@@ -94,12 +96,14 @@ test('strays: what a command leaves behind is ended, whoever is its parent, and 
   t.true(told.some(([, who, , signal]) => who === name && signal === 'SIGKILL'))
   t.true(told.some(([, , pid, signal]) => pid === it.stdout.trim() && signal === 'SIGKILL'))
   t.true(new Set(pids).size >= 2)
+  t.notRegex(it.stderr, /\u009b/)
 })
 
 test('strays: where nothing is left, nothing is said', async (t) => {
   const calm = example(t, ['strays.mjs', '/bin/sh', '-c', 'true & wait; kill -9 $$'])
   t.deepEqual(await calm.ended, [137, null])
   t.is(calm.stderr, '')
+  t.deepEqual(await example(t, ['strays.mjs', 'bash', '-c', 'kill -40 $$']).ended, [168, null])
   const missing = example(t, ['strays.mjs', '/no/such/program'])
   t.deepEqual(await missing.ended, [127, null])
   t.regex(missing.stderr, /ENOENT/)

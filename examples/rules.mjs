@@ -21,7 +21,8 @@ for (const { match, nice, cgroup } of JSON.parse(readFileSync(file, 'utf8'))) {
     typeof value === 'string' ? new RegExp(value) : value,
   ])
   monitor.subscribeExec(
-    (pid, { process: { name } }) => {
+    (pid, { process }) => {
+      const name = printable(process.name ?? 'unknown')
       // The first thread's: at its exec a process has no other, and what it starts inherits it.
       if (nice !== undefined) apply(`${name} (${pid}): nice ${nice}`, () => setPriority(pid, nice))
       if (cgroup !== undefined)
@@ -46,4 +47,9 @@ function apply(what, action) {
     // ESRCH: it has ended already, and needs no place any more.
     if ((error.info ?? error).code !== 'ESRCH') console.error(`${what}: ${error.message}`)
   }
+}
+
+/** A process may give itself any name, also one that steers the terminal which it is printed on. */
+function printable(text) {
+  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '?')
 }

@@ -36,18 +36,30 @@ const exited = once(child, 'exit').catch(({ message }) => {
 process.on('SIGINT', () => {})
 process.on('SIGTERM', () => child.kill())
 
-// The monitor tells of its end after all that it has started; child_process may be earlier.
-if (child.pid !== undefined) await monitor.waitForExit(child.pid)
-const [code, signal] = await exited
+// The monitor tells of its end after all that it has started; child_process may be earlier, and knows no real-time signals.
+const told = child.pid === undefined ? null : await monitor.waitForExit(child.pid)
+const [exitCode, signal] = await exited
 for (const kill of ['SIGTERM', 'SIGKILL']) {
   for (const [pid, name] of living) {
-    console.error(`left behind: ${name} (${pid}), gets ${kill}`)
+    console.error(`left behind: ${printable(name)} (${pid}), gets ${kill}`)
     end(pid, kill)
   }
   await allEnded(AbortSignal.timeout(PATIENCE))
 }
 await monitor.stop()
-process.exitCode = code ?? 128 + constants.signals[signal]
+process.exitCode = codeOf(told?.signal ?? signal) ?? told?.exitCode ?? exitCode
+
+/** As shells have it; null where no signal has ended it. */
+function codeOf(signal) {
+  if (signal === null) return null
+  const [, realtime] = /^SIGRTMIN\+(\d+)$/.exec(signal) ?? []
+  return 128 + (realtime === undefined ? constants.signals[signal] : 34 + Number(realtime))
+}
+
+/** A process may give itself any name, also one that steers the terminal which it is printed on. */
+function printable(text) {
+  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '?')
+}
 
 function end(pid, kill) {
   try {

@@ -9,7 +9,7 @@ import { jsonLine } from './ndjson.js'
 import { print } from './output.js'
 import { layoutOf } from './present.js'
 import { procRoot, read } from './proc.js'
-import { type Piece, type Style, line } from './text.js'
+import { type Piece, type Style, line, printable } from './text.js'
 
 /** Processes started for the self-test. */
 const STARTED = 20
@@ -129,6 +129,7 @@ const STYLES: Record<Check['status'], Style> = { ok: 'green', warning: 'yellow',
 
 function checkLines({ name, status, detail, advice }: Check): string[] {
   const layout = { ...layoutOf(process.stdout), columns: Infinity }
-  const pieces: Piece[] = [[status.padEnd(8), STYLES[status]], [`${name.padEnd(12)} ${detail}`]]
-  return [line(pieces, layout), ...(advice === null ? [] : [`${' '.repeat(21)}${advice}`])]
+  // A path or an error's message may be of anybody's making.
+  const pieces: Piece[] = [[status.padEnd(8), STYLES[status]], [`${name.padEnd(12)} ${printable(detail)}`]]
+  return [line(pieces, layout), ...(advice === null ? [] : [`${' '.repeat(21)}${printable(advice)}`])]
 }

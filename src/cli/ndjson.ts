@@ -2,8 +2,23 @@
 import { type Entry, type EventEntry, type LossEntry, type NoteEntry, isEvent } from './entry.js'
 import { EVENTS } from './options.js'
 
+/**
+ * JSON in one line, which a terminal may be shown: what could steer it or reorder the line is written as \\uXXXX, which
+ * means the same. JSON.stringify does so for C0 controls and lone surrogates only.
+ */
 export function jsonLine(entry: object): string {
-  return JSON.stringify(entry)
+  const text = JSON.stringify(entry)
+  if (/^[\x20-\x7e]*$/.test(text)) return text
+  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, escaped)
+}
+
+/** Each half of a surrogate pair on its own. */
+function escaped(character: string): string {
+  let text = ''
+  for (let at = 0; at < character.length; at++) {
+    text += `\\u${character.charCodeAt(at).toString(16).padStart(4, '0')}`
+  }
+  return text
 }
 
 /**
