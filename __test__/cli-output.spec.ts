@@ -26,7 +26,7 @@ class SlowReader extends Writable {
 test('lines of one turn are written at once, and held while the reader is slow', async (t) => {
   const reader = new SlowReader()
   const skipped: number[] = []
-  const output = new Output(reader, { heldMax: 3, onSkipped: (lines) => skipped.push(lines) })
+  const output = new Output(reader, { heldMax: 6, onSkipped: (lines) => skipped.push(lines) })
   output.line('1')
   output.line('2')
   t.deepEqual(reader.batches, [])
@@ -42,6 +42,27 @@ test('lines of one turn are written at once, and held while the reader is slow',
   await reader.take()
   t.true(await end)
   t.is(output.skipped, 2)
+})
+
+test('what is held is bounded in bytes, but for a single line', async (t) => {
+  const reader = new SlowReader()
+  const skipped: number[] = []
+  const output = new Output(reader, { heldMax: 100, onSkipped: (lines) => skipped.push(lines) })
+  output.line('a'.repeat(200))
+  output.flush()
+  // Two bytes a letter.
+  output.line('é'.repeat(40))
+  output.line('b'.repeat(30))
+  output.line('c')
+  await reader.take()
+  t.deepEqual(reader.batches, [`${'a'.repeat(200)}\n`, `${'é'.repeat(40)}\n`])
+  t.deepEqual([output.skipped, skipped], [2, [2]])
+  output.line('d'.repeat(200))
+  output.line('e')
+  await reader.take()
+  t.is(reader.batches.at(-1), `${'d'.repeat(200)}\n`)
+  t.deepEqual([output.skipped, skipped], [3, [2, 1]])
+  await reader.take()
 })
 
 test('a reader who leaves ends the output quietly; any other failure is told', async (t) => {
@@ -68,7 +89,7 @@ test('a reader who leaves ends the output quietly; any other failure is told', a
 
 test('lines that can wait find room', async (t) => {
   const reader = new SlowReader()
-  const output = new Output(reader, { heldMax: 4 })
+  const output = new Output(reader, { heldMax: 8 })
   await output.room()
   for (const text of ['1', '2', '3']) output.line(text)
   let hasRoom = false

@@ -10,7 +10,7 @@ import { Names } from '../src/cli/names.js'
 import { jsonLine } from '../src/cli/ndjson.js'
 import { UsageError, describe, exitCodeOf, signalCode } from '../src/cli/outcome.js'
 import { wantsColors } from '../src/cli/output.js'
-import { column, cut, line, printable, widthOf, wrap } from '../src/cli/text.js'
+import { column, cut, excerpt, line, printable, widthOf, wrap } from '../src/cli/text.js'
 
 const time = new Date(2024, 0, 2, 3, 4, 5, 67)
 const exec: ExecEvent = { type: 'exec', pid: 123, timestampNs: 7, origin: 'kernel', process: { name: 'sh', ppid: 12 } }
@@ -82,6 +82,13 @@ test('text is cut where it would wrap', (t) => {
   t.is(line(pieces, { columns: 3, colors: true }), '\x1b[31mab…\x1b[39m')
   t.is(line(pieces, { columns: 3, colors: false }), 'ab…')
   t.is(line(pieces, { columns: 6, colors: false }), 'abcdef')
+})
+
+test('what is kept of a long text is short, and has no half letter', (t) => {
+  t.is(excerpt('abc', 3), 'abc')
+  t.is(excerpt('abcd', 3), 'abc…')
+  t.is(excerpt('ab\u{1f600}d', 3), 'ab…')
+  t.is(excerpt('é\ud800bcd', 3), 'é\ud800b…')
 })
 
 test('a name cannot steer the terminal, nor end the line', (t) => {

@@ -4,6 +4,7 @@ import { stripVTControlCharacters } from 'node:util'
 import test from 'ava'
 import { parse } from '../src/cli/args.js'
 import type { Entry } from '../src/cli/entry.js'
+import { Names } from '../src/cli/names.js'
 import { jsonLine, readEntry } from '../src/cli/ndjson.js'
 import { entryFilter } from '../src/cli/recording.js'
 import { widthOf } from '../src/cli/text.js'
@@ -119,6 +120,154 @@ test('different names have an end', (t) => {
   t.deepEqual([programs[0]!.name, programs[0]!.execs], ['(others)', 10])
 })
 
+test('a fork makes a new place in the tree, though the end of the one before was not told', (t) => {
+  const tree = new Tree()
+  const lines = [
+    { type: 'fork', pid: 50, ppid: 1, parentName: 'init' },
+    { pid: 50, ppid: 1, name: 'sshd' },
+    { type: 'fork', pid: 100, ppid: 50 },
+    { pid: 100, ppid: 50, name: 'first' },
+    { pid: 60, ppid: 1, name: 'cron' },
+    { type: 'fork', pid: 100, ppid: 60 },
+    { pid: 100, ppid: 60, name: 'second' },
+  ].flatMap((over) => tree.add(event(over), { columns: Infinity, colors: false }))
+  const shown = lines.map((text) => text.split(/\s+/).slice(-2).join(' '))
+  t.deepEqual(shown, ['1 init', '50 sshd', '100 first', '60 cron', '100 second'])
+  const indents = lines.map((text) => /\S+$/.exec(text)!.index)
+  t.deepEqual(
+    indents.map((at) => at - indents[0]!),
+    [0, 2, 4, 2, 4],
+  )
+})
+
+test('the tree keeps a bounded number of places, and short labels', (t) => {
+  const tree = new Tree()
+  const layout = { columns: Infinity, colors: false }
+  const long = 'x'.repeat(100_000)
+  tree.add(event({ pid: 2, ppid: 1, parentName: long, argv: ['a', long] }), layout)
+  tree.add(event({ pid: 3, ppid: 1, name: 'b' }), layout)
+  const [context, child] = tree.add(event({ pid: 4, ppid: 2, name: 'c' }), layout)
+  t.true(context!.length < 1100)
+  t.true(child!.endsWith('    c'))
+  // Ends are never told.
+  for (let pid = 10; pid < 40_010; pid++) tree.add(event({ pid, ppid: 5, name: 'd' }), layout)
+  const forgotten = tree.add(event({ pid: 4, name: 'e' }), layout)
+  t.is(forgotten.length, 1)
+  t.regex(forgotten[0]!, / 4 {19}e$/)
+  const known = tree.add(event({ pid: 40_009, name: 'f' }), layout)
+  t.regex(known.at(-1)!, / 40009 {21}f$/)
+})
+
+test('the busiest programs are bounded in number, whatever events are told', (t) => {
+  const programs = (top: Top) =>
+    (top.toObject(30e9) as { programs: { name: string; execs: number; running: number | null }[] }).programs
+  for (const followsExits of [true, false]) {
+    const top = new Top(followsExits)
+    for (let n = 0; n < 100; n++) top.add(event({ pid: 300_000, name: 'busy' }))
+    top.add(event({ pid: 200_000, name: 'n0' }))
+    for (let n = 1; n < 100_000; n++) top.add(event({ pid: n, name: `n${n}`, timestampNs: 1e9 + n * 1e5 }))
+    top.add(event({ pid: 1, name: 'n0', timestampNs: 20e9 }))
+    top.add(event({ pid: 300_000, name: 'busy', timestampNs: 20e9 }))
+    const all = programs(top)
+    t.is(all.length, 2000)
+    // It had been forgotten: 200,000 is none of those that began last.
+    t.is(all.find(({ name }) => name === 'n0')!.execs, 1)
+    t.is(all.find(({ name }) => name === 'busy')!.running, followsExits ? 1 : null)
+    t.like(top.toObject(30e9), { execs: 100_102 })
+    const [title, , , row] = top.frame(30e9, { columns: Infinity, colors: false, rows: 9 })
+    if (followsExits) t.true(Number(/(\d+) running/.exec(title!)![1]) <= 65_536)
+    else t.notRegex(title!, /running/)
+    if (!followsExits) t.regex(row!, /^\S+ +[\d.]+ +\d+ +- /)
+  }
+  const top = new Top()
+  top.add(event({ name: 'x'.repeat(100_000), argv: ['y'.repeat(100_000)] }))
+  t.true(programs(top)[0]!.name.length < 300)
+  t.true(top.frame(1e9, { columns: Infinity, colors: false, rows: 9 }).at(-1)!.length < 1200)
+})
+
+test('a report keeps a bounded number of execs, and says what it leaves out', (t) => {
+  const outcome = { command: [], exitCode: 0, signal: null, lost: 0 }
+  const layout = { columns: Infinity, colors: false }
+  const exec = (report: Report, pid: number, argv: string[]) => {
+    const entry = event({ pid, name: 'x', argv })
+    if ('pid' in entry) report.add(entry)
+  }
+  type Told = {
+    omittedExecs: number
+    omittedArguments: number
+    processes: { omittedExecs?: number; execs: { argv: string[] | null }[] }[]
+  }
+
+  const looping = new Report()
+  for (let n = 0; n < 300_000; n++) exec(looping, 5, [`n${n}`])
+  const told = looping.toObject(outcome) as Told
+  const { execs, omittedExecs } = told.processes[0]!
+  t.deepEqual([execs.length, omittedExecs, told.omittedExecs], [100, 299_900, 299_900])
+  t.deepEqual([execs[0]!.argv, execs[98]!.argv, execs[99]!.argv], [['n0'], ['n98'], ['n299999']])
+  const lines = looping.lines(outcome, layout)
+  t.true(lines[1]!.endsWith(' n97 → n98 → (299900 more) → n299999'))
+  t.is(lines.at(-1), 'left out: 299900 execs')
+
+  // Of all processes together.
+  const many = new Report({ execs: 4 })
+  for (const pid of [1, 2, 3]) for (const n of [1, 2, 3]) exec(many, pid, [`n${n}`])
+  const { processes } = many.toObject(outcome) as Told
+  t.deepEqual(
+    processes.map((one) => [one.execs.map(({ argv }) => argv![0]), one.omittedExecs ?? 0]),
+    [
+      [['n1', 'n2', 'n3'], 0],
+      [['n3'], 2],
+      [['n3'], 2],
+    ],
+  )
+
+  const wordy = new Report({ characters: 1000 })
+  for (const pid of [1, 2, 3]) exec(wordy, pid, ['x'.repeat(400)])
+  const short = wordy.toObject(outcome) as Told
+  t.is(short.omittedArguments, 1)
+  t.deepEqual(
+    short.processes.map(({ execs: [one] }) => one!.argv?.[0]!.length),
+    [400, 400, undefined],
+  )
+  t.is(wordy.lines(outcome, layout).at(-1), 'left out: the arguments of 1 exec')
+
+  const crowd = new Report({ processes: 1, characters: 1000 })
+  for (const pid of [1, 2]) exec(crowd, pid, ['x'.repeat(800)])
+  t.like(crowd.toObject(outcome), { unlisted: 1, omittedArguments: 0 })
+})
+
+test('names are kept short, and of a bounded number of processes', (t) => {
+  const long = 'x'.repeat(100_000)
+  const summary = new Summary()
+  summary.add(event({ name: long, parentName: long }))
+  const { programs, parents } = summary.toObject(1) as { [key: string]: { name: string }[] }
+  t.true([...programs!, ...parents!].every(({ name }) => name.length < 300))
+
+  const names = new Names(true, '/nowhere')
+  const hear = (pid: number, name: string) =>
+    names.hear({ type: 'exec', pid, timestampNs: 1, origin: 'kernel', process: { name, ppid: 1 } })
+  hear(1, 'first')
+  t.is(names.known(1), 'first')
+  hear(2, long)
+  t.true(names.known(2)!.length < 300)
+  // A filter may let none of their ends pass.
+  for (let pid = 3; pid < 70_000; pid++) hear(pid, 'x')
+  t.deepEqual([names.known(1), names.known(69_999)], [null, 'x'])
+})
+
+test('a pid that is used again is a descendant only if its new parent is one', (t) => {
+  const passes = entryFilter({ ancestor: 10 })
+  const told = [
+    { type: 'fork', pid: 11, ppid: 10 },
+    { pid: 11, ppid: 10 },
+    // Its end was not recorded.
+    { type: 'fork', pid: 11, ppid: 20 },
+    { pid: 11, ppid: 20 },
+    { type: 'fork', pid: 12, ppid: 11 },
+  ].map((over) => passes(event(over)))
+  t.deepEqual(told, [true, true, false, false, false])
+})
+
 test('a recording passes through the same filters', (t) => {
   const passing = (...args: string[]) => {
     const request = parse(args, new Users('alice:x:1000:1000::/:/bin/sh\nwww-data:x:33:33::/:/bin/sh\n'))
@@ -167,6 +316,10 @@ test('--replay shows a file, or standard input, in any view', async (t) => {
   const top = command(t, ['--replay', recording, '--top'], { env: { TZ: 'UTC' } })
   t.deepEqual(await top.ended, [0, null])
   t.regex(top.stdout, /^03:16:40 .* 17 lost\nPolling .*\n\nPROGRAM .*\ngone /)
+  // Without their ends, how many run is not known.
+  const execs = command(t, ['--replay', recording, '--top', '--json', '--events', 'exec'])
+  t.deepEqual(await execs.ended, [0, null])
+  t.true(JSON.parse(execs.stdout).programs.every(({ running }: { running: unknown }) => running === null))
 })
 
 test('--redact and --no-args hold for a recording, too', async (t) => {
@@ -314,6 +467,7 @@ test('what is no recording is told by file and line', async (t) => {
       `${jsonLine(event({})).replace(/"timestampNs":\d+/, '"timestampNs":1e400')}`,
       /^proc-events: -:1: it has no timestampNs$/,
     ],
+    ['-', `${jsonLine(event({})).replace('"pid":5', '"pid":4194305')}`, /^proc-events: -:1: it has no pid$/],
     ['-', `{"type":"loss",${moment}}`, /^proc-events: -:1: it has no lost$/],
     [
       '-',

@@ -50,10 +50,10 @@ await monitor.stop()
 process.exitCode = codeOf(told?.signal ?? signal) ?? told?.exitCode ?? exitCode
 
 /** As shells have it; null where no signal has ended it. */
-function codeOf(signal) {
-  if (signal === null) return null
-  const [, realtime] = /^SIGRTMIN\+(\d+)$/.exec(signal) ?? []
-  return 128 + (realtime === undefined ? constants.signals[signal] : 34 + Number(realtime))
+function codeOf(name) {
+  if (name === null) return null
+  const [, realtime] = /^SIGRTMIN\+(\d+)$/.exec(name) ?? []
+  return 128 + (realtime === undefined ? constants.signals[name] : 34 + Number(realtime))
 }
 
 /** A process may give itself any name, also one that steers the terminal which it is printed on. */

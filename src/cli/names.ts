@@ -1,7 +1,12 @@
 /** What processes are called, for the sake of their children and of those that end without an exec of their own. */
 import type { ProcessEvent } from '../event-types.js'
+import { dropOldest } from './bounded.js'
 import { parentOf } from './entry.js'
 import { nameOf, procRoot } from './proc.js'
+import { keptName } from './text.js'
+
+/** Processes that are remembered. Of others, /proc is asked. A filter may let an exec pass and the exit not. */
+const KNOWN_MAX = 65_536
 
 export class Names {
   readonly #known = new Map<number, { readonly name: string | null; readonly ppid: number | null }>()
@@ -17,16 +22,22 @@ export class Names {
   /** One that runs now, and of whom nothing will be told. */
   keep(pid: number): void {
     const name = nameOf(pid, this.#procRoot)
-    if (name !== null) this.#known.set(pid, { name, ppid: null })
+    if (name !== null) this.#remember(pid, name, null)
   }
 
   hear(event: ProcessEvent): void {
     if (!this.#remembers) return
     const { pid } = event
     if (event.type === 'exit') this.#known.delete(pid)
-    else if (event.type === 'exec')
-      this.#known.set(pid, { name: event.process.name ?? null, ppid: this.parentOf(event) })
-    else if (event.type === 'fork') this.#known.set(pid, { name: this.of(event.ppid), ppid: event.ppid })
+    else if (event.type === 'exec') this.#remember(pid, event.process.name ?? null, this.parentOf(event))
+    else if (event.type === 'fork') this.#remember(pid, this.of(event.ppid), event.ppid)
+  }
+
+  #remember(pid: number, name: string | null, ppid: number | null): void {
+    // The latest stands last.
+    this.#known.delete(pid)
+    this.#known.set(pid, { name: name === null ? null : keptName(name), ppid })
+    dropOldest(this.#known, KNOWN_MAX)
   }
 
   /** Of whom it was told. */

@@ -1,5 +1,6 @@
 /** Entries as lines of JSON, and lines of JSON as entries again. */
 import { type Entry, type EventEntry, type LossEntry, type NoteEntry, isEvent } from './entry.js'
+import { PID_MAX } from '../filter.js'
 import { EVENTS } from './options.js'
 
 /**
@@ -63,7 +64,8 @@ const COUNTS = ['lost', 'recoveredExecs', 'recoveredExits'] as const
 function complete(given: EventEntry): EventEntry {
   const entry = { ...given }
   for (const [key, value] of Object.entries(ABSENT)) if (!(key in given)) Object.assign(entry, { [key]: value })
-  if (!Number.isInteger(entry.pid)) throw new Error('it has no pid')
+  // What is kept of each pid is bounded by how many there can be.
+  if (!Number.isInteger(entry.pid) || entry.pid < 0 || entry.pid > PID_MAX) throw new Error('it has no pid')
   for (const key of TEXTS) {
     if (typeof (entry[key] ?? '') !== 'string') throw new Error(`its ${key} is no text`)
   }

@@ -161,7 +161,7 @@ export const COMMANDS: readonly Command[] = [
     name: 'run',
     operands: '[OPTION...] -- CMD [ARG...]',
     brief: 'run CMD, report what it started',
-    text: 'Runs CMD, and when it has ended reports all processes that it and its descendants started, as a tree: how each ended, and how long it lived. Standard input, output and error are those of CMD. Ends with the exit code of CMD, 128+n if signal n ended it, 127 if it was not found, 126 if it could not be run. Signals are passed on; not those that the terminal has sent to CMD as well (Ctrl-C).',
+    text: 'Runs CMD, and when it has ended reports all processes that it and its descendants started, as a tree: how each ended, and how long it lived. Beyond 100,000 processes, 100 execs of one process, or 32 MiB of arguments it counts what it leaves out. Standard input, output and error are those of CMD. Ends with the exit code of CMD, 128+n if signal n ended it, 127 if it was not found, 126 if it could not be run. Signals are passed on; not those that the terminal has sent to CMD as well (Ctrl-C).',
     options: ['json', 'output', ...SHOWN, ...ALWAYS],
   },
   {

@@ -3,10 +3,11 @@ import type { Writable } from 'node:stream'
 import type { WriteStream } from 'node:tty'
 import { styleText } from 'node:util'
 
-/** Lines held for a slow reader at most: some 10 MB. */
-const HELD_MAX = 65_536
+/** Bytes held for a slow reader at most. A line may be as long as the arguments of a process. */
+const HELD_MAX = 16 * 2 ** 20
 
 export interface OutputOptions {
+  /** In bytes. A single line may have more. */
   readonly heldMax?: number
   /** Told once the reader has caught up: so many lines were skipped since it fell behind. */
   readonly onSkipped?: (lines: number) => void
@@ -19,6 +20,8 @@ export class Output {
   readonly #heldMax: number
   readonly #onSkipped: (lines: number) => void
   #held: string[] = []
+  /** Bytes, with the ends of the lines. */
+  #heldBytes = 0
   #skippedNow = 0
   #skipped = 0
   #scheduled = false
@@ -35,7 +38,7 @@ export class Output {
     this.closed = new Promise((resolve, reject) => {
       stream.on('error', (error: NodeJS.ErrnoException) => {
         this.#open = false
-        this.#held = []
+        this.#take()
         this.#idle?.()
         this.#roomy?.()
         if (error.code === 'EPIPE') resolve()
@@ -58,11 +61,14 @@ export class Output {
 
   line(text: string): void {
     if (!this.#open) return
-    if (this.#held.length >= this.#heldMax) {
+    const bytes = Buffer.byteLength(text) + 1
+    // Once one is skipped, so are those after it until the reader takes some: what is missing is in one place.
+    if (this.#heldBytes > 0 && (this.#skippedNow > 0 || this.#heldBytes + bytes > this.#heldMax)) {
       this.#skippedNow++
       return
     }
     this.#held.push(text)
+    this.#heldBytes += bytes
     if (this.#scheduled || this.#writing) return
     this.#scheduled = true
     setImmediate(() => {
@@ -74,15 +80,14 @@ export class Output {
   /** Writes what is held, unless the reader is still busy with what came before. */
   flush(): void {
     if (this.#writing || !this.#open || this.#held.length === 0) return
-    const batch = `${this.#held.join('\n')}\n`
-    this.#held = []
+    const batch = `${this.#take().join('\n')}\n`
     this.#writing = true
     this.#stream.write(batch, (error) => this.#written(error))
   }
 
   /** Resolves when more can be held without skipping any: for lines that can wait. */
   async room(): Promise<void> {
-    if (!this.#open || this.#held.length * 2 < this.#heldMax) return
+    if (!this.#open || this.#heldBytes * 2 < this.#heldMax) return
     this.flush()
     await new Promise<void>((resolve) => {
       this.#roomy = resolve
@@ -98,6 +103,13 @@ export class Output {
       })
     }
     if (!this.#open) await this.closed
+  }
+
+  #take(): string[] {
+    const held = this.#held
+    this.#held = []
+    this.#heldBytes = 0
+    return held
   }
 
   #written(error: Error | null | undefined): void {

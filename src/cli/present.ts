@@ -41,7 +41,7 @@ export function present(options: WatchOptions, around: Surroundings): Presentati
     case 'summary':
       return new SummaryAtTheEnd(options, around)
     case 'top':
-      return new Refreshed(new Top(), options, around)
+      return new Refreshed(new Top(options.types.includes('exit')), options, around)
     default: {
       const view = options.json ? new JsonLines() : options.view === 'tree' ? new Tree() : new Lines()
       return new Streamed(view, stdout, output)

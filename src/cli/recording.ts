@@ -72,6 +72,8 @@ class Family {
   }
 
   has({ type, pid, ppid }: EventEntry): boolean {
+    // A fork begins a new life: an end that was not recorded leaves the pid to another process.
+    if (type === 'fork') this.#members.delete(pid)
     const isMember = this.#members.has(pid) || ppid === this.#ancestor || (ppid !== null && this.#members.has(ppid))
     if (type === 'exit') this.#members.delete(pid)
     else if (isMember) this.#members.add(pid)

@@ -20,6 +20,25 @@ export function printable(text: string): string {
   })
 }
 
+/**
+ * Returns the text, cut at so many characters. It is for texts that are kept for long, and shares no memory with the text
+ * that it was cut from.
+ */
+export function excerpt(text: string, most: number): string {
+  if (text.length <= most) return text
+  // Half a letter is none.
+  const end = /[\ud800-\udbff]/.test(text[most - 1]!) ? most - 1 : most
+  return `${Buffer.from(text.slice(0, end), 'utf16le').toString('utf16le')}…`
+}
+
+/** Longer names are none: a file's name has 255 bytes at most. */
+const NAME_MAX = 256
+
+/** The name of a program or a process, as it is kept. */
+export function keptName(name: string): string {
+  return excerpt(name, NAME_MAX)
+}
+
 /** What terminals show in two columns: East Asian letters and signs in full width, and most emoji. */
 const WIDE =
   /^(?:[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Script=Bopomofo}\p{Script=Yi}\p{Script=Tangut}\p{Emoji_Presentation}\u3000-\u303e\uff01-\uff60\uffe0-\uffe6])/u

@@ -1,12 +1,12 @@
 /** What a command has started, as a tree after its end: who started whom, how each ended, and how long it lived. */
 import type { EventEntry } from '../entry.js'
 import { commandOf, forkOf, formatDuration, isFailed, plural, statusOf } from '../format.js'
-import { type Layout, type Piece, line } from '../text.js'
+import { type Layout, type Piece, keptName, line } from '../text.js'
 
 interface Exec {
   readonly timestampNs: number
   readonly name: string | null
-  readonly exe: string | null
+  exe: string | null
   argv: readonly string[] | null
 }
 
@@ -14,7 +14,11 @@ interface Node {
   readonly pid: number
   readonly ppid: number | null
   readonly beganNs: number
+  /** A process that is not listed keeps no execs. */
+  readonly isListed: boolean
   readonly execs: Exec[]
+  /** Execs before the last one that are not kept. */
+  omittedExecs: number
   readonly children: Node[]
   /** Of its parent: what it is called until it starts a program. */
   readonly parentName: string | null
@@ -40,7 +44,19 @@ export interface CommandOutcome {
 
 /** Processes reported one by one. */
 const PROCESSES_MAX = 100_000
+/** Execs that are kept of one process: all but the last are the first ones. */
+const EXECS_MAX = 100
+/** Of all processes, beyond the last one of each. */
+const ALL_EXECS_MAX = 400_000
+/** Characters of arguments and paths that are kept of all execs. */
+const TEXT_MAX = 2 ** 25
 const WIDTH = { status: 11, duration: 8, pid: 7 }
+
+export interface ReportLimits {
+  readonly processes: number
+  readonly execs: number
+  readonly characters: number
+}
 
 export class Report {
   readonly #roots: Node[] = []
@@ -48,6 +64,16 @@ export class Report {
   #processes = 0
   #failed = 0
   #unlisted = 0
+  #execs = 0
+  #omittedExecs = 0
+  #characters = 0
+  /** Execs whose arguments and path are not kept. */
+  #omittedArguments = 0
+  readonly #limits: ReportLimits
+
+  constructor(limits: Partial<ReportLimits> = {}) {
+    this.#limits = { processes: PROCESSES_MAX, execs: ALL_EXECS_MAX, characters: TEXT_MAX, ...limits }
+  }
 
   add(entry: EventEntry): void {
     if (entry.type === 'exit') this.#exit(entry)
@@ -58,9 +84,29 @@ export class Report {
   #exec(entry: EventEntry): void {
     const { pid, timestampNs, name, exe, argv, uid, user } = entry
     const node = this.#live.get(pid) ?? this.#born(entry)
-    node.execs.push({ timestampNs, name, exe, argv })
+    if (node.isListed) this.#keep(node, { timestampNs, name: name === null ? null : keptName(name), exe, argv })
     node.uid = uid
     node.user = user
+  }
+
+  /** The first execs of a process tell what it is, and the last one what has ended. */
+  #keep(node: Node, exec: Exec): void {
+    if (node.execs.length > 0 && (node.execs.length >= EXECS_MAX || this.#execs >= this.#limits.execs)) {
+      const { argv, exe } = node.execs.pop()!
+      this.#characters -= sizeOf(argv, exe)
+      node.omittedExecs++
+      this.#omittedExecs++
+    } else {
+      this.#execs++
+    }
+    const size = sizeOf(exec.argv, exec.exe)
+    if (size > 0 && this.#characters + size > this.#limits.characters) {
+      exec.argv = exec.exe = null
+      this.#omittedArguments++
+    } else {
+      this.#characters += size
+    }
+    node.execs.push(exec)
   }
 
   #exit(entry: EventEntry): void {
@@ -72,11 +118,15 @@ export class Report {
   }
 
   #born({ pid, ppid, timestampNs, parentName }: EventEntry): Node {
+    this.#processes++
+    const isListed = this.#processes <= this.#limits.processes
     const node: Node = {
       pid,
       ppid,
       beganNs: timestampNs,
+      isListed,
       execs: [],
+      omittedExecs: 0,
       children: [],
       parentName,
       user: null,
@@ -84,8 +134,7 @@ export class Report {
       end: null,
     }
     this.#live.set(pid, node)
-    this.#processes++
-    if (this.#processes > PROCESSES_MAX) this.#unlisted++
+    if (!isListed) this.#unlisted++
     else (this.#live.get(ppid ?? 0)?.children ?? this.#roots).push(node)
     return node
   }
@@ -115,6 +164,11 @@ export class Report {
     const failed = `${this.#failed} failed`
     const counted = plural(this.#processes, 'process', 'processes')
     lines.push(line([[`${counted}${unlisted}, ${failed}${running}, ${plural(lost, 'event')} lost`]], layout))
+    const omitted = [
+      ...(this.#omittedExecs === 0 ? [] : [plural(this.#omittedExecs, 'exec')]),
+      ...(this.#omittedArguments === 0 ? [] : [`the arguments of ${plural(this.#omittedArguments, 'exec')}`]),
+    ]
+    if (omitted.length > 0) lines.push(line([[`left out: ${omitted.join(', ')}`]], layout))
     return lines
   }
 
@@ -133,8 +187,10 @@ export class Report {
       uid: node.uid,
       user: node.user,
       execs: node.execs,
+      omittedExecs: node.omittedExecs,
     }))
-    const counts = { failed: this.#failed, running: this.#live.size, unlisted: this.#unlisted, lost }
+    const omitted = { omittedExecs: this.#omittedExecs, omittedArguments: this.#omittedArguments }
+    const counts = { failed: this.#failed, running: this.#live.size, unlisted: this.#unlisted, lost, ...omitted }
     return { type: 'run', command, exitCode, signal, ...counts, processes }
   }
 
@@ -165,11 +221,17 @@ export class Report {
 /** Deeper ones are indented no further. */
 const BRANCHES_MAX = 40
 
-function nodeLine({ pid, end, execs, beganNs, parentName }: Node, branch: string, layout: Layout): string {
+function sizeOf(argv: readonly string[] | null, exe: string | null): number {
+  // An argument costs something even if it is empty.
+  return (argv ?? []).reduce((sum, argument) => sum + argument.length + 16, exe?.length ?? 0)
+}
+
+function nodeLine(node: Node, branch: string, layout: Layout): string {
+  const { pid, end, beganNs } = node
   const status = end === null ? 'running' : statusOf(end)
   const duration = end === null ? '' : formatDuration(end.ns - beganNs)
   const gone = status + duration.padStart(WIDTH.status + WIDTH.duration - status.length)
-  const command = execs.length === 0 ? forkOf(parentName) : execs.map((exec) => commandOf(exec)).join(' → ')
+  const command = commandsOf(node)
   const failed = end !== null && isFailed(end)
   const style = failed ? 'red' : end === null ? 'yellow' : undefined
   const pieces: Piece[] = [
@@ -179,4 +241,12 @@ function nodeLine({ pid, end, execs, beganNs, parentName }: Node, branch: string
     [command + (end?.coreDumped ? ' [core dumped]' : ''), style],
   ]
   return line(pieces, layout)
+}
+
+/** What was run, one after the other. */
+function commandsOf({ execs, omittedExecs, parentName }: Node): string {
+  if (execs.length === 0) return forkOf(parentName)
+  const commands = execs.map((exec) => commandOf(exec))
+  if (omittedExecs > 0) commands.splice(-1, 0, `(${omittedExecs} more)`)
+  return commands.join(' → ')
 }

@@ -1,7 +1,7 @@
 /** What a run came to: events counted, by program and by parent; lifetimes; failures; losses. */
 import { type Entry, type EventEntry, isEvent } from '../entry.js'
 import { formatDuration, formatElapsed, isFailed, plural } from '../format.js'
-import { type Layout, column, line, printable, wrap } from '../text.js'
+import { type Layout, column, keptName, line, printable, wrap } from '../text.js'
 import { Histogram } from './histogram.js'
 import { isNews } from './view.js'
 
@@ -114,7 +114,8 @@ function count(program: Program, entry: EventEntry): void {
   if (typeof entry.durationNs === 'number') program.lifetimes.add(entry.durationNs)
 }
 
-function limited(known: ReadonlyMap<string, unknown>, name: string): string {
+function limited(known: ReadonlyMap<string, unknown>, full: string): string {
+  const name = keptName(full)
   return known.has(name) || known.size < NAMES_MAX ? name : OTHERS
 }
 

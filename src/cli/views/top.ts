@@ -1,15 +1,20 @@
 /** The busiest programs of the last seconds, as a screen. */
+import { dropOldest } from '../bounded.js'
 import { type Entry, type EventEntry, isEvent } from '../entry.js'
 import { commandOf, formatDuration, formatSeconds, isFailed, plural } from '../format.js'
-import { type Layout, type Piece, column, line, printable } from '../text.js'
+import { type Layout, type Piece, column, excerpt, keptName, line, printable } from '../text.js'
 import { Histogram } from './histogram.js'
 import { quantiles } from './summary.js'
 import { type Screenful, isNews } from './view.js'
 
 /** Rates are those of so many seconds. */
 const WINDOW_S = 5
-/** Programs beyond that are forgotten, the least busy first, unless they run. */
+/** Programs that are shown; beyond twice as many, all others are forgotten, the least busy first. */
 const PROGRAMS_MAX = 2000
+/** Processes of which it is known what they run. */
+const RUNNING_MAX = 65_536
+/** Characters of a command that are kept. */
+const COMMAND_MAX = 1000
 
 class Program {
   readonly name: string
@@ -28,6 +33,7 @@ class Program {
   heard(second: number): void {
     this.execs++
     this.recent.set(second, (this.recent.get(second) ?? 0) + 1)
+    dropOldest(this.recent, 2 * WINDOW_S)
   }
 
   /** Execs within the window, and forgets those before it. */
@@ -42,6 +48,8 @@ class Program {
 }
 
 export class Top implements Screenful {
+  /** Whether ends are told. If not, how many run is not known. */
+  readonly #followsExits: boolean
   readonly #programs = new Map<string, Program>()
   /** What each live process runs. */
   readonly #running = new Map<number, Program>()
@@ -52,6 +60,10 @@ export class Top implements Screenful {
   #beganNs: number | null = null
   /** By the last entry, the time of day at a moment of the events' clock. */
   #time: { readonly ms: number; readonly ns: number } | null = null
+
+  constructor(followsExits = true) {
+    this.#followsExits = followsExits
+  }
 
   add(entry: Entry): void {
     this.#time = { ms: Date.parse(entry.time), ns: entry.timestampNs }
@@ -67,28 +79,34 @@ export class Top implements Screenful {
   }
 
   #exec(entry: EventEntry): void {
-    const name = entry.name ?? '-'
+    const name = keptName(entry.name ?? '-')
     const program = this.#programs.get(name) ?? new Program(name)
     this.#programs.set(name, program)
-    this.#leave(entry.pid)
-    this.#running.set(entry.pid, program)
-    program.running++
+    if (this.#followsExits) this.#enter(entry.pid, program)
+    if (this.#programs.size > 2 * PROGRAMS_MAX) this.#prune(entry.timestampNs)
     if (!isNews(entry)) return
     const second = Math.floor(entry.timestampNs / 1e9)
     program.heard(second)
     this.#all.heard(second)
-    program.last = commandOf(entry)
+    program.last = excerpt(commandOf(entry), COMMAND_MAX)
   }
 
   #exit(entry: EventEntry): void {
     this.#exits++
-    const program = this.#running.get(entry.pid) ?? this.#programs.get(entry.name ?? '')
+    const program = this.#running.get(entry.pid) ?? this.#programs.get(keptName(entry.name ?? ''))
     this.#leave(entry.pid)
     for (const one of [program, this.#all]) {
       if (one === undefined) continue
       if (isFailed(entry)) one.failed++
       if (typeof entry.durationNs === 'number') one.lifetimes.add(entry.durationNs)
     }
+  }
+
+  #enter(pid: number, program: Program): void {
+    this.#leave(pid)
+    this.#running.set(pid, program)
+    program.running++
+    dropOldest(this.#running, RUNNING_MAX, (oldest) => oldest.running--)
   }
 
   #leave(pid: number): void {
@@ -107,7 +125,7 @@ export class Top implements Screenful {
     ]
     const body = rows.map(({ program, perSecond }): Piece[] => {
       const { p50Ns, p99Ns } = quantiles(program.lifetimes)
-      const figures = [perSecond.toFixed(1), program.execs, program.running, program.failed]
+      const figures = [perSecond.toFixed(1), program.execs, this.#followsExits ? program.running : '-', program.failed]
       const text = cells(printable(program.name), [...figures, formatDuration(p50Ns), formatDuration(p99Ns)])
       return [[text, program.failed > 0 ? 'red' : undefined], [program.last]]
     })
@@ -125,7 +143,8 @@ export class Top implements Screenful {
       execsPerSecond: this.#perSecond(this.#all, nowNs),
       programs: this.#rows(nowNs).map(({ program: { name, execs, running, failed, lifetimes }, perSecond }) => {
         const { p50Ns, p99Ns } = quantiles(lifetimes)
-        return { name, execsPerSecond: perSecond, execs, running, failed, p50Ns, p99Ns }
+        const known = this.#followsExits ? running : null
+        return { name, execsPerSecond: perSecond, execs, running: known, failed, p50Ns, p99Ns }
       }),
     }
   }
@@ -138,7 +157,7 @@ export class Top implements Screenful {
       plural(this.#all.execs, 'exec'),
       plural(this.#exits, 'exit'),
       `${this.#all.failed} failed`,
-      `${this.#running.size} running`,
+      ...(this.#followsExits ? [`${this.#running.size} running`] : []),
       `${this.#lost} lost`,
     ]
     return words.join('  ')
@@ -148,19 +167,28 @@ export class Top implements Screenful {
     return this.#time === null ? null : new Date(this.#time.ms + (nowNs - this.#time.ns) / 1e6)
   }
 
+  /** Keeps those that run, and the busiest. */
+  #prune(nowNs: number): void {
+    const now = Math.floor(nowNs / 1e9)
+    const weighed = [...this.#programs.values()].map((program) => ({
+      program,
+      runs: Math.sign(program.running),
+      recent: program.within(now),
+    }))
+    weighed.sort((a, b) => b.runs - a.runs || b.recent - a.recent || b.program.execs - a.program.execs)
+    for (const { program } of weighed.slice(PROGRAMS_MAX)) this.#programs.delete(program.name)
+  }
+
   /** Those of which something was heard, busiest first. */
   #rows(nowNs: number): { program: Program; perSecond: number }[] {
-    const rows = [...this.#programs.values()]
+    return [...this.#programs.values()]
       .filter(({ execs, failed }) => execs > 0 || failed > 0)
       .map((program) => ({ program, perSecond: this.#perSecond(program, nowNs) }))
       .sort(
         (a, b) =>
           b.perSecond - a.perSecond || b.program.execs - a.program.execs || (a.program.name < b.program.name ? -1 : 1),
       )
-    for (const { program } of rows.slice(PROGRAMS_MAX)) {
-      if (program.running === 0) this.#programs.delete(program.name)
-    }
-    return rows
+      .slice(0, PROGRAMS_MAX)
   }
 
   #perSecond(program: Program, nowNs: number): number {

@@ -1,7 +1,8 @@
 /** Each event as a line, indented under its parent's; a parent is repeated where other lines came in between. */
+import { dropOldest } from '../bounded.js'
 import { type Entry, type EventEntry, isEvent } from '../entry.js'
 import { commandOrFork, formatDuration, statusOf } from '../format.js'
-import { type Layout, type Piece, column, line, printable } from '../text.js'
+import { type Layout, type Piece, column, excerpt, line, printable } from '../text.js'
 import { EVENT_WORDS, detailOf, markOf, remarkLine, styleOf, timeOf } from './lines.js'
 import { type Stream, isNews } from './view.js'
 
@@ -15,6 +16,10 @@ interface Node {
 const WIDTH = { event: 5, pid: 7, result: 17 }
 /** Columns that are left for the command, however deep it stands. */
 const COMMAND_MIN = 24
+/** Processes whose place is known; where ends are not told, the others are the oldest. */
+const NODES_MAX = 32_768
+/** Characters of a command that are kept, for the sake of its children. */
+const LABEL_MAX = 1000
 /** Where children outlive their parents again and again, the line of ancestors has to end somewhere. */
 const DEPTH_MAX = 64
 
@@ -38,11 +43,14 @@ export class Tree implements Stream {
 
   #place(entry: EventEntry): Node {
     const { pid, type } = entry
-    const known = this.#live.get(pid)
+    // A fork begins a new life: the end of the one before may not be told.
+    const known = type === 'fork' ? undefined : this.#live.get(pid)
     const node = known ?? this.#born(entry)
-    if (type === 'exit') this.#live.delete(pid)
-    else if (known === undefined) this.#live.set(pid, node)
-    if (type === 'exec' || known === undefined) node.label = commandOrFork(entry)
+    // The latest stands last.
+    this.#live.delete(pid)
+    if (type !== 'exit') this.#live.set(pid, node)
+    dropOldest(this.#live, NODES_MAX)
+    if (type === 'exec' || known === undefined) node.label = excerpt(commandOrFork(entry), LABEL_MAX)
     return node
   }
 
@@ -98,7 +106,9 @@ export class Tree implements Stream {
 
 /** One of whom nothing was told itself. */
 function detached(pid: number | null, name: string | null): Node | null {
-  return pid === null || pid === 0 ? null : { pid, parent: null, depth: 0, label: printable(name ?? '-') }
+  return pid === null || pid === 0
+    ? null
+    : { pid, parent: null, depth: 0, label: excerpt(printable(name ?? '-'), LABEL_MAX) }
 }
 
 function indent({ depth }: Node, before: number, { columns }: Layout): string {
