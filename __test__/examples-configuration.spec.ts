@@ -17,7 +17,7 @@ const help = execFileSync(process.execPath, [main, '--help'], { encoding: 'utf8'
 
 function optionsExist(t: ExecutionContext, args: readonly string[]): void {
   t.true(args.length > 0)
-  for (const argument of args) t.regex(help, new RegExp(`^ +(-\\w, )?${argument}\\b`, 'm'), argument)
+  for (const argument of args) t.regex(help, new RegExp(`^ +(--?[\\w-]+, )*${argument}\\b`, 'm'), argument)
 }
 
 /** The keys of what `proc-events --json` tells of a process's end, which has all that its start has. */
@@ -49,6 +49,15 @@ test('the keys that the pipelines read are those of the command', async (t) => {
     ofCollector.filter((key) => !keys.includes(key)),
     [],
   )
+})
+
+test('what is logged for many readers has its arguments redacted', (t) => {
+  const [, unit] = /^ExecStart=\S+ (.*)$/m.exec(read('systemd', 'proc-events.service'))!
+  const [, set] = parseAllDocuments(read('kubernetes', 'daemonset.yaml')).map((document) => document.toJS())
+  const { command: vector } = yaml('vector', 'vector.yaml').sources.processes
+  for (const args of [unit!.split(' '), set.spec.template.spec.containers[0].args, vector]) {
+    t.true(args.includes('--redact') || args.includes('--no-args'), args.join(' '))
+  }
 })
 
 test('vector.yaml runs the command, and its parts are connected', (t) => {
@@ -87,6 +96,8 @@ test('the unit is one that systemd takes, and is hardened', (t) => {
   const [, program, args] = /^ExecStart=(\S+) (.*)$/m.exec(unit)!
   t.regex(program!, /\/proc-events$/)
   optionsExist(t, args!.split(' '))
+  // By default systemd gives up after five starts within ten seconds.
+  t.true(Number(/^RestartSec=(\d+)$/m.exec(unit)?.[1]) > 2)
   if (!has(t, 'systemd-analyze')) return
   const folder = mkdtempSync(join(tmpdir(), 'proc-events-unit-'))
   t.teardown(() => rmSync(folder, { recursive: true }))
