@@ -176,7 +176,11 @@ export class Top implements Screenful {
       recent: program.within(now),
     }))
     weighed.sort((a, b) => b.runs - a.runs || b.recent - a.recent || b.program.execs - a.program.execs)
-    for (const { program } of weighed.slice(PROGRAMS_MAX)) this.#programs.delete(program.name)
+    for (const { program } of weighed.slice(PROGRAMS_MAX)) {
+      this.#programs.delete(program.name)
+      // Processes that run it may still hold it.
+      program.last = ''
+    }
   }
 
   /** Those of which something was heard, busiest first. */
