@@ -190,6 +190,10 @@ test('the argument after a confidential option is hidden, also if it looks like 
       ['aws', 'configure', 'set', 'aws_secret_access_key', '[redacted]'],
     ],
     [
+      ['npm', 'config', 'set', '//r.example/:_authToken', 'SECRET123'],
+      ['npm', 'config', 'set', '//r.example/:_authToken', '[redacted]'],
+    ],
+    [
       ['curl', '-H', 'Authorization:', 'Bearer', 'SECRET123', 'u'],
       ['curl', '-H', 'Authorization:', '[redacted]', '[redacted]', 'u'],
     ],
@@ -221,6 +225,12 @@ test('a script is searched for assignments and options', (t) => {
     ["it's one; PASSWORD=SECRET b", "it's one; PASSWORD=[redacted]"],
     ['run "--password" "SECRET 123" b', 'run "--password" [redacted] b'],
     ['x PASSWORD = SECRET123 b', 'x PASSWORD = [redacted] b'],
+    ['tool --token \\\n  SECRET123 \\\n  -v', 'tool --token \\\n  [redacted] \\\n  -v'],
+    ['tool --token\\\n  SECRET123\nb', 'tool --token\\\n  [redacted]\nb'],
+    ['cd x\nPASSWORD=SECRET123 cmd\nb', 'cd x\nPASSWORD=[redacted]\nb'],
+    ['user: x\n  password: correct horse\nhost: y', 'user: x\n  password: [redacted]\nhost: y'],
+    ['user: x\npassword: |\n  SECRET123\n', 'user: x\npassword: [redacted]'],
+    ['a=b\nkey=-----BEGIN PRIVATE KEY-----\nSECRET123\n', 'a=b\nkey=[redacted]'],
   ]
   for (const [script, shown] of cases) t.deepEqual(redact(['sh', '-c', script]), ['sh', '-c', shown])
 })
@@ -310,6 +320,7 @@ test('common command lines stay as they are', (t) => {
     ['jq', '{"name": .name, "n": [1, 2]}', 'x.json'],
     ['psql', 'host=localhost dbname=x', '-c', "select 'a' as b where c = 1"],
     ['passwd', 'root'],
+    ['cat', '/etc/passwd', 'b'],
     ['login', '--no-password', '--no-auth', 'x'],
     ['x', '--password-file', '/run/secrets/x', '--token-ttl=3600', '--keyring', 'k', '--monkey', 'm'],
     ['C:\\x.exe', '\\\\server\\share', "don't", '"', "'", '', '=', ':', ' ', '--', '-'],
@@ -419,6 +430,8 @@ const carriers: fc.Arbitrary<string[]> = fc.oneof(
   fc
     .tuple(harmless, name, spaced)
     .map(([before, of, secret]) => [`${before} x ${of}=${secret.replace(/[^§\w]/g, '\\$&')} y`]),
+  // On a line of its own.
+  fc.tuple(name, fc.constantFrom(': ', '='), spaced).map(([of, sep, secret]) => [`a: b\n  ${of}${sep}${secret}\nc: d`]),
   // A URL.
   fc
     .tuple(outer, plain, fc.constantFrom('/db', '', ':80/x'))

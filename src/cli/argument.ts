@@ -1,10 +1,24 @@
 /** Hides what is confidential in one argument: a single pass, without any backtracking. */
+import {
+  BACKSLASH,
+  BLOCKS,
+  DELIMITER,
+  ENDS,
+  ENDS_OF_JSON,
+  type Place,
+  QUOTE,
+  SEPARATOR,
+  SPACE,
+  WORD,
+  classOf,
+} from './characters.js'
 import { isConfidential, isScheme, takesSecret } from './confidential.js'
+import { Quotes } from './quotes.js'
 import { Urls } from './urls.js'
 
 export const REDACTED = '[redacted]'
 
-/** What an argument says of those that follow it. */
+/** The consequence of an argument for those that follow it. */
 export type Following =
   | { readonly is: 'nothing' }
   /** The next argument is confidential. `unlessOption`: except where it begins with a dash. */
@@ -17,75 +31,26 @@ export type Following =
 export const NOTHING: Following = { is: 'nothing' }
 export const VALUE: Following = { is: 'value', unlessOption: false }
 
-/** Classes of characters. */
-const [WORD, SEPARATOR, SPACE, QUOTE, BACKSLASH, DELIMITER] = [1, 2, 3, 4, 5, 6] as const
-
-const CLASSES = new Uint8Array(128)
-for (const [characters, of] of [
-  ['abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-', WORD],
-  ['=:', SEPARATOR],
-  [' \t\n\v\f\r', SPACE],
-  ['"\'`', QUOTE],
-  ['\\', BACKSLASH],
-  [',;&?{[(|', DELIMITER],
-] as const) {
-  for (const character of characters) CLASSES[character.charCodeAt(0)] = of
-}
-
-function classOf(code: number): number {
-  return code < 128 ? CLASSES[code]! : 0
-}
-
-/** What stands before the assignment that is being read, and so decides where its value ends. */
-type Place = 'start' | 'space' | 'quote' | ',' | ';' | '&' | '?' | '{' | '[' | '(' | '|'
-
-/** The characters that end a value there. A quote that was open before ends it anywhere. */
-const ENDS: { readonly [place in Place]: string } = {
-  start: '',
-  quote: '',
-  space: ' \t\n\v\f\r',
-  ',': ',',
-  ';': ';',
-  '&': '&',
-  '?': '& \t\n\v\f\r',
-  '{': ',}',
-  '[': ',]',
-  '(': ',)',
-  '|': '|',
-}
-/** The same after a key in quotes, as in JSON. */
-const ENDS_OF_JSON = ',}] \t\n\v\f\r'
-
-/** A quote that is open: a quote within a quoted text has more backslashes than the one around. */
-interface Quote {
-  readonly character: string
-  readonly backslashes: number
-  /** Where the text before it had come to. */
-  readonly place: Place
-}
-
-/** Deeper ones are taken for text. */
-const QUOTES_MAX = 8
-
 export class Scan {
-  /** What the argument says of the next ones; null: its last name decides. */
+  /** The consequence for the next arguments; null: the last name decides. */
   following: Following | null = null
   readonly #text: string
-  /** Whether it may begin with a separator whose name was in the argument before. */
+  /** If true, a separator at its beginning belongs to the name in the argument before. */
   readonly #continues: boolean
   #at = 0
-  /** What stands before this is in #shown. */
+  /** The position up to which the text is in #shown. */
   #copied = 0
   /** No name begins before this. */
   #limit = 0
   #shown = ''
   #place: Place = 'start'
-  readonly #quotes: Quote[] = []
+  readonly #quotes: Quotes
   readonly #urls: Urls
 
   constructor(text: string, continues: boolean) {
     this.#text = text
     this.#continues = continues
+    this.#quotes = new Quotes(text)
     this.#urls = new Urls(text)
   }
 
@@ -163,7 +128,8 @@ export class Scan {
       return
     }
     const before = this.#text[this.#at - 1] ?? ' '
-    if (!',;{[('.includes(before)) this.#place = 'space'
+    if (this.#text.slice(this.#at, next).includes('\n')) this.#place = 'line'
+    else if (!',;{[('.includes(before)) this.#place = 'space'
     this.#at = next
     if (next < this.#text.length) this.#limit = next
   }
@@ -185,41 +151,20 @@ export class Scan {
 
   #quote(): void {
     const start = this.#at
-    const { character, backslashes, after } = this.#quoteAt(start)
+    const { character, backslashes, after } = this.#quotes.read(start)
     this.#at = after
     if (character === '') return
-    const open = this.#openIndex(character, backslashes)
-    if (open >= 0) {
-      this.#place = this.#quotes[open]!.place
-      this.#quotes.length = open
+    const place = this.#quotes.close(character, backslashes)
+    if (place !== null) {
+      this.#place = place
       return
     }
     // An apostrophe within a word is none.
     const isApostrophe =
       character === "'" && start > this.#limit && this.#class(start - 1) === WORD && this.#class(after) === WORD
-    if (isApostrophe || this.#quotes.length === QUOTES_MAX) return
-    this.#quotes.push({ character, backslashes, place: this.#place })
+    if (isApostrophe || !this.#quotes.open(character, backslashes, this.#place)) return
     this.#place = 'quote'
     this.#limit = after
-  }
-
-  /** A quote and the backslashes before it. Without a quote, the character after them is skipped if they escape it. */
-  #quoteAt(at: number): { character: string; backslashes: number; after: number } {
-    let end = at
-    while (this.#class(end) === BACKSLASH) end++
-    const backslashes = end - at
-    if (end < this.#text.length && this.#class(end) === QUOTE) {
-      return { character: this.#text[end]!, backslashes, after: end + 1 }
-    }
-    return { character: '', backslashes, after: Math.min(end + (backslashes % 2), this.#text.length) }
-  }
-
-  #openIndex(character: string, backslashes: number): number {
-    for (let index = this.#quotes.length - 1; index >= 0; index--) {
-      const quote = this.#quotes[index]!
-      if (quote.character === character && quote.backslashes === backslashes) return index
-    }
-    return -1
   }
 
   /** Hides the value that begins there, or has the next argument hidden if there is none. */
@@ -253,6 +198,8 @@ export class Scan {
     while (at < text.length && '=:>'.includes(text[at]!)) at++
     if (at > start) at = this.#afterSpaces(at)
     const first = at
+    // A key, or a block of YAML, goes on below.
+    if (BLOCKS.has(text[first] ?? '') && this.#isBlock(first)) return text.length
     const closer = isJson ? { '[': ']', '{': '}' }[text[first]!] : undefined
     if (closer !== undefined) {
       if (text.startsWith(REDACTED, first)) at += REDACTED.length
@@ -264,13 +211,13 @@ export class Scan {
     while (at < text.length) {
       const of = this.#class(at)
       if (of === QUOTE || of === BACKSLASH) {
-        const { character, backslashes, after } = this.#quoteAt(at)
+        const { character, backslashes, after } = this.#quotes.read(at)
         if (character === '') at = after
-        else if (this.#openIndex(character, backslashes) >= 0) {
+        else if (this.#quotes.isOpen(character, backslashes)) {
           if (this.#isBoundary(after)) return at
           at = after
         } else {
-          const closed = this.#closed(character, backslashes, after)
+          const closed = this.#quotes.closed(character, backslashes, after)
           if (closed < 0) {
             if (at === first) this.following = { is: 'rest', until: character }
             return text.length
@@ -280,22 +227,15 @@ export class Scan {
       } else if (ends.includes(text[at]!)) break
       else at++
     }
-    const open = this.#quotes.at(-1)
-    if (at === text.length && ends === '' && open !== undefined) this.following = { is: 'rest', until: open.character }
+    const open = this.#quotes.innermost()
+    if (at === text.length && ends === '' && open !== null) this.following = { is: 'rest', until: open }
     // What ends a command of a shell stays.
     while (ends === ENDS.space && at > start + 1 && ';)'.includes(text[at - 1]!)) at--
     return at
   }
 
-  /** Returns the end of a quoted part, after its closing quote; -1 if it has none. */
-  #closed(character: string, backslashes: number, from: number): number {
-    for (let at = this.#text.indexOf(character, from); at >= 0; at = this.#text.indexOf(character, at + 1)) {
-      let start = at
-      while (start > from && this.#text.charCodeAt(start - 1) === 0x5c) start--
-      const escapes = at - start
-      if (escapes === backslashes || (backslashes === 0 && escapes % 2 === 0)) return at + 1
-    }
-    return -1
+  #isBlock(at: number): boolean {
+    return this.#text.startsWith('-----BEGIN', at) || /^[|>][-+\d]*\r?\n/.test(this.#text.slice(at, at + 5))
   }
 
   /** Returns true if a quote that stands before this position may be the closing one. */
@@ -306,11 +246,21 @@ export class Scan {
 
   /** Returns true if the word between the two says that the next one is confidential. */
   #announces(start: number, end: number): boolean {
-    if (end - start > ANNOUNCEMENT_MAX || end - start < 3) return false
-    const [, word, separator] = /^["']*([\w.-]+)(["']*[=:])?["']*$/.exec(this.#text.slice(start, end)) ?? []
-    if (word === undefined) return false
-    if (separator !== undefined) return isConfidential(word)
+    if (end - start > ANNOUNCEMENT_MAX) return false
+    const [from, closing] = this.#unquoted(start, end)
+    const hasSeparator = closing > from && this.#class(closing - 1) === SEPARATOR
+    const to = hasSeparator ? this.#unquoted(from, closing - 1)[1] : closing
+    for (let at = from; at < to; at++) if (this.#class(at) !== WORD) return false
+    const word = this.#text.slice(from, to)
+    if (hasSeparator) return isConfidential(word)
     return word.startsWith('-') ? takesSecret(word) : isScheme(word)
+  }
+
+  /** The same range without the quotes around it. */
+  #unquoted(start: number, end: number): [number, number] {
+    while (start < end && this.#class(start) === QUOTE) start++
+    while (start < end && this.#class(end - 1) === QUOTE) end--
+    return [start, end]
   }
 
   /** At the colon of scheme://. */
@@ -326,7 +276,12 @@ export class Scan {
 
   #afterSpaces(at: number): number {
     const text = this.#text
-    while (at < text.length && classOf(text.charCodeAt(at)) === SPACE) at++
+    while (at < text.length) {
+      // A script's line may go on after a backslash.
+      if (classOf(text.charCodeAt(at)) === SPACE) at++
+      else if (text.charCodeAt(at) === 0x5c && text[at + 1] === '\n') at += 2
+      else break
+    }
     return at
   }
 

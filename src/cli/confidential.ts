@@ -21,7 +21,7 @@ const ENDINGS: readonly string[] = [
 ]
 
 /** Names after which the next argument is a value even without dashes: `config set password VALUE`. */
-const BARE = /(?:passwords?|passwd|passphrase|(?:api|access|secret|auth)[_-]?(?:key|token))$/i
+const BARE = /(?:^|[:.])[\w-]*(?:passwords?|passwd|passphrase|(?:api|access|secret|auth)[_-]?(?:key|token))$/i
 
 /** The first word of a value of two words: `Authorization: Bearer VALUE`. */
 const SCHEME = /^["']?(?:basic|bearer|digest|negotiate|ntlm|token)["']?$/i
@@ -57,7 +57,7 @@ export function takesSecret(option: string): boolean {
 
 /** Returns true if that argument, which is no option, is the name of a confidential value that follows. */
 export function isBareName(argument: string): boolean {
-  return argument.length <= NAME_MAX && /^[\w.-]+$/.test(argument) && BARE.test(argument)
+  return argument.length <= NAME_MAX && BARE.test(argument)
 }
 
 /** Returns true if that word only says what kind of value the next word is. */

@@ -46,7 +46,7 @@ export interface CommandOutcome {
 const PROCESSES_MAX = 100_000
 /** Execs that are kept of one process: all but the last are the first ones. */
 const EXECS_MAX = 100
-/** Of all processes, beyond the last one of each. */
+/** Execs that are kept of all processes, beyond the last one of each. */
 const ALL_EXECS_MAX = 400_000
 /** Characters of arguments and paths that are kept of all execs. */
 const TEXT_MAX = 2 ** 25
@@ -243,7 +243,7 @@ function nodeLine(node: Node, branch: string, layout: Layout): string {
   return line(pieces, layout)
 }
 
-/** What was run, one after the other. */
+/** The programs of a process, one after the other. */
 function commandsOf({ execs, omittedExecs, parentName }: Node): string {
   if (execs.length === 0) return forkOf(parentName)
   const commands = execs.map((exec) => commandOf(exec))

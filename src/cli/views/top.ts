@@ -48,7 +48,7 @@ class Program {
 }
 
 export class Top implements Screenful {
-  /** Whether ends are told. If not, how many run is not known. */
+  /** If false, ends are not told, and how many processes run is not known. */
   readonly #followsExits: boolean
   readonly #programs = new Map<string, Program>()
   /** What each live process runs. */
