@@ -23,7 +23,7 @@ export declare class Source {
   scan(id: number): void
   /** Asks whether a process is running, and for its end; a record with `id` answers, and an exit record tells. */
   watch(id: number, pid: number): void
-  /** Fills `out`, of at least 16 numbers, with the counters and gauges. */
+  /** Fills `out`, of at least 19 numbers, with the counters and gauges. */
   stats(out: Float64Array): void
   /** Asks the source to end; a closing record is the last. */
   stop(): void
@@ -44,6 +44,8 @@ export interface NativeOptions {
   receiveBufferSize: number
   /** Events held for JavaScript at most; 0 for the default. */
   queueSize: number
+  /** Bytes of text kept of the arguments of a process at most; 0 for the default. */
+  maxArgvBytes: number
   /** Where the host's proc file system is mounted. */
   procRoot: string
   /** Whether the reader may ask to be woken sooner while details are captured. */

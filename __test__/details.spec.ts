@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { readFileSync, readlinkSync } from 'node:fs'
 import test from 'ava'
 import { type ProcessField, type ProcessInfo, getProcessMonitor } from '../index.js'
-import { lines, monitoring, until } from './support.ts'
+import { lines, monitoring, run, until } from './support.ts'
 
 const serial = test.serial
 const ALL: ProcessField[] = ['name', 'ppid', 'exe', 'argv', 'cwd', 'uid', 'gid', 'cgroup', 'startTime']
@@ -65,28 +65,31 @@ serial('all details of a process with odd arguments are as /proc has them, at ex
     `import os\nos.chdir('/usr')\nos.setgid(65533)\nos.setuid(65534)\n` +
     `os.execv('/bin/cat', [b'cat', b'-', b'--'] + [${ODD.join(', ')}])`
   const told: { type: string; info: ProcessInfo }[] = []
-  await monitoring(async (monitor) => {
-    const child = spawn('python3', ['-c', program], { stdio: ['pipe', 'pipe', 'ignore'] })
-    const pid = child.pid!
-    monitor.subscribeExec((at, { type, process: info }) => at === pid && told.push({ type, info }), { capture: ALL })
-    monitor.subscribeExit((at, { type, process: info }) => at === pid && told.push({ type, info }))
-    await until('the second exec is told', () => told.some(({ info }) => info.name === 'cat'))
-    // It echoes what it reads: then it is past its exec for good.
-    child.stdin.write('ready\n')
-    t.is((await lines(child).next()).value, 'ready')
-    const truth = fromProc(pid)
-    t.is(truth.argv!.length, 3 + ODD.length)
-    t.is(truth.uid, 65534)
-    t.is(truth.cwd, '/usr')
-    child.stdin.end()
-    await until('the exit is told', () => told.at(-1)!.type === 'exit')
-    const cat = told.filter(({ info }) => info.name === 'cat')
-    t.deepEqual(
-      cat.map(({ type }) => type),
-      ['exec', 'exit'],
-    )
-    for (const { info } of cat) t.deepEqual(info, truth)
-  })
+  await monitoring(
+    async (monitor) => {
+      const child = spawn('python3', ['-c', program], { stdio: ['pipe', 'pipe', 'ignore'] })
+      const pid = child.pid!
+      monitor.subscribeExec((at, { type, process: info }) => at === pid && told.push({ type, info }), { capture: ALL })
+      monitor.subscribeExit((at, { type, process: info }) => at === pid && told.push({ type, info }))
+      await until('the second exec is told', () => told.some(({ info }) => info.name === 'cat'))
+      // It echoes what it reads: then it is past its exec for good.
+      child.stdin.write('ready\n')
+      t.is((await lines(child).next()).value, 'ready')
+      const truth = fromProc(pid)
+      t.is(truth.argv!.length, 3 + ODD.length)
+      t.is(truth.uid, 65534)
+      t.is(truth.cwd, '/usr')
+      child.stdin.end()
+      await until('the exit is told', () => told.at(-1)!.type === 'exit')
+      const cat = told.filter(({ info }) => info.name === 'cat')
+      t.deepEqual(
+        cat.map(({ type }) => type),
+        ['exec', 'exit'],
+      )
+      for (const { info } of cat) t.deepEqual(info, truth)
+    },
+    { maxArgvBytes: 2 ** 20 },
+  )
 })
 
 serial('the same details are there of what was running before', async (t) => {
@@ -117,10 +120,29 @@ serial('an argument vector that is too long is cut, and marked', async (t) => {
     await until('it is told', () => told.length > 0)
     const [{ argv, argvTruncated }] = told as [ProcessInfo]
     t.is(argvTruncated, true)
-    t.is(argv!.join('\0').length, 2 ** 20)
+    // The NUL behind the last one is the 65,536th.
+    t.is(argv!.join('\0').length, 2 ** 16 - 1)
     t.true(argv!.at(-1)!.length < size)
     child.kill()
   })
+})
+
+serial('arguments are cut by their text, where the options say', async (t) => {
+  const told: ProcessInfo[] = []
+  const program = `import os\nos.execv('/bin/true', [b'true', b'pe-cut', b'\\xff' * 100000])`
+  await monitoring(
+    async (monitor) => {
+      const isIt = ({ argv }: ProcessInfo): boolean => argv?.[1] === 'pe-cut'
+      monitor.subscribeExec((_, { process: info }) => isIt(info) && told.push(info), { capture: ['argv'] })
+      monitor.subscribeExit((_, { process: info }) => isIt(info) && told.push(info))
+      await run('python3', ['-c', program])
+      await until('its end is told', () => told.length === 2)
+    },
+    { maxArgvBytes: 1000 },
+  )
+  // `true`, `pe-cut` and the NULs take 13 bytes, and 986 are left for an argument: 246 escapes of four.
+  const expected = { argv: ['true', 'pe-cut', String.raw`\xff`.repeat(246)], argvTruncated: true }
+  t.deepEqual<object[], object[]>(told, [expected, expected])
 })
 
 serial('how the thread is scheduled follows what is captured, and may be declined', async (t) => {

@@ -286,6 +286,8 @@ test('arguments of a wrong type or range', async (t) => {
     { source: 'x' },
     { queueSize: 0 },
     { queueSize: NaN },
+    { maxArgvBytes: 0 },
+    { maxArgvBytes: 2 ** 20 + 1 },
     { receiveBufferSize: 2 ** 31 },
     { procRoot: '' },
   ]) {

@@ -23,7 +23,12 @@ test('initialize opens the source, then scans, once', async (t) => {
   const seen: number[] = []
   monitor.subscribeExec((pid) => seen.push(pid), { capture: ['name', 'argv'] })
   fake.behaviour.scan = () => [1, 2, 3].map((pid) => r.exec(pid, { origin: 'bootstrap' }))
-  const first = monitor.initialize({ receiveBufferSize: 4096, queueSize: 64, procRoot: '/host/proc' })
+  const first = monitor.initialize({
+    receiveBufferSize: 4096,
+    queueSize: 64,
+    maxArgvBytes: 512,
+    procRoot: '/host/proc',
+  })
   t.is(monitor.initialize(), first)
   await first
   t.is(monitor.initialize({ queueSize: 1 }), first)
@@ -35,6 +40,7 @@ test('initialize opens the source, then scans, once', async (t) => {
     pollingInterval: 250,
     receiveBufferSize: 4096,
     queueSize: 64,
+    maxArgvBytes: 512,
     procRoot: '/host/proc',
     hurries: true,
     wishes: [{ kinds: 1 << 1, fields: 1 | (1 << 3) }],
@@ -47,6 +53,7 @@ test('the proc root is $HOST_PROC, else /proc; sizes are left to the native part
   t.is(given.procRoot, '/host/proc')
   t.is(given.receiveBufferSize, 0)
   t.is(given.queueSize, 0)
+  t.is(given.maxArgvBytes, 0)
   t.is(JSON.parse((await child(script, { env: { HOST_PROC: '' } })).stdout).procRoot, '/proc')
 })
 
@@ -176,7 +183,7 @@ test('stats are zero before, the counters of now meanwhile, and gauges are zero 
   await monitor.initialize()
   fake.source.push(r.exec(1), r.exec(2))
   await settled(fake)
-  fake.source.counters = [...Array.from({ length: 15 }, (_, i) => i + 1), 2]
+  fake.source.counters = [...Array.from({ length: 15 }, (_, i) => i + 1), 2, 17, 18, 19]
   const now = {
     source: 'netlink',
     events: 1,
@@ -195,6 +202,9 @@ test('stats are zero before, the counters of now meanwhile, and gauges are zero 
     trackedProcesses: 13,
     rejected: 14,
     ignored: 15,
+    captureTimeouts: 17,
+    stuckThreads: 18,
+    detailsDropped: 19,
     priority: 'realtime',
     references: 1,
   }
@@ -206,6 +216,7 @@ test('stats are zero before, the counters of now meanwhile, and gauges are zero 
     queueDepth: 0,
     receiveBufferSize: 0,
     trackedProcesses: 0,
+    stuckThreads: 0,
     references: 0,
   }
   t.deepEqual<object, object>(monitor.stats(), { ...now, ...gauges })

@@ -23,10 +23,13 @@ const stats: MonitorStats = {
   resync: 7,
   rejected: 8,
   ignored: 9,
+  captureTimeouts: 15,
+  detailsDropped: 16,
   queueDepth: 10,
   queueHighWater: 11,
   receiveBufferSize: 12,
   trackedProcesses: 13,
+  stuckThreads: 17,
   priority: 'realtime',
   references: 14,
 }
@@ -55,6 +58,8 @@ test('every figure has its name and its value', async (t) => {
     'proc_events_scan_failures_total 3',
     'proc_events_rejected_datagrams_total 8',
     'proc_events_ignored_reports_total 9',
+    'proc_events_capture_timeouts_total 15',
+    'proc_events_details_dropped_total 16',
     'proc_events_source{source="netlink"} 1',
     'proc_events_source{source="polling"} 0',
     'proc_events_priority{priority="ordinary"} 0',
@@ -64,6 +69,7 @@ test('every figure has its name and its value', async (t) => {
     'proc_events_queue_events_max 11',
     'proc_events_receive_buffer_bytes 12',
     'proc_events_tracked_processes 13',
+    'proc_events_stuck_threads 17',
     'proc_events_references 14',
   ])
 })

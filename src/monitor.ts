@@ -56,7 +56,7 @@ class Monitor extends EventEmitter<MonitorEvents> implements ProcessMonitor {
   /** The weak native side lets Node.js end at any time; this timer does not. */
   #keepAlive: NodeJS.Timeout | null = null
   /** Those of the last session, once it has ended. */
-  #counters: Float64Array = new Float64Array(16)
+  #counters: Float64Array = new Float64Array(19)
 
   take(): this {
     this.#references++
@@ -144,10 +144,13 @@ class Monitor extends EventEmitter<MonitorEvents> implements ProcessMonitor {
       resync: counter(8),
       rejected: counter(13),
       ignored: counter(14),
+      captureTimeouts: counter(16),
+      detailsDropped: counter(18),
       queueDepth: gauge(9),
       queueHighWater: counter(10),
       receiveBufferSize: gauge(11),
       trackedProcesses: gauge(12),
+      stuckThreads: gauge(17),
       priority: this.#session === null ? null : (PRIORITIES[counter(15)] ?? 'ordinary'),
       references: this.#references,
     }

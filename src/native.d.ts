@@ -13,7 +13,7 @@ export interface NativeBinding {
  * what `drain` would have returned, and `isAll` says whether that was all; then this is called again when there is more.
  */
 export type Ring = (end: number, isAll: boolean) => void;
-/** How to open a source; for the two sizes 0 is the core's default. */
+/** How to open a source; for the three sizes 0 is the core's default. */
 export interface NativeOptions {
     /** 0 netlink, 1 polling, 2 netlink or else polling. */
     readonly source: number;
@@ -23,6 +23,8 @@ export interface NativeOptions {
     readonly receiveBufferSize: number;
     /** Events. */
     readonly queueSize: number;
+    /** Bytes. */
+    readonly maxArgvBytes: number;
     readonly procRoot: string;
     /** Whether the reader may ask to be woken sooner while details are captured. */
     readonly hurries: boolean;
@@ -54,7 +56,7 @@ export interface NativeSource {
      * process has ended just now, or was not collected by its parent, the record tells how.
      */
     watch(id: number, pid: number): void;
-    /** Fills `out`, at least 16 long, with counters. */
+    /** Fills `out`, at least 19 long, with counters. */
     stats(out: Float64Array): void;
     /** Asks the reader to end; the `closed` record follows as the very last one. */
     stop(): void;

@@ -68,6 +68,16 @@ const FAMILIES: readonly Family[] = [
     read: (stats) => stats.ignored,
   },
   {
+    name: 'proc_events_capture_timeouts_total',
+    help: 'Processes whose arguments were not read because the read did not return in time.',
+    read: (stats) => stats.captureTimeouts,
+  },
+  {
+    name: 'proc_events_details_dropped_total',
+    help: 'Events delivered without long details because too many bytes were waiting.',
+    read: (stats) => stats.detailsDropped,
+  },
+  {
     name: 'proc_events_source',
     help: 'Where events come from: 1 for the source in use, 0 for the others.',
     by: 'source',
@@ -91,6 +101,11 @@ const FAMILIES: readonly Family[] = [
     read: (stats) => stats.receiveBufferSize,
   },
   { name: 'proc_events_tracked_processes', help: 'Live processes known.', read: (stats) => stats.trackedProcesses },
+  {
+    name: 'proc_events_stuck_threads',
+    help: 'Threads that are still in a read that did not return in time.',
+    read: (stats) => stats.stuckThreads,
+  },
   {
     name: 'proc_events_references',
     help: 'References to the monitor that were not given back.',

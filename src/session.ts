@@ -78,7 +78,7 @@ export class Session implements RuleListener {
   #held: boolean
 
   /** Counters in the binding's order: the last ones, once it has closed. */
-  readonly #counters = new Float64Array(16)
+  readonly #counters = new Float64Array(19)
 
   /** `held`: whether events that wait keep Node.js running. */
   constructor(native: NativeBinding, options: NativeOptions, held: boolean, listener: SessionListener) {

@@ -151,6 +151,12 @@ export interface MonitorOptions {
     readonly receiveBufferSize?: number;
     /** Events held for JavaScript at most, at least 1; past it the loss is counted, reported and made right. */
     readonly queueSize?: number;
+    /**
+     * Bytes of text kept of the arguments of one process, 1 to 1,048,576. Default: 65,536. Each argument counts with the NUL
+     * that ends it, and a byte that is not UTF-8 counts as the four of its `\xNN`. What is longer is cut, so that the last
+     * argument may be a part, and `argvTruncated` is set.
+     */
+    readonly maxArgvBytes?: number;
     /** Where the host's proc file system is mounted. Default: `$HOST_PROC`, else `/proc`. */
     readonly procRoot?: string;
     /**
@@ -261,6 +267,16 @@ export interface MonitorStats {
     readonly rejected: number;
     /** Reports passed over because their kind is not known. */
     readonly ignored: number;
+    /**
+     * Processes whose arguments were not read because the read did not return in time, or one of that process had not
+     * before: it holds on to its memory, as with a file system that has stopped answering. They are null then.
+     */
+    readonly captureTimeouts: number;
+    /**
+     * Events that were delivered without the captured texts but the name, because those that waited for JavaScript took
+     * 64 MiB: `exe`, `cwd` and `cgroup` are null, `argv` is empty with `argvTruncated`.
+     */
+    readonly detailsDropped: number;
     /** Gauge: events waiting for JavaScript. */
     readonly queueDepth: number;
     /** The most events that ever waited for JavaScript. */
@@ -269,6 +285,8 @@ export interface MonitorStats {
     readonly receiveBufferSize: number;
     /** Gauge: live processes known. */
     readonly trackedProcesses: number;
+    /** Gauge: threads of this program that are still in a read that did not return in time. Nothing waits for them. */
+    readonly stuckThreads: number;
     /** Gauge: how details are read (see {@link MonitorOptions.priority}); null while nothing is monitored. */
     readonly priority: 'ordinary' | 'short-slice' | 'realtime' | null;
     /** References taken by `getProcessMonitor()` and not given back. */

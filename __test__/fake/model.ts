@@ -35,13 +35,14 @@ interface Session {
   kind: 'netlink' | 'polling' | null
 }
 
-/** The figures that a source counts, in its order; each is its place here, from 1 on. The priority, 1, comes last. */
+/** The figures that a source counts, in its order; each is its place here, from 1 on, but the priority is 1. */
 const FIGURES = (
   'events exec exit restart reinitFailed processScanFailed lostSocket lostQueue resync ' +
-  'queueDepth queueHighWater receiveBufferSize trackedProcesses rejected ignored'
+  'queueDepth queueHighWater receiveBufferSize trackedProcesses rejected ignored ' +
+  'priority captureTimeouts stuckThreads detailsDropped'
 ).split(' ')
-const GAUGES = new Set(['queueDepth', 'receiveBufferSize', 'trackedProcesses'])
-export const COUNTERS: number[] = [...FIGURES.map((_, place) => place + 1), 1]
+const GAUGES = new Set(['queueDepth', 'receiveBufferSize', 'trackedProcesses', 'stuckThreads'])
+export const COUNTERS: number[] = FIGURES.map((figure, place) => (figure === 'priority' ? 1 : place + 1))
 
 export class Model {
   #log: string[] = []
@@ -144,9 +145,9 @@ export class Model {
       stats: {
         source: this.#session?.kind ?? null,
         references: this.#references,
-        priority: running ? 'short-slice' : null,
         callbackExecuted: this.#executed,
         ...Object.fromEntries(FIGURES.map((figure, i) => [figure, counts(figure) ? COUNTERS[i] : 0])),
+        priority: running ? 'short-slice' : null,
       },
     }
   }

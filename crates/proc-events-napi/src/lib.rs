@@ -52,6 +52,8 @@ pub struct NativeOptions {
     pub receive_buffer_size: u32,
     /// Events held for JavaScript at most; 0 for the default.
     pub queue_size: u32,
+    /// Bytes of text kept of the arguments of a process at most; 0 for the default.
+    pub max_argv_bytes: u32,
     /// Where the host's proc file system is mounted.
     pub proc_root: String,
     /// Whether the reader may ask to be woken sooner while details are captured.
@@ -85,6 +87,10 @@ impl Source {
             0 => default.receive_buffer_size,
             bytes => bytes as usize,
         };
+        let max_argv_bytes = match options.max_argv_bytes {
+            0 => default.max_argv_bytes,
+            bytes => bytes as usize,
+        };
         let source = if options.source == 1 { SourceKind::Polling } else { SourceKind::Netlink };
         let core_options = Options {
             source,
@@ -93,6 +99,7 @@ impl Source {
             receive_buffer_size,
             proc_root: PathBuf::from(options.proc_root),
             hurries: options.hurries,
+            max_argv_bytes,
         };
         let wishes: Vec<Wish> = options.wishes.into_iter().map(core_wish).collect();
         let interest = wishes.iter().map(Wish::interest).fold(Interest::default(), Interest::union);
@@ -141,7 +148,7 @@ impl Source {
         self.intake.borrow().subscription.watch(id, pid);
     }
 
-    /// Fills `out`, of at least 16 numbers, with the counters and gauges.
+    /// Fills `out`, of at least 19 numbers, with the counters and gauges.
     #[napi(catch_unwind)]
     pub fn stats(&self, mut out: Float64ArraySlice<'_>) {
         #[expect(unsafe_code, reason = "as for `drain`")]
@@ -168,6 +175,9 @@ impl Source {
             counts.rejected,
             counts.ignored,
             gauges.priority,
+            counts.capture_timeouts,
+            gauges.stuck_threads,
+            level.without_texts,
         ];
         for (place, value) in out.iter_mut().zip(values) {
             *place = value as f64;

@@ -24,7 +24,7 @@ pub enum Origin {
 pub struct Argv {
     /// The arguments, each ended by one NUL. Bytes that are not UTF-8 are written `\xNN`.
     pub text: Box<str>,
-    /// Whether the end was cut because the vector was longer than [`crate::procfs::ARGV_MAX`].
+    /// Whether the end was cut, because the text would be longer than [`crate::Options::max_argv_bytes`].
     pub truncated: bool,
 }
 
@@ -51,6 +51,22 @@ pub struct ProcessInfo {
     pub cgroup: Option<Box<str>>,
     /// When the process was created: clock ticks since boot, field 22 of `/proc/PID/stat`.
     pub start_time: Option<u64>,
+}
+
+impl ProcessInfo {
+    /// The bytes of its texts.
+    pub(crate) fn weight(&self) -> usize {
+        let text = |text: &Option<Box<str>>| text.as_deref().map_or(0, str::len);
+        let argv = self.argv.as_ref().map_or(0, |argv| argv.text.len());
+        argv + text(&self.name) + text(&self.exe) + text(&self.cwd) + text(&self.cgroup)
+    }
+
+    /// The same without the long texts: the arguments are cut to none, and marked so.
+    pub(crate) fn without_texts(&self) -> Self {
+        let argv = self.argv.as_ref().map(|_| Argv { text: Box::default(), truncated: true });
+        let name = self.name.clone();
+        Self { asked: self.asked, name, argv, exe: None, cwd: None, cgroup: None, ..*self }
+    }
 }
 
 /// A wait status: how a process ended, as `waitpid(2)` encodes it.
@@ -167,6 +183,13 @@ pub struct ProcessEvent {
     pub process: Option<Arc<ProcessInfo>>,
     /// The wishes to follow a process under which this one falls.
     pub followed: Followed,
+}
+
+impl ProcessEvent {
+    /// The bytes of the texts that were captured.
+    pub(crate) fn weight(&self) -> usize {
+        self.process.as_ref().map_or(0, |process| process.weight())
+    }
 }
 
 #[cfg(test)]

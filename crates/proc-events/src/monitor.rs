@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -12,12 +12,13 @@ use crate::interest::Interest;
 use crate::notice::Notice;
 use crate::outbox::{DEFAULT_QUEUE_SIZE, Level, Outbox};
 use crate::priority::Priority;
+use crate::procfs::{DEFAULT_MAX_ARGV_BYTES, stuck_threads};
 use crate::reader::{self, Command, CommandQueue};
 use crate::sieve::Wish;
 use crate::socket::{DEFAULT_RECEIVE_BUFFER_SIZE, Gate};
 use crate::stats::{Counts, Stats};
 
-/// How long a subscription that is dropped without having been stopped waits for the reader.
+/// How long a subscription waits for the reader to let go of it, and then for the reader's thread to end.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Where events come from.
@@ -46,6 +47,8 @@ pub struct Options {
     pub proc_root: PathBuf,
     /// Whether the reader's thread asks to be woken sooner while details are captured, see [`Priority`].
     pub hurries: bool,
+    /// The bytes of text that are kept of the arguments of a process, at most, the NUL behind each among them.
+    pub max_argv_bytes: usize,
 }
 
 impl Default for Options {
@@ -57,6 +60,7 @@ impl Default for Options {
             receive_buffer_size: DEFAULT_RECEIVE_BUFFER_SIZE,
             proc_root: "/proc".into(),
             hurries: true,
+            max_argv_bytes: DEFAULT_MAX_ARGV_BYTES,
         }
     }
 }
@@ -70,6 +74,8 @@ pub struct Gauges {
     pub tracked_processes: u64,
     /// The number of the [`Priority`] in force.
     pub priority: u64,
+    /// The threads of this program that wait in a read that does not return, and that nothing waits for any more.
+    pub stuck_threads: u64,
 }
 
 /// What a reader shares with its subscriptions.
@@ -77,7 +83,7 @@ pub struct Gauges {
 pub(crate) struct Shared {
     pub(crate) options: Options,
     pub(crate) commands: CommandQueue,
-    pub(crate) stats: Stats,
+    pub(crate) stats: Arc<Stats>,
     pub(crate) gate: Gate,
     /// How often something was asked for that concerns what comes in next.
     pub(crate) asked: Arc<AtomicU64>,
@@ -86,6 +92,9 @@ pub(crate) struct Shared {
     pub(crate) priority: AtomicU64,
     is_ending: AtomicBool,
     thread: Mutex<Option<JoinHandle<()>>>,
+    /// Whether the reader's thread is through.
+    is_over: Mutex<bool>,
+    over: Condvar,
 }
 
 /// The readers of this program. The lock orders who joins a reader against that reader's decision to end.
@@ -119,12 +128,19 @@ impl Shared {
         self.is_ending.load(Ordering::Acquire)
     }
 
+    /// Waits until the reader's thread is through, up to `limit`. Returns true if it is.
+    fn wait_over(&self, limit: Duration) -> bool {
+        let is_over = self.is_over.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.over.wait_timeout_while(is_over, limit, |is_over| !*is_over);
+        *waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+
     /// The state to share with a reader that is yet to start.
     pub(crate) fn new(options: Options) -> Self {
         Self {
             options,
             commands: CommandQueue::default(),
-            stats: Stats::default(),
+            stats: Arc::default(),
             gate: Gate::default(),
             asked: Arc::default(),
             receive_buffer_size: AtomicU64::new(0),
@@ -132,14 +148,19 @@ impl Shared {
             priority: AtomicU64::new(Priority::Ordinary as u64),
             is_ending: AtomicBool::new(false),
             thread: Mutex::new(None),
+            is_over: Mutex::new(false),
+            over: Condvar::new(),
         }
     }
 
     fn start(options: Options) -> std::io::Result<Arc<Self>> {
         let shared = Arc::new(Self::new(options));
         let its = Arc::clone(&shared);
-        let thread =
-            std::thread::Builder::new().name(reader::THREAD_NAME.into()).spawn(move || reader::run(&its))?;
+        let thread = std::thread::Builder::new().name(reader::THREAD_NAME.into()).spawn(move || {
+            reader::run(&its);
+            *its.is_over.lock().unwrap_or_else(PoisonError::into_inner) = true;
+            its.over.notify_all();
+        })?;
         *shared.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
         Ok(shared)
     }
@@ -272,6 +293,7 @@ impl Subscription {
                 receive_buffer_size: value(&shared.receive_buffer_size),
                 tracked_processes: value(&shared.tracked_processes),
                 priority: value(&shared.priority),
+                stuck_threads: stuck_threads() as u64,
             }
         })
     }
@@ -281,12 +303,13 @@ impl Subscription {
         self.command(Command::Leave(Arc::clone(&self.outbox)));
     }
 
-    /// After [`Notice::Closed`]: waits until the reader's thread is gone, if this was its last subscription.
+    /// After [`Notice::Closed`]: waits until the reader's thread is gone, if this was its last subscription. A thread that is
+    /// not gone after a second is left to end by itself.
     pub fn join(&self) {
         let Some(shared) = self.shared.as_ref().filter(|shared| shared.is_ending()) else { return };
         // The lock is held until it is gone, so that whoever else asks waits too.
         let mut thread = shared.thread.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(thread) = thread.take() {
+        if let Some(thread) = thread.take().filter(|_| shared.wait_over(PATIENCE)) {
             // It catches its own panics, and reports them.
             let _ = thread.join();
         }

@@ -19,6 +19,10 @@ use queue::State;
 /// How many events wait for a subscriber at most, unless it says otherwise.
 pub const DEFAULT_QUEUE_SIZE: usize = 65_536;
 
+/// The bytes of captured texts that wait for a subscriber at most: 64 MiB. That is a thousand for each event of a full queue.
+/// What does not fit is treated as what is beyond the number of events.
+const MAX_BYTES: usize = 64 << 20;
+
 /// How full an outbox is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Level {
@@ -28,6 +32,8 @@ pub struct Level {
     pub high_water: usize,
     /// Events that were lost for want of room.
     pub lost: u64,
+    /// Events that were kept without their texts, for want of room.
+    pub without_texts: u64,
 }
 
 static OUTBOXES: AtomicU32 = AtomicU32::new(1);
@@ -51,11 +57,21 @@ impl Outbox {
     /// wait until [`Outbox::release`].
     #[must_use]
     pub fn new(capacity: usize, interest: Interest, doorbell: Box<dyn Fn() + Send + Sync>) -> Self {
+        Self::with_max_bytes(capacity, MAX_BYTES, interest, doorbell)
+    }
+
+    fn with_max_bytes(
+        capacity: usize,
+        max_bytes: usize,
+        interest: Interest,
+        doorbell: Box<dyn Fn() + Send + Sync>,
+    ) -> Self {
         let capacity = capacity.max(1);
         let number = OUTBOXES.fetch_add(1, Ordering::Relaxed);
         let mut sieve = Sieve::new(number);
         sieve.add(&Wish::of_all(interest));
-        let state = State { interest, sieve, capacity, is_held: true, is_armed: true, ..State::default() };
+        let state =
+            State { interest, sieve, capacity, max_bytes, is_held: true, is_armed: true, ..State::default() };
         Self { number, state: Mutex::new(state), closed: Condvar::new(), doorbell }
     }
 
@@ -115,7 +131,8 @@ impl Outbox {
     pub fn level(&self) -> Level {
         let state = self.state();
         let depth = state.front.len() + state.queue.len();
-        Level { depth, high_water: state.high_water, lost: state.lost }
+        let State { high_water, lost, without_texts, .. } = *state;
+        Level { depth, high_water, lost, without_texts }
     }
 
     /// The subscriber's place in the stream of messages: what comes from now on reaches it as live events.
@@ -182,7 +199,7 @@ impl Outbox {
         }
     }
 
-    /// Moves up to `max` notices into `notices`. Returns whether that was all: then the bell is armed again.
+    /// Moves up to `max` notices into `notices`, fewer if they are large. Returns whether that was all: then the bell is armed again.
     pub fn take(&self, max: usize, notices: &mut Vec<Notice>) -> bool {
         let mut state = self.state();
         let from_front = max.min(state.front.len());
@@ -192,8 +209,7 @@ impl Outbox {
             if state.queue.is_empty() {
                 state.flush_overflow();
             }
-            let from_queue = room.min(state.queue.len());
-            notices.extend(state.queue.drain(..from_queue));
+            state.take(room, notices);
         }
         // What is owed while the scan at the start is to come, is told with it.
         let is_all = !state.has_something() && (state.is_held || state.overflow.is_none());
@@ -209,7 +225,7 @@ mod tests {
 
     use super::*;
     use crate::error::Error;
-    use crate::event::{EventKind, Origin};
+    use crate::event::{Argv, EventKind, Origin, ProcessInfo};
     use crate::interest::{EventType, Fields, Kinds};
     use crate::notice::{LossCause, LossReport};
 
@@ -293,7 +309,31 @@ mod tests {
         assert_eq!(owed.pop().as_deref(), Some("lost 2 recovered 2"));
         owed.sort();
         assert_eq!(owed, ["3", "5"]);
-        assert_eq!(outbox.level(), Level { depth: 0, high_water: 2, lost: 2 });
+        assert_eq!(outbox.level(), Level { depth: 0, high_water: 2, lost: 2, without_texts: 0 });
+    }
+
+    #[test]
+    fn texts_that_do_not_fit_are_owed_and_then_left_out() {
+        let big = |pid| {
+            let argv = Argv { text: "x".repeat(1000).into(), truncated: false };
+            let process = ProcessInfo { argv: Some(argv), ..ProcessInfo::default() };
+            ProcessEvent { process: Some(Arc::new(process)), ..exec(pid) }
+        };
+        let interest = Interest { kinds: Kinds::LIFE, fields: Fields::NONE };
+        let outbox = Outbox::with_max_bytes(1000, 8000, interest, Box::new(|| {}));
+        outbox.release(std::iter::empty(), 1);
+        for round in 0..3 {
+            let events: Vec<_> = (1..=20).map(|pid| big(100 * round + pid)).collect();
+            outbox.push(&events);
+            let mut notices = Vec::new();
+            while !outbox.take(3, &mut notices) {}
+            let whole = |notice: &&Notice| matches!(notice, Notice::Event(event) if event.weight() == 1000);
+            let events = notices.iter().filter(|notice| matches!(notice, Notice::Event(_))).count();
+            // Six are queued, and there is room for two that are owed.
+            assert_eq!((events, notices.iter().filter(whole).count()), (20, 8));
+            assert_eq!(outbox.state().bytes, 0, "what was taken no longer counts");
+        }
+        assert_eq!(outbox.level().without_texts, 36);
     }
 
     #[test]

@@ -1,16 +1,29 @@
 //! What is still owed to a subscriber whose queue is full: per process, no more than its last exec, or the exit of what
 //! the subscriber knows to be running. So the memory is bounded by the live processes, and nothing but the
-//! short lives that began and ended meanwhile is lost. Pure.
+//! short lives that began and ended meanwhile is lost. The texts captured with these events have a budget of bytes of their
+//! own: past it an event is kept without them. Pure.
+
+use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
 use crate::event::{EventKind, ProcessEvent};
 
 /// The events owed, process by process.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Overflow {
     owed: FxHashMap<u32, Owed>,
     lost: u64,
+    /// The bytes of texts that may be kept, and those that are.
+    max_bytes: usize,
+    bytes: usize,
+    without_texts: u64,
+}
+
+impl Default for Overflow {
+    fn default() -> Self {
+        Self::new(usize::MAX)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -32,14 +45,38 @@ pub struct Flush {
     pub exits: u32,
     /// How many events will never be delivered.
     pub lost: u64,
+    /// How many events were kept without their texts.
+    pub without_texts: u64,
 }
 
 impl Overflow {
+    /// Keeps at most so many bytes of texts.
+    #[must_use]
+    pub fn new(max_bytes: usize) -> Self {
+        Self { owed: FxHashMap::default(), lost: 0, max_bytes, bytes: 0, without_texts: 0 }
+    }
+
+    /// Takes the texts into account, and those away for which there is no room.
+    fn weigh(&mut self, mut event: ProcessEvent) -> ProcessEvent {
+        if self.bytes + event.weight() > self.max_bytes
+            && let Some(process) = &mut event.process
+        {
+            *process = Arc::new(process.without_texts());
+            self.without_texts += 1;
+        }
+        self.bytes += event.weight();
+        event
+    }
+
     /// Takes an event that did not fit, or that only tells that a life has ended, of which nothing else is wanted.
     pub fn add(&mut self, event: ProcessEvent, is_wanted: bool) {
         let lost = u64::from(is_wanted);
+        let before = self.owed.get(&event.pid).and_then(|owed| owed.exec.as_ref());
+        let before = before.map_or(0, |(exec, _)| exec.weight());
         match event.kind {
             EventKind::Exec { again } if is_wanted => {
+                self.bytes -= before;
+                let event = self.weigh(event);
                 let owed = self.owed.entry(event.pid).or_default();
                 let is_known = match &owed.exec {
                     Some((_, is_known)) => {
@@ -52,6 +89,7 @@ impl Overflow {
                 owed.exec = Some((event, is_known));
             }
             EventKind::Exit { known, .. } => {
+                self.bytes -= before;
                 let owed = self.owed.entry(event.pid).or_default();
                 let is_known = match owed.exec.take() {
                     Some((_, is_known)) => {
@@ -61,7 +99,10 @@ impl Overflow {
                     None => known && owed.exit.is_none(),
                 };
                 if is_known && is_wanted {
-                    owed.exit = Some(event);
+                    let event = self.weigh(event);
+                    if let Some(owed) = self.owed.get_mut(&event.pid) {
+                        owed.exit = Some(event);
+                    }
                 } else {
                     self.lost += lost;
                     if owed.exit.is_none() {
@@ -80,7 +121,7 @@ impl Overflow {
 
     /// Hands over what is owed.
     pub fn flush(self) -> Flush {
-        let mut flush = Flush { lost: self.lost, ..Flush::default() };
+        let mut flush = Flush { lost: self.lost, without_texts: self.without_texts, ..Flush::default() };
         let mut execs = Vec::new();
         for owed in self.owed.into_values() {
             flush.events.extend(owed.exit);
@@ -96,7 +137,7 @@ impl Overflow {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::Origin;
+    use crate::event::{Argv, Origin, ProcessInfo};
 
     fn exec(pid: u32, again: bool) -> ProcessEvent {
         event(pid, EventKind::Exec { again })
@@ -138,6 +179,33 @@ mod tests {
         assert_eq!(owed(&[exec(1, false)]), (vec!["exec 1".into()], 0));
         assert_eq!(owed(&[exec(1, true), exit(1, true)]), (vec!["exit 1".into()], 1));
         assert_eq!(owed(&[exec(2, false), exit(1, true)]), (vec!["exit 1".into(), "exec 2".into()], 0));
+    }
+
+    #[test]
+    fn past_the_budget_an_event_is_kept_without_its_texts() {
+        let argv = Argv { text: "x".repeat(99).into(), truncated: false };
+        let process =
+            ProcessInfo { argv: Some(argv), name: Some("a".into()), uid: Some(7), ..ProcessInfo::default() };
+        let process = Some(Arc::new(process));
+        let mut overflow = Overflow::new(250);
+        for pid in [1, 2, 3, 2, 2, 4] {
+            overflow.add(ProcessEvent { process: process.clone(), ..exec(pid, false) }, true);
+        }
+        // What is replaced, or no longer owed, makes room.
+        overflow.add(ProcessEvent { process: process.clone(), ..exit(1, true) }, true);
+        overflow.add(ProcessEvent { process, ..exec(5, false) }, true);
+        assert!(overflow.bytes <= 250 + 2, "{} bytes are kept", overflow.bytes);
+        let flush = overflow.flush();
+        let mut kept: Vec<_> =
+            flush.events.iter().map(|event| (event.pid, event.process.as_deref().unwrap())).collect();
+        kept.sort_by_key(|kept| kept.0);
+        let texts: Vec<_> =
+            kept.iter().map(|(pid, process)| (*pid, process.argv.as_ref().unwrap().truncated)).collect();
+        assert_eq!(texts, [(2, false), (3, true), (4, true), (5, false)]);
+        assert!(
+            kept.iter().all(|(_, process)| process.name.as_deref() == Some("a") && process.uid == Some(7))
+        );
+        assert_eq!((flush.without_texts, flush.lost), (2, 4));
     }
 
     #[test]

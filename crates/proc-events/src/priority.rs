@@ -39,6 +39,11 @@ impl Schedule {
     /// Takes the best that is permitted.
     pub(crate) fn hurry(&mut self) {
         let Some(original) = self.original.filter(|_| self.priority == Priority::Ordinary) else { return };
+        // The program has given it real-time priority already, perhaps a higher one.
+        if matches!(original.policy, sys::SCHED_FIFO | sys::SCHED_RR | sys::SCHED_DEADLINE) {
+            self.priority = Priority::Realtime;
+            return;
+        }
         // A thread started by this one, for a snapshot, is not to inherit it.
         let realtime =
             SchedAttr { policy: sys::SCHED_FIFO, priority: 1, flags: sys::RESET_ON_FORK, ..original };

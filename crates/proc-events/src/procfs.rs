@@ -1,6 +1,9 @@
 //! The door to `/proc`: one process's details, or one look at all processes.
 
+mod cmdline;
+mod hung;
 pub mod parse;
+mod raw;
 mod record;
 mod snapshot;
 
@@ -8,6 +11,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use rustc_hash::FxHashSet;
 use rustix::fs::{AtFlags, Mode, OFlags, PROC_SUPER_MAGIC, RawDir};
@@ -18,18 +22,29 @@ use crate::deathwatch;
 use crate::error::{Error, ErrorCode};
 use crate::event::{ExitStatus, ProcessInfo};
 use crate::interest::Fields;
+use crate::stats::Stats;
+use cmdline::{CmdlineReader, Threads};
 use parse::Stat;
+use record::{Direct, Name, Record};
 
-use record::{Name, Record};
-
-pub use record::ARGV_MAX;
+pub(crate) use hung::{DEADLINE, HungReads, ReadState, STUCK_MAX, stuck_threads};
+pub(crate) use raw::RawDetails;
+pub use record::DEFAULT_MAX_ARGV_BYTES;
 pub use snapshot::{Sighting, Snapshot};
+
+/// The longest time that a snapshot waits at once for processes that do not answer: it is on a thread of its own.
+const SNAPSHOT_BURST: Duration = Duration::from_secs(1);
+/// The longest time that any other caller does.
+const BURST: Duration = Duration::from_millis(200);
 
 /// A `/proc` file system.
 #[derive(Debug)]
 pub struct Procfs {
     root: OwnedFd,
     nanoseconds_per_tick: u64,
+    /// The bytes of text that are kept of the arguments of a process, at most.
+    max_argv_bytes: usize,
+    hung: Arc<HungReads>,
 }
 
 impl Procfs {
@@ -47,7 +62,33 @@ impl Procfs {
             return Err(Error::shown_by(ErrorCode::ProcUnreadable, "statfs: not a proc file system"));
         }
         let hz = rustix::param::clock_ticks_per_second().max(1);
-        Ok(Self { root, nanoseconds_per_tick: 1_000_000_000 / hz })
+        Ok(Self {
+            root,
+            nanoseconds_per_tick: 1_000_000_000 / hz,
+            max_argv_bytes: DEFAULT_MAX_ARGV_BYTES,
+            hung: Arc::new(HungReads::new(Arc::default())),
+        })
+    }
+
+    /// Keeps at most so many bytes of the arguments of a process, and counts what it gives up in `stats`.
+    #[must_use]
+    pub(crate) fn with(self, max_argv_bytes: usize, stats: &Arc<Stats>) -> Self {
+        let hung = Arc::new(HungReads::new(Arc::clone(stats)));
+        Self { max_argv_bytes: max_argv_bytes.max(1), hung, ..self }
+    }
+
+    /// The processes whose arguments are not read for a while.
+    pub(crate) const fn hung(&self) -> &Arc<HungReads> {
+        &self.hung
+    }
+
+    /// Lets others ask for the state of the calling thread.
+    pub(crate) fn show_thread(&self, state: &ReadState) {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        // Where it is not shown, a thread that waits for a CPU cannot be told from one that hangs.
+        if let Ok(stat) = rustix::fs::openat(&self.root, "thread-self/stat", flags, Mode::empty()) {
+            state.show(stat);
+        }
     }
 
     /// Whether this `/proc` shows the pid namespace that this process is in.
@@ -62,7 +103,7 @@ impl Procfs {
     /// # Errors
     /// [`ErrorCode::ProcUnreadable`] where the directory cannot be read.
     pub fn snapshot(self: &Arc<Self>, fields: Fields, cancelled: &AtomicBool) -> Result<Snapshot, Error> {
-        let mut reader = self.reader();
+        let mut reader = self.reader_with(SNAPSHOT_BURST, false);
         let mut snapshot = Snapshot::default();
         for pid in self.pids()? {
             if cancelled.load(Ordering::Relaxed) {
@@ -113,10 +154,42 @@ impl Procfs {
         Ok(pids.iter().copied().filter(|pid| has_ended(pid)).collect())
     }
 
-    /// What reads one process after the other, with one buffer for all.
+    /// Reads one process after the other, with one buffer for all. It never waits without a bound: arguments that cannot be
+    /// read in time are left out.
     #[must_use]
     pub fn reader(self: &Arc<Self>) -> Reader {
-        Reader { procfs: Arc::clone(self), record: Record::new() }
+        self.reader_with(BURST, false)
+    }
+
+    /// As [`Procfs::reader`], and asks for a CPU sooner than others get one.
+    pub(crate) fn hurried_reader(self: &Arc<Self>) -> Reader {
+        self.reader_with(BURST, true)
+    }
+
+    fn reader_with(self: &Arc<Self>, burst: Duration, hurries: bool) -> Reader {
+        let threads = Threads { procfs: Arc::clone(self), hurries };
+        let cmdline = CmdlineReader::new(threads, Arc::clone(&self.hung), burst);
+        Reader { procfs: Arc::clone(self), record: Record::new(), cmdline }
+    }
+
+    /// Reads one process after the other on the calling thread, which hangs where a process does.
+    pub(crate) fn direct_reader(self: &Arc<Self>) -> DirectReader {
+        DirectReader { procfs: Arc::clone(self), record: Record::new() }
+    }
+
+    fn sighting(&self, pid: u32, stat: &Stat<'_>, info: Option<ProcessInfo>, read_ns: u64) -> Sighting {
+        Sighting {
+            pid,
+            ppid: stat.ppid,
+            session: stat.session,
+            start_time: stat.start_time,
+            start_ns: self.start_ns(stat.start_time),
+            never_execed: stat.never_execed() || stat.is_kernel_thread(),
+            leader_left: stat.leader_has_ended(),
+            program: stat.program,
+            process: info.map(Arc::new),
+            read_ns,
+        }
     }
 
     /// A creation time in nanoseconds on `CLOCK_MONOTONIC`, which stands still while the machine sleeps.
@@ -134,6 +207,7 @@ impl Procfs {
 pub struct Reader {
     procfs: Arc<Procfs>,
     record: Record,
+    cmdline: CmdlineReader,
 }
 
 impl Reader {
@@ -150,8 +224,8 @@ impl Reader {
     /// The process as a snapshot sees it; `None` if it has ended, or was even collected. An error is none of the process's
     /// own.
     fn look(&mut self, pid: u32, fields: Fields, though_ended: bool) -> Result<Option<Sighting>, Errno> {
-        let Self { procfs, record } = self;
-        match record.read(&procfs.root, pid, fields) {
+        let Self { procfs, record, cmdline } = self;
+        match record.read(&procfs.root, pid, fields, procfs.max_argv_bytes, cmdline, true) {
             Err(errno @ (Errno::MFILE | Errno::NFILE | Errno::NOMEM)) => return Err(errno),
             Err(_) => return Ok(None),
             Ok(()) => {}
@@ -159,27 +233,16 @@ impl Reader {
         let Some(stat) = record.stat().filter(|stat| though_ended || !stat.has_ended()) else {
             return Ok(None);
         };
-        Ok(Some(Sighting {
-            pid,
-            ppid: stat.ppid,
-            session: stat.session,
-            start_time: stat.start_time,
-            start_ns: procfs.start_ns(stat.start_time),
-            never_execed: stat.never_execed() || stat.is_kernel_thread(),
-            leader_left: stat.leader_has_ended(),
-            program: stat.program,
-            process: (!fields.is_empty()).then(|| Arc::new(record.info(fields, &stat))),
-        }))
+        let read_ns = if fields.is_empty() { 0 } else { clock_ns(ClockId::Monotonic) };
+        let info = (!fields.is_empty()).then(|| record.files().info(fields, &stat, procfs.max_argv_bytes));
+        Ok(Some(procfs.sighting(pid, &stat, info, read_ns)))
     }
 
     /// `fields` of the process that called exec at `exec_ns`, as far as they can still be read.
     pub fn capture(&mut self, pid: u32, fields: Fields, exec_ns: u64) -> Sighting {
         let seen = self.look(pid, fields, true).ok().flatten();
         // One that was created later has only inherited the pid.
-        seen.filter(|sighting| sighting.start_ns <= exec_ns).unwrap_or_else(|| Sighting {
-            process: Some(Arc::new(ProcessInfo { asked: fields, ..ProcessInfo::default() })),
-            ..Sighting::default()
-        })
+        seen.filter(|sighting| sighting.start_ns <= exec_ns).unwrap_or_else(|| raw::nothing_read(fields))
     }
 
     /// How a process has ended that was not collected yet; `Some(None)` where that may not be seen, `None` where there is
@@ -199,8 +262,29 @@ impl Reader {
     }
 
     fn stat_of_dead(&mut self, pid: u32) -> Option<Stat<'_>> {
-        self.record.read(&self.procfs.root, pid, Fields::NONE).ok()?;
+        self.record.read(&self.procfs.root, pid, Fields::NONE, 0, &mut Direct, false).ok()?;
         self.record.stat().filter(Stat::has_ended)
+    }
+}
+
+/// Reads one process after the other, and makes no sense of what it reads.
+#[derive(Debug)]
+pub(crate) struct DirectReader {
+    procfs: Arc<Procfs>,
+    record: Record,
+}
+
+impl DirectReader {
+    pub(crate) const fn procfs(&self) -> &Arc<Procfs> {
+        &self.procfs
+    }
+
+    /// `fields` of a process that has just called exec; `None` if it cannot be read any more.
+    pub(crate) fn read(&mut self, pid: u32, fields: Fields) -> Option<RawDetails> {
+        let Self { procfs, record } = self;
+        // The process has not run yet, so that it cannot have called exec again.
+        record.read(&procfs.root, pid, fields, procfs.max_argv_bytes, &mut Direct, false).ok()?;
+        Some(RawDetails::copy(&record.files(), fields, clock_ns(ClockId::Monotonic)))
     }
 }
 

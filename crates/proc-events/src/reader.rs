@@ -3,6 +3,8 @@
 mod beat;
 mod command_queue;
 mod commands;
+mod cpus;
+mod finds;
 mod host;
 mod look;
 mod pace;
@@ -38,6 +40,8 @@ use host::Host;
 use look::Look;
 use pace::Pace;
 
+/// How long the end waits for a snapshot that is being taken.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// Datagrams read before the loop looks at anything else.
 const TURN: usize = 1024;
 
@@ -55,7 +59,10 @@ pub(crate) fn run(shared: &Shared) {
             .thread_keep_alive(Duration::ZERO)
             .build()
             .map_err(|error| Error::unexpected("epoll_create", &error))?;
-        runtime.block_on(async { Reader::open(shared, &mut outboxes).await?.run().await })
+        let result = runtime.block_on(async { Reader::open(shared, &mut outboxes).await?.run().await });
+        // Nothing that the snapshot's thread does waits without a bound. Should it be late, it ends by itself.
+        runtime.shutdown_timeout(PATIENCE);
+        result
     }));
     let failure = match ended {
         Ok(result) => result.err(),
@@ -114,10 +121,12 @@ impl<'a> Reader<'a> {
             outboxes.push(outbox);
         }
         let options = &shared.options;
-        let procfs = Arc::new(Procfs::open(&options.proc_root)?);
+        let procfs = Procfs::open(&options.proc_root)?.with(options.max_argv_bytes, &shared.stats);
+        let procfs = Arc::new(procfs);
         let interest = wanted(outboxes);
         let (connector, fallen_back) = source::open(options, &procfs, passing(outboxes))?;
-        let host = Host::new(&procfs).map_err(|error| Error::unexpected("epoll_create", &error))?;
+        let host =
+            Host::new(&procfs, options.hurries).map_err(|error| Error::unexpected("epoll_create", &error))?;
         let mut hearing = Hearing::new(host, outboxes, interest, &shared.stats);
         hearing.asked = Arc::clone(&shared.asked);
         hearing.clock_offset_ns = clock_offset_ns(&options.proc_root);

@@ -49,6 +49,8 @@ counters! {
     rejected,
     /// Messages of a kind that this version does not know, and those that came twice.
     ignored,
+    /// Details that were given up because the read did not return in time, or would not have.
+    capture_timeouts,
 }
 
 /// One counter. Relaxed order is enough: no counter says anything about another.

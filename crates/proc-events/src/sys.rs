@@ -166,6 +166,10 @@ fn check(result: libc::c_int) -> io::Result<()> {
 pub(crate) const SCHED_OTHER: u32 = 0;
 /// `SCHED_FIFO`, `linux/sched.h`
 pub(crate) const SCHED_FIFO: u32 = 1;
+/// `SCHED_RR`, `linux/sched.h`
+pub(crate) const SCHED_RR: u32 = 2;
+/// `SCHED_DEADLINE`, `linux/sched.h`
+pub(crate) const SCHED_DEADLINE: u32 = 6;
 /// `SCHED_FLAG_RESET_ON_FORK`, `linux/sched.h`
 pub(crate) const RESET_ON_FORK: u64 = 1;
 

@@ -147,7 +147,7 @@ fn outbox(count: u32, rule: fn(u32) -> Wish) -> impl FnMut() {
 fn details() {
     black_box(parse::real_ids(black_box(STATUS)));
     black_box(parse::cgroup_path(black_box(CGROUP)));
-    black_box(parse::argv(black_box(CMDLINE), false));
+    black_box(parse::argv(black_box(CMDLINE), false, 64 * 1024));
     let exe = b"/usr/bin/program-with-a-long-name";
     black_box(parse::full_name(black_box(b"program-with-a-"), CMDLINE, exe));
 }

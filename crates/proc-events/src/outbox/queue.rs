@@ -11,6 +11,9 @@ use crate::overflow::Overflow;
 use crate::sieve::Sieve;
 use crate::table::Mark;
 
+/// The bytes of texts that a subscriber takes out of the queue at once.
+const TAKEN_BYTES: usize = 1 << 20;
+
 /// The queue, and how the subscriber stands to it.
 #[derive(Default)]
 pub(super) struct State {
@@ -27,6 +30,12 @@ pub(super) struct State {
     pub(super) overflow: Option<Overflow>,
     /// How many events wait at most.
     pub(super) capacity: usize,
+    /// The bytes of the texts in `queue`, and how many there and in `overflow` may be. Each event counts its own, though an
+    /// exec and its exit share them. The processes found running do not count: the process table has their texts.
+    pub(super) bytes: usize,
+    pub(super) max_bytes: usize,
+    /// Events that were kept without their texts.
+    pub(super) without_texts: u64,
     pub(super) is_armed: bool,
     pub(super) is_closed: bool,
     pub(super) high_water: usize,
@@ -54,10 +63,17 @@ impl State {
                 // What ends a life counts in any case: nothing is owed of it any more.
                 Some(overflow) => overflow.add(event.clone(), is_wanted),
                 None if !is_wanted => {}
-                None if self.queue.len() < self.capacity => {
-                    self.queue.push_back(Notice::Event(event.clone()));
+                None => {
+                    let bytes = self.bytes + event.weight();
+                    // A quarter is left for what is owed.
+                    if self.queue.len() < self.capacity && bytes <= self.max_bytes / 4 * 3 {
+                        self.bytes = bytes;
+                        self.queue.push_back(Notice::Event(event.clone()));
+                    } else {
+                        let room = self.max_bytes.saturating_sub(self.bytes);
+                        self.overflow.insert(Overflow::new(room)).add(event.clone(), true);
+                    }
                 }
-                None => self.overflow.get_or_insert_default().add(event.clone(), true),
             }
         }
         self.high_water = self.high_water.max(self.queue.len());
@@ -129,10 +145,32 @@ impl State {
         self.push(&behind);
     }
 
+    /// Moves up to `max` notices of the queue into `notices`, but not many more bytes than [`TAKEN_BYTES`] at a time.
+    pub(super) fn take(&mut self, max: usize, notices: &mut Vec<Notice>) {
+        if max >= self.queue.len() && self.bytes <= TAKEN_BYTES {
+            self.bytes = 0;
+            return notices.extend(self.queue.drain(..));
+        }
+        let (mut count, mut bytes) = (0, 0);
+        for notice in self.queue.iter().take(max) {
+            if bytes > TAKEN_BYTES {
+                break;
+            }
+            count += 1;
+            if let Notice::Event(event) = notice {
+                bytes += event.weight();
+            }
+        }
+        self.bytes -= bytes;
+        notices.extend(self.queue.drain(..count));
+    }
+
     /// Queues what was owed.
     pub(super) fn flush_overflow(&mut self) {
         let Some(overflow) = self.overflow.take() else { return };
         let flush = overflow.flush();
+        self.without_texts += flush.without_texts;
+        self.bytes += flush.events.iter().map(ProcessEvent::weight).sum::<usize>();
         self.queue.extend(flush.events.into_iter().map(Notice::Event));
         self.lost += flush.lost;
         if flush.lost > 0 {

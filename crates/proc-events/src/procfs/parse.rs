@@ -1,7 +1,5 @@
 //! Reads the texts of `/proc/PID/*`. Pure: bytes in, values out, and no panic whatever the bytes.
 
-use std::fmt::Write;
-
 use crate::event::Argv;
 
 /// `PF_FORKNOEXEC`, `linux/sched.h`: forked, and has not called exec since.
@@ -10,6 +8,8 @@ const PF_FORKNOEXEC: u32 = 0x40;
 const PF_KTHREAD: u32 = 0x0020_0000;
 /// `TASK_COMM_LEN` less its NUL: a comm of this length may have been cut.
 const COMM_MAX: usize = 15;
+/// `NAME_MAX`: the bytes of a file name at most, and so those of a completed process name.
+const NAME_MAX: usize = 255;
 
 /// What this project reads of `/proc/PID/stat`, `proc_pid_stat(5)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +29,9 @@ pub struct Stat<'a> {
     /// Made of where the program's code and stack start: another number at every exec, since the kernel lays them out
     /// at random. 0 where this reader may not see them.
     pub program: u64,
+    /// True while the kernel replaces the program: the new memory is there, but nothing says yet where the code starts.
+    /// False where this reader may not see it.
+    pub is_mid_exec: bool,
     /// The wait status of a process that has ended and was not collected yet, unless it is 0 or may not be seen.
     pub exit_status: Option<u32>,
 }
@@ -77,7 +80,11 @@ pub fn stat(text: &[u8]) -> Option<Stat<'_>> {
     let flags = number(fields.nth(2)?)?;
     let threads = number(fields.nth(10)?)?;
     let start_time = number(fields.nth(1)?)?;
-    let start_code = fields.nth(3).and_then(number).unwrap_or(0);
+    let memory = fields.next().and_then(number).unwrap_or(0);
+    // Without the permission to see it the kernel shows 1.
+    let start_code = fields.nth(2).and_then(number);
+    let is_mid_exec = memory > 0 && start_code == Some(0);
+    let start_code = start_code.unwrap_or(0);
     let start_stack = fields.nth(1).and_then(number).unwrap_or(0);
     // Who may not see it reads 0, too.
     let exit_status = fields.nth(23).and_then(number).filter(|&status| status != 0);
@@ -90,6 +97,7 @@ pub fn stat(text: &[u8]) -> Option<Stat<'_>> {
         threads: threads as u32,
         start_time,
         program: if start_stack == 0 { 0 } else { start_code ^ start_stack.rotate_left(20) },
+        is_mid_exec,
         exit_status: exit_status.map(|status| status as u32),
     })
 }
@@ -141,6 +149,9 @@ pub fn cgroup_path(text: &[u8]) -> Option<&[u8]> {
 }
 
 /// The process name: the comm, completed where the kernel cut it. `cmdline` is the raw content of `/proc/PID/cmdline`.
+///
+/// A completed name ends at 255 bytes, the length of a file name, and never within a character. An invalid byte counts as
+/// one, though its text `\xNN` has four.
 #[must_use]
 pub fn full_name(comm: &[u8], cmdline: &[u8], exe: &[u8]) -> Box<str> {
     // A script's comm is its own name, but its argv starts with the interpreter: so the second argument counts too.
@@ -151,35 +162,75 @@ pub fn full_name(comm: &[u8], cmdline: &[u8], exe: &[u8]) -> Box<str> {
         .flatten()
         .map(|path| path.rsplit(|&b| b == b'/').next().unwrap_or(path))
         .find(|name| name.len() > comm.len() && name.starts_with(comm));
-    readable(completed.unwrap_or(comm))
+    readable(completed.map_or(comm, |name| &name[..end_within(name, NAME_MAX)]))
 }
 
-/// The argument vector. `cmdline` is the raw content of `/proc/PID/cmdline`, `truncated` whether there was more of it.
+/// Where the first `max` bytes end, without a part of a character.
+fn end_within(bytes: &[u8], max: usize) -> usize {
+    if bytes.len() <= max {
+        return bytes.len();
+    }
+    let is_start = |at: &usize| bytes[*at] & 0xc0 != 0x80;
+    (max.saturating_sub(3)..=max).rev().find(is_start).unwrap_or(max)
+}
+
+/// The argument vector, of which at most `max` bytes of text are kept, the NUL at the end among them. `cmdline` is the raw
+/// content of `/proc/PID/cmdline`, `truncated` whether there was more of it.
 #[must_use]
-pub fn argv(cmdline: &[u8], truncated: bool) -> Argv {
-    let mut text = readable(cmdline).into_string();
+pub fn argv(cmdline: &[u8], truncated: bool, max: usize) -> Argv {
+    let body = cmdline.strip_suffix(b"\0").unwrap_or(cmdline);
+    let (mut text, is_all) = readable_within(body, max.saturating_sub(1));
     // A process may have written over its arguments, and over the last NUL.
-    if !text.is_empty() && !text.ends_with('\0') {
+    if is_all && !cmdline.is_empty() || !is_all && !text.is_empty() && !text.ends_with('\0') {
         text.push('\0');
     }
-    Argv { text: text.into(), truncated }
+    Argv { text: text.into(), truncated: truncated || !is_all }
 }
 
 /// The bytes as text; what is not UTF-8 is written `\xNN`.
 #[must_use]
 pub fn readable(bytes: &[u8]) -> Box<str> {
-    if let Ok(text) = str::from_utf8(bytes) {
-        return text.into();
+    match str::from_utf8(bytes) {
+        Ok(text) => text.into(),
+        Err(_) => readable_within(bytes, usize::MAX).0.into(),
     }
-    let mut text = String::with_capacity(bytes.len() + 16);
+}
+
+/// As [`readable`], but at most `max` bytes of text, which end with a whole character or a whole `\xNN`; and whether that
+/// is all. The text has room for one byte more.
+fn readable_within(bytes: &[u8], max: usize) -> (String, bool) {
+    if let Ok(valid) = str::from_utf8(bytes) {
+        let whole = start_within(valid, max);
+        let mut text = String::with_capacity(whole.len() + 1);
+        text.push_str(whole);
+        return (text, whole.len() == bytes.len());
+    }
+    let mut text = String::with_capacity(bytes.len().saturating_add(16).min(max) + 1);
     for chunk in bytes.utf8_chunks() {
-        text.push_str(chunk.valid());
-        for byte in chunk.invalid() {
-            write!(text, "\\x{byte:02x}").expect("a String takes whatever is written");
+        let valid = chunk.valid();
+        let whole = start_within(valid, max - text.len());
+        text.push_str(whole);
+        if whole.len() < valid.len() {
+            return (text, false);
+        }
+        for &byte in chunk.invalid() {
+            if max - text.len() < ESCAPE_LEN {
+                return (text, false);
+            }
+            let digit = |half: u8| char::from(b"0123456789abcdef"[usize::from(half)]);
+            text.extend(['\\', 'x', digit(byte >> 4), digit(byte & 15)]);
         }
     }
-    text.into()
+    (text, true)
 }
+
+/// At most the first `max` bytes, without a part of a character.
+fn start_within(text: &str, max: usize) -> &str {
+    text.get(..end_within(text.as_bytes(), max)).unwrap_or_default()
+}
+
+/// The length of `\xNN`.
+const ESCAPE_LEN: usize = 4;
 
 /// A decimal number; one that is too large is as wrong as a letter. A sign is allowed and dropped: no field that is
 /// read here is negative on a sane kernel.
@@ -277,6 +328,51 @@ mod tests {
         assert_eq!(&*name("/bin/sh\0./a-name-too-long.sh\0", "/bin/sh"), "a-name-too-long.sh");
         assert_eq!(&*name("other\0", "/opt/a-name-too-long-exe"), "a-name-too-long-exe");
         assert_eq!(&*name("other\0", "/bin/other"), "a-name-too-long");
+    }
+
+    #[test]
+    fn a_completed_name_ends_at_the_length_of_a_file_name() {
+        let name = |path: &[u8]| full_name(b"a-name-too-long", path, b"");
+        let long = [&b"/bin/a-name-too-long"[..], &[b'x'; 500]].concat();
+        assert_eq!(name(&long).len(), 255);
+        let split = [&b"a-name-too-long"[..], &[b'x'; 239], "é".as_bytes()].concat();
+        assert_eq!(name(&split).len(), 254, "a character is not split");
+        let invalid = [&b"a-name-too-long"[..], &[0xff; 500]].concat();
+        assert_eq!(name(&invalid).len(), 15 + 240 * ESCAPE_LEN, "an escape stands for one byte");
+    }
+
+    #[test]
+    fn arguments_are_cut_by_the_length_of_their_text() {
+        let cut = |cmdline: &[u8], max| {
+            let Argv { text, truncated } = argv(cmdline, false, max);
+            assert!(text.len() <= max, "{text:?} is longer than {max}");
+            (String::from(text), truncated)
+        };
+        let whole = |text: &str| (text.to_owned(), false);
+        let beginning = |text: &str| (text.to_owned(), true);
+        assert_eq!(cut(b"ab\0cd\0", 6), whole("ab\0cd\0"));
+        assert_eq!(cut(b"ab\0cd", 6), whole("ab\0cd\0"));
+        assert_eq!(cut(b"ab\0cd\0", 5), beginning("ab\0c\0"));
+        assert_eq!(cut(b"ab\0cd\0", 4), beginning("ab\0"));
+        assert_eq!(cut(b"ab\0\0\0", 4), beginning("ab\0"));
+        assert_eq!(cut("aé\0".as_bytes(), 3), beginning("a\0"));
+        assert_eq!(cut(b"a\xff\xff\0", 9), beginning("a\\xff\0"));
+        assert_eq!(cut(&[0xff; 1000], 10), beginning("\\xff\\xff\0"));
+        assert_eq!(cut(b"\0", 1), whole("\0"));
+        assert_eq!(cut(b"", 1), whole(""));
+    }
+
+    #[test]
+    fn a_process_in_the_middle_of_an_exec_has_memory_and_no_code() {
+        let is_mid_exec = |memory: &str, start_code: &str| {
+            let text =
+                format!("42 (sh) S 1 1 1 0 0 0 0 0 0 0 3 4 0 0 20 0 7 0 9 {memory} 19 20 {start_code} 7 0\n");
+            stat(text.as_bytes()).unwrap().is_mid_exec
+        };
+        assert!(is_mid_exec("18", "0"));
+        assert!(!is_mid_exec("18", "94000000"));
+        assert!(!is_mid_exec("18", "1"), "this may not be seen");
+        assert!(!is_mid_exec("0", "0"), "it has ended");
     }
 
     #[test]

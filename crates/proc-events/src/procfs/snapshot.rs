@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use crate::event::ProcessInfo;
-use crate::interest::Fields;
 
 /// One process as it was seen in `/proc`.
 #[derive(Clone, Debug, Default)]
@@ -26,13 +25,8 @@ pub struct Sighting {
     pub program: u64,
     /// The details that were asked for.
     pub process: Option<Arc<ProcessInfo>>,
-}
-
-impl Sighting {
-    /// Whether all these details were asked for when it was seen.
-    pub(crate) fn covers(&self, fields: Fields) -> bool {
-        self.process.as_ref().is_some_and(|process| process.asked.covers(fields))
-    }
+    /// Nanoseconds on `CLOCK_MONOTONIC` after the details had been read; 0: nothing was read.
+    pub read_ns: u64,
 }
 
 /// One look at `/proc`.

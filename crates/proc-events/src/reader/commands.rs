@@ -101,7 +101,7 @@ impl Reader<'_> {
 
     /// Is in a hurry while details are read, which are gone as soon as the process is.
     pub(super) fn follow_capture(&mut self) {
-        let Hearing { door, interest, processes, clock_offset_ns, .. } = &mut self.hearing;
+        let Hearing { door, interest, processes, .. } = &mut self.hearing;
         let options = &self.shared.options;
         let hurries = options.hurries && door.is_some() && !interest.fields.is_empty();
         let scouts = &mut processes.scouts;
@@ -111,8 +111,8 @@ impl Reader<'_> {
             scouts.read(interest.fields);
         } else {
             // Without them it reads for itself, as soon as it can.
-            let (procfs, offset_ns) = (Arc::clone(processes.procfs()), *clock_offset_ns);
-            processes.scouts = Scouts::start(&procfs, &options.proc_root, offset_ns, interest.fields).ok();
+            let procfs = Arc::clone(processes.procfs());
+            processes.scouts = Scouts::start(&procfs, &options.proc_root, interest.fields).ok();
         }
         if hurries {
             self.schedule.hurry();

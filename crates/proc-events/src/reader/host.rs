@@ -25,9 +25,10 @@ pub(super) struct Host {
 
 impl Host {
     /// Must be called within a tokio runtime.
-    pub(super) fn new(procfs: &Arc<Procfs>) -> io::Result<Self> {
+    pub(super) fn new(procfs: &Arc<Procfs>, hurries: bool) -> io::Result<Self> {
         let can_tell = procfs.is_of_own_pid_namespace() && deathwatch::running(std::process::id()).is_ok();
-        Ok(Self { procfs: procfs.reader(), can_tell, deathwatch: Deathwatch::new()?, scouts: None })
+        let procfs = if hurries { procfs.hurried_reader() } else { procfs.reader() };
+        Ok(Self { procfs, can_tell, deathwatch: Deathwatch::new()?, scouts: None })
     }
 
     pub(super) const fn procfs(&self) -> &Arc<Procfs> {
@@ -63,6 +64,7 @@ impl Processes for Host {
         let Self { scouts, procfs, .. } = self;
         let found = scouts.as_mut().and_then(|scouts| scouts.found(exec));
         let found = found.filter(|found| found.covers(fields));
+        let found = found.and_then(|found| found.sighting(procfs.procfs(), exec.pid, exec.timestamp_ns));
         found.unwrap_or_else(|| procfs.capture(exec.pid, fields, exec.timestamp_ns))
     }
     fn sight(&mut self, pid: u32, fields: Fields) -> Option<Sighting> {

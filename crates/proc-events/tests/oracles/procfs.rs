@@ -87,8 +87,15 @@ pub(crate) fn hold_texts(bytes: &[u8]) {
         text.push('\0');
     }
     for truncated in [false, true] {
-        let argv = parse::argv(bytes, truncated);
+        let argv = parse::argv(bytes, truncated, usize::MAX);
         assert_eq!((&*argv.text, argv.truncated), (&*text, truncated));
+    }
+    for max in [1, 2, 5, text.len().max(1) - 1, text.len()] {
+        let argv = parse::argv(bytes, false, max.max(1));
+        let is_whole = text.len() <= max.max(1);
+        assert!(argv.text.len() <= max.max(1) && argv.truncated != is_whole);
+        assert!(argv.text.is_empty() || argv.text.ends_with('\0'));
+        assert!(text.starts_with(argv.text.trim_end_matches('\0')));
     }
 }
 
@@ -101,8 +108,14 @@ pub(crate) fn hold_name(comm: &[u8], cmdline: &[u8], exe: &[u8]) {
         .chain([exe])
         .map(|path| path.split(|&byte| byte == b'/').next_back().unwrap_or_default())
         .filter(|last| last.len() > comm.len() && last.starts_with(comm))
-        .map(parse::readable)
         .collect();
+    let is_cut = |name: &[u8]| name.len() > 255;
+    if continuations.iter().any(|name| is_cut(name)) {
+        let is_beginning = |whole: &&[u8]| parse::readable(whole).starts_with(&*name);
+        assert!(name.len() <= 255 * 4 && continuations.iter().any(is_beginning));
+        return;
+    }
+    let continuations: Vec<_> = continuations.into_iter().map(parse::readable).collect();
     let is_right =
         if continuations.is_empty() { name == parse::readable(comm) } else { continuations.contains(&name) };
     assert!(is_right, "{name}, not one of {continuations:?}");

@@ -121,7 +121,7 @@ proptest! {
         if is_overwritten && cmdline.iter().rev().nth(1).is_some_and(|&byte| byte != 0) {
             cmdline.pop();
         }
-        let argv = parse::argv(&cmdline, is_overwritten);
+        let argv = parse::argv(&cmdline, is_overwritten, usize::MAX);
         let expected: Vec<_> = arguments.iter().map(|argument| [&*parse::readable(argument), "\0"].concat()).collect();
         prop_assert_eq!((&*argv.text, argv.truncated), (&*expected.concat(), is_overwritten));
         hold_texts(&cmdline);

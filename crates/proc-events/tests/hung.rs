@@ -1,0 +1,175 @@
+//! A process whose memory lock is never given back: its arguments cannot be read, and nothing waits for them for ever.
+
+#![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
+#![expect(clippy::print_stdout, reason = "a test that could not be made says so")]
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use proc_events::procfs::Procfs;
+use proc_events::{Field, Fields, Interest, Kinds, Notice, Options, ProcessInfo, SourceKind, Subscription};
+
+/// No step takes so long, unless it waits for ever.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// The program of `hung.c`, and the process that hangs.
+struct Hung {
+    server: Child,
+    pid: u32,
+    folder: PathBuf,
+}
+
+impl Hung {
+    /// `None` where this machine has no FUSE, or does not let this user mount it.
+    fn start(name: &str) -> Option<Self> {
+        if !Path::new("/dev/fuse").exists() {
+            println!("not tested: there is no /dev/fuse");
+            return None;
+        }
+        let folder = std::env::temp_dir().join(format!("proc-events-{name}-{}", std::process::id()));
+        let (mount, program) = (folder.join("mount"), folder.join("hung"));
+        std::fs::create_dir_all(&mount).unwrap();
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/hung.c");
+        let compiled = Command::new("cc").args(["-O1", "-pthread", "-o"]).arg(&program).arg(source).status();
+        assert!(compiled.unwrap().success());
+        let mut server =
+            Command::new(&program).arg(&mount).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let Ok(pid) = line.trim().parse() else {
+            println!("not tested: FUSE cannot be mounted here");
+            server.wait().unwrap();
+            return None;
+        };
+        let hung = Self { server, pid, folder };
+        until("the lock is waited for", || hung.lock_is_taken());
+        Some(hung)
+    }
+
+    /// Whether a thread waits to take the lock for writing: from then on nobody gets it for reading.
+    fn lock_is_taken(&self) -> bool {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.pid)).unwrap().flatten();
+        let states = tasks.map(|task| std::fs::read_to_string(task.path().join("stat")).unwrap_or_default());
+        states.filter(|stat| stat.rsplit(')').next().is_some_and(|rest| rest.starts_with(" D"))).count() > 0
+    }
+}
+
+impl Drop for Hung {
+    fn drop(&mut self) {
+        drop(self.server.stdin.take());
+        self.server.wait().unwrap();
+        std::fs::remove_dir_all(&self.folder).unwrap();
+    }
+}
+
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !is_so() {
+        assert!(began.elapsed() < LIMIT, "{what}: not within {LIMIT:?}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn threads() -> usize {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+    tasks
+        .filter(|task| std::fs::read(task.path().join("comm")).is_ok_and(|comm| comm == b"proc-events\n"))
+        .count()
+}
+
+struct Told {
+    subscription: Subscription,
+    rung: Receiver<()>,
+}
+
+impl Told {
+    fn start(options: Options, fields: Fields) -> Self {
+        let (bell, rung) = channel();
+        let interest = Interest { kinds: Kinds::LIFE, fields };
+        let bell = Box::new(move || bell.send(()).unwrap_or_default());
+        let subscription = Subscription::new(options, 0, interest, bell);
+        subscription.scan(1);
+        Self { subscription, rung }
+    }
+
+    /// What is told until `is_last`, which is among it.
+    fn until(&self, is_last: impl Fn(&Notice) -> bool) -> Vec<Notice> {
+        let mut told = Vec::new();
+        loop {
+            let before = told.len();
+            self.subscription.take(usize::MAX, &mut told);
+            if told[before..].iter().any(&is_last) {
+                return told;
+            }
+            if before == told.len() {
+                self.rung.recv_timeout(LIMIT).unwrap();
+            }
+        }
+    }
+}
+
+fn details(notice: &Notice) -> Option<(u32, &ProcessInfo)> {
+    match notice {
+        Notice::Event(event) | Notice::Found { event, .. } => Some((event.pid, event.process.as_deref()?)),
+        _ => None,
+    }
+}
+
+/// One test, because it counts the threads of its process.
+#[test]
+fn a_hung_process_has_no_arguments_and_holds_nothing_up() {
+    let Some(hung) = Hung::start("hung") else { return };
+
+    // The other files do not wait for the lock.
+    let argv = Fields::NONE.with(Field::Argv);
+    let others = [Field::Name, Field::Ppid, Field::Exe, Field::Cwd, Field::Uid, Field::Gid, Field::Cgroup];
+    let others = others.into_iter().fold(Fields::NONE, Fields::with);
+    let mut reader = Arc::new(Procfs::open(Path::new("/proc")).unwrap()).reader();
+    let seen = reader.sight(hung.pid, others).unwrap().process.unwrap();
+    assert_eq!(seen.name.as_deref(), Some("hung"));
+    assert!(seen.exe.is_some() && seen.cwd.is_some() && seen.cgroup.is_some() && seen.uid.is_some());
+    let seen = reader.sight(hung.pid, argv).unwrap();
+    assert!(seen.process.unwrap().argv.is_none() && seen.read_ns > 0);
+    let own = reader.sight(std::process::id(), argv).unwrap().process.unwrap();
+    assert!(own.argv.is_some(), "others are still read");
+    drop(reader);
+
+    // The reader thread starts, tells of everything, and ends.
+    let all = Fields::ALL;
+    let options = Options {
+        source: SourceKind::Polling,
+        polling_interval: Duration::from_millis(53),
+        ..Options::default()
+    };
+    let told = Told::start(options, all);
+    let running = told.until(|notice| matches!(notice, Notice::Scanned { .. }));
+    let found = |pid| running.iter().filter_map(details).find(|details| details.0 == pid).unwrap().1;
+    assert_eq!((found(hung.pid).name.as_deref(), &found(hung.pid).argv), (Some("hung"), &None));
+    assert!(found(std::process::id()).argv.is_some());
+    assert!(told.subscription.counts().capture_timeouts > 0);
+    assert!(told.subscription.gauges().stuck_threads > 0);
+
+    let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
+    let is_child = |notice: &Notice| {
+        details(notice).is_some_and(|(pid, process)| {
+            pid == child.id() && process.argv.as_ref().is_some_and(|argv| &*argv.text == "sleep\x001000\0")
+        })
+    };
+    told.until(is_child);
+    child.kill().unwrap();
+    child.wait().unwrap();
+
+    told.subscription.stop();
+    told.until(|notice| matches!(notice, Notice::Closed));
+    told.subscription.join();
+    drop(told);
+    let stuck = threads();
+    assert!(stuck <= 2, "{stuck} threads are left, more than those that hang");
+
+    drop(hung);
+    until("the threads that hung end", || threads() == 0);
+}
