@@ -55,6 +55,7 @@ pub struct ProcessInfo {
 
 impl ProcessInfo {
     /// The bytes of its texts.
+    #[inline]
     pub(crate) fn weight(&self) -> usize {
         let text = |text: &Option<Box<str>>| text.as_deref().map_or(0, str::len);
         let argv = self.argv.as_ref().map_or(0, |argv| argv.text.len());

@@ -14,10 +14,32 @@ use crate::event::{EventKind, ProcessEvent};
 pub struct Overflow {
     owed: FxHashMap<u32, Owed>,
     lost: u64,
-    /// The bytes of texts that may be kept, and those that are.
+    texts: Texts,
+}
+
+/// The texts of the events owed.
+#[derive(Debug)]
+struct Texts {
+    /// The bytes that may be kept, and those that are.
     max_bytes: usize,
     bytes: usize,
-    without_texts: u64,
+    /// How many events were kept without theirs.
+    left_out: u64,
+}
+
+impl Texts {
+    /// Takes the texts of an event into account, or takes them away if there is no room. Returns their bytes.
+    fn weigh(&mut self, event: &mut ProcessEvent) -> usize {
+        let Some(process) = &mut event.process else { return 0 };
+        let mut weight = process.weight();
+        if self.bytes + weight > self.max_bytes {
+            *process = Arc::new(process.without_texts());
+            weight = process.weight();
+            self.left_out += 1;
+        }
+        self.bytes += weight;
+        weight
+    }
 }
 
 impl Default for Overflow {
@@ -32,6 +54,8 @@ struct Owed {
     exit: Option<ProcessEvent>,
     /// The last exec of the life that goes on, and whether the subscriber knows of that life.
     exec: Option<(ProcessEvent, bool)>,
+    /// The bytes of texts of that exec.
+    bytes: usize,
 }
 
 /// The repair of an overflow.
@@ -53,30 +77,14 @@ impl Overflow {
     /// Keeps at most so many bytes of texts.
     #[must_use]
     pub fn new(max_bytes: usize) -> Self {
-        Self { owed: FxHashMap::default(), lost: 0, max_bytes, bytes: 0, without_texts: 0 }
-    }
-
-    /// Takes the texts into account, and those away for which there is no room.
-    fn weigh(&mut self, mut event: ProcessEvent) -> ProcessEvent {
-        if self.bytes + event.weight() > self.max_bytes
-            && let Some(process) = &mut event.process
-        {
-            *process = Arc::new(process.without_texts());
-            self.without_texts += 1;
-        }
-        self.bytes += event.weight();
-        event
+        Self { owed: FxHashMap::default(), lost: 0, texts: Texts { max_bytes, bytes: 0, left_out: 0 } }
     }
 
     /// Takes an event that did not fit, or that only tells that a life has ended, of which nothing else is wanted.
-    pub fn add(&mut self, event: ProcessEvent, is_wanted: bool) {
+    pub fn add(&mut self, mut event: ProcessEvent, is_wanted: bool) {
         let lost = u64::from(is_wanted);
-        let before = self.owed.get(&event.pid).and_then(|owed| owed.exec.as_ref());
-        let before = before.map_or(0, |(exec, _)| exec.weight());
         match event.kind {
             EventKind::Exec { again } if is_wanted => {
-                self.bytes -= before;
-                let event = self.weigh(event);
                 let owed = self.owed.entry(event.pid).or_default();
                 let is_known = match &owed.exec {
                     Some((_, is_known)) => {
@@ -86,23 +94,23 @@ impl Overflow {
                     // After an exit that is owed, this is another life.
                     None => again && owed.exit.is_none(),
                 };
+                self.texts.bytes -= owed.bytes;
+                owed.bytes = self.texts.weigh(&mut event);
                 owed.exec = Some((event, is_known));
             }
             EventKind::Exit { known, .. } => {
-                self.bytes -= before;
                 let owed = self.owed.entry(event.pid).or_default();
                 let is_known = match owed.exec.take() {
                     Some((_, is_known)) => {
+                        self.texts.bytes -= std::mem::take(&mut owed.bytes);
                         self.lost += 1;
                         is_known
                     }
                     None => known && owed.exit.is_none(),
                 };
                 if is_known && is_wanted {
-                    let event = self.weigh(event);
-                    if let Some(owed) = self.owed.get_mut(&event.pid) {
-                        owed.exit = Some(event);
-                    }
+                    self.texts.weigh(&mut event);
+                    owed.exit = Some(event);
                 } else {
                     self.lost += lost;
                     if owed.exit.is_none() {
@@ -121,7 +129,7 @@ impl Overflow {
 
     /// Hands over what is owed.
     pub fn flush(self) -> Flush {
-        let mut flush = Flush { lost: self.lost, without_texts: self.without_texts, ..Flush::default() };
+        let mut flush = Flush { lost: self.lost, without_texts: self.texts.left_out, ..Flush::default() };
         let mut execs = Vec::new();
         for owed in self.owed.into_values() {
             flush.events.extend(owed.exit);
@@ -194,7 +202,7 @@ mod tests {
         // What is replaced, or no longer owed, makes room.
         overflow.add(ProcessEvent { process: process.clone(), ..exit(1, true) }, true);
         overflow.add(ProcessEvent { process, ..exec(5, false) }, true);
-        assert!(overflow.bytes <= 250 + 2, "{} bytes are kept", overflow.bytes);
+        assert!(overflow.texts.bytes <= 250 + 2, "{} bytes are kept", overflow.texts.bytes);
         let flush = overflow.flush();
         let mut kept: Vec<_> =
             flush.events.iter().map(|event| (event.pid, event.process.as_deref().unwrap())).collect();

@@ -294,3 +294,50 @@ impl Name {
         &self.bytes[..self.len]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_read_of_two_programs_is_torn() {
+        let [first, second, unseen, replaced] = [(1, false), (2, false), (0, false), (0, true)];
+        assert!(is_torn(first, second) && is_torn(first, replaced) && is_torn(replaced, second));
+        assert!(!is_torn(first, first) && !is_torn(unseen, unseen));
+        assert!(!is_torn(first, unseen), "it has ended meanwhile, and was read before");
+    }
+
+    #[test]
+    fn torn_details_are_those_of_the_program() {
+        let stat = b"42 (sh) S 1 1 1 0 0 0 0 0 0 0 3 4 0 0 20 0 7 0 9 18 19 20 5 7 6\n";
+        let files = Files {
+            stat,
+            cmdline: Some(b"sh\0"),
+            is_cmdline_cut: false,
+            exe: Some(b"/bin/sh"),
+            cwd: Some(b"/"),
+            cgroup: Some(b"0::/a\n"),
+            status: Some(b"Uid:\t5\nGid:\t6\n"),
+            is_torn: true,
+        };
+        let stat = parse::stat(stat).expect("it is whole");
+        let whole = Files { is_torn: false, ..files }.info(Fields::ALL, &stat, 100);
+        let torn = files.info(Fields::ALL, &stat, 100);
+        assert!(whole.name.is_some() && whole.exe.is_some() && whole.argv.is_some());
+        assert_eq!(torn, ProcessInfo { name: None, exe: None, argv: None, ..whole });
+    }
+
+    #[test]
+    fn a_file_is_read_as_far_as_the_limit() {
+        let root = rustix::fs::open("/proc", OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+            .expect("it is there");
+        let pid = std::process::id();
+        let mut text = Text::new();
+        text.read(&root, pid, "status", 10);
+        assert_eq!((text.content().map(<[u8]>::len), text.read), (Some(10), Read::Beginning));
+        text.read(&root, pid, "status", STATUS_MAX);
+        assert!(text.content().is_some_and(|text| text.len() > 10) && text.read == Read::All);
+        text.read(&root, pid, "none", 10);
+        assert_eq!(text.content(), None);
+    }
+}
