@@ -81,3 +81,30 @@ impl Schedule {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_higher_priority_is_not_lowered() {
+        // The thread ends with the test, and its priority with it.
+        let thread = std::thread::spawn(|| {
+            let given = SchedAttr { policy: sys::SCHED_FIFO, priority: 3, ..SchedAttr::default() };
+            // Without the permission there is nothing to lower.
+            if sys::sched_setattr(&given).is_err() {
+                return;
+            }
+            let mut schedule = Schedule::of_this_thread();
+            let is_kept =
+                || sys::sched_getattr().is_ok_and(|now| (now.policy, now.priority) == (sys::SCHED_FIFO, 3));
+            schedule.hurry();
+            assert!(is_kept() && schedule.priority() == Priority::Realtime);
+            schedule.calm();
+            assert!(is_kept());
+            schedule.relax();
+            assert!(is_kept());
+        });
+        assert!(thread.join().is_ok());
+    }
+}
