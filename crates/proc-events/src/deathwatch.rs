@@ -30,10 +30,11 @@ impl Deathwatch {
 
     /// Awaits the end of a process.
     pub(crate) fn add(&mut self, pid: u32, pidfd: OwnedFd) -> io::Result<()> {
+        // First, because an earlier process with this pid is not to be taken for this one if this cannot be watched.
+        self.remove(pid);
         if self.watched.len() >= WATCHED_MAX {
             return Err(io::ErrorKind::QuotaExceeded.into());
         }
-        self.remove(pid);
         epoll::add(
             &self.epoll,
             &pidfd,

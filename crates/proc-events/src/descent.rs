@@ -235,7 +235,7 @@ mod tests {
             session,
             ..Sighting::default()
         });
-        descent.reconcile(&Snapshot { sightings: sightings.collect() });
+        descent.reconcile(&Snapshot { sightings: sightings.collect(), ..Snapshot::default() });
     }
     fn follows(descent: &Descent, pid: u32) -> Vec<Follow> {
         descent.of(pid).map_or_else(Vec::new, |follows| follows.to_vec())
@@ -349,7 +349,7 @@ mod tests {
         descent.begin_snapshot();
         let reborn = Sighting { pid: 11, ppid: 1, session: 1, start_ns: 9, ..Sighting::default() };
         let shell = Sighting { pid: 10, ..Sighting::default() };
-        descent.reconcile(&Snapshot { sightings: vec![reborn, shell] });
+        descent.reconcile(&Snapshot { sightings: vec![reborn, shell], ..Snapshot::default() });
         assert_eq!(follows(&descent, 11), []);
     }
 }

@@ -70,6 +70,57 @@ impl ProcessInfo {
     }
 }
 
+impl ProcessInfo {
+    /// Returns true if no field could be read.
+    pub(crate) const fn is_blank(&self) -> bool {
+        let Self { asked: _, name, ppid, exe, argv, cwd, uid, gid, cgroup, start_time } = self;
+        let has_text = name.is_some() || exe.is_some() || argv.is_some() || cwd.is_some() || cgroup.is_some();
+        !has_text && ppid.is_none() && uid.is_none() && gid.is_none() && start_time.is_none()
+    }
+
+    /// Returns true if `later` has a field that this lacks.
+    fn lacks(&self, later: &Self) -> bool {
+        !self.asked.covers(later.asked)
+            || self.name.is_none() && later.name.is_some()
+            || self.ppid.is_none() && later.ppid.is_some()
+            || self.exe.is_none() && later.exe.is_some()
+            || self.argv.is_none() && later.argv.is_some()
+            || self.cwd.is_none() && later.cwd.is_some()
+            || self.uid.is_none() && later.uid.is_some()
+            || self.gid.is_none() && later.gid.is_some()
+            || self.cgroup.is_none() && later.cgroup.is_some()
+            || self.start_time.is_none() && later.start_time.is_some()
+    }
+
+    /// Adds what `this` lacks from a later reading of the same program. A value that was read before stays: the later one
+    /// may be poorer, or changed since the exec.
+    pub(crate) fn fill(this: &mut Option<Arc<Self>>, later: Option<&Arc<Self>>) {
+        let Some(later) = later else { return };
+        match this {
+            None => *this = Some(Arc::clone(later)),
+            Some(known) if known.lacks(later) => {
+                let known = Arc::make_mut(known);
+                known.asked = known.asked.union(later.asked);
+                known.name = known.name.take().or_else(|| later.name.clone());
+                known.ppid = known.ppid.or(later.ppid);
+                known.exe = known.exe.take().or_else(|| later.exe.clone());
+                known.argv = known.argv.take().or_else(|| later.argv.clone());
+                known.cwd = known.cwd.take().or_else(|| later.cwd.clone());
+                known.uid = known.uid.or(later.uid);
+                known.gid = known.gid.or(later.gid);
+                known.cgroup = known.cgroup.take().or_else(|| later.cgroup.clone());
+                known.start_time = known.start_time.or(later.start_time);
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// Forgets what belongs to the program. What belongs to the process stays.
+    pub(crate) fn without_program(&self) -> Self {
+        Self { name: None, exe: None, argv: None, ..self.clone() }
+    }
+}
+
 /// A wait status: how a process ended, as `waitpid(2)` encodes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExitStatus(pub u32);

@@ -71,6 +71,20 @@ pub struct Hearing<'a, D, P> {
     answers: Vec<(Arc<Outbox>, u32)>,
     /// The last exits that were heard: pid, time and status.
     recent: VecDeque<(u32, u64, ExitStatus)>,
+    /// The requests of [`Hearing::watch`] that were not answered yet: a source that fails meanwhile leaves them here.
+    watch_requests: VecDeque<WatchRequest>,
+    /// Details were read since the socket was: an exec that came meanwhile may have changed them.
+    has_captured: bool,
+}
+
+/// A request to watch a process.
+#[derive(Debug)]
+struct WatchRequest {
+    outbox: Arc<Outbox>,
+    id: u32,
+    pid: u32,
+    /// When to answer it.
+    due: Instant,
 }
 
 /// A report that the kernel is about to make.
@@ -113,6 +127,8 @@ impl<'a, D: Door, P: Processes> Hearing<'a, D, P> {
             expected: FxHashMap::default(),
             answers: Vec::new(),
             recent: VecDeque::with_capacity(RECENT_MAX),
+            watch_requests: VecDeque::new(),
+            has_captured: false,
         }
     }
 
@@ -179,7 +195,7 @@ impl<'a, D: Door, P: Processes> Hearing<'a, D, P> {
                 if self.last.2 >= until_ns {
                     return Ok(false);
                 }
-            } else if nothing_is_left {
+            } else if nothing_is_left && !std::mem::take(&mut self.has_captured) {
                 door.exhausted();
                 return Ok(true);
             } else {
@@ -268,7 +284,12 @@ impl<'a, D: Door, P: Processes> Hearing<'a, D, P> {
                 self.descent.execed(pid);
                 let Message { seq, cpu, timestamp_ns, .. } = message;
                 let exec = Exec { pid, cpu, seq, timestamp_ns };
-                seen = (!fields.is_empty()).then(|| self.processes.capture(exec, fields));
+                if !fields.is_empty() {
+                    seen = Some(self.processes.capture(exec, fields));
+                    self.has_captured = true;
+                } else if self.table.needs_identity(pid, timestamp_ns) {
+                    seen = Some(Sighting { process: None, ..self.processes.capture(exec, fields) });
+                }
                 let parent = seen.as_ref().filter(|seen| seen.start_time != 0).map(|seen| seen.ppid);
                 self.descent.has_parent(pid, parent, message.timestamp_ns);
             }
@@ -284,10 +305,20 @@ impl<'a, D: Door, P: Processes> Hearing<'a, D, P> {
                         ..Leaving::default()
                     };
                     self.table.leader_left(pid, left, &seen, &mut self.events);
+                    stats.ignored.add(self.table.take_ignored());
                     self.mark(first);
                     return;
                 }
+                if self.table.is_late_exit(pid, message.timestamp_ns) {
+                    let Message { seq, cpu, timestamp_ns, .. } = message;
+                    // A zombie still has its creation time, which tells a process from the one before.
+                    let exited = self.processes.capture(Exec { pid, cpu, seq, timestamp_ns }, Fields::NONE);
+                    if exited.start_time != 0 {
+                        self.table.expect_exit_of_created(pid, exited.start_ns);
+                    }
+                }
                 self.table.apply(&message, None, &mut self.events);
+                stats.ignored.add(self.table.take_ignored());
                 self.descent.has_parent(pid, known_pid(parent_tgid), message.timestamp_ns);
                 self.mark(first);
                 if self.recent.len() == RECENT_MAX {
@@ -307,6 +338,7 @@ impl<'a, D: Door, P: Processes> Hearing<'a, D, P> {
             _ => {}
         }
         self.table.apply(&message, seen, &mut self.events);
+        stats.ignored.add(self.table.take_ignored());
         self.mark(first);
     }
 
@@ -332,6 +364,10 @@ impl<'a, D: Door, P: Processes> Hearing<'a, D, P> {
             return None;
         }
         let is_awaited = pidfd.is_some_and(|pidfd| self.processes.await_end(pid, pidfd).is_ok());
+        if !is_awaited {
+            // An earlier process with this pid may be watched, whose end would be taken for that of this one.
+            self.processes.forget(pid);
+        }
         if seen.is_none() || !is_awaited {
             self.resync.doubt();
         }
@@ -370,7 +406,8 @@ impl<'a, D: Door, P: Processes> Hearing<'a, D, P> {
 
     /// When a report that is expected is waited for no longer.
     pub fn expected_until(&self) -> Option<Instant> {
-        self.expected.values().map(|expected| expected.until).min()
+        let reports = self.expected.values().map(|expected| expected.until);
+        reports.chain(self.watch_requests.iter().map(|request| request.due)).min()
     }
 
     /// Ends the wait for reports that have not come.
@@ -381,6 +418,7 @@ impl<'a, D: Door, P: Processes> Hearing<'a, D, P> {
         if self.expected_until().is_none_or(|until| until > now) {
             return Ok(());
         }
+        self.answer_watch_requests(now, now_ns)?;
         self.catch_up(now_ns)?;
         let overdue: Vec<_> = self.expected.extract_if(|_, expected| expected.until <= now).collect();
         for (pid, Expected { noticed, askers, .. }) in overdue {
@@ -400,7 +438,8 @@ impl<'a, D: Door, P: Processes> Hearing<'a, D, P> {
         Ok(())
     }
 
-    /// Tells `outbox` whether a process is running; if so, its end is told in any case.
+    /// Tells `outbox` whether a process is running; if so, its end is told in any case. A failure leaves the request to
+    /// [`Hearing::conclude_expected`].
     ///
     /// # Errors
     /// See [`Hearing::drain`].
@@ -411,9 +450,28 @@ impl<'a, D: Door, P: Processes> Hearing<'a, D, P> {
         pid: u32,
         (now, now_ns): (Instant, u64),
     ) -> Result<(), Error> {
-        // An earlier process with this pid has ended before the answer.
-        self.catch_up(now_ns)?;
-        self.hand_on(true);
+        self.watch_requests.push_back(WatchRequest { outbox, id, pid, due: now });
+        self.answer_watch_requests(now, now_ns)
+    }
+
+    fn answer_watch_requests(&mut self, now: Instant, now_ns: u64) -> Result<(), Error> {
+        while !self.watch_requests.is_empty() {
+            // An earlier process with this pid has ended before the answer.
+            self.catch_up(now_ns)?;
+            self.hand_on(true);
+            if let Some(request) = self.watch_requests.pop_front() {
+                self.answer_watch_request(request, now, now_ns);
+            }
+        }
+        Ok(())
+    }
+
+    fn answer_watch_request(
+        &mut self,
+        WatchRequest { outbox, id, pid, due: _ }: WatchRequest,
+        now: Instant,
+        now_ns: u64,
+    ) {
         let seen = self.processes.sight(pid, self.interest.fields);
         let presence = self.processes.presence(pid);
         let is_running = match presence {
@@ -429,7 +487,7 @@ impl<'a, D: Door, P: Processes> Hearing<'a, D, P> {
         if !is_running && self.table.knows(pid) && self.door.is_some() {
             let noticed = self.table.mark();
             self.expect(pid, noticed, now).askers.push((outbox, id));
-            return Ok(());
+            return;
         }
         if is_running {
             let seen = seen.unwrap_or(Sighting { pid, never_execed: true, ..Sighting::default() });
@@ -438,7 +496,6 @@ impl<'a, D: Door, P: Processes> Hearing<'a, D, P> {
         }
         let watch = if is_running { Watch::Runs } else { self.how_it_ended(pid, now_ns) };
         outbox.notify(Notice::Watched { id, watch });
-        Ok(())
     }
 
     /// Nobody can know of a process that ends at once before it has ended: so who asks is told how.
@@ -521,6 +578,8 @@ impl<'a, D: Door, P: Processes> Hearing<'a, D, P> {
             snapshot.sightings.retain(|sighting| !sighting.leader_left);
         }
         let mut is_in_doubt = false;
+        let unread =
+            snapshot.as_mut().map_or_else(|_| Vec::new(), |snapshot| std::mem::take(&mut snapshot.unread));
         let look_again = |pid| match processes.presence(pid) {
             _ if !can_tell => Again::HasEnded,
             Presence::Ended => Again::HasEnded,
@@ -532,6 +591,15 @@ impl<'a, D: Door, P: Processes> Hearing<'a, D, P> {
             }
         };
         resync.settle(snapshot, (now, now_ns), (table, descent), look_again, outboxes, stats)?;
+        // A process that was listed and could not be read, and that is not known, is to be found by the next snapshot.
+        for pid in unread.into_iter().filter(|pid| !table.knows(*pid)) {
+            match processes.presence(pid) {
+                _ if !can_tell => {}
+                Presence::Ended => {}
+                Presence::Runs(_) => resync.owe(),
+                Presence::Unclear => is_in_doubt = true,
+            }
+        }
         if is_in_doubt {
             resync.doubt();
         }

@@ -30,7 +30,7 @@ use record::{Direct, Name, Record};
 pub(crate) use hung::{DEADLINE, HungReads, ReadState, STUCK_MAX, stuck_threads};
 pub(crate) use raw::RawDetails;
 pub use record::DEFAULT_MAX_ARGV_BYTES;
-pub use snapshot::{Sighting, Snapshot};
+pub use snapshot::{KnownProcess, KnownProcesses, Sighting, Snapshot};
 
 /// The longest time that a snapshot waits at once for processes that do not answer: it is on a thread of its own.
 const SNAPSHOT_BURST: Duration = Duration::from_secs(1);
@@ -98,21 +98,28 @@ impl Procfs {
         own.is_ok_and(|pid| parse::number(pid.to_bytes()) == Some(u64::from(std::process::id())))
     }
 
-    /// Every process that is running now, with `fields` of each. `cancelled` ends it early, with what it has.
+    /// Every process that is running now, with `fields` of each that is not `known`. `cancelled` ends it early, with what
+    /// it has.
     ///
     /// # Errors
     /// [`ErrorCode::ProcUnreadable`] where the directory cannot be read.
-    pub fn snapshot(self: &Arc<Self>, fields: Fields, cancelled: &AtomicBool) -> Result<Snapshot, Error> {
+    pub fn snapshot(
+        self: &Arc<Self>,
+        fields: Fields,
+        known: &KnownProcesses,
+        cancelled: &AtomicBool,
+    ) -> Result<Snapshot, Error> {
         let mut reader = self.reader_with(SNAPSHOT_BURST, false);
         let mut snapshot = Snapshot::default();
         for pid in self.pids()? {
             if cancelled.load(Ordering::Relaxed) {
                 break;
             }
-            let sighting = reader
-                .look(pid, fields, false)
-                .map_err(|errno| Error::new(ErrorCode::ProcUnreadable, "open a process's stat", errno))?;
-            snapshot.sightings.extend(sighting);
+            match reader.look_unless_known(pid, fields, known.get(&pid)).map_err(unreadable_process)? {
+                Look::Running(sighting) => snapshot.sightings.push(*sighting),
+                Look::Disappeared => snapshot.unread.push(pid),
+                Look::Ended | Look::Hidden => {}
+            }
         }
         Ok(snapshot)
     }
@@ -141,17 +148,27 @@ impl Procfs {
     /// that only a thread has now.
     ///
     /// # Errors
-    /// [`ErrorCode::ProcUnreadable`] where the directory cannot be read.
+    /// [`ErrorCode::ProcUnreadable`] where the directory cannot be read, or no descriptor is left to look at a process.
     pub fn ended_among(self: &Arc<Self>, pids: &[u32]) -> Result<Vec<u32>, Error> {
         let listed: FxHashSet<u32> = self.pids()?.into_iter().collect();
         let is_own = self.is_of_own_pid_namespace();
         let mut reader = self.reader();
-        let mut has_ended = |pid: &u32| match deathwatch::running(*pid) {
-            // This also sees what is hidden from this user.
-            Ok(running) if is_own => running.is_none(),
-            _ => !listed.contains(pid) || reader.sight(*pid, Fields::NONE).is_none(),
-        };
-        Ok(pids.iter().copied().filter(|pid| has_ended(pid)).collect())
+        let mut ended = Vec::new();
+        for &pid in pids {
+            let has_ended = match deathwatch::running(pid) {
+                // This also sees what is hidden from this user.
+                Ok(running) if is_own => running.is_none(),
+                _ if !listed.contains(&pid) => true,
+                _ => {
+                    let look = reader.look(pid, Fields::NONE, false).map_err(unreadable_process)?;
+                    !matches!(look, Look::Running(_))
+                }
+            };
+            if has_ended {
+                ended.push(pid);
+            }
+        }
+        Ok(ended)
     }
 
     /// Reads one process after the other, with one buffer for all. It never waits without a bound: arguments that cannot be
@@ -187,6 +204,7 @@ impl Procfs {
             never_execed: stat.never_execed() || stat.is_kernel_thread(),
             leader_left: stat.leader_has_ended(),
             program: stat.program,
+            comm: stat.padded_comm(),
             process: info.map(Arc::new),
             read_ns,
         }
@@ -218,29 +236,45 @@ impl Reader {
 
     /// The process as a snapshot sees it; `None` if it has ended, or cannot be read.
     pub fn sight(&mut self, pid: u32, fields: Fields) -> Option<Sighting> {
-        self.look(pid, fields, false).ok().flatten()
+        self.look(pid, fields, false).ok().and_then(Look::sighting)
     }
 
-    /// The process as a snapshot sees it; `None` if it has ended, or was even collected. An error is none of the process's
-    /// own.
-    fn look(&mut self, pid: u32, fields: Fields, though_ended: bool) -> Result<Option<Sighting>, Errno> {
+    /// Reads `fields` of a process, unless it is the `known` one: of that, only its stat is read.
+    fn look_unless_known(
+        &mut self,
+        pid: u32,
+        fields: Fields,
+        known: Option<&KnownProcess>,
+    ) -> Result<Look, Errno> {
+        if let Some(known) = known.filter(|_| !fields.is_empty()) {
+            let look = self.look(pid, Fields::NONE, false)?;
+            if !matches!(&look, Look::Running(seen) if !known.is(seen)) {
+                return Ok(look);
+            }
+        }
+        self.look(pid, fields, false)
+    }
+
+    /// Reads `fields` of a process. An error is none of the process's own. `though_ended`: a zombie counts as running.
+    fn look(&mut self, pid: u32, fields: Fields, though_ended: bool) -> Result<Look, Errno> {
         let Self { procfs, record, cmdline } = self;
         match record.read(&procfs.root, pid, fields, procfs.max_argv_bytes, cmdline, true) {
             Err(errno @ (Errno::MFILE | Errno::NFILE | Errno::NOMEM)) => return Err(errno),
-            Err(_) => return Ok(None),
+            Err(Errno::NOENT | Errno::SRCH) => return Ok(Look::Disappeared),
+            Err(_) => return Ok(Look::Hidden),
             Ok(()) => {}
         }
         let Some(stat) = record.stat().filter(|stat| though_ended || !stat.has_ended()) else {
-            return Ok(None);
+            return Ok(Look::Ended);
         };
-        let read_ns = if fields.is_empty() { 0 } else { clock_ns(ClockId::Monotonic) };
+        let read_ns = clock_ns(ClockId::Monotonic);
         let info = (!fields.is_empty()).then(|| record.files().info(fields, &stat, procfs.max_argv_bytes));
-        Ok(Some(procfs.sighting(pid, &stat, info, read_ns)))
+        Ok(Look::Running(Box::new(procfs.sighting(pid, &stat, info, read_ns))))
     }
 
     /// `fields` of the process that called exec at `exec_ns`, as far as they can still be read.
     pub fn capture(&mut self, pid: u32, fields: Fields, exec_ns: u64) -> Sighting {
-        let seen = self.look(pid, fields, true).ok().flatten();
+        let seen = self.look(pid, fields, true).ok().and_then(Look::sighting);
         // One that was created later has only inherited the pid.
         seen.filter(|sighting| sighting.start_ns <= exec_ns).unwrap_or_else(|| raw::nothing_read(fields))
     }
@@ -265,6 +299,27 @@ impl Reader {
         self.record.read(&self.procfs.root, pid, Fields::NONE, 0, &mut Direct, false).ok()?;
         self.record.stat().filter(Stat::has_ended)
     }
+}
+
+/// The result of reading one process.
+enum Look {
+    Running(Box<Sighting>),
+    /// It is a zombie.
+    Ended,
+    /// It was reaped.
+    Disappeared,
+    /// This user may not read it.
+    Hidden,
+}
+
+impl Look {
+    fn sighting(self) -> Option<Sighting> {
+        if let Self::Running(sighting) = self { Some(*sighting) } else { None }
+    }
+}
+
+fn unreadable_process(errno: Errno) -> Error {
+    Error::new(ErrorCode::ProcUnreadable, "open a process's stat", errno)
 }
 
 /// Reads one process after the other, and makes no sense of what it reads.

@@ -171,7 +171,8 @@ impl<'a> Reader<'a> {
         }
         if self.hearing.begin_snapshot_if_due(now, now_ns)? {
             let fields = self.hearing.interest.fields;
-            self.look = Some(Look::begin(self.hearing.processes.procfs(), fields));
+            let known = self.hearing.table.known(fields);
+            self.look = Some(Look::begin(self.hearing.processes.procfs(), fields, known));
         }
         Ok(false)
     }

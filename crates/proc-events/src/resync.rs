@@ -27,6 +27,9 @@ pub(crate) const GRACE: Duration = Duration::from_millis(50);
 /// After a snapshot that has left something open for want of means, the next one is taken this much later.
 const DOUBT: Duration = Duration::from_secs(1);
 
+/// The longest time between two snapshots.
+const AUDIT_INTERVAL: Duration = Duration::from_secs(300);
+
 /// The reasons to take a snapshot, and what it is owed to while it is being taken.
 #[expect(clippy::struct_excessive_bools, reason = "each is a reason of its own")]
 #[derive(Debug)]
@@ -128,6 +131,17 @@ impl Resync {
     pub const fn lost(&mut self, events: u64) {
         self.lost += events;
         self.totals.counted += events;
+    }
+
+    /// A process could not be read though it runs: the next snapshot is taken soon.
+    pub const fn owe(&mut self) {
+        self.is_owed = true;
+    }
+
+    /// Compares the table with `/proc` even without a reason if that was not done for [`AUDIT_INTERVAL`]: the kernel counts
+    /// no loss where it had no memory for a message.
+    pub fn audit(&mut self, now: Instant) {
+        self.is_wanted |= self.is_complete && now >= self.not_before + AUDIT_INTERVAL;
     }
 
     /// Something could not be told for want of means: a later snapshot may.

@@ -3,42 +3,60 @@
 mod process;
 mod reconcile;
 
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use neli::connector::ProcEvent;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::event::{EventKind, ExitStatus, Origin, ProcessEvent, ProcessInfo};
-use crate::procfs::Sighting;
+use crate::interest::Fields;
+use crate::procfs::{KnownProcess, KnownProcesses, Sighting};
 use crate::wire::Message;
 
 pub use process::Leaving;
 use process::Process;
 pub use reconcile::Repairs;
 
-/// How long after an exit was concluded the kernel's own late report of it is expected, and then swallowed: the kernel
-/// sends it only after the process has become invisible, and may be preempted in between.
-const LATE_NS: u64 = 250_000_000;
+/// How long after an exit was synthesized the kernel's own report of it is expected. The kernel sends that report after
+/// the process has become invisible. A task of low priority may be preempted in between for seconds.
+const LATE_EXIT_WINDOW_NS: u64 = 10_000_000_000;
 
 /// An exec this soon after an exit, with the same pid, is one of the same process: its leader ended as every thread does
 /// whose process calls exec from another, and pids are not given away again so soon.
 const TAKEN_OVER_NS: u64 = 100_000_000;
 
+/// The resolution of creation times: `USER_HZ` is 100.
+const TICK_NS: u64 = 10_000_000;
+
 /// A position in the stream of messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Mark(u64);
+
+/// The synthesized exits of the processes with one pid. The kernel's own reports of them may still come, and are dropped.
+#[derive(Clone, Copy, Debug, Default)]
+struct SuppressedExit {
+    /// How many reports are missing: more than one where the pid was used again meanwhile.
+    count: u32,
+    /// When the last of them was synthesized.
+    synthesized_ns: u64,
+    /// A report of an exit later than this is not that of this process: another one was seen to have begun.
+    until_ns: u64,
+}
 
 /// The live processes that are known.
 #[derive(Debug, Default)]
 pub struct ProcessTable {
     processes: FxHashMap<u32, Process>,
-    /// Exits that were concluded, with the time until which the kernel's own report is swallowed.
-    concluded: FxHashMap<u32, u64>,
+    /// Processes whose exit was synthesized, by pid.
+    suppressed_exits: FxHashMap<u32, SuppressedExit>,
     /// The exits not yet handed on that may turn out to be those of leaders, with what was known of the process.
     unsure: FxHashMap<u32, (u64, Option<Process>)>,
     /// While a snapshot is being taken: the exits heard since it began.
     departed: Option<FxHashMap<u32, u64>>,
     heard: Mark,
+    /// The reports that were not passed on: of what had been told already, or of no process.
+    ignored: u64,
 }
 
 impl ProcessTable {
@@ -61,6 +79,75 @@ impl ProcessTable {
     #[must_use]
     pub fn knows(&self, pid: u32) -> bool {
         self.processes.contains_key(&pid)
+    }
+
+    /// Returns how many reports were not passed on since the last call.
+    pub fn take_ignored(&mut self) -> u64 {
+        std::mem::take(&mut self.ignored)
+    }
+
+    /// The processes of which `fields` need not be read again by a snapshot.
+    pub fn known(&self, fields: Fields) -> KnownProcesses {
+        let is_known = |process: &Process| {
+            let info = process.info.as_ref();
+            process.is_identified && info.is_some_and(|info| info.asked.covers(fields) && !info.is_blank())
+        };
+        let known = self.processes.iter().filter(|(_, process)| is_known(process));
+        known
+            .map(|(&pid, &Process { start_time, program, never_execed, .. })| {
+                (pid, KnownProcess { start_time, program, never_execed })
+            })
+            .collect()
+    }
+
+    /// Returns true if an exec of `pid` at `exec_ns` can only be judged together with the creation time of the process.
+    #[must_use]
+    pub fn needs_identity(&self, pid: u32, exec_ns: u64) -> bool {
+        let may_be_shown = |process: &Process| process.may_be_exec_of_shown(exec_ns);
+        self.unsure.contains_key(&pid) || self.processes.get(&pid).is_some_and(may_be_shown)
+    }
+
+    /// Returns true if an exit of `pid` at `exit_ns` is the late report of an exit that was synthesized.
+    #[must_use]
+    pub fn is_late_exit(&self, pid: u32, exit_ns: u64) -> bool {
+        self.suppressed_exits.get(&pid).is_some_and(|exit| exit_ns <= exit.until_ns)
+    }
+
+    /// Another process with this pid has begun at `began_ns`: later exit reports are not those of an earlier one.
+    pub fn expect_exit_of_another(&mut self, pid: u32, began_ns: u64) {
+        if let Some(exit) = self.suppressed_exits.get_mut(&pid) {
+            exit.until_ns = began_ns.min(exit.until_ns);
+        }
+    }
+
+    /// A process that has ended was found to have been created at `start_ns`. It may be the one whose exit was synthesized.
+    pub fn expect_exit_of_created(&mut self, pid: u32, start_ns: u64) {
+        if self.suppressed_exits.get(&pid).is_some_and(|exit| start_ns > exit.synthesized_ns) {
+            self.expect_exit_of_another(pid, start_ns);
+        }
+    }
+
+    fn suppress_exit(&mut self, pid: u32, now_ns: u64) {
+        let exit = self.suppressed_exits.entry(pid).or_default();
+        exit.count += 1;
+        exit.synthesized_ns = now_ns;
+        exit.until_ns = now_ns.saturating_add(LATE_EXIT_WINDOW_NS);
+    }
+
+    fn drop_late_exit(&mut self, pid: u32) {
+        self.ignored += 1;
+        if let Entry::Occupied(mut exit) = self.suppressed_exits.entry(pid) {
+            exit.get_mut().count -= 1;
+            if exit.get().count == 0 {
+                exit.remove();
+            }
+        }
+    }
+
+    fn prune_suppressed_exits(&mut self, now_ns: u64) {
+        let is_recent =
+            |exit: &SuppressedExit| now_ns <= exit.synthesized_ns.saturating_add(LATE_EXIT_WINDOW_NS);
+        self.suppressed_exits.retain(|_, exit| is_recent(exit));
     }
 
     /// Takes one message. `seen` is what `/proc` said at an exec, if it was asked. What follows goes to `events`; an exit
@@ -91,6 +178,7 @@ impl ProcessTable {
             }
             ProcEvent::Fork { parent_tgid, child_pid, child_tgid, .. } if child_pid == child_tgid => {
                 self.unsure.remove(&(child_tgid as u32));
+                self.expect_exit_of_another(child_tgid as u32, timestamp_ns);
                 report(child_tgid, EventKind::Fork { ppid: parent_tgid as u32 }, None);
             }
             ProcEvent::Comm { process_pid, process_tgid, comm } => {
@@ -134,7 +222,7 @@ impl ProcessTable {
                 // The late report of the process that had the pid before. If it was that of a leader that has made way
                 // already, the late one is still to come.
                 self.exit(pid, left.timestamp_ns, left.status, left.ppid, events);
-                self.concluded.insert(pid, left.timestamp_ns + LATE_NS);
+                self.suppress_exit(pid, left.timestamp_ns);
                 // The one that runs was created before this report.
                 if let Some(departed) = &mut self.departed {
                     departed.insert(pid, seen.start_ns.saturating_sub(1));
@@ -142,6 +230,11 @@ impl ProcessTable {
                 return;
             }
             self.conclude(pid, left.timestamp_ns, Origin::Kernel, events);
+        }
+        // The leader is still there: the report is that of an earlier process, whose exit was synthesized.
+        if self.is_late_exit(pid, left.timestamp_ns) && !seen.leader_left {
+            self.drop_late_exit(pid);
+            return;
         }
         // Of one that was not known no exec was heard: if there was one, the next snapshot tells.
         let unheard = || Process::seen(&Sighting { never_execed: true, ..seen.clone() });
@@ -187,8 +280,8 @@ impl ProcessTable {
             departed.insert(pid, last_heard_ns.max(earlier.unwrap_or(0)));
         }
         // If another thread had called exec, and that was lost, there will be a report.
-        self.concluded.retain(|_, until| now_ns <= *until);
-        self.concluded.insert(pid, now_ns + LATE_NS);
+        self.prune_suppressed_exits(now_ns);
+        self.suppress_exit(pid, now_ns);
         true
     }
 
@@ -215,12 +308,17 @@ impl ProcessTable {
     /// Takes an exit back if it was only that of the leader: another thread has called exec, and goes on as this process.
     fn take_back(&mut self, pid: u32, exec_ns: u64, seen: &Sighting, events: &mut Vec<ProcessEvent>) {
         let Some((exit_ns, process)) = self.unsure.remove(&pid) else { return };
-        if exec_ns > exit_ns + TAKEN_OVER_NS || seen.start_ns > exit_ns {
+        // A pid is used again so soon only where nearly all pids are taken. So without a creation time it is the same one.
+        let may_be_later = seen.start_time != 0 && seen.start_ns + TICK_NS > exit_ns;
+        let is_another = may_be_later
+            && (seen.start_ns > exit_ns || process.as_ref().is_some_and(|known| known.is_before(seen)));
+        if exec_ns > exit_ns + TAKEN_OVER_NS || is_another {
             return;
         }
         let is_it = |event: &ProcessEvent| event.pid == pid && event.timestamp_ns == exit_ns;
         if let Some(at) = events.iter().rposition(is_it) {
             events.remove(at);
+            self.ignored += 1;
             self.processes.extend(process.map(|process| (pid, process)));
             if let Some(departed) = &mut self.departed {
                 departed.remove(&pid);
@@ -233,7 +331,21 @@ impl ProcessTable {
         if self.processes.get(&pid).is_some_and(|process| process.is_before(&seen)) {
             self.conclude(pid, timestamp_ns, Origin::Kernel, events);
         }
+        self.expect_exit_of_another(pid, timestamp_ns);
         let process = self.processes.entry(pid).or_default();
+        if process.is_exec_of_shown(timestamp_ns, &seen) {
+            process.confirm_exec(timestamp_ns, &seen);
+            self.ignored += 1;
+            return;
+        }
+        if let Some(info) = process.info.as_ref().filter(|_| process.is_read_after(timestamp_ns)) {
+            let carries_it =
+                |event: &&mut ProcessEvent| event.process.as_ref().is_some_and(|own| Arc::ptr_eq(own, info));
+            let without_program = Arc::new(info.without_program());
+            for event in events.iter_mut().filter(carries_it) {
+                event.process = Some(Arc::clone(&without_program));
+            }
+        }
         let again = process.is_told;
         process.execed(timestamp_ns, self.heard, &seen);
         let kind = EventKind::Exec { again };
@@ -262,9 +374,10 @@ impl ProcessTable {
         let is_late = match self.processes.get(&pid) {
             // The report of an earlier process with this pid.
             Some(process) => process.began_after(timestamp_ns),
-            None => self.concluded.get(&pid).is_some_and(|until| timestamp_ns <= *until),
+            None => self.is_late_exit(pid, timestamp_ns),
         };
         if is_late {
+            self.drop_late_exit(pid);
             return;
         }
         let process = self.processes.remove(&pid);
@@ -313,6 +426,7 @@ impl ProcessTable {
         if self.processes.get(&seen.pid).is_some_and(|process| process.is_before(seen)) {
             self.conclude(seen.pid, now_ns, Origin::Resync, events);
         }
+        self.expect_exit_of_another(seen.pid, seen.start_ns);
         let process = self.processes.entry(seen.pid).or_insert_with(|| Process::seen(seen));
         process.is_told = true;
     }
@@ -320,7 +434,7 @@ impl ProcessTable {
     /// Reports an exit whose own report was lost.
     fn conclude(&mut self, pid: u32, now_ns: u64, origin: Origin, events: &mut Vec<ProcessEvent>) {
         let Some(process) = self.processes.remove(&pid) else { return };
-        self.concluded.insert(pid, now_ns + LATE_NS);
+        self.suppress_exit(pid, now_ns);
         let duration_ns = process.duration(now_ns);
         let status = process.left.and_then(|left| left.status);
         let ppid = process.left.and_then(|left| left.ppid);

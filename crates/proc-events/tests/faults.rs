@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use proc_events::hearing::Hearing;
 use proc_events::outbox::Outbox;
-use proc_events::procfs::{Sighting, Snapshot};
+use proc_events::procfs::{KnownProcesses, Sighting, Snapshot};
 use proc_events::stats::Stats;
 use proc_events::{Error, ErrorCode, Field, Fields, Interest, Kinds, Notice};
 use tokio::time::Instant;
@@ -31,7 +31,8 @@ const PIDS: u64 = 24;
 /// A snapshot that is being taken, process by process.
 struct Look {
     to_read: Vec<u32>,
-    sightings: Vec<Sighting>,
+    known: KnownProcesses,
+    snapshot: Snapshot,
     lives: BTreeMap<u32, usize>,
 }
 
@@ -186,7 +187,8 @@ impl<'a> Simulation<'a> {
         if has_begun {
             let to_read = self.world.borrow().machine.processes.keys().rev().copied().collect();
             self.world.borrow().machine.tell(|| "looking".to_owned());
-            self.look = Some(Look { to_read, sightings: Vec::new(), lives: BTreeMap::new() });
+            let known = self.hearing.table.known(self.hearing.interest.fields);
+            self.look = Some(Look { to_read, known, snapshot: Snapshot::default(), lives: BTreeMap::new() });
         }
     }
 
@@ -203,7 +205,11 @@ impl<'a> Simulation<'a> {
                 if world.fails() { None } else { world.machine.sight(pid, self.hearing.interest.fields) };
             if let Some(seen) = seen {
                 look.lives.insert(pid, world.machine.processes[&pid].life);
-                look.sightings.push(seen);
+                let is_known = look.known.get(&pid).is_some_and(|known| known.is(&seen));
+                let process = seen.process.filter(|_| !is_known);
+                look.snapshot.sightings.push(Sighting { process, ..seen });
+            } else {
+                look.snapshot.unread.push(pid);
             }
         }
     }
@@ -213,7 +219,7 @@ impl<'a> Simulation<'a> {
         let is_asked_for = self.listeners.iter().any(|listener| listener.outbox.is_held());
         let fails = !is_asked_for && self.world.borrow_mut().fails();
         let unreadable = Error::shown_by(ErrorCode::ProcUnreadable, "simulated");
-        let snapshot = if fails { Err(unreadable) } else { Ok(Snapshot { sightings: look.sightings }) };
+        let snapshot = if fails { Err(unreadable) } else { Ok(look.snapshot) };
         self.world.borrow().machine.tell(|| format!("shown {:?}, fails {fails}", look.lives));
         self.seen = look.lives;
         self.settling(|hearing, now, now_ns| hearing.settle(snapshot, now, now_ns));
@@ -378,5 +384,10 @@ fn whatever_the_door_does_the_subscribers_end_up_right() {
 /// A pid was given away between the end of a process without a leader and the notice of it.
 #[test]
 fn seeds_that_have_failed_do_no_more() {
-    [6276, 22629, 31303].into_iter().for_each(simulate);
+    [
+        6276, 22629, 31303, 5_003_480, 5_012_447, 5_013_099, 5_026_138, 5_033_388, 5_037_608, 5_049_674,
+        5_060_930, 5_079_301, 5_082_101, 5_118_060, 5_128_110, 5_160_147, 5_185_975, 5_555_226, 5_593_731,
+    ]
+    .into_iter()
+    .for_each(simulate);
 }

@@ -183,7 +183,7 @@ impl Bed {
     fn begin(&mut self) -> Snapshot {
         self.now += Duration::from_secs(3600);
         assert!(self.hearing.begin_snapshot_if_due(self.now, u64::MAX).unwrap());
-        Snapshot { sightings: self.machine().shown.values().cloned().collect() }
+        Snapshot { sightings: self.machine().shown.values().cloned().collect(), ..Snapshot::default() }
     }
     fn settle(&mut self, snapshot: Snapshot, now_ns: u64) {
         self.hearing.settle(Ok(snapshot), self.now, now_ns).unwrap();

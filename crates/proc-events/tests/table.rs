@@ -68,7 +68,7 @@ impl Story {
             let (at, name) = rest.split_once(' ').unwrap();
             sighting(pid.parse().unwrap(), at.parse::<u64>().unwrap() * 1_000_000_000, name)
         });
-        let snapshot = Snapshot { sightings: sightings.collect() };
+        let snapshot = Snapshot { sightings: sightings.collect(), ..Snapshot::default() };
         let missing = self.table.missing(&snapshot, began);
         self.table.reconcile(snapshot, began, &missing, origin, 1_000_000_000_000, &mut self.events)
     }

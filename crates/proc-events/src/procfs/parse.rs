@@ -42,6 +42,13 @@ impl Stat<'_> {
     pub const fn may_be_cut(&self) -> bool {
         self.comm.len() == COMM_MAX && !self.is_kernel_thread()
     }
+    /// The comm, padded with NUL.
+    #[must_use]
+    pub(super) fn padded_comm(&self) -> [u8; 16] {
+        let mut padded = [0; 16];
+        padded.iter_mut().zip(self.comm).for_each(|(place, &byte)| *place = byte);
+        padded
+    }
     /// Ended, though its parent has not collected it yet. A leader that left its threads behind is still running.
     #[must_use]
     pub const fn has_ended(&self) -> bool {

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use rustc_hash::FxHashMap;
+
 use crate::event::ProcessInfo;
 
 /// One process as it was seen in `/proc`.
@@ -23,9 +25,11 @@ pub struct Sighting {
     pub leader_left: bool,
     /// What tells one program of the same process from the next; 0 where this cannot be seen.
     pub program: u64,
+    /// The kernel's name of the main thread, padded with NUL.
+    pub comm: [u8; 16],
     /// The details that were asked for.
     pub process: Option<Arc<ProcessInfo>>,
-    /// Nanoseconds on `CLOCK_MONOTONIC` after the details had been read; 0: nothing was read.
+    /// Nanoseconds on `CLOCK_MONOTONIC` after the process had been read; 0: it was not.
     pub read_ns: u64,
 }
 
@@ -34,4 +38,31 @@ pub struct Sighting {
 pub struct Snapshot {
     /// Every process that was running.
     pub sightings: Vec<Sighting>,
+    /// The listed pids whose process had disappeared when it was read.
+    pub unread: Vec<u32>,
+}
+
+/// Tells a process whose details are known already, and need not be read again, from another one or another program.
+#[derive(Clone, Copy, Debug)]
+pub struct KnownProcess {
+    /// See [`Sighting::start_time`].
+    pub start_time: u64,
+    /// See [`Sighting::program`].
+    pub program: u64,
+    /// See [`Sighting::never_execed`].
+    pub never_execed: bool,
+}
+
+/// The processes whose details are known, by pid.
+pub type KnownProcesses = FxHashMap<u32, KnownProcess>;
+
+impl KnownProcess {
+    /// Returns true if `seen` is this process and, as far as that is visible, still runs this program.
+    #[must_use]
+    pub const fn is(&self, seen: &Sighting) -> bool {
+        let is_visible = self.program != 0 && seen.program != 0;
+        self.start_time == seen.start_time
+            && self.never_execed == seen.never_execed
+            && (!is_visible || self.program == seen.program)
+    }
 }

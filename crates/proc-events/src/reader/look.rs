@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 
 use crate::error::{Error, ErrorCode};
 use crate::interest::Fields;
-use crate::procfs::{Procfs, Snapshot};
+use crate::procfs::{KnownProcesses, Procfs, Snapshot};
 
 /// The snapshot to come. Dropping it ends it early.
 #[derive(Debug)]
@@ -17,11 +17,11 @@ pub(super) struct Look {
 }
 
 impl Look {
-    /// Must be called within a tokio runtime.
-    pub(super) fn begin(procfs: &Arc<Procfs>, fields: Fields) -> Self {
+    /// Must be called within a tokio runtime. See [`Procfs::snapshot`].
+    pub(super) fn begin(procfs: &Arc<Procfs>, fields: Fields, known: KnownProcesses) -> Self {
         let cancelled = Arc::new(AtomicBool::new(false));
         let (procfs, its_cancelled) = (Arc::clone(procfs), Arc::clone(&cancelled));
-        let snapshot = tokio::task::spawn_blocking(move || procfs.snapshot(fields, &its_cancelled));
+        let snapshot = tokio::task::spawn_blocking(move || procfs.snapshot(fields, &known, &its_cancelled));
         Self { snapshot, cancelled }
     }
 

@@ -74,6 +74,7 @@ impl Reader<'_> {
 
     /// Called from time to time: whether a silence since is that of the machine, or of a kernel that no longer reports.
     pub(super) fn check_hearing(&mut self) -> Result<(), Error> {
+        self.hearing.resync.audit(Instant::now());
         if self.hearing.door.is_none() || self.hearing.liveness.has_heard() || self.hears_itself()? {
             return Ok(());
         }

@@ -21,6 +21,10 @@ pub struct Leaving {
     pub ppid: Option<u32>,
 }
 
+/// The longest time between the moment at which `/proc` shows a new program, or a process that runs one, and the kernel's
+/// report of that exec.
+const SHOWN_BEFORE_NS: u64 = 50_000_000;
+
 #[derive(Debug, Default)]
 pub(super) struct Process {
     /// When its last exec was heard; 0 if none was.
@@ -28,13 +32,17 @@ pub(super) struct Process {
     /// Clock ticks since boot; 0 until it was seen in `/proc`.
     pub(super) start_time: u64,
     /// Whether that was seen since its last exec was heard: otherwise it may be that of an earlier process.
-    is_identified: bool,
+    pub(super) is_identified: bool,
     /// See [`Sighting::start_ns`].
     start_ns: u64,
     /// See [`Sighting::program`].
-    program: u64,
+    pub(super) program: u64,
     /// See [`Sighting::never_execed`].
-    never_execed: bool,
+    pub(super) never_execed: bool,
+    /// See [`Sighting::comm`].
+    comm: [u8; 16],
+    /// When its details had been read last; 0 if they were not.
+    read_ns: u64,
     /// Whether it was reported. One that has never called exec is not, but by the scan at the start.
     pub(super) is_told: bool,
     /// Where in the stream its last exec was heard; at the very start if none was.
@@ -46,21 +54,67 @@ pub(super) struct Process {
 
 impl Process {
     pub(super) fn seen(sighting: &Sighting) -> Self {
-        let mut process = Self::default();
-        process.adopt(sighting);
+        let mut process = Self { never_execed: sighting.never_execed, ..Self::default() };
+        process.update_from(sighting);
         process
     }
 
-    pub(super) fn adopt(&mut self, sighting: &Sighting) {
+    /// Takes over what a snapshot shows of the same program. What was captured at its exec stays: it may be gone by now,
+    /// or changed.
+    pub(super) fn update_from(&mut self, sighting: &Sighting) {
         self.identify(sighting);
-        self.program = sighting.program;
-        self.never_execed = sighting.never_execed;
+        if sighting.program != 0 {
+            self.program = sighting.program;
+        }
+        self.never_execed &= sighting.never_execed;
         if sighting.leader_left {
             self.left.get_or_insert_default();
         }
-        if sighting.process.is_some() {
-            self.info.clone_from(&sighting.process);
+        self.comm = sighting.comm;
+        self.read_ns = sighting.read_ns;
+        ProcessInfo::fill(&mut self.info, sighting.process.as_ref());
+    }
+
+    /// Takes over a program that a snapshot shows, of whose exec no report was heard.
+    pub(super) fn replace_program(&mut self, sighting: &Sighting) {
+        (self.program, self.never_execed, self.info) = (0, false, None);
+        self.update_from(sighting);
+    }
+
+    /// The report is that of an exec whose program a snapshot has shown already: the kernel shows the new program before
+    /// it reports the exec. `seen` is the process as it is now; 0 as its creation time if it is gone.
+    pub(super) fn is_exec_of_shown(&self, exec_ns: u64, seen: &Sighting) -> bool {
+        let is_recent = self.start_ns.saturating_add(SHOWN_BEFORE_NS) >= self.read_ns;
+        let is_same = if seen.start_time == 0 {
+            is_recent
+        } else if self.program != 0 && seen.program != 0 {
+            self.program == seen.program
+        } else {
+            is_recent && self.comm == seen.comm
+        };
+        self.may_be_exec_of_shown(exec_ns) && is_same
+    }
+
+    /// Returns true if it has to be seen to tell.
+    pub(super) const fn may_be_exec_of_shown(&self, exec_ns: u64) -> bool {
+        self.exec_ns == 0
+            && self.is_told
+            && !self.never_execed
+            && self.read_ns != 0
+            && exec_ns <= self.read_ns.saturating_add(SHOWN_BEFORE_NS)
+    }
+
+    /// The exec of the program that a snapshot had shown is reported.
+    pub(super) fn confirm_exec(&mut self, exec_ns: u64, seen: &Sighting) {
+        (self.exec_ns, self.left) = (exec_ns, None);
+        if seen.start_time != 0 {
+            self.update_from(seen);
         }
+    }
+
+    /// Returns true if the details may be those of the program that this exec has started: they were read only after it.
+    pub(super) const fn is_read_after(&self, exec_ns: u64) -> bool {
+        self.exec_ns != 0 && self.read_ns != 0 && self.read_ns >= exec_ns
     }
 
     /// It has called exec, and was seen so, if it was looked at.
@@ -70,6 +124,7 @@ impl Process {
         self.exec_ns = exec_ns;
         self.heard = heard;
         self.program = seen.program;
+        (self.comm, self.read_ns) = (seen.comm, seen.read_ns);
         self.never_execed = false;
         self.is_told = true;
         self.left = None;

@@ -78,7 +78,7 @@ impl ProcessTable {
         now_ns: u64,
         events: &mut Vec<ProcessEvent>,
     ) -> Repairs {
-        self.concluded.retain(|_, until| now_ns <= *until);
+        self.prune_suppressed_exits(now_ns);
         let first = events.len();
         let (mut execs, mut found) = (Vec::new(), Vec::new());
         for &pid in ended {
@@ -93,8 +93,10 @@ impl ProcessTable {
                     if difference == Difference::Execed {
                         execs.push((sighting.clone(), process.is_told));
                         process.is_told = true;
+                        process.replace_program(&sighting);
+                    } else {
+                        process.update_from(&sighting);
                     }
-                    process.adopt(&sighting);
                     continue;
                 }
                 Difference::Replaced => self.conclude(sighting.pid, now_ns, origin, events),
@@ -108,6 +110,7 @@ impl ProcessTable {
         self.departed = None;
         let exits = events.len() - first;
         for sighting in found {
+            self.expect_exit_of_another(sighting.pid, sighting.start_ns);
             let mut process = Process::seen(&sighting);
             process.is_told = !sighting.never_execed;
             self.processes.insert(sighting.pid, process);

@@ -161,6 +161,8 @@ impl Machine {
             never_execed: process.never_execed,
             leader_left: process.leader_has_left,
             program: process.program,
+            comm: [0; 16],
+            read_ns: self.now_ns,
             process: name.map(|name| {
                 Arc::new(ProcessInfo { asked: fields, name: Some(name), ..ProcessInfo::default() })
             }),

@@ -142,7 +142,8 @@ impl Subscriber {
         if self.ended.contains(&known) && born.any(|life| is_excused(life, machine)) {
             return Ending::OfSomeLife;
         }
-        let born = machine.born_before(pid, machine.now_ns);
+        // A life that began after this exit is not the one that has ended.
+        let born = machine.born_before(pid, timestamp_ns);
         let life = std::iter::once(known).chain(born).find(|life| ended(life) && !self.ended.contains(life));
         life.map_or(Ending::OfNone, Ending::Of)
     }

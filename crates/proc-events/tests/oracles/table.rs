@@ -149,7 +149,9 @@ impl History {
                 ProcEvent::Exec { process_tgid, .. } => {
                     let pid = process_tgid as u32;
                     self.awaited.remove(&pid);
-                    let seen = (!self.fields.is_empty()).then(|| seen(pid, self.fields).unwrap_or_default());
+                    let looks =
+                        !self.fields.is_empty() || self.table.needs_identity(pid, message.timestamp_ns);
+                    let seen = looks.then(|| seen(pid, self.fields).unwrap_or_default());
                     self.table.apply(&message, seen, &mut events);
                 }
                 ProcEvent::Exit { process_tgid, exit_code, .. } => {
