@@ -142,9 +142,14 @@ impl Subscriber {
         if self.ended.contains(&known) && born.any(|life| is_excused(life, machine)) {
             return Ending::OfSomeLife;
         }
-        // A life that began after this exit is not the one that has ended.
-        let born = machine.born_before(pid, timestamp_ns);
-        let life = std::iter::once(known).chain(born).find(|life| ended(life) && !self.ended.contains(life));
+        // Where the reports of two lives came in the wrong order, this may be one that began later: the first of them.
+        let earlier = machine.born_before(pid, timestamp_ns);
+        let mut later: Vec<_> = machine.born_before(pid, machine.now_ns).collect();
+        later.reverse();
+        let life = std::iter::once(known)
+            .chain(earlier)
+            .chain(later)
+            .find(|life| ended(life) && !self.ended.contains(life));
         life.map_or(Ending::OfNone, Ending::Of)
     }
 
