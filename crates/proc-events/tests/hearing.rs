@@ -17,7 +17,7 @@ use proc_events::procfs::{Sighting, Snapshot};
 use proc_events::stats::Stats;
 use proc_events::wire::{self, DATAGRAM_LEN, what};
 use proc_events::{
-    Error, ErrorCode, EventKind, ExitStatus, Field, Fields, Interest, Kinds, Notice, ProcessInfo,
+    Argv, Error, ErrorCode, EventKind, ExitStatus, Field, Fields, Interest, Kinds, Notice, ProcessInfo,
 };
 use rustix::io::Errno;
 use tokio::time::Instant;
@@ -45,6 +45,8 @@ struct Machine {
     meanwhile: Option<fn(&mut Self)>,
     /// Execs come in faster than they can be read.
     is_endless: bool,
+    /// The next read of the socket fails.
+    fails: bool,
     reads: u64,
 }
 
@@ -83,6 +85,9 @@ impl Door for Doors {
         let mut machine = self.0.borrow_mut();
         batch.receive_each(|| {
             machine.reads += 1;
+            if std::mem::take(&mut machine.fails) {
+                return Err(Errno::NOMEM);
+            }
             if machine.is_endless {
                 let reads = machine.reads;
                 assert!(reads < 1_000_000, "it never stops reading");
@@ -542,4 +547,231 @@ fn a_look_that_fails_for_one_does_not_end_it_for_all() {
     bed.hearing.settle(Err(error), bed.now, 9 * S).unwrap();
     assert!(!bed.hearing.begin_snapshot_if_due(bed.now, 9 * S).unwrap(), "not at once");
     assert!(bed.hearing.resync.due().is_some());
+}
+
+/// The details of one process, which `/proc` shows with these arguments.
+fn details(name: Option<&str>, argv: Option<&str>, fields: Fields) -> Option<Arc<ProcessInfo>> {
+    let argv = argv.map(|text| Argv { text: text.into(), truncated: false });
+    Some(Arc::new(ProcessInfo { asked: fields, name: name.map(Into::into), argv, ..ProcessInfo::default() }))
+}
+/// The details that the last events carried: name and arguments of each.
+fn take_details(bed: &Bed) -> Vec<(String, String)> {
+    let mut notices = Vec::new();
+    bed.outbox.take(usize::MAX, &mut notices);
+    let of = |notice: &Notice| {
+        let (Notice::Event(event) | Notice::Found { event, .. }) = notice else { return None };
+        let process = event.process.as_deref()?;
+        let argv = process.argv.as_ref().map_or("-", |argv| &*argv.text);
+        Some((process.name.as_deref().unwrap_or("-").to_owned(), argv.to_owned()))
+    };
+    notices.iter().filter_map(of).collect()
+}
+const NAME: Fields = Fields::NONE.with(Field::Name);
+const NAME_AND_ARGV: Fields = NAME.with(Field::Argv);
+
+#[test]
+fn a_snapshot_keeps_what_the_exec_has_captured() {
+    let mut bed = Bed::new(NAME_AND_ARGV);
+    bed.machine().show(10, 9 * S, 1).process = details(Some("node"), Some("node\0x\0"), NAME_AND_ARGV);
+    bed.machine().exec(10, 10 * S);
+    bed.hear();
+    take_details(&bed);
+    // The main thread has renamed itself, and its memory is gone.
+    let poorer = details(Some("MainThread"), None, NAME_AND_ARGV);
+    bed.machine().shown.get_mut(&10).unwrap().process = poorer;
+    bed.look_for_details(20 * S);
+    bed.machine().shown.clear();
+    bed.machine().exit(10, 30 * S, 3);
+    bed.hear();
+    assert_eq!(take_details(&bed), [("node".to_owned(), "node\0x\0".to_owned())]);
+}
+
+#[test]
+fn a_snapshot_fills_what_was_not_captured_at_the_exec() {
+    let mut bed = Bed::new(NAME);
+    bed.machine().show(10, 9 * S, 1).process = details(Some("first"), None, NAME);
+    bed.machine().exec(10, 10 * S);
+    bed.hear();
+    take_details(&bed);
+    let more = details(Some("renamed"), Some("arguments\0"), NAME_AND_ARGV);
+    bed.machine().shown.get_mut(&10).unwrap().process = more;
+    bed.look_for_details(20 * S);
+    bed.machine().exit(10, 30 * S, 3);
+    bed.machine().shown.clear();
+    bed.hear();
+    assert_eq!(take_details(&bed), [("first".to_owned(), "arguments\0".to_owned())]);
+}
+
+#[test]
+fn a_process_whose_details_are_known_is_not_read_again() {
+    let mut bed = Bed::new(NAME);
+    bed.machine().show(10, 9 * S, 1).process = details(Some("first"), None, NAME);
+    bed.machine().exec(10, 10 * S);
+    bed.hear();
+    let seen = bed.machine().shown[&10].clone();
+    let is_known = |bed: &Bed, fields, seen: &Sighting| {
+        bed.hearing.table.known(fields).get(&10).is_some_and(|known| known.is(seen))
+    };
+    assert!(is_known(&bed, NAME, &seen));
+    assert!(!is_known(&bed, NAME_AND_ARGV, &seen), "it was not asked for its arguments");
+    assert!(!is_known(&bed, NAME, &Sighting { program: 2, ..seen.clone() }), "another program");
+    assert!(is_known(&bed, NAME, &Sighting { program: 0, ..seen.clone() }), "its program is hidden");
+    assert!(!is_known(&bed, NAME, &Sighting { start_time: 7, ..seen }), "another process");
+}
+
+#[test]
+fn a_late_report_of_a_synthesized_exit_is_dropped_however_late() {
+    let mut bed = Bed::with_a_process(Fields::NONE);
+    watch(&mut bed, 11 * S);
+    bed.machine().shown.clear();
+    bed.hearing.conclude(&[10], bed.now, 12 * S).unwrap();
+    after_the_grace_for_reports(&mut bed, 12 * S + 50 * MS);
+    assert_eq!(bed.told(), ["watched 5 Runs", "exit 10 ? resync"]);
+    bed.machine().exit(10, 15 * S, 3);
+    bed.hear();
+    assert_eq!(bed.told(), NOTHING);
+    // The next exit is that of another process.
+    bed.machine().exit(10, 15 * S + MS, 4);
+    bed.hear();
+    assert_eq!(bed.told(), ["exit 10 =4 kernel"]);
+}
+
+#[test]
+fn a_late_report_after_a_resync_is_dropped_and_a_new_process_is_not() {
+    let mut bed = Bed::with_a_process(Fields::NONE);
+    bed.machine().shown.clear();
+    bed.hearing.resync.lost(1);
+    bed.look(12 * S);
+    assert_eq!(bed.told(), ["exit 10 ? resync", "loss 1 +0 -1"]);
+    bed.machine().exec(10, 13 * S);
+    bed.machine().exit(10, 13 * S + MS, 4);
+    bed.hear();
+    assert_eq!(bed.told(), ["exec 10 - kernel", "exit 10 =4 kernel"]);
+    // It was made before the new process began.
+    bed.machine().exit(10, 13 * S - MS, 3);
+    bed.hear();
+    assert_eq!(bed.told(), NOTHING);
+}
+
+#[test]
+fn an_exec_that_the_scan_has_shown_is_not_told_again() {
+    for is_gone in [false, true] {
+        let mut bed = Bed::new(Fields::NONE);
+        // `/proc` shows the new program before the kernel reports the exec.
+        bed.machine().show(10, 10 * S, 1).read_ns = 10 * S + 5 * MS;
+        bed.look_for_details(11 * S);
+        assert_eq!(bed.told(), ["exec 10 1 resync", "loss 1 +1 -0"]);
+        bed.machine().exec(10, 10 * S + 6 * MS);
+        if is_gone {
+            bed.machine().shown.clear();
+        }
+        bed.hear();
+        assert_eq!(bed.told(), NOTHING);
+        bed.machine().shown.clear();
+        bed.machine().exit(10, 12 * S, 3);
+        bed.hear();
+        assert_eq!(bed.told(), ["exit 10 =3 kernel"]);
+    }
+}
+
+#[test]
+fn an_exec_of_another_program_is_told_right_after_the_scan() {
+    let mut bed = Bed::new(Fields::NONE);
+    bed.machine().show(10, 10 * S, 1).read_ns = 10 * S + 5 * MS;
+    bed.look_for_details(11 * S);
+    bed.told();
+    bed.machine().show(10, 10 * S, 2);
+    bed.machine().exec(10, 10 * S + 6 * MS);
+    bed.hear();
+    assert_eq!(bed.told(), ["exec 10 - kernel"]);
+}
+
+#[test]
+fn details_that_were_read_after_the_next_exec_are_null() {
+    let mut bed = Bed::new(NAME_AND_ARGV);
+    // The process has called exec twice before the first is heard.
+    let seen = bed.machine().show(10, 9 * S, 2).clone();
+    let second = details(Some("second"), Some("second\0"), NAME_AND_ARGV);
+    bed.machine().shown.insert(10, Sighting { process: second, read_ns: 10 * S + 2 * MS, ..seen });
+    bed.machine().exec(10, 10 * S);
+    bed.machine().exec(10, 10 * S + MS);
+    bed.hear();
+    let second = ("second".to_owned(), "second\0".to_owned());
+    assert_eq!(take_details(&bed), [("-".to_owned(), "-".to_owned()), second]);
+}
+
+#[test]
+fn a_watch_is_answered_after_the_source_has_failed() {
+    let mut bed = Bed::with_a_process(Fields::NONE);
+    bed.machine().fails = true;
+    let outbox = Arc::clone(&bed.outbox);
+    let failed = bed.hearing.watch(outbox, 5, 10, (bed.now, 11 * S)).unwrap_err();
+    assert_eq!(failed.code, ErrorCode::SourceFailed);
+    assert_eq!(bed.told(), NOTHING);
+    // As the reader does when its source fails.
+    let doors = bed.doors.clone();
+    bed.hearing.adopt(None);
+    bed.hearing.adopt(Some(doors));
+    assert_eq!(bed.hearing.expected_until(), Some(bed.now));
+    bed.hearing.conclude_expected(bed.now, 12 * S).unwrap();
+    assert_eq!(bed.told(), ["watched 5 Runs"]);
+    assert_eq!(bed.hearing.expected_until(), None);
+}
+
+#[test]
+fn a_pid_that_is_used_again_at_once_is_told_by_the_creation_time() {
+    let mut bed = Bed::with_a_process(Fields::NONE);
+    bed.machine().exit(10, 11 * S, 0);
+    bed.machine().exec(10, 11 * S + 50 * MS);
+    // The exec is heard while the next process still runs.
+    bed.machine().show(10, 11 * S + 40 * MS, 2);
+    bed.hear();
+    bed.machine().shown.clear();
+    bed.machine().exit(10, 11 * S + 60 * MS, 7);
+    bed.hear();
+    assert_eq!(bed.told(), ["exit 10 =0 kernel", "exec 10 - kernel", "exit 10 =7 kernel"]);
+}
+
+#[test]
+fn an_earlier_watch_does_not_end_a_later_process_that_cannot_be_watched() {
+    let mut bed = Bed::with_a_process(Fields::NONE);
+    // The leader leaves, and the process is watched.
+    bed.machine().exit(10, 11 * S, 0);
+    bed.hear();
+    assert!(bed.machine().watched.contains_key(&10));
+    // It ends unnoticed, and its pid is given to a process whose leader leaves, too.
+    bed.machine().show(10, 12 * S, 2).leader_left = true;
+    bed.machine().watches_nobody = true;
+    bed.machine().exit(10, 13 * S, 0);
+    bed.hear();
+    assert!(!bed.machine().watched.contains_key(&10), "the watch is that of the earlier process");
+}
+
+#[test]
+fn a_process_that_disappeared_while_it_was_read_is_found_by_the_next_snapshot() {
+    let mut bed = Bed::new(Fields::NONE);
+    bed.machine().show(10, 9 * S, 1);
+    bed.hearing.resync.want();
+    let mut snapshot = bed.begin();
+    snapshot.sightings.clear();
+    snapshot.unread.push(10);
+    bed.settle(snapshot, 12 * S);
+    bed.after_the_grace(12 * S);
+    assert_eq!(bed.told(), NOTHING);
+    assert!(bed.hearing.resync.due().is_some());
+    bed.look(13 * S);
+    assert_eq!(bed.told(), ["exec 10 1 resync", "loss 1 +1 -0"]);
+    assert_eq!(bed.hearing.resync.due(), None);
+}
+
+#[test]
+fn the_table_is_compared_from_time_to_time_though_nothing_was_counted_as_lost() {
+    let mut bed = Bed::with_a_process(Fields::NONE);
+    bed.machine().shown.clear();
+    bed.hearing.resync.audit(bed.now + Duration::from_secs(60));
+    assert!(!bed.hearing.resync.is_due(bed.now));
+    bed.hearing.resync.audit(bed.now + Duration::from_secs(600));
+    assert!(bed.hearing.resync.is_due(bed.now));
+    bed.look(12 * S);
+    assert_eq!(bed.told(), ["exit 10 ? resync", "loss 1 +0 -1"]);
 }

@@ -166,7 +166,6 @@ impl Machine {
             process: name.map(|name| {
                 Arc::new(ProcessInfo { asked: fields, name: Some(name), ..ProcessInfo::default() })
             }),
-            ..Sighting::default()
         })
     }
 }
