@@ -550,9 +550,9 @@ fn a_look_that_fails_for_one_does_not_end_it_for_all() {
 }
 
 /// The details of one process, which `/proc` shows with these arguments.
-fn details(name: Option<&str>, argv: Option<&str>, fields: Fields) -> Option<Arc<ProcessInfo>> {
+fn details(name: Option<&str>, argv: Option<&str>, fields: Fields) -> Arc<ProcessInfo> {
     let argv = argv.map(|text| Argv { text: text.into(), truncated: false });
-    Some(Arc::new(ProcessInfo { asked: fields, name: name.map(Into::into), argv, ..ProcessInfo::default() }))
+    Arc::new(ProcessInfo { asked: fields, name: name.map(Into::into), argv, ..ProcessInfo::default() })
 }
 /// The details that the last events carried: name and arguments of each.
 fn take_details(bed: &Bed) -> Vec<(String, String)> {
@@ -572,13 +572,13 @@ const NAME_AND_ARGV: Fields = NAME.with(Field::Argv);
 #[test]
 fn a_snapshot_keeps_what_the_exec_has_captured() {
     let mut bed = Bed::new(NAME_AND_ARGV);
-    bed.machine().show(10, 9 * S, 1).process = details(Some("node"), Some("node\0x\0"), NAME_AND_ARGV);
+    bed.machine().show(10, 9 * S, 1).process = Some(details(Some("node"), Some("node\0x\0"), NAME_AND_ARGV));
     bed.machine().exec(10, 10 * S);
     bed.hear();
     take_details(&bed);
     // The main thread has renamed itself, and its memory is gone.
     let poorer = details(Some("MainThread"), None, NAME_AND_ARGV);
-    bed.machine().shown.get_mut(&10).unwrap().process = poorer;
+    bed.machine().shown.get_mut(&10).unwrap().process = Some(poorer);
     bed.look_for_details(20 * S);
     bed.machine().shown.clear();
     bed.machine().exit(10, 30 * S, 3);
@@ -589,12 +589,12 @@ fn a_snapshot_keeps_what_the_exec_has_captured() {
 #[test]
 fn a_snapshot_fills_what_was_not_captured_at_the_exec() {
     let mut bed = Bed::new(NAME);
-    bed.machine().show(10, 9 * S, 1).process = details(Some("first"), None, NAME);
+    bed.machine().show(10, 9 * S, 1).process = Some(details(Some("first"), None, NAME));
     bed.machine().exec(10, 10 * S);
     bed.hear();
     take_details(&bed);
     let more = details(Some("renamed"), Some("arguments\0"), NAME_AND_ARGV);
-    bed.machine().shown.get_mut(&10).unwrap().process = more;
+    bed.machine().shown.get_mut(&10).unwrap().process = Some(more);
     bed.look_for_details(20 * S);
     bed.machine().exit(10, 30 * S, 3);
     bed.machine().shown.clear();
@@ -605,7 +605,7 @@ fn a_snapshot_fills_what_was_not_captured_at_the_exec() {
 #[test]
 fn a_process_whose_details_are_known_is_not_read_again() {
     let mut bed = Bed::new(NAME);
-    bed.machine().show(10, 9 * S, 1).process = details(Some("first"), None, NAME);
+    bed.machine().show(10, 9 * S, 1).process = Some(details(Some("first"), None, NAME));
     bed.machine().exec(10, 10 * S);
     bed.hear();
     let seen = bed.machine().shown[&10].clone();
@@ -692,7 +692,7 @@ fn details_that_were_read_after_the_next_exec_are_null() {
     // The process has called exec twice before the first is heard.
     let seen = bed.machine().show(10, 9 * S, 2).clone();
     let second = details(Some("second"), Some("second\0"), NAME_AND_ARGV);
-    bed.machine().shown.insert(10, Sighting { process: second, read_ns: 10 * S + 2 * MS, ..seen });
+    bed.machine().shown.insert(10, Sighting { process: Some(second), read_ns: 10 * S + 2 * MS, ..seen });
     bed.machine().exec(10, 10 * S);
     bed.machine().exec(10, 10 * S + MS);
     bed.hear();
