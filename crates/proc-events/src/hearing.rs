@@ -65,6 +65,10 @@ pub struct Hearing<'a, D, P> {
     events: Vec<ProcessEvent>,
     /// How many of these were kept back the last time.
     kept: usize,
+    /// True if the socket has to be read again before anything is passed on. A process has turned out to have ended since
+    /// the last receive, and an exec that takes its exit back was sent by then. Or details were read since, which an exec
+    /// sent by then may have changed.
+    owes_receive: bool,
     /// The processes that have ended, but have not been reported to have.
     expected: FxHashMap<u32, Expected>,
     /// Who is to be told that a process has ended, once its exit was handed on.
@@ -73,8 +77,6 @@ pub struct Hearing<'a, D, P> {
     recent: VecDeque<(u32, u64, ExitStatus)>,
     /// The requests of [`Hearing::watch`] that were not answered yet: a source that fails meanwhile leaves them here.
     watch_requests: VecDeque<WatchRequest>,
-    /// Details were read since the socket was: an exec that came meanwhile may have changed them.
-    has_captured: bool,
 }
 
 /// A request to watch a process.
@@ -124,11 +126,11 @@ impl<'a, D: Door, P: Processes> Hearing<'a, D, P> {
             clock_offset_ns: 0,
             events: Vec::with_capacity(BATCH),
             kept: 0,
+            owes_receive: false,
             expected: FxHashMap::default(),
             answers: Vec::new(),
             recent: VecDeque::with_capacity(RECENT_MAX),
             watch_requests: VecDeque::new(),
-            has_captured: false,
         }
     }
 
@@ -195,10 +197,11 @@ impl<'a, D: Door, P: Processes> Hearing<'a, D, P> {
                 if self.last.2 >= until_ns {
                     return Ok(false);
                 }
-            } else if nothing_is_left && !std::mem::take(&mut self.has_captured) {
+            } else if nothing_is_left && !self.owes_receive {
                 door.exhausted();
                 return Ok(true);
             } else {
+                self.owes_receive = false;
                 match door.receive(&mut self.batch) {
                     Ok(is_all) => nothing_is_left = is_all,
                     Err(Errno::INTR) => {}
@@ -286,7 +289,7 @@ impl<'a, D: Door, P: Processes> Hearing<'a, D, P> {
                 let exec = Exec { pid, cpu, seq, timestamp_ns };
                 if !fields.is_empty() {
                     seen = Some(self.processes.capture(exec, fields));
-                    self.has_captured = true;
+                    self.owes_receive = true;
                 } else if self.table.needs_identity(pid, timestamp_ns) {
                     seen = Some(Sighting { process: None, ..self.processes.capture(exec, fields) });
                 }
@@ -319,6 +322,7 @@ impl<'a, D: Door, P: Processes> Hearing<'a, D, P> {
                 }
                 self.table.apply(&message, None, &mut self.events);
                 stats.ignored.add(self.table.take_ignored());
+                self.owes_receive |= self.table.is_unsure(pid);
                 self.descent.has_parent(pid, known_pid(parent_tgid), message.timestamp_ns);
                 self.mark(first);
                 if self.recent.len() == RECENT_MAX {

@@ -256,6 +256,21 @@ fn a_take_over_across_two_turns_is_one_life() {
 }
 
 #[test]
+fn a_take_over_that_is_sent_while_the_exit_is_heard_is_one_life() {
+    let mut bed = Bed::new(Fields::NONE);
+    bed.machine().exec(10, 10 * S);
+    bed.machine().exit(10, 11 * S, 0);
+    // The queue is empty by then, and the process is gone when it is asked for.
+    bed.machine().meanwhile = Some(|machine| {
+        machine.exec(10, 11 * S + MS);
+        machine.exit(10, 11 * S + 2 * MS, 3);
+    });
+    bed.hear();
+    bed.hear();
+    assert_eq!(bed.told(), ["exec 10 - kernel", "exec 10 - kernel", "exit 10 =3 kernel"]);
+}
+
+#[test]
 fn an_exit_is_kept_back_for_one_turn_only() {
     let mut bed = Bed::new(Fields::NONE);
     bed.machine().exec(10, 10 * S);
