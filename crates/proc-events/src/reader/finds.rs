@@ -23,7 +23,7 @@ impl Weigh for RawDetails {
 
 /// The finds of one CPU, in the order of its execs.
 #[derive(Debug)]
-pub(super) struct Finds<Q, T = RawDetails> {
+pub(super) struct Finds<Q: Queue<T>, T: Weigh = RawDetails> {
     pub(super) queue: Q,
     /// The first one, if it belongs to an exec that was not heard yet.
     front: Option<Find<T>>,
@@ -74,6 +74,15 @@ impl<T: Weigh, Q: Queue<T>> Finds<Q, T> {
     }
 }
 
+impl<T: Weigh, Q: Queue<T>> Drop for Finds<Q, T> {
+    /// What nobody takes any more no longer waits.
+    fn drop(&mut self) {
+        while let Some((_, details)) = self.front.take().or_else(|| self.queue.next(Duration::ZERO)) {
+            self.bytes.fetch_sub(details.as_ref().map_or(0, T::weight), Ordering::Relaxed);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,6 +107,16 @@ mod tests {
         assert_eq!(pid(u32::MAX), Some(u32::MAX));
         assert_eq!([pid(2), pid(4), pid(5), pid(9), pid(10)], [None, Some(4), None, Some(9), None]);
         assert_eq!(bytes.load(Ordering::Relaxed), 0, "what was taken or dropped no longer counts");
+    }
+
+    #[test]
+    fn finds_that_are_dropped_no_longer_count() {
+        let queue: VecDeque<_> = [3, 4, 5].map(|seq| (seq, Some(Bytes(seq)))).into();
+        let bytes = Arc::new(AtomicUsize::new(40));
+        let mut finds = Finds::new(queue, Arc::clone(&bytes));
+        assert!(finds.take(2, Duration::ZERO).is_none());
+        drop(finds);
+        assert_eq!(bytes.load(Ordering::Relaxed), 10, "those of another CPU still wait");
     }
 
     #[test]
