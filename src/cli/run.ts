@@ -51,7 +51,7 @@ export async function run(options: RunOptions, tell: (text: string) => void): Pr
     if (options.output !== undefined) file = openSync(options.output, 'w')
     const ended = await execute(options)
     if (ended instanceof Error) {
-      const isMissing = ended.code === 'ENOENT'
+      const isMissing = ended.code === 'ENOENT' || options.program === ''
       const why = isMissing ? 'there is no such command' : `it cannot be run (${ended.code ?? ended.message})`
       tell(`${options.program}: ${why}`)
       return isMissing ? NOT_FOUND : NOT_RUNNABLE
@@ -81,12 +81,15 @@ async function execute({ program, programArgs }: RunOptions): Promise<Ended | No
     return [signal, pass] as const
   })
   try {
-    const started = spawn(program, programArgs, { stdio: 'inherit' })
-    child = started
     return await new Promise((resolve) => {
+      const started = spawn(program, programArgs, { stdio: 'inherit' })
+      child = started
       started.once('error', resolve)
       started.once('exit', (exitCode, signal) => resolve({ pid: started.pid!, exitCode, signal }))
     })
+  } catch (error) {
+    // Node.js throws all but a few of what the kernel refuses.
+    return error as NodeJS.ErrnoException
   } finally {
     for (const [signal, pass] of passed) process.off(signal, pass)
   }
