@@ -172,6 +172,16 @@ test('filters', async (t) => {
   t.is(global.lastIndex, 2)
 })
 
+test('arguments that were cut to none match no filter, and a process without any may', async (t) => {
+  const { monitor, fake, r } = await initialized(t)
+  const seen: number[] = []
+  monitor.subscribeExit((pid) => seen.push(pid), { commandLine: /^(?!secret)/ })
+  const process = { argv: [] }
+  fake.source.push(r.exit(1, { process }), r.exit(2, { process, truncated: true }))
+  await settled(fake)
+  t.deepEqual(seen, [1])
+})
+
 test('a record that is larger than the buffer makes it grow', async (t) => {
   const { monitor, fake, r } = await initialized(t)
   const seen: unknown[] = []

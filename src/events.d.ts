@@ -33,6 +33,8 @@ export declare function originOf(words: Uint32Array, at: number): (typeof ORIGIN
 export declare function readFollowed(words: Uint32Array, at: number): Uint32Array;
 /** One detail of the process, the others being left alone; null where it was not read. The arguments are joined by NUL. */
 export declare function readText(buffer: RecordBuffer, at: number, field: 'name' | 'exe' | 'argv' | 'cgroup'): string | null;
+/** The arguments, joined; null where they were not read, or were cut to none. */
+export declare function readArguments(buffer: RecordBuffer, at: number): string | null;
 /** The real user id of the process; null where it was not read. */
 export declare function readUid(words: Uint32Array, at: number): number | null;
 /** The details of the process that the record at `at` carries; `name` if it was read already. */

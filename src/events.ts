@@ -112,6 +112,12 @@ export function readText(buffer: RecordBuffer, at: number, field: 'name' | 'exe'
   return place === 0 ? null : text(buffer, place)
 }
 
+/** The arguments, joined; null where they were not read, or were cut to none. */
+export function readArguments(buffer: RecordBuffer, at: number): string | null {
+  const joined = readText(buffer, at, 'argv')
+  return joined === '' && (buffer.words[at]! >>> FLAGS_SHIFT) & ARGV_TRUNCATED ? null : joined
+}
+
 /** The real user id of the process; null where it was not read. */
 export function readUid(words: Uint32Array, at: number): number | null {
   const place = placeOf(words, at, UID)

@@ -4,6 +4,7 @@ import {
   FIRST_SCAN,
   type RecordBuffer,
   originOf,
+  readArguments,
   readEvent,
   readFollowed,
   readProcess,
@@ -90,7 +91,7 @@ export class Reading implements Judged {
 
   get commandLine(): string | null {
     if (this.#commandLine !== null) return this.#commandLine
-    const joined = readText(this.#buffer, this.#at, 'argv')
+    const joined = readArguments(this.#buffer, this.#at)
     return (this.#commandLine = joined === null ? null : splitArguments(joined).join(' '))
   }
 

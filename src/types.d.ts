@@ -273,8 +273,8 @@ export interface MonitorStats {
      */
     readonly captureTimeouts: number;
     /**
-     * Events that were delivered without the captured texts but the name, because those that waited for JavaScript took
-     * 64 MiB: `exe`, `cwd` and `cgroup` are null, `argv` is empty with `argvTruncated`.
+     * Events that were delivered without their arguments and working directory, because the texts that waited for
+     * JavaScript took 64 MiB: `cwd` is null, `argv` is empty with `argvTruncated`, and no filter on `commandLine` holds.
      */
     readonly detailsDropped: number;
     /** Gauge: events waiting for JavaScript. */

@@ -62,11 +62,12 @@ impl ProcessInfo {
         argv + text(&self.name) + text(&self.exe) + text(&self.cwd) + text(&self.cgroup)
     }
 
-    /// The same without the long texts: the arguments are cut to none, and marked so.
+    /// The same without the long texts: the arguments are cut to none, and marked so. The name, exe and cgroup stay,
+    /// because a subscriber's filter may need them: an event that it cannot judge would be neither told nor lost.
     pub(crate) fn without_texts(&self) -> Self {
         let argv = self.argv.as_ref().map(|_| Argv { text: Box::default(), truncated: true });
-        let name = self.name.clone();
-        Self { asked: self.asked, name, argv, exe: None, cwd: None, cgroup: None, ..*self }
+        let [name, exe, cgroup] = [&self.name, &self.exe, &self.cgroup].map(Clone::clone);
+        Self { asked: self.asked, name, argv, exe, cwd: None, cgroup, ..*self }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What is still owed to a subscriber whose queue is full: per process, no more than its last exec, or the exit of what
 //! the subscriber knows to be running. So the memory is bounded by the live processes, and nothing but the
 //! short lives that began and ended meanwhile is lost. The texts captured with these events have a budget of bytes of their
-//! own: past it an event is kept without them. Pure.
+//! own: past it an event is kept without its arguments and working directory. Pure.
 
 use std::sync::Arc;
 
@@ -192,8 +192,15 @@ mod tests {
     #[test]
     fn past_the_budget_an_event_is_kept_without_its_texts() {
         let argv = Argv { text: "x".repeat(99).into(), truncated: false };
-        let process =
-            ProcessInfo { argv: Some(argv), name: Some("a".into()), uid: Some(7), ..ProcessInfo::default() };
+        let process = ProcessInfo {
+            argv: Some(argv),
+            cwd: Some("/".into()),
+            name: Some("a".into()),
+            exe: Some("b".into()),
+            cgroup: Some("c".into()),
+            uid: Some(7),
+            ..ProcessInfo::default()
+        };
         let process = Some(Arc::new(process));
         let mut overflow = Overflow::new(250);
         for pid in [1, 2, 3, 2, 2, 4] {
@@ -202,7 +209,8 @@ mod tests {
         // What is replaced, or no longer owed, makes room.
         overflow.add(ProcessEvent { process: process.clone(), ..exit(1, true) }, true);
         overflow.add(ProcessEvent { process, ..exec(5, false) }, true);
-        assert!(overflow.texts.bytes <= 250 + 2, "{} bytes are kept", overflow.texts.bytes);
+        // The two without have three bytes each.
+        assert!(overflow.texts.bytes <= 250 + 6, "{} bytes are kept", overflow.texts.bytes);
         let flush = overflow.flush();
         let mut kept: Vec<_> =
             flush.events.iter().map(|event| (event.pid, event.process.as_deref().unwrap())).collect();
@@ -210,9 +218,14 @@ mod tests {
         let texts: Vec<_> =
             kept.iter().map(|(pid, process)| (*pid, process.argv.as_ref().unwrap().truncated)).collect();
         assert_eq!(texts, [(2, false), (3, true), (4, true), (5, false)]);
-        assert!(
-            kept.iter().all(|(_, process)| process.name.as_deref() == Some("a") && process.uid == Some(7))
-        );
+        let cwds: Vec<_> =
+            kept.iter().filter_map(|(pid, process)| process.cwd.as_ref().map(|_| *pid)).collect();
+        assert_eq!(cwds, [2, 5]);
+        let is_judged_as_before = |process: &ProcessInfo| {
+            let texts = [&process.name, &process.exe, &process.cgroup].map(Option::as_deref);
+            texts == ["a", "b", "c"].map(Some) && process.uid == Some(7)
+        };
+        assert!(kept.iter().all(|(_, process)| is_judged_as_before(process)));
         assert_eq!((flush.without_texts, flush.lost), (2, 4));
     }
 
