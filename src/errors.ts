@@ -1,4 +1,5 @@
 /** Every error this package throws: its code, what failed, and the next thing to do. */
+import { constants } from 'node:os'
 import { getSystemErrorMap } from 'node:util'
 
 /** Why something failed, as {@link ProcessMonitorError.code}. */
@@ -69,6 +70,10 @@ const NATIVE_CODES: readonly ErrorCode[] = [
   'ERR_SOURCE_FAILED',
 ]
 
+/** The errors of a program, or a machine, that has no file descriptor left: no other cause is to be looked for. */
+const DESCRIPTOR_ERRORS: ReadonlySet<number> = new Set([constants.errno.EMFILE, constants.errno.ENFILE])
+const DESCRIPTOR_HINT = 'No file descriptor is left: raise the limit (ulimit -n, LimitNOFILE), or close some'
+
 const HINTS: Partial<Record<ErrorCode, string>> = {
   ERR_PERMISSION:
     'The kernel, or a sandbox, refuses the process connector to this user: run as root or with CAP_NET_ADMIN, or on Linux 6.6 or newer, which asks for no privilege; and let seccomp and SELinux policies allow AF_NETLINK sockets',
@@ -90,7 +95,7 @@ export function nativeError(
   errno: number,
   detail: string,
   cause?: unknown,
-  hint: string | undefined = HINTS[code],
+  hint: string | undefined = DESCRIPTOR_ERRORS.has(errno) ? DESCRIPTOR_HINT : HINTS[code],
 ): ProcessMonitorError {
   const what = detail || 'the native part'
   const [name, text] = getSystemErrorMap().get(-errno) ?? [`errno ${errno}`, 'unknown error']

@@ -106,6 +106,7 @@ export class Registry {
   /** Calls everybody whom a record concerns. Nothing is built of it if that is nobody. */
   dispatch(reading: Reading): void {
     const { scan } = reading
+    const last = this.#lastPlace
     if (scan !== null) {
       this.#hasBegun = true
       if (!reading.isForAll) return this.#found(scan, reading)
@@ -114,7 +115,6 @@ export class Registry {
     }
     const concerned = this.#rosters[reading.kind]?.concerned(reading)
     if (concerned === undefined) return
-    const last = this.#lastPlace
     for (const subscription of concerned) {
       // A callback before this one has subscribed it: the event is older than that.
       if (subscription.place > last) break

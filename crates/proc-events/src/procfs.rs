@@ -86,9 +86,7 @@ impl Procfs {
     pub(crate) fn show_thread(&self, state: &ReadState) {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
         // Where it is not shown, a thread that waits for a CPU cannot be told from one that hangs.
-        if let Ok(stat) = rustix::fs::openat(&self.root, "thread-self/stat", flags, Mode::empty()) {
-            state.show(stat);
-        }
+        state.show(rustix::fs::openat(&self.root, "thread-self/stat", flags, Mode::empty()).ok());
     }
 
     /// Whether this `/proc` shows the pid namespace that this process is in.

@@ -396,8 +396,9 @@ impl ProcessTable {
             process: info,
             followed: None,
         });
-        // With this status a leader ends that makes way. An earlier exit stands, now that there is this one.
-        if status == Some(ExitStatus(0)) {
+        // A leader that makes way ends with 0, or by itself before, with any code. An earlier exit stands, now that there is
+        // this one.
+        if status.is_some_and(|status| status.signal().is_none()) {
             self.unsure.insert(pid, (timestamp_ns, process));
         } else {
             self.unsure.remove(&pid);

@@ -790,3 +790,15 @@ fn the_table_is_compared_from_time_to_time_though_nothing_was_counted_as_lost() 
     bed.look(12 * S);
     assert_eq!(bed.told(), ["exit 10 ? resync", "loss 1 +0 -1"]);
 }
+
+#[test]
+fn a_leader_that_left_with_a_code_makes_way_for_an_exec() {
+    let mut bed = Bed::new(Fields::NONE);
+    bed.machine().exec(10, 10 * S);
+    // The leader ends by itself, another thread calls exec, and the process ends before any of it is heard.
+    bed.machine().exit(10, 11 * S, 5);
+    bed.machine().exec(10, 11 * S + MS);
+    bed.machine().exit(10, 11 * S + 2 * MS, 3);
+    bed.hear();
+    assert_eq!(bed.told(), ["exec 10 - kernel", "exec 10 - kernel", "exit 10 =3 kernel"]);
+}

@@ -74,8 +74,8 @@ impl HungReads {
 pub(crate) struct ReadState {
     /// 0: it reads nothing; [`ABANDONED`]; or the pid that it reads, and since when.
     reading: AtomicU64,
-    /// Its own stat.
-    stat: OnceLock<OwnedFd>,
+    /// Its own stat; `None` where that is not shown. Empty until the thread has begun.
+    stat: OnceLock<Option<OwnedFd>>,
 }
 
 const ABANDONED: u64 = u64::MAX;
@@ -96,7 +96,7 @@ impl ReadState {
     }
 
     /// Called by the thread: lets its state be asked for.
-    pub(crate) fn show(&self, stat: OwnedFd) {
+    pub(crate) fn show(&self, stat: Option<OwnedFd>) {
         let _ = self.stat.set(stat);
     }
 
@@ -125,10 +125,11 @@ impl ReadState {
         (reading != 0 && reading != ABANDONED).then(|| Reading { pid: unpack(reading).0, reading })
     }
 
-    /// Returns true if the thread runs, or waits for nothing but a CPU.
+    /// Returns true if the thread runs, or waits for nothing but a CPU, as one does that has not begun.
     pub(crate) fn is_runnable(&self) -> bool {
+        let Some(stat) = self.stat.get() else { return true };
         let mut text = [0; 512];
-        let stat = self.stat.get().and_then(|stat| rustix::io::pread(stat, &mut text, 0).ok());
+        let stat = stat.as_ref().and_then(|stat| rustix::io::pread(stat, &mut text, 0).ok());
         stat.and_then(|len| parse::stat(&text[..len])).is_some_and(|stat| stat.state == b'R')
     }
 }
@@ -177,6 +178,8 @@ mod tests {
         let late = |ms: u64| SECOND + ms * NS_PER_MS;
         assert!(state.hung(SECOND).is_none());
         state.begin(7, SECOND);
+        assert!(state.hung(late(200)).is_none(), "the thread has not begun");
+        state.show(None);
         assert!(state.hung(late(49)).is_none());
         let first = state.hung(late(50)).unwrap();
         assert_eq!(first.pid, 7);

@@ -45,6 +45,8 @@ const BYTES_MAX: usize = 8 << 20;
 const PATIENCE: Duration = Duration::from_millis(2);
 /// How long a thread is waited for at the end that is not stuck, but gets no CPU.
 const END_PATIENCE: Duration = Duration::from_secs(1);
+/// The least time between two attempts to start a thread that could not be had.
+const RETRY_NS: u64 = 1_000_000_000;
 /// Everything large is on the heap.
 const STACK_SIZE: usize = 256 * 1024;
 
@@ -54,6 +56,8 @@ pub(super) struct Scouts {
     of_cpu: FxHashMap<u32, Scout>,
     /// CPUs whose thread was abandoned when no other could be started.
     vacant: Vec<u32>,
+    /// When to try again to start one, after that has failed; 0: at once.
+    retry_ns: u64,
     tools: Tools,
     online: usize,
 }
@@ -91,7 +95,7 @@ impl Scouts {
             stop: eventfd(0, EventfdFlags::CLOEXEC)?,
             bytes: Arc::default(),
         };
-        let mut scouts = Self { of_cpu: FxHashMap::default(), vacant: own, tools, online };
+        let mut scouts = Self { of_cpu: FxHashMap::default(), vacant: own, retry_ns: 0, tools, online };
         while scouts.fill_vacancy()? {}
         Ok(scouts)
     }
@@ -101,8 +105,12 @@ impl Scouts {
         if stuck_threads() >= STUCK_MAX {
             return Ok(false);
         }
-        let Some(cpu) = self.vacant.pop() else { return Ok(false) };
+        let now_ns = clock_ns(ClockId::Monotonic);
+        let Some(&cpu) = self.vacant.last().filter(|_| now_ns >= self.retry_ns) else { return Ok(false) };
+        self.retry_ns = now_ns + RETRY_NS;
         self.of_cpu.insert(cpu, self.tools.start(cpu)?);
+        self.vacant.pop();
+        self.retry_ns = 0;
         Ok(true)
     }
 
