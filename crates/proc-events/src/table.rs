@@ -338,7 +338,7 @@ impl ProcessTable {
             self.ignored += 1;
             return;
         }
-        if let Some(info) = process.info.as_ref().filter(|_| process.is_read_after(timestamp_ns)) {
+        if let Some(info) = process.info.as_ref().filter(|_| process.is_read_from(timestamp_ns, &seen)) {
             let carries_it =
                 |event: &&mut ProcessEvent| event.process.as_ref().is_some_and(|own| Arc::ptr_eq(own, info));
             let without_program = Arc::new(info.without_program());

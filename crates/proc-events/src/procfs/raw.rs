@@ -52,7 +52,8 @@ impl RawDetails {
             Some(part)
         });
         let stat = stat?;
-        let is_torn = false;
+        // The next exec of the process may have been under way, if the thread that read was late.
+        let is_torn = parse::stat(stat)?.is_mid_exec;
         let files =
             Files { stat, cmdline, is_cmdline_cut: self.is_cmdline_cut, exe, cwd, cgroup, status, is_torn };
         let stat = parse::stat(stat)?;

@@ -112,9 +112,11 @@ impl Process {
         }
     }
 
-    /// Returns true if the details may be those of the program that this exec has started: they were read only after it.
-    pub(super) const fn is_read_after(&self, exec_ns: u64) -> bool {
-        self.exec_ns != 0 && self.read_ns != 0 && self.read_ns >= exec_ns
+    /// Returns true if the details may be those of the program that this exec has started, as `seen` now: they were read
+    /// only after it, or while it was under way.
+    pub(super) const fn is_read_from(&self, exec_ns: u64, seen: &Sighting) -> bool {
+        let is_later = self.read_ns != 0 && self.read_ns >= exec_ns;
+        self.exec_ns != 0 && (is_later || self.program != 0 && self.program == seen.program)
     }
 
     /// It has called exec, and was seen so, if it was looked at.
