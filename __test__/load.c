@@ -8,6 +8,8 @@
  *                                             the same of the others. Each figure takes 64 bits
  *   load leave MILLISECONDS CODE              the main thread leaves at once, the other ends the process later
  *   load leave MILLISECONDS                   the same, but the other thread leaves, too
+ *   load bomb PROGRAM COUNT NICE FILE         COUNT processes of PROGRAM, one after the other, with 1 MB of arguments that are
+ *                                             not UTF-8, as the user nobody. FILE is as that of a storm. Ends with its parent
  *   load refuse ERRNO PROGRAM ARGUMENT...     PROGRAM, to which the sandbox refuses the process connector's socket
  *
  * Compiled with -DEND=CODE -nostdlib it is the program END instead, which does nothing but end with CODE: a C library
@@ -27,10 +29,12 @@ void _start(void) {
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/filter.h>
 #include <linux/netlink.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -112,6 +116,39 @@ static int storm(char **arguments) {
   return 0;
 }
 
+/* The longest argument that Linux takes, and how many of these are passed. */
+enum { ARGUMENT_SIZE = 131072, ARGUMENTS = 8, NOBODY = 65534 };
+
+static int bomb(char **arguments) {
+  const char *program = arguments[0];
+  int file = create(arguments[3], "");
+  pid_t parent = getppid();
+  if (nice(atoi(arguments[2])) < 0 || setgroups(0, NULL) < 0 || setgid(NOBODY) < 0 || setuid(NOBODY) < 0) fail("nobody");
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != parent) return 1;
+  static char first[ARGUMENT_SIZE], other[ARGUMENT_SIZE];
+  memset(first, 0xff, sizeof first - 1);
+  memset(other, 0xff, sizeof other - 1);
+  /* It begins with the name of the program: of a program whose name the kernel cuts, it is the rest of the name. */
+  const char *name = strrchr(program, '/') + 1;
+  memcpy(first, name, strlen(name));
+  char *passed[ARGUMENTS + 1] = {first};
+  for (int at = 1; at < ARGUMENTS; at++) passed[at] = other;
+  for (int done = 0; done < atoi(arguments[1]); done++) {
+    uint64_t began = now();
+    pid_t pid = vfork();
+    if (pid == 0) {
+      execv(program, passed);
+      _exit(127);
+    }
+    int status;
+    if (pid < 0 || waitpid(pid, &status, 0) < 0) fail("vfork");
+    if (status != 0) return 2;
+    note(file, pid, began);
+  }
+  return 0;
+}
+
 static const char *last_code;
 static int last_delay;
 
@@ -153,6 +190,7 @@ int main(int count, char **arguments) {
   if (strcmp(mode, "stay") == 0) return (int)sleep(atoi(arguments[2]));
   if (readlink("/proc/self/exe", self, sizeof self - 1) < 0) fail("readlink");
   if (strcmp(mode, "storm") == 0 && count == 7) return storm(arguments + 2);
+  if (strcmp(mode, "bomb") == 0 && count == 6) return bomb(arguments + 2);
   if (strcmp(mode, "leave") == 0) return leave(arguments + 2);
   if (strcmp(mode, "refuse") == 0 && count > 3) return refuse(arguments + 2);
   return 64;

@@ -31,6 +31,13 @@ export interface StormSize {
   readonly stays?: number
 }
 
+/** How many processes with 1 MB of arguments, of which program, and how nice their parent is. */
+export interface BombSize {
+  readonly count: number
+  readonly program?: string
+  readonly nice?: number
+}
+
 /** The program of `load.c`, compiled under a name that nothing else on the machine has. */
 export class Load {
   readonly path: string
@@ -69,6 +76,21 @@ export class Load {
     return this.#result(file, status ?? signal)
   }
 
+  /** Starts processes with 1 MB of arguments, as the user nobody. `done` resolves when all of them have ended. */
+  bomb({ count, program = '/bin/true', nice = 0 }: BombSize): { child: ChildProcess; done: Promise<readonly Life[]> } {
+    const file = this.#file()
+    const args = ['bomb', program, String(count), String(nice), file]
+    const child = spawn(this.path, args, { stdio: ['ignore', 'ignore', 'inherit'] })
+    return {
+      child,
+      done: once(child, 'exit').then(([code, signal]) => {
+        const lives = readLives(file)
+        if (code !== 0) throw new Error(`the bomber ended with ${String(code ?? signal)}`)
+        return lives
+      }),
+    }
+  }
+
   #file(): string {
     return join(this.#folder, `storm-${++this.#storms}`)
   }
@@ -78,15 +100,7 @@ export class Load {
   }
 
   #result(file: string, status: unknown): Storm {
-    const lives = (path: string): Life[] => {
-      const figures = new BigUint64Array(new Uint8Array(readFileSync(path)).buffer)
-      rmSync(path)
-      return Array.from({ length: figures.length / 3 }, (_, index) => {
-        const [pid, began, ended] = figures.subarray(3 * index, 3 * index + 3)
-        return { pid: Number(pid), began: Number(began), ended: Number(ended) }
-      })
-    }
-    const storm = { lives: lives(file), stays: lives(`${file}.stays`).map(({ pid }) => pid) }
+    const storm = { lives: readLives(file), stays: readLives(`${file}.stays`).map(({ pid }) => pid) }
     storm.stays.forEach((pid) => this.#started.add(pid))
     if (status !== 0) throw new Error(`the storm ended with ${String(status)}`)
     return storm
@@ -110,6 +124,16 @@ export class Load {
     this.#started.clear()
     rmSync(this.#folder, { recursive: true })
   }
+}
+
+/** Reads the lives that the program noted, and removes the file. */
+function readLives(path: string): Life[] {
+  const figures = new BigUint64Array(new Uint8Array(readFileSync(path)).buffer)
+  rmSync(path)
+  return Array.from({ length: figures.length / 3 }, (_, index) => {
+    const [pid, began, ended] = figures.subarray(3 * index, 3 * index + 3)
+    return { pid: Number(pid), began: Number(began), ended: Number(ended) }
+  })
 }
 
 /** Whether these programs are there. If not, the test that needs them is passed over, and says so. */
