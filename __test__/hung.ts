@@ -26,12 +26,14 @@ export class HungProcess {
   readonly mount: string
   readonly #folder: string
   readonly #server: ChildProcess
+  readonly #closed: Promise<unknown>
 
   private constructor(pid: number, folder: string, server: ChildProcess) {
     this.pid = pid
     this.mount = join(folder, 'mount')
     this.#folder = folder
     this.#server = server
+    this.#closed = once(server, 'close')
   }
 
   /** Returns why no process can be made to hang on this machine, or undefined if one can. */
@@ -82,9 +84,8 @@ export class HungProcess {
 
   /** Ends the process, and resolves when its file system is gone. */
   async release(): Promise<void> {
-    const ended = this.#server.exitCode === null ? once(this.#server, 'exit') : undefined
     this.#server.stdin!.end()
-    await ended
+    await this.#closed
     rmSync(this.#folder, { recursive: true, force: true })
   }
 }

@@ -1,10 +1,11 @@
 // Storms, overflows, stops, starts, terminated worker threads and ended processes, for as long as is asked for:
 // `npm run soak -- --minutes N`. All along it holds what is told against the truth, and the memory, the threads and the
-// descriptors against what they were. Its exit code is 1 if anything was not as it should be.
+// descriptors against what they were. All along, too, root has beside it a process whose arguments cannot be read, and
+// another user that starts processes with 1 MB of arguments. Its exit code is 1 if anything was not as it should be.
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync } from 'node:fs'
+import { readFileSync, readdirSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
@@ -12,6 +13,7 @@ import { parseArgs } from 'node:util'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { Worker } from 'node:worker_threads'
+import { HungProcess } from '../__test__/hung.ts'
 import { Load } from '../__test__/load.ts'
 import { connectorSockets, readers, until } from '../__test__/support.ts'
 import { View } from '../__test__/view.ts'
@@ -45,7 +47,12 @@ const total = {
   slowestRepairMs: 0,
   terminations: 0,
   exits: 0,
+  bombs: 0,
+  captureTimeouts: 0,
+  mostStuckThreads: 0,
 }
+/** Threads that are stuck at most, as the core bounds them. */
+const STUCK_MAX = 8
 const violations = []
 /** Resident memory after each round, in MB. */
 const memory = []
@@ -70,16 +77,24 @@ async function monitoring(options, capture, use) {
     await monitor.initialize(options)
     total.starts++
     await use(view)
-    const { events, lostSocket, lostQueue, resync, restart, reinitFailed, processScanFailed } = monitor.stats()
+    const { events, lostSocket, lostQueue, resync, restart, reinitFailed, processScanFailed, captureTimeouts } =
+      monitor.stats()
     total.events += events
     total.lostSocket += lostSocket
     total.lostQueue += lostQueue
     total.resyncs += resync
+    total.captureTimeouts += captureTimeouts
+    noteStuck(monitor.stats().stuckThreads)
     check(restart + reinitFailed + processScanFailed === 0, 'the source failed')
   } finally {
     view.close()
     await stop()
   }
+}
+
+function noteStuck(threads) {
+  total.mostStuckThreads = Math.max(total.mostStuckThreads, threads)
+  check(threads <= STUCK_MAX, `${threads} threads are stuck`)
 }
 
 async function stop() {
@@ -235,6 +250,51 @@ const left = () => ({
   descriptors: readdirSync('/proc/self/fd').length,
 })
 
+/** Returns how many native threads wait in a read that does not return. */
+function stuckThreads() {
+  const stats = readdirSync('/proc/self/task').map((tid) => {
+    try {
+      return readFileSync(`/proc/self/task/${tid}/stat`, 'latin1')
+    } catch {
+      return ''
+    }
+  })
+  return stats.filter((stat) => stat.includes('(proc-events) D')).length
+}
+
+/** What is had beside the rounds: nothing, where this user may not have it. */
+const beside = { hung: undefined, bomber: undefined, isOver: false }
+
+async function bomb() {
+  while (!beside.isOver) {
+    const { child, done } = load.bomb({ count: 500, nice: 19 })
+    beside.bomber = child
+    const lives = await done.catch((error) => {
+      if (!beside.isOver) check(false, error.message)
+      return []
+    })
+    if (lives.length === 0) return
+    total.bombs += lives.length
+  }
+}
+
+async function endBeside() {
+  beside.isOver = true
+  const { hung } = beside
+  beside.hung = undefined
+  beside.bomber?.kill('SIGKILL')
+  await hung?.release()
+}
+
+for (const signal of ['SIGINT', 'SIGTERM']) {
+  process.once(signal, () => {
+    void endBeside().finally(() => {
+      load.remove()
+      process.exit(signal === 'SIGINT' ? 130 : 143)
+    })
+  })
+}
+
 function line() {
   const seconds = (elapsed() / 1000).toFixed(0).padStart(4)
   const figures = Object.entries(total).map(([name, value]) => `${name} ${Math.round(value)}`)
@@ -243,22 +303,37 @@ function line() {
   )
 }
 
+/** All rounds once, beside a process that hangs. */
+async function allRounds(canHang) {
+  if (canHang) beside.hung = await HungProcess.start()
+  for (const [name, round] of Object.entries(rounds)) {
+    try {
+      await round()
+    } catch (error) {
+      check(false, `${name}: ${error.stack}`)
+    }
+    noteStuck(stuckThreads())
+    check(readers() === stuckThreads(), `${name} left a native reader`)
+    collectGarbage()
+    const { rss, heapTotal, external } = process.memoryUsage()
+    memory.push({ at: elapsed(), mb: rss / 2 ** 20, heap: (heapTotal + external) / 2 ** 20 })
+  }
+  await beside.hung?.release()
+  beside.hung = undefined
+  await until('no thread is stuck any more', () => readers() === 0)
+}
+
 async function soak() {
   const lines = setInterval(line, 10_000)
+  const missing = HungProcess.missing()
+  if (missing !== undefined) console.log(`without a process that hangs: ${missing}`)
+  const isRoot = process.getuid() === 0
+  if (!isRoot) console.log('without 1 MB of arguments: only root may start processes of another user')
+  const bombs = isRoot ? bomb() : undefined
   let before
   try {
     while (elapsed() < duration) {
-      for (const [name, round] of Object.entries(rounds)) {
-        try {
-          await round()
-        } catch (error) {
-          check(false, `${name}: ${error.stack}`)
-        }
-        check(readers() === 0, `${name} left a native reader`)
-        collectGarbage()
-        const { rss, heapTotal, external } = process.memoryUsage()
-        memory.push({ at: elapsed(), mb: rss / 2 ** 20, heap: (heapTotal + external) / 2 ** 20 })
-      }
+      await allRounds(missing === undefined)
       // What Node.js itself starts when it is first needed is not counted.
       if (before === undefined) before = left()
       const after = left()
@@ -269,6 +344,8 @@ async function soak() {
     }
   } finally {
     clearInterval(lines)
+    await endBeside()
+    await bombs
     load.remove()
   }
 }

@@ -133,6 +133,8 @@ int main(int count, char **arguments) {
   const char *folder = arguments[1];
   char options[128], path[4096];
   int ready_pipe[2];
+  /* Ctrl-C ends whatever started this, and with that standard input. The mount has to be removed then. */
+  signal(SIGINT, SIG_IGN);
   device = open("/dev/fuse", O_RDWR | O_CLOEXEC);
   program = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
   snprintf(options, sizeof options, "fd=%d,rootmode=40000,user_id=0,group_id=0,allow_other", device);
