@@ -11,10 +11,12 @@ mod subscriber;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::io::Write;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use proc_events::hearing::Hearing;
 use proc_events::outbox::Outbox;
@@ -329,6 +331,11 @@ impl<'a> Simulation<'a> {
 }
 
 fn simulate(seed: u64) {
+    simulate_and_tell(seed, false);
+}
+
+/// `is_told`: prints all that happens.
+fn simulate_and_tell(seed: u64, is_told: bool) {
     let world = Rc::new(RefCell::new(World::new(seed)));
     let fields = [Fields::NONE, Fields::NONE.with(Field::Name)][world.borrow_mut().dice.roll(2) as usize];
     let (stats, mut outboxes) = (Stats::default(), Vec::new());
@@ -346,7 +353,7 @@ fn simulate(seed: u64) {
         shown: Shown::default(),
         base: Instant::now(),
     };
-    simulation.world.borrow_mut().machine.is_told = seeds().count() == 1;
+    simulation.world.borrow_mut().machine.is_told = is_told;
     simulation.join(usize::MAX);
     simulation.join(4);
     for _ in 0..300 {
@@ -361,24 +368,53 @@ fn simulate(seed: u64) {
     simulation.assert_all_is_well();
 }
 
-/// As many as take about a second; `PROC_EVENTS_SEEDS=1000..200000` for others.
-fn seeds() -> std::ops::Range<u64> {
-    let chosen = std::env::var("PROC_EVENTS_SEEDS").ok();
-    let range = chosen.as_deref().and_then(|chosen| chosen.split_once(".."));
-    range.map_or(0..2000, |(first, end)| first.parse().unwrap()..end.parse().unwrap())
+/// The seeds that are always tried.
+const FIXED: Range<u64> = 0..2000;
+/// The seeds of one day, apart from those of every other day.
+const SEEDS_A_DAY: u64 = 100_000;
+const FRESH: u64 = 2000;
+/// The search ends with so many seeds that fail.
+const FAILURES_MAX: usize = 100;
+
+/// The seeds to try, in two ranges: `PROC_EVENTS_SEEDS=1000..200000`, or the fixed ones and, where `CI` is set, fresh ones
+/// of today.
+fn seeds() -> [Range<u64>; 2] {
+    let variable = |name| std::env::var(name).ok();
+    let today = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs() / 86_400;
+    seeds_for(variable("PROC_EVENTS_SEEDS").as_deref(), variable("CI").is_some(), today)
+}
+
+/// `today` is the number of days since 1970.
+fn seeds_for(chosen: Option<&str>, is_ci: bool, today: u64) -> [Range<u64>; 2] {
+    if let Some(chosen) = chosen {
+        let (first, end) = chosen.split_once("..").unwrap();
+        return [first.parse().unwrap()..end.parse().unwrap(), 0..0];
+    }
+    let first = today * SEEDS_A_DAY;
+    [FIXED, first..first + if is_ci { FRESH } else { 0 }]
 }
 
 #[test]
 fn whatever_the_door_does_the_subscribers_end_up_right() {
-    let fails = |seed: &u64| catch_unwind(AssertUnwindSafe(|| simulate(*seed))).is_err();
-    let failing: Vec<u64> = seeds().filter(fails).take(3000).collect();
-    assert_eq!(
-        failing,
-        [0; 0],
-        "seeds that fail; for one alone: PROC_EVENTS_SEEDS={0}..{1}",
-        failing[0],
-        failing[0] + 1
-    );
+    let ranges = seeds();
+    // The test harness shows what is printed otherwise only if the test fails.
+    let tried: Vec<_> = ranges.iter().filter(|range| !range.is_empty()).collect();
+    writeln!(std::io::stderr(), "seeds of the simulation: {tried:?}").unwrap();
+    let is_told = ranges.iter().cloned().flatten().count() == 1;
+    let fails = |seed: &u64| catch_unwind(AssertUnwindSafe(|| simulate_and_tell(*seed, is_told))).is_err();
+    let failing: Vec<u64> = ranges.into_iter().flatten().filter(fails).take(FAILURES_MAX).collect();
+    let repeat = |seed: &u64| {
+        format!("PROC_EVENTS_SEEDS={seed}..{} cargo test -p proc-events --test faults", seed + 1)
+    };
+    let commands: Vec<_> = failing.iter().map(repeat).collect();
+    assert!(failing.is_empty(), "{} seeds fail:\n{}", failing.len(), commands.join("\n"));
+}
+
+#[test]
+fn the_seeds_are_fixed_or_of_the_day_or_chosen() {
+    assert_eq!(seeds_for(None, false, 20_000), [0..2000, 2_000_000_000..2_000_000_000]);
+    assert_eq!(seeds_for(None, true, 20_000), [0..2000, 2_000_000_000..2_000_002_000]);
+    assert_eq!(seeds_for(Some("7..9"), true, 20_000), [7..9, 0..0]);
 }
 
 /// A pid was given away between the end of a process without a leader and the notice of it.
