@@ -265,7 +265,10 @@ export interface MonitorStats {
     readonly resync: number;
     /** Datagrams refused because they did not come from the kernel or were malformed. */
     readonly rejected: number;
-    /** Reports passed over because their kind is not known. */
+    /**
+     * Reports of the kernel that were dropped: of an unknown kind, of an exec or exit that was reported before, or of a main
+     * thread that made way for another thread's exec.
+     */
     readonly ignored: number;
     /**
      * Processes whose arguments were not read because the read did not return in time, or one of that process had not

@@ -47,7 +47,8 @@ counters! {
     resync,
     /// Datagrams that did not come from the kernel, or were malformed.
     rejected,
-    /// Messages of a kind that this version does not know, and those that came twice.
+    /// Messages that were dropped: of a kind that this version does not know, those that came twice, reports of what had
+    /// been reported before, and exits of leaders that made way for the exec of another thread.
     ignored,
     /// Details that were given up because the read did not return in time, or would not have.
     capture_timeouts,
