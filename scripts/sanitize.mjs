@@ -80,10 +80,14 @@ function addresses() {
 /** Runs the tests compiled for a sanitizer. Returns whether they succeeded and nothing was reported. */
 function sanitized(title, sanitizer, compiler, runtime, flags) {
   const own = Object.values(compiler.runtimes).includes(runtime)
-  // A distribution's compiler comes without the runtime. One of another toolchain fits, which is of the same LLVM.
+  // A distribution's compiler comes without the runtime. One of another toolchain fits, which is of the same LLVM, and is
+  // linked with the linker that came with it: GNU's does not find all that it refers to.
+  const linker = join(runtime, '..', '..', 'bin', 'gcc-ld')
   const foreign = [
     '-Zexternal-clangrt',
-    ...['-Wl,--whole-archive', runtime, '-Wl,--no-whole-archive', '-lm', '-lc'].map(linkArgument),
+    ...[`-B${linker}`, '-fuse-ld=lld', '-Wl,--whole-archive', runtime, '-Wl,--no-whole-archive', '-lm', '-lc'].map(
+      (argument) => `-Clink-arg=${argument}`,
+    ),
   ]
   const settings = {
     RUSTC: compiler.rustc,
@@ -106,10 +110,6 @@ function sanitized(title, sanitizer, compiler, runtime, flags) {
     ),
   ]
   return !both.includes(false)
-}
-
-function linkArgument(argument) {
-  return `-Clink-arg=${argument}`
 }
 
 function selected(tests) {
