@@ -24,7 +24,7 @@ const LATE_EXIT_WINDOW_NS: u64 = 10_000_000_000;
 
 /// An exec this soon after an exit, with the same pid, is one of the same process: its leader ended as every thread does
 /// whose process calls exec from another, and pids are not given away again so soon.
-const TAKEN_OVER_NS: u64 = 100_000_000;
+const TAKEN_OVER_NS: u64 = 250_000_000;
 
 /// The resolution of creation times: `USER_HZ` is 100.
 const TICK_NS: u64 = 10_000_000;
