@@ -308,7 +308,7 @@ impl<'a, D: Door, P: Processes> Hearing<'a, D, P> {
                         ..Leaving::default()
                     };
                     self.table.leader_left(pid, left, &seen, &mut self.events);
-                    stats.ignored.add(self.table.take_ignored());
+                    self.count_ignored();
                     self.mark(first);
                     return;
                 }
@@ -321,7 +321,7 @@ impl<'a, D: Door, P: Processes> Hearing<'a, D, P> {
                     }
                 }
                 self.table.apply(&message, None, &mut self.events);
-                stats.ignored.add(self.table.take_ignored());
+                self.count_ignored();
                 self.owes_receive |= self.table.is_unsure(pid);
                 self.descent.has_parent(pid, known_pid(parent_tgid), message.timestamp_ns);
                 self.mark(first);
@@ -342,8 +342,15 @@ impl<'a, D: Door, P: Processes> Hearing<'a, D, P> {
             _ => {}
         }
         self.table.apply(&message, seen, &mut self.events);
-        stats.ignored.add(self.table.take_ignored());
+        self.count_ignored();
         self.mark(first);
+    }
+
+    fn count_ignored(&mut self) {
+        let ignored = self.table.take_ignored();
+        if ignored > 0 {
+            self.stats.ignored.add(ignored);
+        }
     }
 
     /// Marks the events that have been added since there were `count`: one of those before may be gone instead.

@@ -55,6 +55,8 @@ pub struct ProcessTable {
     /// While a snapshot is being taken: the exits heard since it began.
     departed: Option<FxHashMap<u32, u64>>,
     heard: Mark,
+    /// An exec later than this is not one that a snapshot has shown already.
+    shown_until_ns: u64,
     /// The reports that were not passed on: of what had been told already, or of no process.
     ignored: u64,
 }
@@ -104,7 +106,8 @@ impl ProcessTable {
     #[must_use]
     pub fn needs_identity(&self, pid: u32, exec_ns: u64) -> bool {
         let may_be_shown = |process: &Process| process.may_be_exec_of_shown(exec_ns);
-        self.unsure.contains_key(&pid) || self.processes.get(&pid).is_some_and(may_be_shown)
+        self.unsure.contains_key(&pid)
+            || exec_ns <= self.shown_until_ns && self.processes.get(&pid).is_some_and(may_be_shown)
     }
 
     /// Returns true if an exit of `pid` at `exit_ns` is the late report of an exit that was synthesized.
@@ -333,7 +336,7 @@ impl ProcessTable {
         }
         self.expect_exit_of_another(pid, timestamp_ns);
         let process = self.processes.entry(pid).or_default();
-        if process.is_exec_of_shown(timestamp_ns, &seen) {
+        if timestamp_ns <= self.shown_until_ns && process.is_exec_of_shown(timestamp_ns, &seen) {
             process.confirm_exec(timestamp_ns, &seen);
             self.ignored += 1;
             return;

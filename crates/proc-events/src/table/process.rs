@@ -23,7 +23,7 @@ pub struct Leaving {
 
 /// The longest time between the moment at which `/proc` shows a new program, or a process that runs one, and the kernel's
 /// report of that exec.
-const SHOWN_BEFORE_NS: u64 = 50_000_000;
+pub(super) const SHOWN_BEFORE_NS: u64 = 50_000_000;
 
 #[derive(Debug, Default)]
 pub(super) struct Process {

@@ -2,6 +2,7 @@
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::process::SHOWN_BEFORE_NS;
 use super::{Mark, Process, ProcessTable};
 use crate::event::{EventKind, Origin, ProcessEvent};
 use crate::procfs::{Sighting, Snapshot};
@@ -85,6 +86,8 @@ impl ProcessTable {
             self.conclude(pid, now_ns, origin, events);
         }
         for sighting in snapshot.sightings {
+            let shown_until_ns = sighting.read_ns.saturating_add(SHOWN_BEFORE_NS);
+            self.shown_until_ns = self.shown_until_ns.max(shown_until_ns);
             let difference = self.compare(&sighting, began);
             match difference {
                 Difference::Outdated => continue,
