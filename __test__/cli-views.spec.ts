@@ -208,7 +208,7 @@ test('a report keeps a bounded number of execs, and says what it leaves out', (t
   t.true(lines[1]!.endsWith(' n97 → n98 → (299900 more) → n299999'))
   t.is(lines.at(-1), 'left out: 299900 execs')
 
-  // Of all processes together.
+  // The limit over all processes together.
   const many = new Report({ execs: 4 })
   for (const pid of [1, 2, 3]) for (const n of [1, 2, 3]) exec(many, pid, [`n${n}`])
   const { processes } = many.toObject(outcome) as Told

@@ -112,7 +112,7 @@ class Run {
   async finish(): Promise<void> {
     const { monitor, fake } = this.#facade
     await this.perform({ do: 'turn' })
-    // What was decided needs no end of everything.
+    // An outcome that is decided already does not depend on the end of the monitor.
     for (const wait of this.#waits) if (wait.expected !== null) check(wait)
     for (let i = 0; i < 3; i++) {
       await this.perform({ do: 'stop' })

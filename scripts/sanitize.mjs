@@ -14,7 +14,7 @@ const MINUTES_MAX = 10
 const PACKAGE = ['--package', 'proc-events']
 /** All of the core's tests but those of properties, which take no other path through it and long. */
 const TESTS = ['lib', 'reader', 'backlog', 'hung', 'hearing', 'table', 'faults']
-/** What each of these tests stands on lives until the program ends, so that it can be borrowed. */
+/** The fixture of each of these tests lives until the program ends, so that it can be borrowed. */
 const LEAKS_ON_PURPOSE = 'hearing'
 /** The pure modules: they ask nothing of the machine, which Miri does not stand in for. */
 const PURE = [

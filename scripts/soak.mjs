@@ -262,7 +262,7 @@ function stuckThreads() {
   return stats.filter((stat) => stat.includes('(proc-events) D')).length
 }
 
-/** What is had beside the rounds: nothing, where this user may not have it. */
+/** The companions of the rounds: none, where this user may not have it. */
 const beside = { hung: undefined, bomber: undefined, isOver: false }
 
 async function bomb() {

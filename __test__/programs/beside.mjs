@@ -89,7 +89,7 @@ const things = {
     return 'terminated'
   },
 
-  /** What a worker thread does that is terminated. */
+  /** The work of a worker thread that is terminated. */
   async work() {
     subscribe()
     // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread is no window

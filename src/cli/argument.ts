@@ -194,7 +194,7 @@ export class Scan {
   #valueEnd(start: number, ends: string, isJson: boolean): number {
     const text = this.#text
     let at = start
-    // Of "NAME := VALUE" and "NAME => VALUE" the separator has a second half.
+    // The separator of "NAME := VALUE" and "NAME => VALUE" has a second half.
     while (at < text.length && '=:>'.includes(text[at]!)) at++
     if (at > start) at = this.#afterSpaces(at)
     const first = at
@@ -229,7 +229,7 @@ export class Scan {
     }
     const open = this.#quotes.innermost()
     if (at === text.length && ends === '' && open !== null) this.following = { is: 'rest', until: open }
-    // What ends a command of a shell stays.
+    // The end of a shell's command stays.
     while (ends === ENDS.space && at > start + 1 && ';)'.includes(text[at - 1]!)) at--
     return at
   }

@@ -64,7 +64,7 @@ const COUNTS = ['lost', 'recoveredExecs', 'recoveredExits'] as const
 function complete(given: EventEntry): EventEntry {
   const entry = { ...given }
   for (const [key, value] of Object.entries(ABSENT)) if (!(key in given)) Object.assign(entry, { [key]: value })
-  // What is kept of each pid is bounded by how many there can be.
+  // The number of pids bounds the memory that is kept for each.
   if (!Number.isInteger(entry.pid) || entry.pid < 0 || entry.pid > PID_MAX) throw new Error('it has no pid')
   for (const key of TEXTS) {
     if (typeof (entry[key] ?? '') !== 'string') throw new Error(`its ${key} is no text`)

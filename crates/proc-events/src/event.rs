@@ -24,7 +24,7 @@ pub enum Origin {
 pub struct Argv {
     /// The arguments, each ended by one NUL. Bytes that are not UTF-8 are written `\xNN`.
     pub text: Box<str>,
-    /// Whether the end was cut, because the text would be longer than [`crate::Options::max_argv_bytes`].
+    /// True if the end was cut, because the text would be longer than [`crate::Options::max_argv_bytes`].
     pub truncated: bool,
 }
 

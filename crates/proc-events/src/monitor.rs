@@ -92,7 +92,7 @@ pub(crate) struct Shared {
     pub(crate) priority: AtomicU64,
     is_ending: AtomicBool,
     thread: Mutex<Option<JoinHandle<()>>>,
-    /// Whether the reader's thread is through.
+    /// True once the reader's thread has ended.
     is_over: Mutex<bool>,
     over: Condvar,
 }

@@ -20,7 +20,7 @@ use queue::State;
 pub const DEFAULT_QUEUE_SIZE: usize = 65_536;
 
 /// The bytes of captured texts that wait for a subscriber at most: 64 MiB. That is a thousand for each event of a full queue.
-/// What does not fit is treated as what is beyond the number of events.
+/// Events past this budget are treated as events past the number of events are.
 const MAX_BYTES: usize = 64 << 20;
 
 /// How full an outbox is.

@@ -206,7 +206,7 @@ mod tests {
         for pid in [1, 2, 3, 2, 2, 4] {
             overflow.add(ProcessEvent { process: process.clone(), ..exec(pid, false) }, true);
         }
-        // What is replaced, or no longer owed, makes room.
+        // An event that is replaced, or no longer owed, makes room.
         overflow.add(ProcessEvent { process: process.clone(), ..exit(1, true) }, true);
         overflow.add(ProcessEvent { process, ..exec(5, false) }, true);
         // The two without have three bytes each.

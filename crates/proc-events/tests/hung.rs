@@ -50,7 +50,7 @@ impl Hung {
         Some(hung)
     }
 
-    /// Whether a thread waits to take the lock for writing: from then on nobody gets it for reading.
+    /// True once a thread waits to take the lock for writing: from then on no thread gets it for reading.
     fn lock_is_taken(&self) -> bool {
         let tasks = std::fs::read_dir(format!("/proc/{}/task", self.pid)).unwrap().flatten();
         let states = tasks.map(|task| std::fs::read_to_string(task.path().join("stat")).unwrap_or_default());
@@ -96,7 +96,7 @@ impl Told {
         Self { subscription, rung }
     }
 
-    /// What is told until `is_last`, which is among it.
+    /// The notices until `is_last`, which is among them.
     fn until(&self, is_last: impl Fn(&Notice) -> bool) -> Vec<Notice> {
         let mut told = Vec::new();
         loop {

@@ -18,7 +18,7 @@ use crate::priority::Schedule;
 const STARVED_MAX: Duration = Duration::from_millis(500);
 /// Waiting that costs nothing of the budget.
 const FREE: Duration = Duration::from_millis(1);
-/// Of the elapsed time, one part in so many may be spent on waiting.
+/// The part of the elapsed time that may be spent on waiting is one in so many.
 const SHARE: u64 = 4;
 /// Everything large is on the heap.
 const STACK_SIZE: usize = 128 * 1024;
@@ -137,7 +137,7 @@ impl<C: Crew> ReadCmdline for CmdlineReader<C> {
 #[derive(Debug)]
 pub(super) struct Threads {
     pub(super) procfs: Arc<Procfs>,
-    /// Whether they ask to be woken sooner.
+    /// True if they ask to be woken sooner.
     pub(super) hurries: bool,
 }
 
@@ -158,7 +158,7 @@ impl Crew for Threads {
             while let Ok(Request { pid, limit, mut text }) = asked.recv() {
                 its_state.begin(pid, clock_ns(ClockId::Monotonic));
                 text.read(&procfs.root, pid, "cmdline", limit);
-                // The answer goes ahead of the state: whoever finds the state changed finds the answer.
+                // The answer goes ahead of the state: a caller that finds the state changed finds the answer.
                 let is_gone = answers.send(text).is_err();
                 if its_state.end() || is_gone {
                     return;
@@ -209,7 +209,7 @@ impl Helper for HelperThread {
         self.state.is_runnable()
     }
     fn abandon(mut self) -> Option<Text> {
-        // A thread that was never scheduled has not begun, and ends when it finds nobody to answer.
+        // A thread that was never scheduled has not begun, and ends when it finds no caller to answer.
         if self.state.current().is_none_or(|reading| self.state.abandon(reading)) {
             self.thread = None;
         }
@@ -238,7 +238,7 @@ mod tests {
 
     const MS: u64 = 1_000_000;
 
-    /// What becomes of one read: how long it takes, and whether its thread only waits for a CPU meanwhile.
+    /// The course of one read: how long it takes, and whether its thread only waits for a CPU meanwhile.
     #[derive(Clone, Copy)]
     struct Takes {
         ms: u64,
@@ -365,7 +365,7 @@ mod tests {
             })
             .sum();
         let elapsed = (bench.world.now_ns.get() - began) / MS;
-        // What is waited in one millisecond costs nothing.
+        // A wait of one millisecond costs nothing.
         assert!(waited <= 200 + elapsed / 4 * 49 / 48 + 1, "{waited} of {elapsed} ms");
         assert!(waited > elapsed / 5, "{waited} of {elapsed} ms");
     }

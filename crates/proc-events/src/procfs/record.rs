@@ -116,7 +116,7 @@ impl Record {
         parse::stat(self.stat.bytes())
     }
 
-    /// What was read.
+    /// Returns the files as they were read.
     pub(super) fn files(&self) -> Files<'_> {
         Files {
             stat: self.stat.bytes(),

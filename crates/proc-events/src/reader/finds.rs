@@ -75,7 +75,7 @@ impl<T: Weigh, Q: Queue<T>> Finds<Q, T> {
 }
 
 impl<T: Weigh, Q: Queue<T>> Drop for Finds<Q, T> {
-    /// What nobody takes any more no longer waits.
+    /// Finds that are not taken any more no longer count.
     fn drop(&mut self) {
         while let Some((_, details)) = self.front.take().or_else(|| self.queue.next(Duration::ZERO)) {
             self.bytes.fetch_sub(details.as_ref().map_or(0, T::weight), Ordering::Relaxed);

@@ -41,7 +41,7 @@ impl Reserve {
             Err(error) if is_full(&error) && reserve.take().is_some() => open(),
             opened => opened,
         };
-        // What was opened may be closed by now, or is kept by the caller: then the reserve stays empty until others are.
+        // If the caller keeps the descriptor, the reserve stays empty until another one is closed.
         if reserve.is_none() {
             *reserve = Self::open();
         }

@@ -62,7 +62,7 @@ pub(super) struct Scouts {
     online: usize,
 }
 
-/// What a thread is started with.
+/// The things that a thread is started with.
 #[derive(Debug)]
 struct Tools {
     procfs: Arc<Procfs>,
@@ -129,7 +129,7 @@ impl Scouts {
     /// What was found of the process that made this call.
     pub(super) fn found(&mut self, exec: Exec) -> Option<RawDetails> {
         let Some(Scout { finds, priority, .. }) = self.of_cpu.get_mut(&exec.cpu) else {
-            // What cannot be started now is left to the reader's thread.
+            // The reader's thread reads for a CPU whose thread cannot be started now.
             let _ = self.fill_vacancy();
             return None;
         };
