@@ -122,7 +122,7 @@ export class Load {
   remove(): void {
     for (const pid of this.#started) process.kill(pid, 'SIGKILL')
     this.#started.clear()
-    rmSync(this.#folder, { recursive: true })
+    rmSync(this.#folder, { recursive: true, force: true })
   }
 }
 
