@@ -146,9 +146,9 @@ impl Process {
         self.left.map_or(0, |left| left.timestamp_ns).max(self.exec_ns)
     }
 
-    /// When it was last heard of; unknown where no exec of it was heard. It was created before that.
+    /// When it was last heard of; unknown where neither an exec nor the exit of its leader was. It was created before that.
     pub(super) fn last_heard_ns(&self) -> Option<u64> {
-        (self.exec_ns != 0).then(|| self.heard_ns())
+        Some(self.heard_ns()).filter(|heard_ns| *heard_ns != 0)
     }
 
     /// Whether it had begun only after this: a process is listed, and heard of, before it ends.
