@@ -239,9 +239,7 @@ impl ProcessTable {
             self.drop_late_exit(pid);
             return;
         }
-        // Of one that was not known no exec was heard: if there was one, the next snapshot tells.
-        let unheard = || Process::seen(&Sighting { never_execed: true, ..seen.clone() });
-        let process = self.processes.entry(pid).or_insert_with(unheard);
+        let process = self.processes.entry(pid).or_insert_with(|| Process::unheard(seen));
         process.identify(seen);
         process.left = Some(Leaving { heard: self.heard, ..left });
     }
@@ -431,7 +429,7 @@ impl ProcessTable {
             self.conclude(seen.pid, now_ns, Origin::Resync, events);
         }
         self.expect_exit_of_another(seen.pid, seen.start_ns);
-        let process = self.processes.entry(seen.pid).or_insert_with(|| Process::seen(seen));
+        let process = self.processes.entry(seen.pid).or_insert_with(|| Process::unheard(seen));
         process.is_told = true;
     }
 

@@ -802,3 +802,27 @@ fn a_leader_that_left_with_a_code_makes_way_for_an_exec() {
     bed.hear();
     assert_eq!(bed.told(), ["exec 10 - kernel", "exec 10 - kernel", "exit 10 =3 kernel"]);
 }
+
+#[test]
+fn an_exec_that_only_a_watch_has_seen_is_told() {
+    let mut bed = Bed::new(Fields::NONE);
+    // The new program is visible, and the exec is about to be reported.
+    bed.machine().show(10, 9 * S, 1).read_ns = 10 * S;
+    watch(&mut bed, 10 * S);
+    assert_eq!(bed.told(), ["watched 5 Runs"]);
+    bed.machine().exec(10, 10 * S + MS);
+    bed.hear();
+    assert_eq!(bed.told(), ["exec 10 - kernel"]);
+}
+
+#[test]
+fn an_exec_that_only_a_watch_has_seen_is_told_though_its_report_is_lost() {
+    let mut bed = Bed::new(Fields::NONE);
+    bed.machine().show(10, 9 * S, 1).read_ns = 10 * S;
+    watch(&mut bed, 10 * S);
+    bed.told();
+    bed.machine().drops = 1;
+    bed.hear();
+    bed.look(12 * S);
+    assert_eq!(bed.told(), ["exec 10 1 resync", "loss 1 +1 -0"]);
+}

@@ -59,6 +59,11 @@ impl Process {
         process
     }
 
+    /// One that was not known: no exec of it was heard. If there was one, its report tells, or the next snapshot.
+    pub(super) fn unheard(sighting: &Sighting) -> Self {
+        Self::seen(&Sighting { never_execed: true, ..sighting.clone() })
+    }
+
     /// Takes over what a snapshot shows of the same program. What was captured at its exec stays: it may be gone by now,
     /// or changed.
     pub(super) fn update_from(&mut self, sighting: &Sighting) {
