@@ -329,11 +329,11 @@ impl<'a, D: Door, P: Processes> Hearing<'a, D, P> {
                     self.recent.pop_front();
                 }
                 self.recent.push_back((pid, message.timestamp_ns, ExitStatus(exit_code)));
-                if let Some(expected) = self.expected.remove(&pid) {
-                    self.answers.extend(expected.askers);
-                }
                 // It may have been the late report of an earlier process with this pid.
                 if !self.table.knows(pid) {
+                    if let Some(expected) = self.expected.remove(&pid) {
+                        self.answers.extend(expected.askers);
+                    }
                     self.processes.forget(pid);
                     self.descent.exited(pid);
                 }

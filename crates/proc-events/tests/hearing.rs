@@ -826,3 +826,20 @@ fn an_exec_that_only_a_watch_has_seen_is_told_though_its_report_is_lost() {
     bed.look(12 * S);
     assert_eq!(bed.told(), ["exec 10 1 resync", "loss 1 +1 -0"]);
 }
+
+#[test]
+fn a_late_report_does_not_end_the_wait_for_that_of_the_next_process() {
+    let mut bed = Bed::with_a_process(Fields::NONE);
+    // Its report is late, and another process has its pid.
+    bed.machine().show(10, 11 * S, 2);
+    bed.look_for_details(12 * S);
+    assert_eq!(bed.told(), ["exit 10 ? resync", "exec 10 2 resync", "loss 2 +1 -1"]);
+    bed.machine().shown.clear();
+    watch(&mut bed, 13 * S);
+    bed.machine().exit(10, 11 * S - MS, 1);
+    bed.hear();
+    assert_eq!(bed.told(), NOTHING);
+    bed.machine().exit(10, 13 * S, 2);
+    bed.hear();
+    assert_eq!(bed.told(), ["exit 10 =2 kernel", "watched 5 Gone"]);
+}
