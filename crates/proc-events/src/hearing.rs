@@ -194,7 +194,7 @@ impl<'a, D: Door, P: Processes> Hearing<'a, D, P> {
                     None => self.stats.rejected.count(),
                 }
                 // The kernel takes the time of an event before it queues it: whatever was queued by then is ahead of this.
-                if self.last.2 >= until_ns {
+                if self.last.2 >= until_ns && !self.table.may_take_back_after(until_ns, self.last.2) {
                     return Ok(false);
                 }
             } else if nothing_is_left && !self.owes_receive {

@@ -294,6 +294,13 @@ impl ProcessTable {
             && matches!(event.kind, EventKind::Exit { .. })
     }
 
+    /// Returns true if an exit may be taken back by an exec that was sent after `until_ns`, when the stream stands at
+    /// `now_ns`. It is false before long, however many exits come in.
+    #[must_use]
+    pub fn may_take_back_after(&self, until_ns: u64, now_ns: u64) -> bool {
+        !self.unsure.is_empty() && now_ns <= until_ns.saturating_add(TAKEN_OVER_NS)
+    }
+
     /// Whether an exit of this process may be taken back.
     #[must_use]
     pub fn is_unsure(&self, pid: u32) -> bool {

@@ -843,3 +843,28 @@ fn a_late_report_does_not_end_the_wait_for_that_of_the_next_process() {
     bed.hear();
     assert_eq!(bed.told(), ["exit 10 =2 kernel", "watched 5 Gone"]);
 }
+
+#[test]
+fn a_take_over_that_is_sent_while_something_is_settled_is_one_life() {
+    let mut bed = Bed::with_a_process(Fields::NONE);
+    bed.machine().shown.clear();
+    bed.machine().exit(10, 11 * S, 0);
+    bed.machine().exec(10, 11 * S + MS);
+    bed.machine().exit(10, 11 * S + 2 * MS, 3);
+    bed.hearing.conclude(&[], bed.now, 11 * S).unwrap();
+    bed.hear();
+    assert_eq!(bed.told(), ["exec 10 - kernel", "exit 10 =3 kernel"]);
+}
+
+#[test]
+fn settling_comes_to_an_end_under_a_storm_though_an_exit_may_be_taken_back() {
+    let mut bed = Bed::with_a_process(Fields::NONE);
+    bed.hearing.resync.want();
+    let snapshot = bed.begin();
+    bed.machine().shown.clear();
+    bed.machine().exit(10, 20 * S, 0);
+    bed.hearing.drain(1).unwrap();
+    bed.machine().is_endless = true;
+    bed.settle(snapshot, 20 * S);
+    assert!(bed.machine().reads < 100_000);
+}
