@@ -21,6 +21,9 @@ pub use reconcile::Repairs;
 /// How long after an exit was synthesized the kernel's own report of it is expected. The kernel sends that report after
 /// the process has become invisible. A task of low priority may be preempted in between for seconds.
 const LATE_EXIT_WINDOW_NS: u64 = 10_000_000_000;
+/// The same where a report follows only if an exec was lost: a process that never calls exec may have the pid soon, and its
+/// exit looks like that report.
+const UNLIKELY_EXIT_WINDOW_NS: u64 = 250_000_000;
 
 /// An exec this soon after an exit, with the same pid, is one of the same process: its leader ended as every thread does
 /// whose process calls exec from another, and pids are not given away again so soon.
@@ -130,11 +133,11 @@ impl ProcessTable {
         }
     }
 
-    fn suppress_exit(&mut self, pid: u32, now_ns: u64) {
+    fn suppress_exit(&mut self, pid: u32, now_ns: u64, window_ns: u64) {
         let exit = self.suppressed_exits.entry(pid).or_default();
         exit.count += 1;
         exit.synthesized_ns = now_ns;
-        exit.until_ns = now_ns.saturating_add(LATE_EXIT_WINDOW_NS);
+        exit.until_ns = now_ns.saturating_add(window_ns);
     }
 
     fn drop_late_exit(&mut self, pid: u32) {
@@ -225,7 +228,7 @@ impl ProcessTable {
                 // The late report of the process that had the pid before. If it was that of a leader that has made way
                 // already, the late one is still to come.
                 self.exit(pid, left.timestamp_ns, left.status, left.ppid, events);
-                self.suppress_exit(pid, left.timestamp_ns);
+                self.suppress_exit(pid, left.timestamp_ns, LATE_EXIT_WINDOW_NS);
                 // The one that runs was created before this report.
                 if let Some(departed) = &mut self.departed {
                     departed.insert(pid, seen.start_ns.saturating_sub(1));
@@ -282,7 +285,7 @@ impl ProcessTable {
         }
         // If another thread had called exec, and that was lost, there will be a report.
         self.prune_suppressed_exits(now_ns);
-        self.suppress_exit(pid, now_ns);
+        self.suppress_exit(pid, now_ns, UNLIKELY_EXIT_WINDOW_NS);
         true
     }
 
@@ -443,7 +446,7 @@ impl ProcessTable {
     /// Reports an exit whose own report was lost.
     fn conclude(&mut self, pid: u32, now_ns: u64, origin: Origin, events: &mut Vec<ProcessEvent>) {
         let Some(process) = self.processes.remove(&pid) else { return };
-        self.suppress_exit(pid, now_ns);
+        self.suppress_exit(pid, now_ns, LATE_EXIT_WINDOW_NS);
         let duration_ns = process.duration(now_ns);
         let status = process.left.and_then(|left| left.status);
         let ppid = process.left.and_then(|left| left.ppid);
