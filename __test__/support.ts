@@ -65,6 +65,26 @@ export function readers(): number {
   return names.filter((name) => name === 'proc-events').length
 }
 
+/**
+ * The threads of this process that wait for a process's arguments in a read that does not return: the thread's name, and
+ * the file that it reads.
+ */
+export function stuckReads(): { readonly name: string; readonly path: string }[] {
+  return readdirSync('/proc/self/task').flatMap((tid) => {
+    try {
+      const task = `/proc/self/task/${tid}`
+      const [, name, state] = /^\d+ \((.*)\) (\w)/s.exec(readFileSync(`${task}/stat`, 'latin1')) ?? []
+      if (state !== 'D') return []
+      const descriptor = Number(readFileSync(`${task}/syscall`, 'latin1').split(' ')[1])
+      const path = readlinkSync(`/proc/self/fd/${descriptor}`)
+      return path.endsWith('/cmdline') ? [{ name: name!, path }] : []
+    } catch {
+      // It has ended meanwhile.
+      return []
+    }
+  })
+}
+
 export const threads = (): number => readdirSync('/proc/self/task').length
 export const descriptors = (): number => readdirSync('/proc/self/fd').length
 

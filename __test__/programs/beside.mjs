@@ -8,6 +8,7 @@ import { createInterface } from 'node:readline'
 import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads'
+import { stuckReads } from '../support.ts'
 
 const { findDeletedProcesses, getProcessMonitor } = createRequire(import.meta.url)('../../index.js')
 const [thing, hungText, optionsText = '{}'] = isMainThread ? process.argv.slice(2) : workerData
@@ -35,6 +36,8 @@ async function argvOfLive() {
   await once(child, 'exit')
   return execs.get(child.pid).argv
 }
+
+const cmdline = `/proc/${hung}/cmdline`
 
 const seenOfHung = () => {
   const { origin, argv, exe, cwd } = execs.get(hung) ?? {}
@@ -141,13 +144,18 @@ const things = {
     }
   },
 
+  /** Waits for the threads that read of the process that hangs. Another test may have one, too, which is not waited for. */
   async stuck() {
     subscribe()
     await monitor.initialize(options)
-    const before = monitor.stats().stuckThreads
+    const { stuckThreads } = monitor.stats()
+    const stuckHere = stuckReads().filter(({ path }) => path.startsWith(cmdline)).length
     say('stuck')
-    await until(() => monitor.stats().stuckThreads === 0)
-    return { wereStuck: before > 0, isWatched: monitor.stats().source !== null }
+    await until(() => {
+      const reads = stuckReads()
+      return !reads.some(({ path }) => path.startsWith(cmdline)) && monitor.stats().stuckThreads === reads.length
+    })
+    return { areHere: stuckHere > 0, areCounted: stuckThreads >= stuckHere, isWatched: monitor.stats().source !== null }
   },
 }
 
