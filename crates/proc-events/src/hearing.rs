@@ -374,16 +374,22 @@ impl<'a, D: Door, P: Processes> Hearing<'a, D, P> {
         if seen.as_ref().is_some_and(|seen| seen.start_ns > exit.timestamp_ns) {
             return None;
         }
-        let is_awaited = pidfd.is_some_and(|pidfd| self.processes.await_end(pid, pidfd).is_ok());
-        if !is_awaited {
-            // An earlier process with this pid may be watched, whose end would be taken for that of this one.
-            self.processes.forget(pid);
-        }
+        let is_awaited = self.await_end(pid, pidfd);
         if seen.is_none() || !is_awaited {
             self.resync.doubt();
         }
         // It may be hidden from this user.
         Some((seen.unwrap_or(Sighting { pid, ..Sighting::default() }), is_awaited))
+    }
+
+    /// Awaits the end of a process; false where that cannot be done. Then no earlier process with this pid is awaited any
+    /// more, whose end would be taken for that of this one.
+    fn await_end(&mut self, pid: u32, pidfd: Option<P::Pidfd>) -> bool {
+        let is_awaited = pidfd.is_some_and(|pidfd| self.processes.await_end(pid, pidfd).is_ok());
+        if !is_awaited {
+            self.processes.forget(pid);
+        }
+        is_awaited
     }
 
     /// Processes whose end was awaited have ended.
@@ -489,7 +495,9 @@ impl<'a, D: Door, P: Processes> Hearing<'a, D, P> {
             _ if !self.processes.can_tell() => seen.is_some(),
             Presence::Runs(pidfd) => {
                 // Without it, the kernel's report, or a snapshot, tells.
-                let _ = self.processes.await_end(pid, pidfd);
+                if !self.await_end(pid, Some(pidfd)) {
+                    self.resync.doubt();
+                }
                 true
             }
             Presence::Ended => false,
@@ -624,14 +632,14 @@ impl<'a, D: Door, P: Processes> Hearing<'a, D, P> {
     fn await_leaderless(&mut self) {
         let leaderless: Vec<_> = self.table.leaderless().collect();
         for (pid, start_time) in leaderless {
-            let is_watched = match self.processes.presence(pid) {
+            let pidfd = match self.processes.presence(pid) {
                 Presence::Runs(pidfd) => {
                     let seen = self.processes.sight(pid, Fields::NONE);
-                    seen.is_some_and(|seen| seen.start_time == start_time)
-                        && self.processes.await_end(pid, pidfd).is_ok()
+                    Some(pidfd).filter(|_| seen.is_some_and(|seen| seen.start_time == start_time))
                 }
-                Presence::Ended | Presence::Unclear => false,
+                Presence::Ended | Presence::Unclear => None,
             };
+            let is_watched = self.await_end(pid, pidfd);
             // If it has ended, that may be reported yet; else the next snapshot tells.
             if is_watched { self.table.is_awaited(pid) } else { self.resync.doubt() }
         }

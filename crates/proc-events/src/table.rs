@@ -407,6 +407,10 @@ impl ProcessTable {
             process: info,
             followed: None,
         });
+        // This is the late report of an earlier process: the exit of the later one may still be taken back.
+        if self.unsure.get(&pid).is_some_and(|(exit_ns, _)| *exit_ns > timestamp_ns) {
+            return;
+        }
         // A leader that makes way ends with 0, or by itself before, with any code. An earlier exit stands, now that there is
         // this one.
         if status.is_some_and(|status| status.signal().is_none()) {
