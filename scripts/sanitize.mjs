@@ -23,7 +23,7 @@ const PURE = [
   'loss::',
   'table::',
   'overflow::',
-  'outbox::',
+  'delivery::',
   'sieve::',
   'descent::',
   'procfs::parse::',

@@ -11,7 +11,8 @@
 //! | at the end | if [`IS_FOLLOWED`]: the ids of the wishes to follow a process under which this one falls, then how many |
 
 use proc_events::{
-    Argv, Error, EventKind, ExitStatus, LossReport, Notice, ProcessEvent, ProcessInfo, SourceKind, Watch,
+    Argv, Error, EventData, ExitStatus, LossReport, Notification, ProcessEvent, ProcessInfo, SourceKind,
+    WatchResult,
 };
 
 /// Words before anything of variable length.
@@ -37,23 +38,23 @@ const ARGV_TRUNCATED: u32 = 32;
 const IS_FOLLOWED: u32 = 64;
 
 /// How many words the record takes for the subscriber with this number.
-pub(crate) fn length(notice: &Notice, subscriber: u32) -> usize {
-    HEAD + match notice {
-        Notice::Event(event) | Notice::Found { event, .. } => {
+pub(crate) fn length(notification: &Notification, subscriber: u32) -> usize {
+    HEAD + match notification {
+        Notification::Event(event) | Notification::ScanEvent { event, .. } => {
             let fields = event.process.iter().flat_map(|process| Field::of(process));
             let process = if event.process.is_some() { 2 } else { 0 };
             process + fields.map(|field| field.length()).sum::<usize>() + follows_length(event, subscriber)
         }
-        Notice::Restart(error) | Notice::FallenBack(error) | Notice::Failed(error) => {
-            text_length(error.syscall)
-        }
+        Notification::Restart(error)
+        | Notification::FellBackToPolling(error)
+        | Notification::Failed(error) => text_length(error.syscall),
         _ => 0,
     }
 }
 
 /// The ids of the subscriber's own wishes under which the process falls.
 fn follows(event: &ProcessEvent, subscriber: u32) -> impl Iterator<Item = u32> {
-    let follows = event.followed.iter().flat_map(|follows| follows.iter());
+    let follows = event.ancestry.iter().flat_map(|follows| follows.iter());
     follows.filter(move |follow| follow.subscriber == subscriber).map(|follow| follow.id)
 }
 
@@ -65,24 +66,24 @@ fn follows_length(event: &ProcessEvent, subscriber: u32) -> usize {
 }
 
 /// Writes the record into `words`, which is as long as [`length`] says.
-pub(crate) fn write(notice: &Notice, subscriber: u32, words: &mut [u32]) {
+pub(crate) fn write(notification: &Notification, subscriber: u32, words: &mut [u32]) {
     let (head, rest) = words.split_at_mut(HEAD);
     head.fill(0);
     head[1] = (HEAD + rest.len()) as u32;
-    match notice {
-        Notice::Event(event) => write_event(event, subscriber, head, rest),
-        Notice::Found { event, id } => {
+    match notification {
+        Notification::Event(event) => write_event(event, subscriber, head, rest),
+        Notification::ScanEvent { event, id } => {
             write_event(event, subscriber, head, rest);
             // The facade tells it to who has asked only.
             head[5] = *id;
         }
-        Notice::Watched { id, watch } => {
+        Notification::Watched { id, watch } => {
             head[0] = WATCHED;
             head[5] = *id;
             head[6] = match watch {
-                Watch::Gone => 0,
-                Watch::Runs => 1,
-                Watch::Ended { pid, timestamp_ns, status } => {
+                WatchResult::Gone => 0,
+                WatchResult::Running => 1,
+                WatchResult::Exited { pid, timestamp_ns, status } => {
                     head[2] = *pid;
                     (head[3], head[4]) = halves(*timestamp_ns);
                     if let Some(status) = status {
@@ -92,7 +93,7 @@ pub(crate) fn write(notice: &Notice, subscriber: u32, words: &mut [u32]) {
                 }
             };
         }
-        Notice::Opened { receive_buffer_size, source } => {
+        Notification::Opened { receive_buffer_size, source } => {
             head[0] = OPENED;
             head[5] = *receive_buffer_size;
             head[6] = match source {
@@ -100,21 +101,21 @@ pub(crate) fn write(notice: &Notice, subscriber: u32, words: &mut [u32]) {
                 SourceKind::Polling => 1,
             };
         }
-        Notice::Scanned { id } => {
+        Notification::ScanFinished { id } => {
             head[0] = SCANNED;
             head[5] = *id;
         }
-        Notice::Loss(LossReport { cause, lost, recovered_execs, recovered_exits }) => {
+        Notification::Loss(LossReport { cause, lost, recovered_execs, recovered_exits }) => {
             head[0] = LOSS;
             head[5] = *cause as u32;
             head[6] = u32::try_from(*lost).unwrap_or(u32::MAX);
             head[7] = *recovered_execs;
             head[8] = *recovered_exits;
         }
-        Notice::Restart(error) => write_error(RESTART, error, head, rest),
-        Notice::Failed(error) => write_error(FAILED, error, head, rest),
-        Notice::FallenBack(error) => write_error(FALLEN_BACK, error, head, rest),
-        Notice::Closed => head[0] = CLOSED,
+        Notification::Restart(error) => write_error(RESTART, error, head, rest),
+        Notification::Failed(error) => write_error(FAILED, error, head, rest),
+        Notification::FellBackToPolling(error) => write_error(FALLEN_BACK, error, head, rest),
+        Notification::Closed => head[0] = CLOSED,
     }
 }
 
@@ -129,10 +130,10 @@ fn write_event(event: &ProcessEvent, subscriber: u32, head: &mut [u32], rest: &m
     let mut flags = 0;
     head[2] = event.pid;
     (head[3], head[4]) = halves(event.timestamp_ns);
-    match event.kind {
-        EventKind::Fork { ppid } => head[5] = ppid,
-        EventKind::Exec { .. } | EventKind::Sid => {}
-        EventKind::Exit { status, ppid, duration_ns, known: _ } => {
+    match event.data {
+        EventData::Fork { ppid } => head[5] = ppid,
+        EventData::Exec { .. } | EventData::Sid => {}
+        EventData::Exit { status, ppid, duration_ns, known: _ } => {
             if let Some(status) = status {
                 flags |= write_status(status, &mut head[5..]);
             }
@@ -142,18 +143,18 @@ fn write_event(event: &ProcessEvent, subscriber: u32, head: &mut [u32], rest: &m
                 (head[8], head[9]) = halves(duration_ns);
             }
         }
-        EventKind::Comm { tid, comm } => {
+        EventData::Comm { tid, comm } => {
             head[5] = tid;
             for (word, bytes) in head[6..].iter_mut().zip(comm.as_chunks().0) {
                 *word = u32::from_ne_bytes(*bytes);
             }
         }
-        EventKind::Uid { ruid: real, euid: effective } | EventKind::Gid { rgid: real, egid: effective } => {
+        EventData::Uid { ruid: real, euid: effective } | EventData::Gid { rgid: real, egid: effective } => {
             head[5] = real;
             head[6] = effective;
         }
-        EventKind::Ptrace { tracer_pid } => head[5] = tracer_pid.unwrap_or(0),
-        EventKind::Coredump { ppid } => head[5] = ppid.unwrap_or(0),
+        EventData::Ptrace { tracer_pid } => head[5] = tracer_pid.unwrap_or(0),
+        EventData::Coredump { ppid } => head[5] = ppid.unwrap_or(0),
     }
     if let Some(process) = &event.process {
         flags |= HAS_PROCESS;
@@ -174,7 +175,7 @@ fn write_event(event: &ProcessEvent, subscriber: u32, head: &mut [u32], rest: &m
             *last = count;
         }
     }
-    head[0] = event.kind.event_type() as u32 | (event.origin as u32) << 8 | flags << 16;
+    head[0] = event.data.event_type() as u32 | (event.origin as u32) << 8 | flags << 16;
 }
 
 /// Writes the exit code, then the signal; returns the flags that say which of them counts.

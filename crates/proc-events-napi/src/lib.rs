@@ -2,7 +2,7 @@
 //! happens by the core.
 
 mod convert;
-mod intake;
+mod record_writer;
 
 use std::cell::{OnceCell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,19 +11,21 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
-use intake::Intake;
 use napi::bindgen_prelude::{Float64ArraySlice, FnArgs, Function, Uint32Array};
 use napi::threadsafe_function::ThreadsafeFunctionCallMode;
 use napi::{Error, Result};
 use napi_derive::napi;
-use proc_events::{Ancestor, Fields, Interest, Kinds, Options, Procfs, SourceKind, Subscription, Wish};
+use proc_events::{
+    Ancestor, EventTypes, Fields, FilterRule, Interest, Options, Procfs, SourceKind, Subscription,
+};
+use record_writer::RecordWriter;
 
 /// Events of some kinds of the processes of which all that is given holds.
 #[napi(object)]
 #[derive(Debug)]
-pub struct NativeWish {
+pub struct NativeFilterRule {
     /// The kinds, a bit mask.
-    pub kinds: u32,
+    pub types: u32,
     /// The details to capture, a bit mask.
     pub fields: u32,
     /// The process name.
@@ -57,31 +59,31 @@ pub struct NativeOptions {
     /// Where the host's proc file system is mounted.
     pub proc_root: String,
     /// Whether the reader may ask to be woken sooner while details are captured.
-    pub hurries: bool,
+    pub raise_priority: bool,
     /// The rules in force at first.
-    pub wishes: Vec<NativeWish>,
+    pub rules: Vec<NativeFilterRule>,
 }
 
 /// One subscription to the process-wide reader.
 #[napi]
 #[derive(Debug)]
 pub struct Source {
-    intake: Rc<RefCell<Intake>>,
+    writer: Rc<RefCell<RecordWriter>>,
 }
 
 #[napi]
 impl Source {
-    /// Starts. How it went is the first record. `ring` is called with what [`Source::drain`] would return, and whether
+    /// Starts. How it went is the first record. `on_records` is called with what [`Source::drain`] would return, and whether
     /// that was all: then the bell is armed again.
     #[napi(constructor, catch_unwind)]
     pub fn new(
         options: NativeOptions,
         words: Uint32Array,
-        ring: Function<'_, FnArgs<(i32, bool)>, ()>,
+        on_records: Function<'_, FnArgs<(i32, bool)>, ()>,
     ) -> Result<Self> {
         // Filled in when both are there.
-        let its_intake = Rc::default();
-        let doorbell = doorbell(ring, Rc::clone(&its_intake))?;
+        let cell = Rc::default();
+        let waker = waker(on_records, Rc::clone(&cell))?;
         let default = Options::default();
         let receive_buffer_size = match options.receive_buffer_size {
             0 => default.receive_buffer_size,
@@ -98,54 +100,54 @@ impl Source {
             polling_interval: Duration::from_millis(options.polling_interval.into()),
             receive_buffer_size,
             proc_root: PathBuf::from(options.proc_root),
-            hurries: options.hurries,
+            raise_priority: options.raise_priority,
             max_argv_bytes,
         };
-        let wishes: Vec<Wish> = options.wishes.into_iter().map(core_wish).collect();
-        let interest = wishes.iter().map(Wish::interest).fold(Interest::default(), Interest::union);
-        let subscription = Subscription::new(core_options, options.queue_size as usize, interest, doorbell);
-        subscription.set_wishes(&wishes);
-        let intake = Rc::new(RefCell::new(Intake::new(subscription, words)));
+        let rules: Vec<FilterRule> = options.rules.into_iter().map(to_core).collect();
+        let interest = rules.iter().map(FilterRule::interest).fold(Interest::default(), Interest::union);
+        let subscription = Subscription::new(core_options, options.queue_size as usize, interest, waker);
+        subscription.set_filter_rules(&rules);
+        let writer = Rc::new(RefCell::new(RecordWriter::new(subscription, words)));
         // It is empty: nothing else sets it.
-        let _ = its_intake.set(Rc::downgrade(&intake));
-        Ok(Self { intake })
+        let _ = cell.set(Rc::downgrade(&writer));
+        Ok(Self { writer })
     }
 
     /// Copies records into the array, behind its first word, and has that say where they end, which is also what is
     /// returned. 0: nothing is left, and the bell is armed again. Negative: the array must be so long for the next record.
     #[napi(catch_unwind)]
     pub fn drain(&self) -> i32 {
-        self.intake.borrow_mut().fill().0
+        self.writer.borrow_mut().fill().0
     }
 
     /// Has records copied into another array.
     #[napi(catch_unwind)]
-    pub fn lend(&self, words: Uint32Array) {
-        self.intake.borrow_mut().words = words;
+    pub fn set_buffer(&self, words: Uint32Array) {
+        self.writer.borrow_mut().words = words;
     }
 
     /// Adds a rule to what is wanted.
     #[napi(catch_unwind)]
-    pub fn add_rule(&self, rule: NativeWish) {
-        self.intake.borrow().subscription.add_rule(&core_wish(rule));
+    pub fn add_rule(&self, rule: NativeFilterRule) {
+        self.writer.borrow().subscription.add_rule(&to_core(rule));
     }
 
     /// Takes away a rule that equals one that was added.
     #[napi(catch_unwind)]
-    pub fn remove_rule(&self, rule: NativeWish) {
-        self.intake.borrow().subscription.remove_rule(&core_wish(rule));
+    pub fn remove_rule(&self, rule: NativeFilterRule) {
+        self.writer.borrow().subscription.remove_rule(&to_core(rule));
     }
 
     /// Asks for every running process, ahead of the live events that wait; a record with `id` follows them.
     #[napi(catch_unwind)]
     pub fn scan(&self, id: u32) {
-        self.intake.borrow().subscription.scan(id);
+        self.writer.borrow().subscription.scan(id);
     }
 
     /// Asks whether a process is running, and for its end; a record with `id` answers, and an exit record tells.
     #[napi(catch_unwind)]
-    pub fn watch(&self, id: u32, pid: u32) {
-        self.intake.borrow().subscription.watch(id, pid);
+    pub fn watch_exit(&self, id: u32, pid: u32) {
+        self.writer.borrow().subscription.watch_exit(id, pid);
     }
 
     /// Fills `out`, of at least 19 numbers, with the counters and gauges.
@@ -154,10 +156,10 @@ impl Source {
         #[expect(unsafe_code, reason = "as for `drain`")]
         // SAFETY: as for `drain`.
         let out = unsafe { out.as_mut() };
-        let intake = self.intake.borrow();
-        let counts = intake.subscription.counts();
-        let level = intake.subscription.level();
-        let gauges = intake.subscription.gauges();
+        let writer = self.writer.borrow();
+        let counts = writer.subscription.counts();
+        let level = writer.subscription.level();
+        let gauges = writer.subscription.gauges();
         let values = [
             counts.events,
             counts.exec,
@@ -168,7 +170,7 @@ impl Source {
             counts.lost_socket,
             level.lost,
             counts.resync,
-            (level.depth + intake.waiting()) as u64,
+            (level.depth + writer.waiting()) as u64,
             level.high_water as u64,
             gauges.receive_buffer_size,
             gauges.tracked_processes,
@@ -187,44 +189,44 @@ impl Source {
     /// Asks the source to end; a closing record is the last.
     #[napi(catch_unwind)]
     pub fn stop(&self) {
-        self.intake.borrow().subscription.stop();
+        self.writer.borrow().subscription.stop();
     }
 
     /// After the closing record: waits for the native thread, which is ending, if nobody else uses it.
     #[napi(catch_unwind)]
     pub fn join(&self) {
-        self.intake.borrow().subscription.join();
+        self.writer.borrow().subscription.join();
     }
 }
 
 /// What the bell is answered from, once it is there. Weak, since the bell is a part of it.
-type ItsIntake = Rc<OnceCell<Weak<RefCell<Intake>>>>;
+type WriterCell = Rc<OnceCell<Weak<RefCell<RecordWriter>>>>;
 
 /// What the reader's thread calls.
 #[expect(clippy::needless_pass_by_value, reason = "nobody has it from here on")]
-fn doorbell(
-    ring: Function<'_, FnArgs<(i32, bool)>, ()>,
-    its_intake: ItsIntake,
+fn waker(
+    on_records: Function<'_, FnArgs<(i32, bool)>, ()>,
+    cell: WriterCell,
 ) -> Result<Box<dyn Fn() + Send + Sync>> {
     // Weak: the facade decides whether Node.js goes on running. Two places: one call under way, one more to come.
-    let bell = ring
+    let function = on_records
         .build_threadsafe_function::<()>()
         .weak::<true>()
         .callee_handled::<false>()
         .max_queue_size::<2>()
         // Here, on JavaScript's thread, and not by a call from there: that would cost more than a record or two.
-        .build_callback(move |_| Ok(FnArgs::from(answer(&its_intake))))?;
+        .build_callback(move |_| Ok(FnArgs::from(fill_if_free(&cell))))?;
     Ok(Box::new(move || {
         // It fails when the queue is full, and so about to be answered, or when the environment is ending.
-        bell.call((), ThreadsafeFunctionCallMode::NonBlocking);
+        function.call((), ThreadsafeFunctionCallMode::NonBlocking);
     }))
 }
 
 /// What the bell brings along.
-fn answer(its_intake: &ItsIntake) -> (i32, bool) {
-    let Some(intake) = its_intake.get().and_then(Weak::upgrade) else { return (0, false) };
+fn fill_if_free(cell: &WriterCell) -> (i32, bool) {
+    let Some(writer) = cell.get().and_then(Weak::upgrade) else { return (0, false) };
     // A panic must not get out of here: the call of `drain` that follows tells of it.
-    catch_unwind(AssertUnwindSafe(|| intake.borrow_mut().answer())).unwrap_or((0, false))
+    catch_unwind(AssertUnwindSafe(|| writer.borrow_mut().fill_if_free())).unwrap_or((0, false))
 }
 
 /// Those of `pids` whose process has ended.
@@ -241,19 +243,19 @@ pub fn deleted_pids(pids: &[u32], proc_root: String) -> Result<Vec<u32>> {
 #[napi(catch_unwind)]
 pub fn probe(proc_root: String) -> Vec<Option<String>> {
     let report = proc_events::probe(&PathBuf::from(proc_root));
-    let tell =
+    let encode =
         |error: proc_events::Error| format!("{}|{}|{}", error.code as u8, error.raw_errno(), error.syscall);
-    vec![report.netlink.err().map(tell), report.polling.err().map(tell)]
+    vec![report.netlink.err().map(encode), report.polling.err().map(encode)]
 }
 
-fn core_wish(wish: NativeWish) -> Wish {
-    Wish {
-        kinds: Kinds::from_bits(wish.kinds as u16),
-        fields: Fields::from_bits(wish.fields as u16),
-        name: wish.name.map(String::into_boxed_str),
-        exe: wish.exe.map(String::into_boxed_str),
-        uid: wish.uid,
-        ancestor: wish.ancestor.map(|pid| Ancestor { id: wish.ancestor_id.unwrap_or(0), pid }),
-        pid: wish.pid,
+fn to_core(rule: NativeFilterRule) -> FilterRule {
+    FilterRule {
+        types: EventTypes::from_bits(rule.types as u16),
+        fields: Fields::from_bits(rule.fields as u16),
+        name: rule.name.map(String::into_boxed_str),
+        exe: rule.exe.map(String::into_boxed_str),
+        uid: rule.uid,
+        ancestor: rule.ancestor.map(|pid| Ancestor { id: rule.ancestor_id.unwrap_or(0), pid }),
+        pid: rule.pid,
     }
 }

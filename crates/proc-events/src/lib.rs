@@ -1,31 +1,33 @@
-//! Every exec and exit of this Linux machine, as the kernel's process connector reports it.
+//! Reports every exec and exit on this Linux machine, as the kernel's process connector sends them.
 //!
 //! ```text
-//!  kernel ─datagrams→ socket ─bytes→ wire ─Message→ table ─ProcessEvent→ outbox ─ring!→ subscriber
-//!             │ drop counter              loss ↓      ↑ reconcile
-//!             └───────────→ resync ←── procfs.snapshot(/proc) ──→ also: the scan at the start
-//!             └──────────── reader.rs: one thread, one loop, this picture ───────┘
+//!  kernel ─datagrams→ connector ─Message→ process table ─ProcessEvent→ subscriber queues ─wake→ subscriber
+//!                        │ drop counter        ↑ reconcile
+//!                        └────→ resync ←── snapshot of /proc ──→ also: bootstrap scan, /proc source
+//!                        └──────────── reader: one tokio thread, one event loop, this picture ────────┘
 //! ```
 //!
-//! One idea carries it: a snapshot of `/proc` compared with the process table ([`table::ProcessTable::reconcile`]).
+//! One idea carries the project: a snapshot of `/proc` is reconciled with the process table
+//! ([`process::table::ProcessTable::reconcile`]). The bootstrap scan, the resync after a loss, the `/proc` source and the
+//! repair of missed exits are that one operation.
 //!
 //! ```no_run
 //! use std::sync::mpsc::channel;
-//! use proc_events::{Fields, Interest, Kinds, Notice, Options, Subscription};
+//! use proc_events::{EventTypes, Fields, Interest, Notification, Options, Subscription};
 //!
-//! let (bell, rung) = channel();
-//! let interest = Interest { kinds: Kinds::LIFE, fields: Fields::NONE };
-//! let subscription = Subscription::new(Options::default(), 0, interest, Box::new(move || bell.send(()).unwrap_or_default()));
+//! let (wake, woken) = channel();
+//! let interest = Interest { types: EventTypes::LIFECYCLE, fields: Fields::NONE };
+//! let subscription = Subscription::new(Options::default(), 0, interest, Box::new(move || wake.send(()).unwrap_or_default()));
 //! subscription.scan(0);
-//! let mut notices = Vec::new();
-//! while rung.recv().is_ok() {
+//! let mut notifications = Vec::new();
+//! while woken.recv().is_ok() {
 //!     let mut is_all = false;
 //!     while !is_all {
-//!         is_all = subscription.take(1024, &mut notices);
-//!         for notice in notices.drain(..) {
-//!             match notice {
-//!                 Notice::Event(event) => println!("{} {:?}", event.pid, event.kind),
-//!                 Notice::Failed(error) => return eprintln!("{error}"),
+//!         is_all = subscription.take(1024, &mut notifications);
+//!         for notification in notifications.drain(..) {
+//!             match notification {
+//!                 Notification::Event(event) => println!("{} {:?}", event.pid, event.data),
+//!                 Notification::Failed(error) => return eprintln!("{error}"),
 //!                 _ => {}
 //!             }
 //!         }
@@ -33,39 +35,40 @@
 //! }
 //! ```
 
-mod deathwatch;
-pub mod descent;
-pub mod door;
-pub mod error;
-pub mod event;
-pub mod filter;
-pub mod hearing;
-pub mod interest;
-mod liveness;
-pub mod loss;
-pub mod monitor;
-mod namespace;
-pub mod notice;
-pub mod outbox;
-pub mod overflow;
-mod priority;
+// The hidden modules are public for the tests, fuzzers and benchmarks of this package.
+mod capture;
+#[doc(hidden)]
+pub mod connector;
+#[doc(hidden)]
+pub mod delivery;
+mod error;
+#[doc(hidden)]
+pub mod model;
+mod options;
+#[doc(hidden)]
+pub mod pipeline;
 mod probe;
+#[doc(hidden)]
+pub mod process;
+#[doc(hidden)]
 pub mod procfs;
 mod reader;
-pub mod resync;
-pub mod sieve;
-pub mod socket;
+#[doc(hidden)]
 pub mod stats;
-mod sys;
-pub mod table;
-pub mod wire;
+mod subscription;
+#[doc(hidden)]
+pub mod sys;
 
+pub use delivery::filter::{Ancestor, FilterRule};
 pub use error::{Error, ErrorCode};
-pub use event::{Argv, EventKind, ExitStatus, Origin, ProcessEvent, ProcessInfo};
-pub use interest::{EventType, Field, Fields, Interest, Kinds};
-pub use monitor::{Options, SourceKind, Subscription};
-pub use notice::{LossCause, LossReport, Notice, Watch};
-pub use priority::Priority;
+pub use model::event::{
+    AncestryTag, AncestryTags, Argv, EventData, ExitStatus, Origin, ProcessEvent, ProcessInfo,
+};
+pub use model::interest::{EventType, EventTypes, Field, Fields, Interest};
+pub use model::notification::{LossCause, LossReport, Notification, WatchResult};
+pub use model::source_kind::SourceKind;
+pub use options::Options;
 pub use probe::{Probe, probe};
 pub use procfs::Procfs;
-pub use sieve::{Ancestor, Wish};
+pub use subscription::{Gauges, Subscription};
+pub use sys::scheduling::Priority;

@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::connector;
 use crate::error::{Error, ErrorCode};
-use crate::interest::Fields;
+use crate::model::interest::Fields;
 use crate::procfs::Procfs;
-use crate::socket;
 
 /// What can be had here, or why not.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub struct Probe {
 #[must_use]
 pub fn probe(proc_root: &Path) -> Probe {
     match Procfs::open(proc_root).map(Arc::new) {
-        Ok(procfs) => Probe { netlink: socket::probe(proc_root), polling: shows_others(&procfs) },
+        Ok(procfs) => Probe { netlink: connector::probe(proc_root), polling: shows_others(&procfs) },
         // Either source needs it.
         Err(error) => Probe { netlink: Err(error.clone()), polling: Err(error) },
     }
@@ -29,7 +29,7 @@ pub fn probe(proc_root: &Path) -> Probe {
 
 /// Whether the processes of other users are shown: with the mount option `hidepid` they may not be.
 pub(crate) fn shows_others(procfs: &Arc<Procfs>) -> Result<(), Error> {
-    match procfs.reader().sight(1, Fields::NONE) {
+    match procfs.reader().observe(1, Fields::NONE) {
         Some(_) => Ok(()),
         None => Err(Error::shown_by(
             ErrorCode::ProcUnreadable,

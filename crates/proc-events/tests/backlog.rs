@@ -7,13 +7,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use proc_events::door::{Batch, Datagram, Door, Exec, Presence, Processes};
-use proc_events::hearing::Hearing;
-use proc_events::outbox::Outbox;
-use proc_events::procfs::{Sighting, Snapshot};
+use proc_events::connector::source::{Batch, DatagramSource};
+use proc_events::connector::wire::{self, DATAGRAM_LEN, what};
+use proc_events::delivery::queue::SubscriberQueue;
+use proc_events::model::snapshot::{ObservedProcess, Snapshot};
+use proc_events::pipeline::Pipeline;
+use proc_events::process::inspector::{Exec, Liveness, ProcessInspector};
 use proc_events::stats::Stats;
-use proc_events::wire::{self, DATAGRAM_LEN, what};
-use proc_events::{EventKind, ExitStatus, Fields, Interest, Kinds, Notice};
+use proc_events::sys::datagram::Datagram;
+use proc_events::{EventData, EventTypes, ExitStatus, Fields, Interest, Notification};
 use rustix::io::Errno;
 use tokio::time::Instant;
 
@@ -27,7 +29,7 @@ struct Socket {
 
 struct Receiver(Rc<Socket>);
 
-impl Door for Receiver {
+impl DatagramSource for Receiver {
     fn receive(&self, batch: &mut Batch) -> rustix::io::Result<bool> {
         let mut waiting = self.0.waiting.borrow_mut();
         batch.receive_each(|| {
@@ -46,26 +48,26 @@ impl Door for Receiver {
 /// Nothing runs any more.
 struct Nobody;
 
-impl Processes for Nobody {
+impl ProcessInspector for Nobody {
     type Pidfd = ();
 
-    fn can_tell(&self) -> bool {
+    fn supports_pidfd(&self) -> bool {
         true
     }
-    fn presence(&self, _: u32) -> Presence<()> {
-        Presence::Ended
+    fn liveness(&self, _: u32) -> Liveness<()> {
+        Liveness::Exited
     }
-    fn corpse(&mut self, _: u32) -> Option<Option<ExitStatus>> {
+    fn zombie_status(&mut self, _: u32) -> Option<Option<ExitStatus>> {
         None
     }
-    fn await_end(&mut self, _: u32, (): ()) -> io::Result<()> {
+    fn watch_exit(&mut self, _: u32, (): ()) -> io::Result<()> {
         Ok(())
     }
     fn forget(&mut self, _: u32) {}
-    fn capture(&mut self, _: Exec, _: Fields) -> Sighting {
-        Sighting::default()
+    fn capture(&mut self, _: Exec, _: Fields) -> ObservedProcess {
+        ObservedProcess::default()
     }
-    fn sight(&mut self, _: u32, _: Fields) -> Option<Sighting> {
+    fn observe(&mut self, _: u32, _: Fields) -> Option<ObservedProcess> {
         None
     }
     fn exit_status(&mut self, _: u32) -> Option<ExitStatus> {
@@ -75,14 +77,14 @@ impl Processes for Nobody {
 
 #[test]
 fn an_exit_that_had_no_room_behind_a_backlog_is_made_right() {
-    let (stats, mut outboxes) = (Stats::default(), Vec::new());
-    let interest = Interest { kinds: Kinds::LIFE, fields: Fields::NONE };
-    let outbox = Arc::new(Outbox::new(100, interest, Box::new(|| {})));
-    outbox.release(std::iter::empty(), 1);
-    outboxes.push(Arc::clone(&outbox));
+    let (stats, mut queues) = (Stats::default(), Vec::new());
+    let interest = Interest { types: EventTypes::LIFECYCLE, fields: Fields::NONE };
+    let queue = Arc::new(SubscriberQueue::new(100, interest, Box::new(|| {})));
+    queue.deliver_scan(std::iter::empty(), 1);
+    queues.push(Arc::clone(&queue));
     let socket = Rc::new(Socket::default());
-    let mut hearing = Hearing::new(Nobody, &mut outboxes, interest, &stats);
-    hearing.adopt(Some(Receiver(Rc::clone(&socket))));
+    let mut pipeline = Pipeline::new(Nobody, &mut queues, interest, &stats);
+    pipeline.attach(Some(Receiver(Rc::clone(&socket))));
 
     // The queue is full of older reports, then an exec; its exit has no room.
     for pid in 2..=5 {
@@ -92,26 +94,26 @@ fn an_exit_that_had_no_room_behind_a_backlog_is_made_right() {
     socket.drops.set(4);
 
     // A turn of the reader ends before the queue does, and it has noticed the loss.
-    hearing.drain(2).unwrap();
+    pipeline.drain(2).unwrap();
     let mut now = Instant::now();
-    while !socket.is_exhausted.get() || hearing.resync.due().is_some() {
-        if hearing.begin_snapshot_if_due(now, 1_000).unwrap() {
-            hearing.settle(Ok(Snapshot::default()), now, 1_000).unwrap();
-            hearing.settle_if_due(now + Duration::from_secs(1), 1_000).unwrap();
+    while !socket.is_exhausted.get() || pipeline.resync.due().is_some() {
+        if pipeline.begin_snapshot_if_due(now, 1_000).unwrap() {
+            pipeline.finish_snapshot(Ok(Snapshot::default()), now, 1_000).unwrap();
+            pipeline.finish_snapshot_if_due(now + Duration::from_secs(1), 1_000).unwrap();
         } else {
-            hearing.drain(2).unwrap();
+            pipeline.drain(2).unwrap();
         }
-        now = hearing.resync.due().map_or(now, |due| due.max(now));
+        now = pipeline.resync.due().map_or(now, |due| due.max(now));
     }
 
-    let mut notices = Vec::new();
-    outbox.take(100, &mut notices);
-    let told = |is_it: fn(&EventKind) -> bool| {
-        let is_told = |notice: &&Notice| matches!(notice, Notice::Event(event) if is_it(&event.kind));
-        notices.iter().filter(is_told).count()
+    let mut notifications = Vec::new();
+    queue.take(100, &mut notifications);
+    let told = |is_it: fn(&EventData) -> bool| {
+        let reported = |notification: &&Notification| matches!(notification, Notification::Event(event) if is_it(&event.data));
+        notifications.iter().filter(reported).count()
     };
-    assert_eq!(told(|kind| matches!(kind, EventKind::Exec { .. })), 4);
-    assert_eq!(told(|kind| matches!(kind, EventKind::Exit { .. })), 4, "all have ended: {notices:?}");
-    assert!(matches!(notices.last(), Some(Notice::Loss(loss)) if loss.lost == 4));
-    assert!(hearing.table.is_empty());
+    assert_eq!(told(|kind| matches!(kind, EventData::Exec { .. })), 4);
+    assert_eq!(told(|kind| matches!(kind, EventData::Exit { .. })), 4, "all have ended: {notifications:?}");
+    assert!(matches!(notifications.last(), Some(Notification::Loss(loss)) if loss.lost == 4));
+    assert!(pipeline.table.is_empty());
 }

@@ -3,11 +3,11 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "in a test, a panic is the report")]
 
-#[path = "machine/door.rs"]
-mod door;
 mod machine;
 #[path = "machine/subscriber.rs"]
 mod subscriber;
+#[path = "machine/world.rs"]
+mod world;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -18,15 +18,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use proc_events::hearing::Hearing;
-use proc_events::outbox::Outbox;
-use proc_events::procfs::{KnownProcesses, Sighting, Snapshot};
+use proc_events::delivery::queue::SubscriberQueue;
+use proc_events::model::snapshot::{KnownProcesses, ObservedProcess, Snapshot};
+use proc_events::pipeline::Pipeline;
 use proc_events::stats::Stats;
-use proc_events::{Error, ErrorCode, Field, Fields, Interest, Kinds, Notice};
+use proc_events::{Error, ErrorCode, EventTypes, Field, Fields, Interest, Notification};
 use tokio::time::Instant;
 
-use door::{SimulatedDoor, SimulatedProcesses, World};
 use subscriber::{Shown, Subscriber};
+use world::{SimulatedProcesses, SimulatedSource, World};
 
 const PIDS: u64 = 24;
 
@@ -40,16 +40,16 @@ struct Look {
 
 /// One subscriber with its queue.
 struct Listener {
-    outbox: Arc<Outbox>,
+    queue: Arc<SubscriberQueue>,
     subscriber: Subscriber,
     has_asked: bool,
 }
 
-type SimulatedHearing<'a> = Hearing<'a, SimulatedDoor, SimulatedProcesses>;
+type SimulatedPipeline<'a> = Pipeline<'a, SimulatedSource, SimulatedProcesses>;
 
 struct Simulation<'a> {
     world: Rc<RefCell<World>>,
-    hearing: SimulatedHearing<'a>,
+    pipeline: SimulatedPipeline<'a>,
     stats: &'a Stats,
     look: Option<Look>,
     /// Who was shown by the snapshot that is to be settled.
@@ -80,19 +80,19 @@ impl<'a> Simulation<'a> {
     }
 
     fn join(&mut self, capacity: usize) {
-        let outbox = Arc::new(Outbox::new(capacity, self.hearing.interest, Box::new(|| {})));
-        outbox.join(self.hearing.table.mark());
-        self.hearing.outboxes.push(Arc::clone(&outbox));
+        let queue = Arc::new(SubscriberQueue::new(capacity, self.pipeline.interest, Box::new(|| {})));
+        queue.join(self.pipeline.table.position());
+        self.pipeline.queues.push(Arc::clone(&queue));
         let mut subscriber = Subscriber::default();
         subscriber.is_strict = self.listeners.is_empty();
         subscriber.is_late = true;
-        self.listeners.push(Listener { outbox, subscriber, has_asked: false });
+        self.listeners.push(Listener { queue, subscriber, has_asked: false });
     }
 
     fn ask(&mut self, listener: usize) {
         let listener = &mut self.listeners[listener];
         if !std::mem::replace(&mut listener.has_asked, true) {
-            self.hearing.resync.ask(Arc::clone(&listener.outbox), 1);
+            self.pipeline.resync.request_scan(Arc::clone(&listener.queue), 1);
         }
     }
 
@@ -101,12 +101,12 @@ impl<'a> Simulation<'a> {
             0..10 => self.live(),
             10..13 => self.world.borrow_mut().catch_up(),
             13 | 14 => {
-                let heard = self.hearing.drain(usize::MAX);
+                let heard = self.pipeline.drain(usize::MAX);
                 self.answer(heard);
             }
             15 => self.conclude(),
             16 => {
-                self.settle_if_due();
+                self.finish_snapshot_if_due();
                 self.begin_snapshot();
             }
             17 => self.read_some(3),
@@ -115,7 +115,7 @@ impl<'a> Simulation<'a> {
                 // Nobody is interrupted for so long, neither a CPU nor the reader.
                 if far > 100_000_000 {
                     self.world.borrow_mut().catch_up_with_all();
-                    let heard = self.hearing.drain(usize::MAX);
+                    let heard = self.pipeline.drain(usize::MAX);
                     self.answer(heard);
                 }
                 self.world.borrow_mut().machine.now_ns += far;
@@ -165,9 +165,9 @@ impl<'a> Simulation<'a> {
     fn answer(&mut self, heard: Result<(), Error>) {
         if let Err(error) = heard {
             assert_eq!(error.code, ErrorCode::SourceFailed, "{error}");
-            self.hearing.adopt(None);
-            self.hearing.adopt(Some(World::open(&self.world)));
-            self.hearing.resync.lost(1);
+            self.pipeline.attach(None);
+            self.pipeline.attach(Some(World::open(&self.world)));
+            self.pipeline.resync.lost(1);
         }
     }
 
@@ -175,13 +175,13 @@ impl<'a> Simulation<'a> {
         let ended = self.world.borrow_mut().ended();
         let now_ns = self.world.borrow().machine.now_ns;
         self.world.borrow().machine.tell(|| format!("ended {ended:?}"));
-        let heard = self.hearing.conclude(&ended, self.now(), now_ns);
+        let heard = self.pipeline.on_watched_exits(&ended, self.now(), now_ns);
         self.answer(heard);
     }
 
     fn begin_snapshot(&mut self) {
         let (now, now_ns) = (self.now(), self.now_ns());
-        let begun = self.hearing.begin_snapshot_if_due(now, now_ns);
+        let begun = self.pipeline.begin_snapshot_if_due(now, now_ns);
         // As in any other turn of the reader.
         self.take_at_once();
         let has_begun = *begun.as_ref().unwrap_or(&false);
@@ -189,7 +189,7 @@ impl<'a> Simulation<'a> {
         if has_begun {
             let to_read = self.world.borrow().machine.processes.keys().rev().copied().collect();
             self.world.borrow().machine.tell(|| "looking".to_owned());
-            let known = self.hearing.table.known(self.hearing.interest.fields);
+            let known = self.pipeline.table.known(self.pipeline.interest.fields);
             self.look = Some(Look { to_read, known, snapshot: Snapshot::default(), lives: BTreeMap::new() });
         }
     }
@@ -200,45 +200,45 @@ impl<'a> Simulation<'a> {
         for _ in 0..most {
             let Some(pid) = look.to_read.pop() else {
                 drop(world);
-                return self.settle();
+                return self.finish_snapshot();
             };
             // A process that runs may not be readable at that moment.
             let seen =
-                if world.fails() { None } else { world.machine.sight(pid, self.hearing.interest.fields) };
+                if world.fails() { None } else { world.machine.observe(pid, self.pipeline.interest.fields) };
             if let Some(seen) = seen {
                 look.lives.insert(pid, world.machine.processes[&pid].life);
                 let is_known = look.known.get(&pid).is_some_and(|known| known.is(&seen));
                 let process = seen.process.filter(|_| !is_known);
-                look.snapshot.sightings.push(Sighting { process, ..seen });
+                look.snapshot.processes.push(ObservedProcess { process, ..seen });
             } else {
                 look.snapshot.unread.push(pid);
             }
         }
     }
 
-    fn settle(&mut self) {
+    fn finish_snapshot(&mut self) {
         let Some(look) = self.look.take() else { return };
-        let is_asked_for = self.listeners.iter().any(|listener| listener.outbox.is_held());
+        let is_asked_for = self.listeners.iter().any(|listener| listener.queue.awaiting_scan());
         let fails = !is_asked_for && self.world.borrow_mut().fails();
         let unreadable = Error::shown_by(ErrorCode::ProcUnreadable, "simulated");
         let snapshot = if fails { Err(unreadable) } else { Ok(look.snapshot) };
         self.world.borrow().machine.tell(|| format!("shown {:?}, fails {fails}", look.lives));
         self.seen = look.lives;
-        self.settling(|hearing, now, now_ns| hearing.settle(snapshot, now, now_ns));
+        self.settling(|pipeline, now, now_ns| pipeline.finish_snapshot(snapshot, now, now_ns));
     }
 
-    fn settle_if_due(&mut self) {
-        if self.look.is_none() && self.hearing.resync.due().is_some_and(|due| due <= self.now()) {
-            self.settling(Hearing::settle_if_due);
+    fn finish_snapshot_if_due(&mut self) {
+        if self.look.is_none() && self.pipeline.resync.due().is_some_and(|due| due <= self.now()) {
+            self.settling(Pipeline::finish_snapshot_if_due);
         }
     }
 
     fn settling(
         &mut self,
-        settle: impl FnOnce(&mut SimulatedHearing<'a>, Instant, u64) -> Result<(), Error>,
+        finish_snapshot: impl FnOnce(&mut SimulatedPipeline<'a>, Instant, u64) -> Result<(), Error>,
     ) {
         let (now, now_ns) = (self.now(), self.now_ns());
-        let settled = settle(&mut self.hearing, now, now_ns);
+        let settled = finish_snapshot(&mut self.pipeline, now, now_ns);
         // Who asks is told of what was shown, and of what was heard.
         let mut may_be_told = vec![self.seen.clone(), self.running()];
         self.shown.insert(now_ns, may_be_told.clone());
@@ -265,20 +265,20 @@ impl<'a> Simulation<'a> {
 
     /// Whether there was something.
     fn take_up_to(&mut self, most: usize, listener: usize) -> bool {
-        let Listener { outbox, subscriber, .. } = &mut self.listeners[listener];
-        let mut notices: Vec<Notice> = Vec::new();
-        outbox.take(most, &mut notices);
+        let Listener { queue, subscriber, .. } = &mut self.listeners[listener];
+        let mut notifications: Vec<Notification> = Vec::new();
+        queue.take(most, &mut notifications);
         let machine = &self.world.borrow().machine;
-        for notice in &notices {
-            machine.tell(|| format!("told {listener}: {notice:?}"));
-            subscriber.hear(notice, machine, &self.shown);
+        for notification in &notifications {
+            machine.tell(|| format!("told {listener}: {notification:?}"));
+            subscriber.handle_datagram(notification, machine, &self.shown);
         }
-        subscriber.is_late = outbox.is_held();
-        !notices.is_empty()
+        subscriber.is_late = queue.awaiting_scan();
+        !notifications.is_empty()
     }
 
     /// The faults cease, and what is under way comes to its end.
-    fn calm_down(&mut self) {
+    fn stop_faults(&mut self) {
         let silent = {
             let mut world = self.world.borrow_mut();
             world.catch_up_with_all();
@@ -287,24 +287,24 @@ impl<'a> Simulation<'a> {
             before > 0 && world.faults.silent
         };
         (0..self.listeners.len()).for_each(|listener| self.ask(listener));
-        self.hearing.drain(usize::MAX).unwrap();
+        self.pipeline.drain(usize::MAX).unwrap();
         // What was lost without a trace is found by whatever reason there is for the next snapshot.
         self.read_some(usize::MAX);
         self.world.borrow_mut().machine.now_ns += 1_000_000_000;
-        self.settle_if_due();
+        self.finish_snapshot_if_due();
         if silent {
-            self.hearing.resync.want();
+            self.pipeline.resync.request_refresh();
         }
         for _ in 0..4 {
             self.world.borrow_mut().machine.now_ns += 10_000_000_000_000;
             self.begin_snapshot();
             self.read_some(usize::MAX);
             self.world.borrow_mut().machine.now_ns += 1_000_000_000;
-            self.settle_if_due();
+            self.finish_snapshot_if_due();
             self.conclude();
             self.take_at_once();
         }
-        assert_eq!(self.hearing.resync.due(), None, "nothing is left to be made right");
+        assert_eq!(self.pipeline.resync.due(), None, "nothing is left to be made right");
         for listener in 0..self.listeners.len() {
             while self.take_up_to(usize::MAX, listener) {}
         }
@@ -314,7 +314,7 @@ impl<'a> Simulation<'a> {
         let world = self.world.borrow();
         for listener in &self.listeners {
             listener.subscriber.assert_agrees_with(&world.machine);
-            assert_eq!(listener.subscriber.lost_in_queue, listener.outbox.level().lost);
+            assert_eq!(listener.subscriber.lost_in_queue, listener.queue.level().lost);
         }
         let counts = self.stats.counts();
         assert_eq!(counts.lost_socket, world.dropped, "every drop is counted");
@@ -324,9 +324,9 @@ impl<'a> Simulation<'a> {
         assert!(first.lost_in_socket >= counts.lost_socket, "every loss is told");
         for &pid in world.machine.processes.keys() {
             let is_new = world.machine.processes[&pid].never_execed;
-            assert!(is_new || self.hearing.table.knows(pid), "{pid} is not in the table");
+            assert!(is_new || self.pipeline.table.knows(pid), "{pid} is not in the table");
         }
-        assert!(self.hearing.table.len() <= world.machine.processes.len(), "the table holds what is gone");
+        assert!(self.pipeline.table.len() <= world.machine.processes.len(), "the table holds what is gone");
     }
 }
 
@@ -334,18 +334,18 @@ fn simulate(seed: u64) {
     simulate_and_tell(seed, false);
 }
 
-/// `is_told`: prints all that happens.
-fn simulate_and_tell(seed: u64, is_told: bool) {
+/// `reported`: prints all that happens.
+fn simulate_and_tell(seed: u64, reported: bool) {
     let world = Rc::new(RefCell::new(World::new(seed)));
     let fields = [Fields::NONE, Fields::NONE.with(Field::Name)][world.borrow_mut().dice.roll(2) as usize];
-    let (stats, mut outboxes) = (Stats::default(), Vec::new());
-    let interest = Interest { kinds: Kinds::LIFE, fields };
+    let (stats, mut queues) = (Stats::default(), Vec::new());
+    let interest = Interest { types: EventTypes::LIFECYCLE, fields };
     let processes = SimulatedProcesses(Rc::clone(&world));
-    let mut hearing = Hearing::new(processes, &mut outboxes, interest, &stats);
-    hearing.adopt(Some(World::open(&world)));
+    let mut pipeline = Pipeline::new(processes, &mut queues, interest, &stats);
+    pipeline.attach(Some(World::open(&world)));
     let mut simulation = Simulation {
         world,
-        hearing,
+        pipeline,
         stats: &stats,
         look: None,
         seen: BTreeMap::new(),
@@ -353,7 +353,7 @@ fn simulate_and_tell(seed: u64, is_told: bool) {
         shown: Shown::default(),
         base: Instant::now(),
     };
-    simulation.world.borrow_mut().machine.is_told = is_told;
+    simulation.world.borrow_mut().machine.reported = reported;
     simulation.join(usize::MAX);
     simulation.join(4);
     for _ in 0..300 {
@@ -364,7 +364,7 @@ fn simulate_and_tell(seed: u64, is_told: bool) {
     for _ in 0..300 {
         simulation.step();
     }
-    simulation.calm_down();
+    simulation.stop_faults();
     simulation.assert_all_is_well();
 }
 
@@ -400,8 +400,8 @@ fn whatever_the_door_does_the_subscribers_end_up_right() {
     // The test harness shows what is printed otherwise only if the test fails.
     let tried: Vec<_> = ranges.iter().filter(|range| !range.is_empty()).collect();
     writeln!(std::io::stderr(), "seeds of the simulation: {tried:?}").unwrap();
-    let is_told = ranges.iter().cloned().flatten().count() == 1;
-    let fails = |seed: &u64| catch_unwind(AssertUnwindSafe(|| simulate_and_tell(*seed, is_told))).is_err();
+    let reported = ranges.iter().cloned().flatten().count() == 1;
+    let fails = |seed: &u64| catch_unwind(AssertUnwindSafe(|| simulate_and_tell(*seed, reported))).is_err();
     let failing: Vec<u64> = ranges.into_iter().flatten().filter(fails).take(FAILURES_MAX).collect();
     let repeat = |seed: &u64| {
         format!("PROC_EVENTS_SEEDS={seed}..{} cargo test -p proc-events --test faults", seed + 1)

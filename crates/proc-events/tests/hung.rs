@@ -11,7 +11,9 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use proc_events::procfs::Procfs;
-use proc_events::{Field, Fields, Interest, Kinds, Notice, Options, ProcessInfo, SourceKind, Subscription};
+use proc_events::{
+    EventTypes, Field, Fields, Interest, Notification, Options, ProcessInfo, SourceKind, Subscription,
+};
 
 /// No step takes so long, unless it waits for ever.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -89,7 +91,7 @@ struct Told {
 impl Told {
     fn start(options: Options, fields: Fields) -> Self {
         let (bell, rung) = channel();
-        let interest = Interest { kinds: Kinds::LIFE, fields };
+        let interest = Interest { types: EventTypes::LIFECYCLE, fields };
         let bell = Box::new(move || bell.send(()).unwrap_or_default());
         let subscription = Subscription::new(options, 0, interest, bell);
         subscription.scan(1);
@@ -97,7 +99,7 @@ impl Told {
     }
 
     /// The notices until `is_last`, which is among them.
-    fn until(&self, is_last: impl Fn(&Notice) -> bool) -> Vec<Notice> {
+    fn until(&self, is_last: impl Fn(&Notification) -> bool) -> Vec<Notification> {
         let mut told = Vec::new();
         loop {
             let before = told.len();
@@ -112,9 +114,11 @@ impl Told {
     }
 }
 
-fn details(notice: &Notice) -> Option<(u32, &ProcessInfo)> {
-    match notice {
-        Notice::Event(event) | Notice::Found { event, .. } => Some((event.pid, event.process.as_deref()?)),
+fn details(notification: &Notification) -> Option<(u32, &ProcessInfo)> {
+    match notification {
+        Notification::Event(event) | Notification::ScanEvent { event, .. } => {
+            Some((event.pid, event.process.as_deref()?))
+        }
         _ => None,
     }
 }
@@ -129,12 +133,12 @@ fn a_hung_process_has_no_arguments_and_holds_nothing_up() {
     let others = [Field::Name, Field::Ppid, Field::Exe, Field::Cwd, Field::Uid, Field::Gid, Field::Cgroup];
     let others = others.into_iter().fold(Fields::NONE, Fields::with);
     let mut reader = Arc::new(Procfs::open(Path::new("/proc")).unwrap()).reader();
-    let seen = reader.sight(hung.pid, others).unwrap().process.unwrap();
+    let seen = reader.observe(hung.pid, others).unwrap().process.unwrap();
     assert_eq!(seen.name.as_deref(), Some("hung"));
     assert!(seen.exe.is_some() && seen.cwd.is_some() && seen.cgroup.is_some() && seen.uid.is_some());
-    let seen = reader.sight(hung.pid, argv).unwrap();
+    let seen = reader.observe(hung.pid, argv).unwrap();
     assert!(seen.process.unwrap().argv.is_none() && seen.read_ns > 0);
-    let own = reader.sight(std::process::id(), argv).unwrap().process.unwrap();
+    let own = reader.observe(std::process::id(), argv).unwrap().process.unwrap();
     assert!(own.argv.is_some(), "others are still read");
     drop(reader);
 
@@ -146,7 +150,7 @@ fn a_hung_process_has_no_arguments_and_holds_nothing_up() {
         ..Options::default()
     };
     let told = Told::start(options, all);
-    let running = told.until(|notice| matches!(notice, Notice::Scanned { .. }));
+    let running = told.until(|notification| matches!(notification, Notification::ScanFinished { .. }));
     let found = |pid| running.iter().filter_map(details).find(|details| details.0 == pid).unwrap().1;
     assert_eq!((found(hung.pid).name.as_deref(), &found(hung.pid).argv), (Some("hung"), &None));
     assert!(found(std::process::id()).argv.is_some());
@@ -154,8 +158,8 @@ fn a_hung_process_has_no_arguments_and_holds_nothing_up() {
     assert!(told.subscription.gauges().stuck_threads > 0);
 
     let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
-    let is_child = |notice: &Notice| {
-        details(notice).is_some_and(|(pid, process)| {
+    let is_child = |notification: &Notification| {
+        details(notification).is_some_and(|(pid, process)| {
             pid == child.id() && process.argv.as_ref().is_some_and(|argv| &*argv.text == "sleep\x001000\0")
         })
     };
@@ -164,7 +168,7 @@ fn a_hung_process_has_no_arguments_and_holds_nothing_up() {
     child.wait().unwrap();
 
     told.subscription.stop();
-    told.until(|notice| matches!(notice, Notice::Closed));
+    told.until(|notification| matches!(notification, Notification::Closed));
     told.subscription.join();
     drop(told);
     let stuck = threads();

@@ -6,7 +6,7 @@
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use proc_events::{Fields, Interest, Kinds, Notice, Options, SourceKind, Subscription};
+use proc_events::{EventTypes, Fields, Interest, Notification, Options, SourceKind, Subscription};
 
 /// An interval that no other test has, so that the reader is this test's own.
 fn subscribe(interval_ms: u64) -> (Subscription, Receiver<()>) {
@@ -16,17 +16,17 @@ fn subscribe(interval_ms: u64) -> (Subscription, Receiver<()>) {
         ..Options::default()
     };
     let (bell, rung) = channel();
-    let interest = Interest { kinds: Kinds::LIFE, fields: Fields::NONE };
+    let interest = Interest { types: EventTypes::LIFECYCLE, fields: Fields::NONE };
     let subscription = Subscription::new(options, 0, interest, Box::new(move || bell.send(()).unwrap_or(())));
     (subscription, rung)
 }
 
-fn wait_for(subscription: &Subscription, rung: &Receiver<()>, is_it: fn(&Notice) -> bool) {
-    let mut notices = Vec::new();
-    while !notices.iter().any(is_it) {
-        notices.clear();
-        subscription.take(usize::MAX, &mut notices);
-        if notices.is_empty() {
+fn wait_for(subscription: &Subscription, rung: &Receiver<()>, is_it: fn(&Notification) -> bool) {
+    let mut notifications = Vec::new();
+    while !notifications.iter().any(is_it) {
+        notifications.clear();
+        subscription.take(usize::MAX, &mut notifications);
+        if notifications.is_empty() {
             rung.recv_timeout(Duration::from_secs(10)).unwrap();
         }
     }
@@ -42,9 +42,9 @@ fn readers() -> usize {
 fn whatever_is_asked_of_it_after_the_stop_the_reader_ends() {
     for round in 0..20 {
         let (subscription, rung) = subscribe(10_000 + round);
-        wait_for(&subscription, &rung, |notice| matches!(notice, Notice::Opened { .. }));
+        wait_for(&subscription, &rung, |notification| matches!(notification, Notification::Opened { .. }));
         subscription.stop();
-        subscription.set_interest(Interest { kinds: Kinds::ALL, fields: Fields::ALL });
+        subscription.set_interest(Interest { types: EventTypes::ALL, fields: Fields::ALL });
         subscription.scan(7);
         // Asks a second time, and waits for the thread.
         drop(subscription);

@@ -8,45 +8,45 @@
 )]
 use std::sync::Arc;
 
-use proc_events::procfs::{Sighting, Snapshot};
-use proc_events::table::{Leaving, ProcessTable, Repairs};
-use proc_events::wire::{self, what};
-use proc_events::{EventKind, ExitStatus, Origin, ProcessEvent, ProcessInfo};
+use proc_events::connector::wire::{self, what};
+use proc_events::model::snapshot::{ObservedProcess, Snapshot};
+use proc_events::process::table::{LeaderExit, ProcessTable, Repairs};
+use proc_events::{EventData, ExitStatus, Origin, ProcessEvent, ProcessInfo};
 
 /// A table, and what it has reported.
 #[derive(Default)]
-struct Story {
+struct TableHarness {
     table: ProcessTable,
     events: Vec<ProcessEvent>,
 }
 
-impl Story {
+impl TableHarness {
     /// `"exec 10@5 sh"`, `"exit 10@8 =3"`: what, pid, time in seconds, and the name that /proc shows or the exit code.
-    fn hear(&mut self, messages: &[&str]) -> &mut Self {
+    fn handle_datagram(&mut self, messages: &[&str]) -> &mut Self {
         for message in messages {
             let (what, pid, at, rest) = read(message);
             let (kind, words, seen) = match what {
                 "exec" => {
-                    (what::PROC_EVENT_EXEC, [pid, pid, 0, 0, 0, 0], rest.map(|name| sighting(pid, 0, name)))
+                    (what::PROC_EVENT_EXEC, [pid, pid, 0, 0, 0, 0], rest.map(|name| observed(pid, 0, name)))
                 }
                 "exit" => {
                     let code: u32 = rest.map_or(0, |code| code[1..].parse().unwrap());
                     (what::PROC_EVENT_EXIT, [pid, pid, code << 8, 17, 1, 1], None)
                 }
                 "left" => {
-                    let seen = rest.map_or_else(Sighting::default, |name| sighting(pid, 0, name));
-                    let left = Leaving {
+                    let seen = rest.map_or_else(ObservedProcess::default, |name| observed(pid, 0, name));
+                    let left = LeaderExit {
                         timestamp_ns: at,
                         status: Some(ExitStatus(0)),
                         ppid: Some(1),
-                        is_awaited: true,
-                        ..Leaving::default()
+                        set_exit_watched: true,
+                        ..LeaderExit::default()
                     };
-                    self.table.leader_left(pid, left, &seen, &mut self.events);
+                    self.table.on_leader_exit(pid, left, &seen, &mut self.events);
                     continue;
                 }
                 "ended" => {
-                    self.table.ended(pid, self.table.mark(), at, None, &mut self.events);
+                    self.table.ended(pid, self.table.position(), at, None, &mut self.events);
                     continue;
                 }
                 "fork" => (what::PROC_EVENT_FORK, [1, 1, pid, pid, 0, 0], None),
@@ -59,16 +59,16 @@ impl Story {
         self
     }
 
-    /// A snapshot, begun before `meanwhile` was heard, that shows `"10@4 sh"`: pid, creation, name.
-    fn look(&mut self, shown: &[&str], meanwhile: &[&str], origin: Origin) -> Repairs {
+    /// A snapshot, begun before `since_snapshot` was heard, that shows `"10@4 sh"`: pid, creation, name.
+    fn look(&mut self, shown: &[&str], since_snapshot: &[&str], origin: Origin) -> Repairs {
         let began = self.table.begin_snapshot();
-        self.hear(meanwhile);
-        let sightings = shown.iter().map(|shown| {
+        self.handle_datagram(since_snapshot);
+        let processes = shown.iter().map(|shown| {
             let (pid, rest) = shown.split_once('@').unwrap();
             let (at, name) = rest.split_once(' ').unwrap();
-            sighting(pid.parse().unwrap(), at.parse::<u64>().unwrap() * 1_000_000_000, name)
+            observed(pid.parse().unwrap(), at.parse::<u64>().unwrap() * 1_000_000_000, name)
         });
-        let snapshot = Snapshot { sightings: sightings.collect(), ..Snapshot::default() };
+        let snapshot = Snapshot { processes: processes.collect(), ..Snapshot::default() };
         let missing = self.table.missing(&snapshot, began);
         self.table.reconcile(snapshot, began, &missing, origin, 1_000_000_000_000, &mut self.events)
     }
@@ -79,16 +79,16 @@ impl Story {
             let name =
                 event.process.as_ref().and_then(|process| process.name.as_deref()).unwrap_or("-").to_owned();
             let pid = event.pid;
-            match event.kind {
-                EventKind::Exec { .. } => format!("exec {pid} {name}"),
-                EventKind::Exit { status: None, .. } => format!("exit {pid} {name} ?"),
-                EventKind::Exit { status: Some(status), .. } => {
+            match event.data {
+                EventData::Exec { .. } => format!("exec {pid} {name}"),
+                EventData::Exit { status: None, .. } => format!("exit {pid} {name} ?"),
+                EventData::Exit { status: Some(status), .. } => {
                     format!("exit {pid} {name} ={}", status.code().unwrap())
                 }
                 kind => format!("{:?} {pid}", kind.event_type()).to_lowercase(),
             }
         };
-        self.table.keep_unsure(&[]);
+        self.table.commit_exits_except(&[]);
         self.events.drain(..).map(tell).collect()
     }
 }
@@ -101,23 +101,30 @@ fn read(message: &str) -> (&str, u32, u64, Option<&str>) {
 }
 
 /// `"sh+"` is a process that has not called exec since it was forked.
-fn sighting(pid: u32, start_ns: u64, name: &str) -> Sighting {
+fn observed(pid: u32, start_ns: u64, name: &str) -> ObservedProcess {
     let (name, never_execed) = name.strip_suffix('+').map_or((name, false), |name| (name, true));
     let info = ProcessInfo { name: Some(name.into()), exe: Some(name.into()), ..ProcessInfo::default() };
     let start_time = start_ns / 10_000_000;
-    Sighting { pid, start_time, start_ns, never_execed, process: Some(Arc::new(info)), ..Sighting::default() }
+    ObservedProcess {
+        pid,
+        start_time,
+        start_ns,
+        never_execed,
+        process: Some(Arc::new(info)),
+        ..ObservedProcess::default()
+    }
 }
 
 fn heard(messages: &[&str]) -> Vec<String> {
-    Story::default().hear(messages).told()
+    TableHarness::default().handle_datagram(messages).told()
 }
 
 #[test]
 fn an_exit_carries_what_was_saved_at_the_exec() {
     assert_eq!(heard(&["exec 10@5 sh", "exit 10@8 =3"]), ["exec 10 sh", "exit 10 sh =3"]);
-    let mut story = Story::default();
-    story.hear(&["exec 10@5 sh", "exit 10@8 =3"]);
-    let EventKind::Exit { duration_ns, ppid, known, .. } = story.events[1].kind else { panic!() };
+    let mut story = TableHarness::default();
+    story.handle_datagram(&["exec 10@5 sh", "exit 10@8 =3"]);
+    let EventData::Exit { duration_ns, ppid, known, .. } = story.events[1].data else { panic!() };
     assert_eq!((duration_ns, ppid, known), (Some(3_000_000_000), Some(1), true));
 }
 
@@ -129,17 +136,17 @@ fn an_exec_replaces_what_was_saved() {
 
 #[test]
 fn an_exit_without_an_exec_is_told_without_details() {
-    let mut story = Story::default();
-    story.hear(&["exit 10@8 =1"]);
-    let EventKind::Exit { duration_ns, known, .. } = story.events[0].kind else { panic!() };
+    let mut story = TableHarness::default();
+    story.handle_datagram(&["exit 10@8 =1"]);
+    let EventData::Exit { duration_ns, known, .. } = story.events[0].data else { panic!() };
     assert_eq!((duration_ns, known), (None, false));
     assert_eq!(story.told(), ["exit 10 - =1"]);
 }
 
 #[test]
 fn one_that_is_shown_is_not_taken_for_the_one_whose_end_is_noticed_meanwhile() {
-    let mut story = Story::default();
-    story.hear(&["exec 10@4 py", "left 10@5"]).told();
+    let mut story = TableHarness::default();
+    story.handle_datagram(&["exec 10@4 py", "left 10@5"]).told();
     story.look(&["10@7 ls"], &["ended 10@9"], Origin::Resync);
     assert_eq!(story.told(), ["exit 10 py =0", "exec 10 ls"]);
 }
@@ -169,21 +176,25 @@ fn an_exec_by_another_thread_goes_on_with_the_process() {
 
 #[test]
 fn the_first_look_finds_everything_that_runs() {
-    let mut story = Story::default();
+    let mut story = TableHarness::default();
     story.look(&["1@0 init", "2@0 kthreadd+", "10@4 sh"], &[], Origin::Bootstrap);
     story.told();
-    let mut running: Vec<_> = story.table.running(story.table.mark(), 7).map(|event| event.pid).collect();
+    let mut running: Vec<_> = story.table.running(story.table.position(), 7).map(|event| event.pid).collect();
     running.sort_unstable();
     assert_eq!(running, [1, 2, 10]);
-    assert_eq!(story.hear(&["exit 10@9"]).told(), ["exit 10 sh =0"]);
+    assert_eq!(story.handle_datagram(&["exit 10@9"]).told(), ["exit 10 sh =0"]);
 }
 
 #[test]
 fn what_was_heard_during_the_look_is_newer_than_it() {
-    let mut story = Story::default();
-    let joined = story.table.mark();
-    let meanwhile = ["exec 11@5 ls", "exec 12@5 cat", "exit 12@6", "exit 10@6", "exec 13@6 new"];
-    story.look(&["1@0 init", "10@4 sh", "11@4 old", "12@4 sh", "13@2 sh"], &meanwhile, Origin::Bootstrap);
+    let mut story = TableHarness::default();
+    let joined = story.table.position();
+    let since_snapshot = ["exec 11@5 ls", "exec 12@5 cat", "exit 12@6", "exit 10@6", "exec 13@6 new"];
+    story.look(
+        &["1@0 init", "10@4 sh", "11@4 old", "12@4 sh", "13@2 sh"],
+        &since_snapshot,
+        Origin::Bootstrap,
+    );
     assert_eq!(
         story.told()[..5],
         ["exec 11 ls", "exec 12 cat", "exit 12 cat =0", "exit 10 - =0", "exec 13 new"]
@@ -195,7 +206,7 @@ fn what_was_heard_during_the_look_is_newer_than_it() {
 
 #[test]
 fn a_look_after_a_loss_finds_what_was_missed() {
-    let mut story = Story::default();
+    let mut story = TableHarness::default();
     story.look(&["1@0 init", "10@4 sh", "11@4 cat"], &[], Origin::Bootstrap);
     story.told();
     let repairs = story.look(&["1@0 init", "11@4 dog", "12@9 ls", "13@9 sh+"], &[], Origin::Resync);
@@ -207,8 +218,8 @@ fn a_look_after_a_loss_finds_what_was_missed() {
 
 #[test]
 fn a_pid_that_was_given_away_in_a_gap_is_another_process() {
-    let mut story = Story::default();
-    story.hear(&["exec 10@5 sh"]).told();
+    let mut story = TableHarness::default();
+    story.handle_datagram(&["exec 10@5 sh"]).told();
     story.look(&["10@7 sh"], &[], Origin::Resync);
     assert_eq!(story.told(), ["exit 10 sh ?", "exec 10 sh"]);
     story.look(&["10@8 sh"], &[], Origin::Resync);
@@ -217,31 +228,31 @@ fn a_pid_that_was_given_away_in_a_gap_is_another_process() {
 
 #[test]
 fn a_pid_that_was_given_away_between_the_look_and_the_event_keeps_its_new_life() {
-    let mut story = Story::default();
-    story.hear(&["exec 10@5 sh"]).told();
+    let mut story = TableHarness::default();
+    story.handle_datagram(&["exec 10@5 sh"]).told();
     story.look(&["10@4 sh"], &["exit 10@6 =2"], Origin::Resync);
     assert_eq!(story.told(), ["exit 10 sh =2"]);
-    story.hear(&["exec 11@5 sh"]).told();
+    story.handle_datagram(&["exec 11@5 sh"]).told();
     story.look(&["11@7 ls"], &["exit 11@6"], Origin::Resync);
     assert_eq!(story.told(), ["exit 11 sh =0", "exec 11 ls"]);
 }
 
 #[test]
 fn an_exit_that_was_concluded_is_not_told_again() {
-    let mut story = Story::default();
-    story.hear(&["exec 10@5 sh"]).told();
+    let mut story = TableHarness::default();
+    story.handle_datagram(&["exec 10@5 sh"]).told();
     story.look(&[], &[], Origin::Resync);
     assert_eq!(story.told(), ["exit 10 sh ?"]);
-    assert!(story.hear(&["exit 10@1000"]).told().is_empty());
-    let told = story.hear(&["exec 10@1001 ls", "exit 10@1002"]).told();
+    assert!(story.handle_datagram(&["exit 10@1000"]).told().is_empty());
+    let told = story.handle_datagram(&["exec 10@1001 ls", "exit 10@1002"]).told();
     assert_eq!(told, ["exec 10 ls", "exit 10 ls =0"]);
 }
 
 #[test]
 fn a_concluded_exit_does_not_hide_one_of_a_later_life() {
-    let mut story = Story::default();
-    story.hear(&["exec 10@5 sh"]);
+    let mut story = TableHarness::default();
+    story.handle_datagram(&["exec 10@5 sh"]);
     story.look(&[], &[], Origin::Resync);
     story.told();
-    assert_eq!(story.hear(&["exit 10@2000 =5"]).told(), ["exit 10 - =5"]);
+    assert_eq!(story.handle_datagram(&["exit 10@2000 =5"]).told(), ["exit 10 - =5"]);
 }

@@ -2,7 +2,7 @@
 //! that its instructions can be counted; with `works` it names the works, and how many events each is about; and else,
 //! given the feature `time`, it tells how long each takes.
 
-mod hearing;
+mod pipeline;
 #[cfg(feature = "time")]
 mod time;
 mod works;

@@ -3,16 +3,16 @@
 use std::hint::black_box;
 use std::sync::Arc;
 
-use proc_events::filter;
-use proc_events::outbox::Outbox;
+use proc_events::connector::bpf;
+use proc_events::connector::wire::{self, DATAGRAM_LEN, what};
+use proc_events::delivery::queue::SubscriberQueue;
+use proc_events::process::table::ProcessTable;
 use proc_events::procfs::parse;
-use proc_events::table::ProcessTable;
-use proc_events::wire::{self, DATAGRAM_LEN, what};
 use proc_events::{
-    EventKind, EventType, Field, Fields, Interest, Kinds, Origin, ProcessEvent, ProcessInfo, Wish,
+    EventData, EventType, EventTypes, Field, Fields, FilterRule, Interest, Origin, ProcessEvent, ProcessInfo,
 };
 
-use crate::hearing;
+use crate::pipeline;
 
 /// Something that is done to events.
 pub(crate) struct Work {
@@ -27,20 +27,24 @@ pub(crate) const ALL: [Work; 10] = [
     Work { name: "decode", events: 2, prepare: || Box::new(decode()) },
     Work { name: "filter-program", events: 0, prepare: || Box::new(program) },
     Work { name: "table", events: 2, prepare: || Box::new(table()) },
-    Work { name: "outbox", events: BATCH, prepare: || Box::new(outbox(0, other_name)) },
-    Work { name: "outbox-100-names", events: BATCH, prepare: || Box::new(outbox(100, other_name)) },
-    Work { name: "outbox-10000-pids", events: BATCH, prepare: || Box::new(outbox(RULES, other_pid)) },
+    Work { name: "queue", events: BATCH, prepare: || Box::new(queue(0, other_name)) },
+    Work { name: "queue-100-names", events: BATCH, prepare: || Box::new(queue(100, other_name)) },
+    Work { name: "queue-10000-pids", events: BATCH, prepare: || Box::new(queue(RULES, other_pid)) },
     Work { name: "rule-among-10000", events: 2, prepare: || Box::new(rule()) },
     Work { name: "parse-stat", events: 1, prepare: || Box::new(stat) },
     Work { name: "parse-details", events: 1, prepare: || Box::new(details) },
-    Work { name: "hear-and-take", events: hearing::EVENTS, prepare: || Box::new(hearing::hear_and_take()) },
+    Work {
+        name: "receive-and-drain",
+        events: pipeline::EVENTS,
+        prepare: || Box::new(pipeline::receive_and_drain()),
+    },
 ];
 
 /// Rules that a subscriber has, for others.
 const RULES: u32 = 10_000;
 /// Events pushed at once, as many as are read in one turn.
 const BATCH: u64 = 64;
-pub(crate) const LIFE: Interest = Interest { kinds: Kinds::LIFE, fields: Fields::NONE };
+pub(crate) const LIFECYCLE: Interest = Interest { types: EventTypes::LIFECYCLE, fields: Fields::NONE };
 
 const STAT: &[u8] = b"12345 (some) program) S 1234 12345 12345 34816 12345 4194304 102 0 0 0 0 0 0 0 20 0 1 0 8765432 \
     10485760 1024 18446744073709551615 94371840 94375936 140737488347136 0 0 0 0 0 0 0 0 0 17 1 0 0 0 0 0 94380000 \
@@ -70,7 +74,7 @@ fn decode() -> impl FnMut() {
 }
 
 fn program() {
-    black_box(filter::program(black_box(Kinds::LIFE), black_box(1000)));
+    black_box(bpf::program(black_box(EventTypes::LIFECYCLE), black_box(1000)));
 }
 
 fn stat() {
@@ -96,51 +100,60 @@ fn table() -> impl FnMut() {
     }
 }
 
-fn other_name(number: u32) -> Wish {
+fn other_name(number: u32) -> FilterRule {
     let name = Some(format!("other-{number}").into());
-    Wish { kinds: Kinds::LIFE, fields: Fields::NONE.with(Field::Name), name, ..Wish::default() }
+    FilterRule {
+        types: EventTypes::LIFECYCLE,
+        fields: Fields::NONE.with(Field::Name),
+        name,
+        ..FilterRule::default()
+    }
 }
 
-fn other_pid(number: u32) -> Wish {
-    Wish { kinds: Kinds::of(EventType::Exec), pid: Some(100_000 + number), ..Wish::default() }
+fn other_pid(number: u32) -> FilterRule {
+    FilterRule {
+        types: EventTypes::of(EventType::Exec),
+        pid: Some(100_000 + number),
+        ..FilterRule::default()
+    }
 }
 
 /// One comes and goes, as for a wait.
 fn rule() -> impl FnMut() {
-    let outbox = Outbox::new(0, LIFE, Box::new(|| {}));
+    let queue = SubscriberQueue::new(0, LIFECYCLE, Box::new(|| {}));
     for rule in (0..RULES).map(other_pid) {
-        outbox.add_rule(&rule);
+        queue.add_rule(&rule);
     }
     let one = other_pid(RULES);
     move || {
-        black_box(outbox.add_rule(black_box(&one)));
-        black_box(outbox.remove_rule(black_box(&one)));
+        black_box(queue.add_rule(black_box(&one)));
+        black_box(queue.remove_rule(black_box(&one)));
     }
 }
 
 /// Through the queue to a subscriber, or not, if its rules are for others.
-fn outbox(count: u32, rule: fn(u32) -> Wish) -> impl FnMut() {
-    let outbox = Outbox::new(0, LIFE, Box::new(|| {}));
+fn queue(count: u32, rule: fn(u32) -> FilterRule) -> impl FnMut() {
+    let queue = SubscriberQueue::new(0, LIFECYCLE, Box::new(|| {}));
     let fields = Fields::NONE.with(Field::Name);
     if count > 0 {
-        outbox.set_wishes(&(0..count).map(rule).collect::<Vec<_>>());
+        queue.set_filter_rules(&(0..count).map(rule).collect::<Vec<_>>());
     }
-    outbox.release(std::iter::empty(), 1);
+    queue.deliver_scan(std::iter::empty(), 1);
     let process = ProcessInfo { asked: fields, name: Some("program".into()), ..ProcessInfo::default() };
     let exec = ProcessEvent {
         pid: 1000,
         timestamp_ns: 1 << 40,
         origin: Origin::Kernel,
-        kind: EventKind::Exec { again: false },
+        data: EventData::Exec { again: false },
         process: Some(Arc::new(process)),
-        followed: None,
+        ancestry: None,
     };
     let events = vec![exec; BATCH as usize];
-    let mut notices = Vec::new();
+    let mut notifications = Vec::new();
     move || {
-        outbox.push(black_box(&events));
-        outbox.take(usize::MAX, &mut notices);
-        black_box(&mut notices).clear();
+        queue.push(black_box(&events));
+        queue.take(usize::MAX, &mut notifications);
+        black_box(&mut notifications).clear();
     }
 }
 

@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use rustix::time::ClockId;
 
+use super::files::{FileBuffer, ReadCmdline};
 use super::hung::{DEADLINE, HungReads, ReadState, STUCK_MAX, stuck_threads};
-use super::record::{ReadCmdline, Text};
 use super::{Procfs, clock_ns};
-use crate::priority::Schedule;
+use crate::sys::scheduling::ThreadScheduling;
 
 /// The time that a helper may take which only waits for a CPU.
 const STARVED_MAX: Duration = Duration::from_millis(500);
@@ -57,13 +57,13 @@ impl WaitBudget {
 /// A thread that reads one cmdline at a time.
 pub(super) trait Helper {
     /// Has it begin. The text comes back with [`Helper::wait`].
-    fn begin(&mut self, pid: u32, limit: usize, text: Text);
+    fn begin(&mut self, pid: u32, limit: usize, text: FileBuffer);
     /// Waits for the text.
-    fn wait(&mut self, limit: Duration) -> Option<Text>;
+    fn wait(&mut self, limit: Duration) -> Option<FileBuffer>;
     /// Returns true if it runs, or waits for nothing but a CPU.
     fn is_runnable(&self) -> bool;
     /// Leaves it alone; returns the text if it has come back in this very moment.
-    fn abandon(self) -> Option<Text>;
+    fn abandon(self) -> Option<FileBuffer>;
 }
 
 /// Starts helpers, and knows the time.
@@ -92,7 +92,7 @@ impl<C: Crew> CmdlineReader<C> {
     }
 
     /// Reads the beginning of a cmdline. A text that could not be read in time is left empty, and counted.
-    fn read(&mut self, pid: u32, limit: usize, text: &mut Text) {
+    fn read(&mut self, pid: u32, limit: usize, text: &mut FileBuffer) {
         text.clear();
         let began_ns = self.crew.now_ns();
         if !self.budget.allows(began_ns) || self.hung.is_skipped(pid, began_ns) {
@@ -103,7 +103,7 @@ impl<C: Crew> CmdlineReader<C> {
             .take()
             .or_else(|| if self.crew.stuck() < STUCK_MAX { self.crew.start() } else { None });
         let Some(mut helper) = helper else { return self.hung.count() };
-        helper.begin(pid, limit, std::mem::replace(text, Text::new()));
+        helper.begin(pid, limit, std::mem::replace(text, FileBuffer::new()));
         let answer = loop {
             if let Some(answer) = helper.wait(DEADLINE) {
                 break Some(answer);
@@ -128,7 +128,7 @@ impl<C: Crew> CmdlineReader<C> {
 }
 
 impl<C: Crew> ReadCmdline for CmdlineReader<C> {
-    fn read_cmdline(&mut self, _: &OwnedFd, pid: u32, limit: usize, text: &mut Text) {
+    fn read_cmdline(&mut self, _: &OwnedFd, pid: u32, limit: usize, text: &mut FileBuffer) {
         self.read(pid, limit, text);
     }
 }
@@ -138,7 +138,7 @@ impl<C: Crew> ReadCmdline for CmdlineReader<C> {
 pub(super) struct Threads {
     pub(super) procfs: Arc<Procfs>,
     /// True if they ask to be woken sooner.
-    pub(super) hurries: bool,
+    pub(super) raise_priority: bool,
 }
 
 impl Crew for Threads {
@@ -148,11 +148,12 @@ impl Crew for Threads {
         let (requests, asked) = sync_channel::<Request>(1);
         let (answers, answered) = sync_channel(1);
         let state = Arc::new(ReadState::default());
-        let (its_state, procfs, hurries) = (Arc::clone(&state), Arc::clone(&self.procfs), self.hurries);
+        let (its_state, procfs, raise_priority) =
+            (Arc::clone(&state), Arc::clone(&self.procfs), self.raise_priority);
         // Under the name of the thread that starts it: giving itself one would be an event.
         let thread = Builder::new().stack_size(STACK_SIZE).spawn(move || {
-            if hurries {
-                Schedule::of_this_thread().hurry();
+            if raise_priority {
+                ThreadScheduling::of_this_thread().raise();
             }
             procfs.show_thread(&its_state);
             while let Ok(Request { pid, limit, mut text }) = asked.recv() {
@@ -182,33 +183,33 @@ impl Crew for Threads {
 struct Request {
     pid: u32,
     limit: usize,
-    text: Text,
+    text: FileBuffer,
 }
 
 /// A thread of this program that reads.
 #[derive(Debug)]
 pub(super) struct HelperThread {
     requests: Option<SyncSender<Request>>,
-    answered: Receiver<Text>,
+    answered: Receiver<FileBuffer>,
     state: Arc<ReadState>,
     /// `None` once it was abandoned.
     thread: Option<JoinHandle<()>>,
 }
 
 impl Helper for HelperThread {
-    fn begin(&mut self, pid: u32, limit: usize, text: Text) {
+    fn begin(&mut self, pid: u32, limit: usize, text: FileBuffer) {
         if let Some(requests) = &self.requests {
             // There is room, because the text before has come back.
             let _ = requests.send(Request { pid, limit, text });
         }
     }
-    fn wait(&mut self, limit: Duration) -> Option<Text> {
+    fn wait(&mut self, limit: Duration) -> Option<FileBuffer> {
         self.answered.recv_timeout(limit).ok()
     }
     fn is_runnable(&self) -> bool {
         self.state.is_runnable()
     }
-    fn abandon(mut self) -> Option<Text> {
+    fn abandon(mut self) -> Option<FileBuffer> {
         // A thread that was never scheduled has not begun, and ends when it finds no caller to answer.
         if self.state.current().is_none_or(|reading| self.state.abandon(reading)) {
             self.thread = None;
@@ -257,14 +258,14 @@ mod tests {
 
     struct FakeHelper {
         world: Rc<World>,
-        read: Option<(Takes, u64, Text)>,
+        read: Option<(Takes, u64, FileBuffer)>,
     }
     impl Helper for FakeHelper {
-        fn begin(&mut self, _: u32, _: usize, text: Text) {
+        fn begin(&mut self, _: u32, _: usize, text: FileBuffer) {
             let takes = self.world.reads.borrow_mut().pop_front().unwrap_or(NO_TIME);
             self.read = Some((takes, self.world.now_ns.get(), text));
         }
-        fn wait(&mut self, limit: Duration) -> Option<Text> {
+        fn wait(&mut self, limit: Duration) -> Option<FileBuffer> {
             let (takes, began, _) = self.read.as_ref().unwrap();
             let (now, ready) = (self.world.now_ns.get(), takes.ms.saturating_mul(MS).saturating_add(*began));
             let until = now + limit.as_nanos() as u64;
@@ -274,7 +275,7 @@ mod tests {
         fn is_runnable(&self) -> bool {
             self.read.as_ref().is_some_and(|(takes, ..)| takes.is_runnable)
         }
-        fn abandon(self) -> Option<Text> {
+        fn abandon(self) -> Option<FileBuffer> {
             self.world.stuck.set(self.world.stuck.get() + 1);
             None
         }
@@ -312,7 +313,7 @@ mod tests {
         fn read(&mut self, pid: u32, takes: Takes) -> (u64, bool) {
             let (before, given_up) = (self.world.now_ns.get(), self.stats.capture_timeouts.get());
             self.world.reads.replace(VecDeque::from([takes]));
-            self.reader.read(pid, 100, &mut Text::new());
+            self.reader.read(pid, 100, &mut FileBuffer::new());
             let took = (self.world.now_ns.get() - before) / MS;
             (took, self.stats.capture_timeouts.get() > given_up)
         }

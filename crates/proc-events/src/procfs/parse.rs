@@ -1,6 +1,6 @@
 //! Reads the texts of `/proc/PID/*`. Pure: bytes in, values out, and no panic whatever the bytes.
 
-use crate::event::Argv;
+use crate::model::event::Argv;
 
 /// `PF_FORKNOEXEC`, `linux/sched.h`: forked, and has not called exec since.
 const PF_FORKNOEXEC: u32 = 0x40;

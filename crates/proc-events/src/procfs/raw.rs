@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use super::record::Files;
-use super::{Procfs, Sighting, parse};
-use crate::event::ProcessInfo;
-use crate::interest::Fields;
+use super::files::Files;
+use super::{Procfs, parse};
+use crate::model::event::ProcessInfo;
+use crate::model::interest::Fields;
+use crate::model::snapshot::ObservedProcess;
 
 /// The files of one process, copied one behind the other.
 #[derive(Debug)]
@@ -44,7 +45,7 @@ impl RawDetails {
     }
 
     /// The process that called exec at `exec_ns`; `None` if these are the details of another.
-    pub(crate) fn sighting(&self, procfs: &Procfs, pid: u32, exec_ns: u64) -> Option<Sighting> {
+    pub(crate) fn observed(&self, procfs: &Procfs, pid: u32, exec_ns: u64) -> Option<ObservedProcess> {
         let mut rest = &*self.bytes;
         let [stat, cmdline, exe, cwd, cgroup, status] = self.lengths.map(|length| {
             let (part, behind) = rest.split_at_checked(length? as usize)?;
@@ -58,14 +59,14 @@ impl RawDetails {
             Files { stat, cmdline, is_cmdline_cut: self.is_cmdline_cut, exe, cwd, cgroup, status, is_torn };
         let stat = parse::stat(stat)?;
         let info = files.info(self.fields, &stat, procfs.max_argv_bytes);
-        let sighting = procfs.sighting(pid, &stat, Some(info), self.read_ns);
+        let observed = procfs.observed(pid, &stat, Some(info), self.read_ns);
         // A process that was created later has only inherited the pid.
-        Some(sighting).filter(|sighting| sighting.start_ns <= exec_ns)
+        Some(observed).filter(|observed| observed.start_ns <= exec_ns)
     }
 }
 
 /// The details of a process of which nothing could be read.
-pub(super) fn nothing_read(fields: Fields) -> Sighting {
+pub(super) fn nothing_read(fields: Fields) -> ObservedProcess {
     let process = ProcessInfo { asked: fields, ..ProcessInfo::default() };
-    Sighting { process: Some(Arc::new(process)), ..Sighting::default() }
+    ObservedProcess { process: Some(Arc::new(process)), ..ObservedProcess::default() }
 }

@@ -13,18 +13,18 @@ use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
 use tokio::io::unix::AsyncFd;
 
-use crate::outbox::Outbox;
+use crate::delivery::queue::SubscriberQueue;
 use crate::sys;
 
 /// A request of a subscription to its reader.
 #[derive(Debug)]
 pub(crate) enum Command {
-    Join(Arc<Outbox>),
-    Leave(Arc<Outbox>),
-    /// A wake-up: [`super::Shared::asked`] has counted a change.
+    Join(Arc<SubscriberQueue>),
+    Leave(Arc<SubscriberQueue>),
+    /// A wake-up: [`super::ReaderHandle::asked`] has counted a change.
     InterestChanged,
-    Scan(Arc<Outbox>, u32),
-    Watch(Arc<Outbox>, u32, u32),
+    Scan(Arc<SubscriberQueue>, u32),
+    WatchExit(Arc<SubscriberQueue>, u32, u32),
 }
 
 /// The commands that wait.
@@ -58,7 +58,7 @@ impl CommandQueue {
     /// Returns the one receiver. Must be called within a tokio runtime.
     pub(super) fn receiver(&self) -> io::Result<CommandReceiver<'_>> {
         let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        let rung = sys::watch(bell.try_clone()?)?;
+        let rung = sys::register(bell.try_clone()?)?;
         self.state().bell = Some(Arc::new(bell));
         Ok(CommandReceiver { queue: self, rung })
     }
@@ -113,7 +113,7 @@ mod tests {
     use std::task::{Context, Wake, Waker};
 
     use super::*;
-    use crate::interest::Interest;
+    use crate::model::interest::Interest;
 
     #[derive(Default)]
     struct Count(AtomicUsize);
@@ -128,14 +128,14 @@ mod tests {
     fn commands_arrive_in_their_order_whenever_they_are_sent() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         runtime.expect("an epoll instance can be had").block_on(async {
-            let queue = Arc::<CommandQueue>::default();
-            let outbox = Arc::new(Outbox::new(1, Interest::default(), Box::new(|| {})));
-            queue.send(Command::Scan(Arc::clone(&outbox), 0));
-            let receiver = queue.receiver().expect("a descriptor can be had");
-            let its_queue = Arc::clone(&queue);
+            let commands = Arc::<CommandQueue>::default();
+            let queue = Arc::new(SubscriberQueue::new(1, Interest::default(), Box::new(|| {})));
+            commands.send(Command::Scan(Arc::clone(&queue), 0));
+            let receiver = commands.receiver().expect("a descriptor can be had");
+            let its_commands = Arc::clone(&commands);
             let sender = std::thread::spawn(move || {
                 for id in 1..10_000 {
-                    its_queue.send(Command::Scan(Arc::clone(&outbox), id));
+                    its_commands.send(Command::Scan(Arc::clone(&queue), id));
                 }
             });
             for expected in 0..10_000 {

@@ -1,4 +1,4 @@
-//! What subscriptions ask of the reader's thread, and what follows for the kernel's filter and for the capturing.
+//! What subscriptions ask of the reader's thread, and how its kernel filter and its captures follow.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -6,65 +6,66 @@ use std::sync::atomic::Ordering;
 use rustix::time::ClockId;
 use tokio::time::Instant;
 
-use super::scouts::Scouts;
-use super::{Command, Reader};
+use super::Reader;
+use super::command_queue::Command;
+use crate::capture::workers::CaptureWorkers;
+use crate::delivery::queue::SubscriberQueue;
 use crate::error::Error;
-use crate::hearing::Hearing;
-use crate::interest::{Interest, Kinds};
-use crate::notice::Notice;
-use crate::outbox::Outbox;
+use crate::model::interest::{EventTypes, Interest};
+use crate::model::notification::Notification;
+use crate::pipeline::Pipeline;
 use crate::procfs::clock_ns;
 
 impl Reader<'_> {
     /// Answers what has been asked for by now. Whether the last subscription has left.
-    pub(super) fn obey_rest(&mut self) -> Result<bool, Error> {
+    pub(super) fn drain_commands(&mut self) -> Result<bool, Error> {
         while let Some(command) = self.commands.try_recv() {
-            if self.obey(command)? {
+            if self.handle_command(command)? {
                 return Ok(true);
             }
         }
-        self.follow_if_asked()?;
+        self.apply_interest_if_changed()?;
         Ok(false)
     }
 
     /// Whether the last subscription has left.
-    pub(super) fn obey(&mut self, command: Command) -> Result<bool, Error> {
-        let outboxes = &mut *self.hearing.outboxes;
+    pub(super) fn handle_command(&mut self, command: Command) -> Result<bool, Error> {
+        let queues = &mut *self.pipeline.queues;
         match command {
-            Command::Join(outbox) => {
-                outboxes.push(Arc::clone(&outbox));
-                self.follows_revision = None;
-                let followed = self.follow_interest();
+            Command::Join(queue) => {
+                queues.push(Arc::clone(&queue));
+                self.tags_revision = None;
+                let ancestry = self.apply_interest();
                 // In any case: it is one of those who hear what becomes of a failure.
-                self.welcome(&outbox);
-                followed?;
+                self.announce_source(&queue);
+                ancestry?;
             }
-            Command::Leave(outbox) => {
-                if !outboxes.iter().any(|known| Arc::ptr_eq(known, &outbox)) {
+            Command::Leave(queue) => {
+                if !queues.iter().any(|known| Arc::ptr_eq(known, &queue)) {
                     return Ok(false);
                 }
-                if outboxes.len() == 1 {
-                    match self.shared.may_end() {
+                if queues.len() == 1 {
+                    match self.handle.may_end() {
                         Ok(()) => return Ok(true),
                         Err(next) => {
-                            outboxes.clear();
-                            outbox.notify(Notice::Closed);
-                            return self.obey(next);
+                            queues.clear();
+                            queue.notify(Notification::Closed);
+                            return self.handle_command(next);
                         }
                     }
                 }
-                outboxes.retain(|known| !Arc::ptr_eq(known, &outbox));
-                outbox.notify(Notice::Closed);
-                self.follows_revision = None;
-                self.follow_interest()?;
+                queues.retain(|known| !Arc::ptr_eq(known, &queue));
+                queue.notify(Notification::Closed);
+                self.tags_revision = None;
+                self.apply_interest()?;
             }
-            Command::InterestChanged => self.follow_if_asked()?,
-            Command::Scan(outbox, id) => self.hearing.resync.ask(outbox, id),
-            Command::Watch(outbox, id, pid) => {
+            Command::InterestChanged => self.apply_interest_if_changed()?,
+            Command::Scan(queue, id) => self.pipeline.resync.request_scan(queue, id),
+            Command::WatchExit(queue, id, pid) => {
                 let now = (Instant::now(), clock_ns(ClockId::Monotonic));
                 // It reads what was sent by now: what is wanted by now may still wait behind this.
-                self.follow_if_asked()?;
-                self.hearing.watch(outbox, id, pid, now)?;
+                self.apply_interest_if_changed()?;
+                self.pipeline.watch_exit_of(queue, id, pid, now)?;
             }
         }
         Ok(false)
@@ -73,134 +74,137 @@ impl Reader<'_> {
     /// Follows what is wanted, if a change was counted since. The subscriber makes the change, counts it, and then sends
     /// the command. This thread acts on the count, because it may have preempted the subscriber before the command: to
     /// wait for that would be to wait for itself.
-    fn follow_if_asked(&mut self) -> Result<(), Error> {
-        if self.shared.asked.load(Ordering::Acquire) > self.hearing.answered {
-            self.follow_interest()?;
+    fn apply_interest_if_changed(&mut self) -> Result<(), Error> {
+        if self.handle.asked.load(Ordering::Acquire) > self.pipeline.answered {
+            self.apply_interest()?;
         }
         Ok(())
     }
 
-    pub(super) fn follow_interest(&mut self) -> Result<(), Error> {
-        let hearing = &mut self.hearing;
+    pub(super) fn apply_interest(&mut self) -> Result<(), Error> {
+        let pipeline = &mut self.pipeline;
         // The count is read first, because a change that is counted later may not be found below.
-        hearing.answered = self.shared.asked.load(Ordering::Acquire);
-        let before = std::mem::replace(&mut hearing.interest, wanted(hearing.outboxes));
-        let revision = Some(hearing.outboxes.iter().map(|outbox| outbox.follows_revision()).sum());
+        pipeline.answered = self.handle.asked.load(Ordering::Acquire);
+        let before = std::mem::replace(&mut pipeline.interest, wanted(pipeline.queues));
+        let revision = Some(pipeline.queues.iter().map(|queue| queue.tags_revision()).sum());
         let mut has_new_ancestor = false;
-        if std::mem::replace(&mut self.follows_revision, revision) != revision {
-            let follows: Vec<_> = hearing.outboxes.iter().flat_map(|outbox| outbox.follows()).collect();
-            has_new_ancestor = hearing.descent.follow(&follows);
+        if std::mem::replace(&mut self.tags_revision, revision) != revision {
+            let ancestry_tags: Vec<_> =
+                pipeline.queues.iter().flat_map(|queue| queue.ancestry_tags()).collect();
+            has_new_ancestor = pipeline.ancestry.set_tags(&ancestry_tags);
         }
-        if has_new_ancestor || !before.fields.covers(hearing.interest.fields) {
-            hearing.resync.want();
+        if has_new_ancestor || !before.fields.covers(pipeline.interest.fields) {
+            pipeline.resync.request_refresh();
         }
-        let followed = self.shared.gate.follow(|| passing(hearing.outboxes));
-        self.follow_capture();
-        followed
+        let ancestry = self.handle.kernel_filter.set(|| kernel_types(pipeline.queues));
+        self.apply_capture();
+        ancestry
     }
 
     /// Is in a hurry while details are read, which are gone as soon as the process is.
-    pub(super) fn follow_capture(&mut self) {
-        let Hearing { door, interest, processes, .. } = &mut self.hearing;
-        let options = &self.shared.options;
-        let hurries = options.hurries && door.is_some() && !interest.fields.is_empty();
-        let scouts = &mut processes.scouts;
-        if !hurries {
-            *scouts = None;
-        } else if let Some(scouts) = scouts {
-            scouts.read(interest.fields);
+    pub(super) fn apply_capture(&mut self) {
+        let Pipeline { source, interest, processes, .. } = &mut self.pipeline;
+        let options = &self.handle.options;
+        let raise_priority = options.raise_priority && source.is_some() && !interest.fields.is_empty();
+        let workers = &mut processes.workers;
+        if !raise_priority {
+            *workers = None;
+        } else if let Some(workers) = workers {
+            workers.set_fields(interest.fields);
         } else {
             // Without them it reads for itself, as soon as it can.
             let procfs = Arc::clone(processes.procfs());
-            processes.scouts = Scouts::start(&procfs, &options.proc_root, interest.fields).ok();
+            processes.workers = CaptureWorkers::start(&procfs, &options.proc_root, interest.fields).ok();
         }
-        if hurries {
-            self.schedule.hurry();
+        if raise_priority {
+            self.scheduling.raise();
         } else {
-            self.schedule.relax();
+            self.scheduling.restore();
         }
-        self.is_relieved();
+        self.update_scheduling();
     }
 
     /// Whether this thread has all the time in the world: nothing is captured, or others see to that.
-    pub(super) fn is_relieved(&mut self) -> bool {
-        let Hearing { interest, processes, .. } = &self.hearing;
-        let scouts = processes.scouts.as_ref().and_then(Scouts::priority);
-        let is_relieved = scouts.is_some() || interest.fields.is_empty();
+    pub(super) fn update_scheduling(&mut self) -> bool {
+        let Pipeline { interest, processes, .. } = &self.pipeline;
+        let workers = processes.workers.as_ref().and_then(CaptureWorkers::priority);
+        let update_scheduling = workers.is_some() || interest.fields.is_empty();
         if interest.fields.is_empty() {
-            self.schedule.relax();
-        } else if scouts.is_some() {
-            self.schedule.calm();
+            self.scheduling.restore();
+        } else if workers.is_some() {
+            self.scheduling.lower();
         }
-        let priority = scouts.unwrap_or(self.schedule.priority());
-        self.shared.priority.store(priority as u64, Ordering::Relaxed);
-        is_relieved
+        let priority = workers.unwrap_or(self.scheduling.priority());
+        self.handle.priority.store(priority as u64, Ordering::Relaxed);
+        update_scheduling
     }
 }
 
 /// What the kernel is to let through: somebody may have opened the gate for it already.
-pub(super) fn passing(outboxes: &[Arc<Outbox>]) -> Kinds {
-    outboxes.iter().map(|outbox| outbox.passing()).fold(Kinds::NONE, Kinds::union)
+pub(super) fn kernel_types(queues: &[Arc<SubscriberQueue>]) -> EventTypes {
+    queues.iter().map(|queue| queue.kernel_types()).fold(EventTypes::NONE, EventTypes::union)
 }
 
-pub(super) fn wanted(outboxes: &[Arc<Outbox>]) -> Interest {
-    outboxes.iter().map(|outbox| outbox.interest()).fold(Interest::default(), Interest::union)
+pub(super) fn wanted(queues: &[Arc<SubscriberQueue>]) -> Interest {
+    queues.iter().map(|queue| queue.interest()).fold(Interest::default(), Interest::union)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::interest::{EventType, Field, Fields};
-    use crate::monitor::{Options, Shared, SourceKind};
-    use crate::sieve::Wish;
+    use crate::delivery::filter::FilterRule;
+    use crate::model::interest::{EventType, Field, Fields};
+    use crate::model::source_kind::SourceKind;
+    use crate::options::Options;
+    use crate::reader::handle::ReaderHandle;
 
     /// Has `test` drive a reader with the real `/proc`, polled, that one subscriber has joined.
-    fn with_reader(test: impl FnOnce(&mut Reader<'_>, &Arc<Outbox>)) {
+    fn with_reader(test: impl FnOnce(&mut Reader<'_>, &Arc<SubscriberQueue>)) {
         let options = Options { source: SourceKind::Polling, ..Options::default() };
-        let shared = Shared::new(options);
-        let outbox = Arc::new(Outbox::new(1, Interest::default(), Box::new(|| {})));
-        shared.commands.send(Command::Join(Arc::clone(&outbox)));
-        let mut outboxes = Vec::new();
+        let handle = ReaderHandle::new(options);
+        let queue = Arc::new(SubscriberQueue::new(1, Interest::default(), Box::new(|| {})));
+        handle.commands.send(Command::Join(Arc::clone(&queue)));
+        let mut queues = Vec::new();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         runtime.expect("an epoll instance can be had").block_on(async {
-            let reader = Reader::open(&shared, &mut outboxes).await;
-            test(&mut reader.expect("/proc can be read"), &outbox);
+            let reader = Reader::open(&handle, &mut queues).await;
+            test(&mut reader.expect("/proc can be read"), &queue);
         });
     }
 
     /// The reader's thread may preempt the subscriber's there, so it must not need the subscriber's next step.
     #[test]
     fn a_change_that_is_counted_is_followed_before_the_command_arrives() {
-        with_reader(|reader, outbox| {
-            let rule = Wish { kinds: Kinds::of(EventType::Comm), ..Wish::default() };
-            assert!(outbox.add_rule(&rule));
-            reader.shared.asked.fetch_add(1, Ordering::AcqRel);
+        with_reader(|reader, queue| {
+            let rule = FilterRule { types: EventTypes::of(EventType::Comm), ..FilterRule::default() };
+            assert!(queue.add_rule(&rule));
+            reader.handle.asked.fetch_add(1, Ordering::AcqRel);
             assert!(reader.commands.try_recv().is_none());
-            assert!(!reader.obey_rest().expect("nothing fails"));
+            assert!(!reader.drain_commands().expect("nothing fails"));
             assert_eq!(
-                reader.hearing.answered,
-                reader.shared.asked.load(Ordering::Acquire),
+                reader.pipeline.answered,
+                reader.handle.asked.load(Ordering::Acquire),
                 "it would not read"
             );
-            assert!(reader.hearing.interest.kinds.has(EventType::Comm));
+            assert!(reader.pipeline.interest.types.has(EventType::Comm));
         });
     }
 
     #[test]
     fn changes_that_have_piled_up_are_followed_as_one() {
-        with_reader(|reader, outbox| {
+        with_reader(|reader, queue| {
             for fields in [Fields::NONE.with(Field::Name), Fields::NONE.with(Field::Exe)] {
-                assert!(outbox.add_rule(&Wish { fields, ..Wish::default() }));
-                reader.shared.asked.fetch_add(1, Ordering::AcqRel);
-                reader.shared.commands.send(Command::InterestChanged);
+                assert!(queue.add_rule(&FilterRule { fields, ..FilterRule::default() }));
+                reader.handle.asked.fetch_add(1, Ordering::AcqRel);
+                reader.handle.commands.send(Command::InterestChanged);
             }
             let first = reader.commands.try_recv().expect("two were sent");
-            assert!(!reader.obey(first).expect("nothing fails"));
-            assert!(reader.hearing.interest.fields.covers(Fields::NONE.with(Field::Name).with(Field::Exe)));
+            assert!(!reader.handle_command(first).expect("nothing fails"));
+            assert!(reader.pipeline.interest.fields.covers(Fields::NONE.with(Field::Name).with(Field::Exe)));
             // Following it again would overwrite this.
-            reader.hearing.interest = Interest::default();
-            assert!(!reader.obey_rest().expect("nothing fails"));
-            assert_eq!(reader.hearing.interest, Interest::default());
+            reader.pipeline.interest = Interest::default();
+            assert!(!reader.drain_commands().expect("nothing fails"));
+            assert_eq!(reader.pipeline.interest, Interest::default());
         });
     }
 }

@@ -8,13 +8,15 @@ use std::sync::Arc;
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
 
-use crate::deathwatch::{self, Deathwatch};
-use crate::door::{Exec, Presence, Processes};
-use crate::event::ExitStatus;
-use crate::interest::Fields;
-use crate::procfs::{self, Procfs, Sighting};
+use crate::model::event::ExitStatus;
+use crate::model::interest::Fields;
+use crate::model::snapshot::ObservedProcess;
+use crate::process::inspector::{Exec, Liveness, ProcessInspector};
+use crate::procfs::{self, Procfs};
+use crate::sys::exit_watcher::ExitWatcher;
+use crate::sys::pidfd;
 
-use super::scouts::Scouts;
+use crate::capture::workers::CaptureWorkers;
 
 /// A descriptor that is given up for another one where the program has none left. With it a zombie is told from a
 /// process that runs, however long the program has none.
@@ -51,27 +53,27 @@ impl Reserve {
 
 /// The processes of this machine.
 #[derive(Debug)]
-pub(super) struct Host {
+pub(super) struct LinuxProcesses {
     procfs: procfs::Reader,
     /// Whether its numbers are those that system calls of this process take, and the kernel has pidfds.
-    can_tell: bool,
-    deathwatch: Deathwatch,
+    supports_pidfd: bool,
+    exit_watcher: ExitWatcher,
     reserve: Reserve,
     /// While details are captured in a hurry.
-    pub(super) scouts: Option<Scouts>,
+    pub(super) workers: Option<CaptureWorkers>,
 }
 
-impl Host {
+impl LinuxProcesses {
     /// Must be called within a tokio runtime.
-    pub(super) fn new(procfs: &Arc<Procfs>, hurries: bool) -> io::Result<Self> {
-        let can_tell = procfs.is_of_own_pid_namespace() && deathwatch::running(std::process::id()).is_ok();
-        let procfs = if hurries { procfs.hurried_reader() } else { procfs.reader() };
+    pub(super) fn new(procfs: &Arc<Procfs>, raise_priority: bool) -> io::Result<Self> {
+        let supports_pidfd = procfs.is_of_own_pid_namespace() && pidfd::running(std::process::id()).is_ok();
+        let procfs = if raise_priority { procfs.hurried_reader() } else { procfs.reader() };
         Ok(Self {
             procfs,
-            can_tell,
-            deathwatch: Deathwatch::new()?,
+            supports_pidfd,
+            exit_watcher: ExitWatcher::new()?,
             reserve: Reserve::default(),
-            scouts: None,
+            workers: None,
         })
     }
 
@@ -80,49 +82,49 @@ impl Host {
     }
 
     /// The processes whose end is awaited.
-    pub(super) const fn deathwatch(&mut self) -> &mut Deathwatch {
-        &mut self.deathwatch
+    pub(super) const fn exit_watcher(&mut self) -> &mut ExitWatcher {
+        &mut self.exit_watcher
     }
 }
 
-impl Processes for Host {
+impl ProcessInspector for LinuxProcesses {
     type Pidfd = OwnedFd;
 
-    fn can_tell(&self) -> bool {
-        self.can_tell
+    fn supports_pidfd(&self) -> bool {
+        self.supports_pidfd
     }
-    fn presence(&self, pid: u32) -> Presence<OwnedFd> {
-        match self.reserve.spend_on(|| deathwatch::running(pid)) {
-            Ok(Some(pidfd)) => Presence::Runs(pidfd),
-            Ok(None) => Presence::Ended,
-            Err(_) => Presence::Unclear,
+    fn liveness(&self, pid: u32) -> Liveness<OwnedFd> {
+        match self.reserve.spend_on(|| pidfd::running(pid)) {
+            Ok(Some(pidfd)) => Liveness::Alive(pidfd),
+            Ok(None) => Liveness::Exited,
+            Err(_) => Liveness::Unknown,
         }
     }
-    fn await_end(&mut self, pid: u32, pidfd: OwnedFd) -> io::Result<()> {
-        self.deathwatch.add(pid, pidfd)
+    fn watch_exit(&mut self, pid: u32, pidfd: OwnedFd) -> io::Result<()> {
+        self.exit_watcher.add(pid, pidfd)
     }
     fn forget(&mut self, pid: u32) {
-        self.deathwatch.remove(pid);
+        self.exit_watcher.remove(pid);
     }
-    fn capture(&mut self, exec: Exec, fields: Fields) -> Sighting {
-        let Self { scouts, procfs, .. } = self;
-        let found = scouts.as_mut().and_then(|scouts| scouts.found(exec));
+    fn capture(&mut self, exec: Exec, fields: Fields) -> ObservedProcess {
+        let Self { workers, procfs, .. } = self;
+        let found = workers.as_mut().and_then(|workers| workers.found(exec));
         let found = found.filter(|found| found.covers(fields));
-        let found = found.and_then(|found| found.sighting(procfs.procfs(), exec.pid, exec.timestamp_ns));
+        let found = found.and_then(|found| found.observed(procfs.procfs(), exec.pid, exec.timestamp_ns));
         found.unwrap_or_else(|| procfs.capture(exec.pid, fields, exec.timestamp_ns))
     }
-    fn sight(&mut self, pid: u32, fields: Fields) -> Option<Sighting> {
-        self.procfs.sight(pid, fields)
+    fn observe(&mut self, pid: u32, fields: Fields) -> Option<ObservedProcess> {
+        self.procfs.observe(pid, fields)
     }
-    fn corpse(&mut self, pid: u32) -> Option<Option<ExitStatus>> {
-        self.procfs.corpse(pid)
+    fn zombie_status(&mut self, pid: u32) -> Option<Option<ExitStatus>> {
+        self.procfs.zombie_status(pid)
     }
     fn exit_status(&mut self, pid: u32) -> Option<ExitStatus> {
         // /proc tells until the parent has collected it, the descriptor from then on: which may be in between.
-        let collected = |deathwatch: &Deathwatch| deathwatch.exit_status(pid).map(ExitStatus);
-        collected(&self.deathwatch)
+        let collected = |exit_watcher: &ExitWatcher| exit_watcher.exit_status(pid).map(ExitStatus);
+        collected(&self.exit_watcher)
             .or_else(|| self.procfs.exit_status(pid))
-            .or_else(|| collected(&self.deathwatch))
+            .or_else(|| collected(&self.exit_watcher))
     }
 }
 

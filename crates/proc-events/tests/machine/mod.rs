@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use proc_events::procfs::Sighting;
-use proc_events::wire::{self, DATAGRAM_LEN, what};
+use proc_events::connector::wire::{self, DATAGRAM_LEN, what};
+use proc_events::model::snapshot::ObservedProcess;
 use proc_events::{Fields, ProcessInfo};
 
 /// The resolution of creation times, as on most machines.
@@ -25,7 +25,7 @@ pub(crate) struct Process {
 
 /// A process from its creation on, and after its end.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Life {
+pub(crate) struct ProcessInstance {
     pub(crate) has_execed: bool,
     ended_ns: Option<u64>,
     /// Another thread than the leader has called exec.
@@ -42,7 +42,7 @@ pub(crate) struct Unreported {
     code: u32,
 }
 
-impl Life {
+impl ProcessInstance {
     pub(crate) fn has_ended_by(&self, now_ns: u64) -> bool {
         self.ended_ns.is_some_and(|ended_ns| ended_ns <= now_ns)
     }
@@ -52,17 +52,17 @@ impl Life {
 pub(crate) struct Machine {
     pub(crate) now_ns: u64,
     pub(crate) processes: BTreeMap<u32, Process>,
-    pub(crate) lives: Vec<Life>,
+    pub(crate) lives: Vec<ProcessInstance>,
     /// What was sent at this time: whose report, and whether of an exit. No two are sent at the same.
     pub(crate) sent: HashMap<u64, (usize, bool)>,
     /// The lives that a pid has had, each with the time of its creation.
-    born: HashMap<u32, Vec<(u64, usize)>>,
+    on_fork: HashMap<u32, Vec<(u64, usize)>>,
     /// Whose end was noticed at this time, without a report, by pid.
     pub(crate) noticed: HashMap<(u64, u32), usize>,
     /// When a pid was given back.
     freed: BTreeMap<u32, u64>,
     /// Whether to print what happens.
-    pub(crate) is_told: bool,
+    pub(crate) reported: bool,
     programs: u64,
     seq: u32,
 }
@@ -74,7 +74,7 @@ impl Machine {
 
     #[expect(clippy::print_stdout, reason = "the story of a seed that fails is for people to read")]
     pub(crate) fn tell(&self, what: impl FnOnce() -> String) {
-        if self.is_told {
+        if self.reported {
             println!("{} {}", self.now_ns, what());
         }
     }
@@ -101,12 +101,12 @@ impl Machine {
             return None;
         }
         let life = self.lives.len();
-        self.lives.push(Life::default());
+        self.lives.push(ProcessInstance::default());
         self.programs += 1;
         let (start_ns, program) = (self.now_ns, self.programs);
-        let born = Process { life, never_execed: true, leader_has_left: false, start_ns, program };
-        self.processes.insert(pid, born);
-        self.born.entry(pid).or_default().push((start_ns, life));
+        let on_fork = Process { life, never_execed: true, leader_has_left: false, start_ns, program };
+        self.processes.insert(pid, on_fork);
+        self.on_fork.entry(pid).or_default().push((start_ns, life));
         Some(self.report(what::PROC_EVENT_FORK, life, &[1, 1, pid, pid]))
     }
 
@@ -144,22 +144,22 @@ impl Machine {
 
     /// The lives that this pid had before this time, the last first.
     pub(crate) fn born_before(&self, pid: u32, now_ns: u64) -> impl Iterator<Item = usize> {
-        let born = self.born.get(&pid).into_iter().flatten().rev();
-        born.filter(move |(born_ns, _)| *born_ns < now_ns).map(|(_, life)| *life)
+        let on_fork = self.on_fork.get(&pid).into_iter().flatten().rev();
+        on_fork.filter(move |(born_ns, _)| *born_ns < now_ns).map(|(_, life)| *life)
     }
 
     /// What `/proc` shows of a process. Its name tells which life this is.
-    pub(crate) fn sight(&self, pid: u32, fields: Fields) -> Option<Sighting> {
+    pub(crate) fn observe(&self, pid: u32, fields: Fields) -> Option<ObservedProcess> {
         let process = self.processes.get(&pid)?;
         let name = (!fields.is_empty()).then(|| process.life.to_string().into());
-        Some(Sighting {
+        Some(ObservedProcess {
             pid,
             ppid: 1,
             session: 1,
             start_time: start_tick(process),
             start_ns: start_tick(process) * TICK_NS,
             never_execed: process.never_execed,
-            leader_left: process.leader_has_left,
+            on_leader_exit: process.leader_has_left,
             program: process.program,
             comm: [0; 16],
             read_ns: self.now_ns,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use proc_events::{EventKind, LossCause, Notice, Origin, ProcessEvent};
+use proc_events::{EventData, LossCause, Notification, Origin, ProcessEvent};
 
 use crate::machine::Machine;
 
@@ -35,9 +35,9 @@ enum Ending {
 }
 
 impl Subscriber {
-    pub(crate) fn hear(&mut self, notice: &Notice, machine: &Machine, shown: &Shown) {
-        match notice {
-            Notice::Event(event) | Notice::Found { event, .. } => {
+    pub(crate) fn handle_datagram(&mut self, notification: &Notification, machine: &Machine, shown: &Shown) {
+        match notification {
+            Notification::Event(event) | Notification::ScanEvent { event, .. } => {
                 self.delivered += 1;
                 if self.is_strict {
                     self.hear_event(event, machine, shown);
@@ -45,16 +45,16 @@ impl Subscriber {
                     self.believe(event);
                 }
             }
-            Notice::Loss(loss) if loss.cause == LossCause::Queue => self.lost_in_queue += loss.lost,
-            Notice::Loss(loss) => self.lost_in_socket += loss.lost,
+            Notification::Loss(loss) if loss.cause == LossCause::Queue => self.lost_in_queue += loss.lost,
+            Notification::Loss(loss) => self.lost_in_socket += loss.lost,
             _ => {}
         }
     }
 
     fn believe(&mut self, event: &ProcessEvent) {
-        match event.kind {
-            EventKind::Exec { .. } => drop(self.running.insert(event.pid, Vec::new())),
-            EventKind::Exit { .. } => drop(self.running.remove(&event.pid)),
+        match event.data {
+            EventData::Exec { .. } => drop(self.running.insert(event.pid, Vec::new())),
+            EventData::Exit { .. } => drop(self.running.remove(&event.pid)),
             _ => {}
         }
     }
@@ -63,8 +63,8 @@ impl Subscriber {
         let pid = event.pid;
         let sent = machine.sent.get(&event.timestamp_ns).copied();
         let name = event.process.as_ref().and_then(|process| process.name.as_deref());
-        match event.kind {
-            EventKind::Exec { again } => {
+        match event.data {
+            EventData::Exec { again } => {
                 let lives = match (event.origin, sent) {
                     (Origin::Kernel, Some((life, false))) => vec![life],
                     _ => self.shown(event, machine, shown),
@@ -81,7 +81,7 @@ impl Subscriber {
                 believed.retain(|known| again && !lives.contains(known));
                 believed.extend(lives);
             }
-            EventKind::Exit { status, .. } => {
+            EventData::Exit { status, .. } => {
                 let believed = self.running.remove(&pid).unwrap_or_default();
                 let hides =
                     matches!(believed[..], [only] if !machine.lives[only].has_ended_by(machine.now_ns));
@@ -137,9 +137,9 @@ impl Subscriber {
         let Some(known) = likely.or(believed.iter().copied().find(ended)).or(reported) else {
             return if believed.is_empty() { Ending::OfSomeLife } else { Ending::OfNone };
         };
-        let mut born = machine.born_before(pid, machine.now_ns);
+        let mut on_fork = machine.born_before(pid, machine.now_ns);
         // One exit too many of a life may have been told as that of the life before it.
-        if self.ended.contains(&known) && born.any(|life| is_excused(life, machine)) {
+        if self.ended.contains(&known) && on_fork.any(|life| is_excused(life, machine)) {
             return Ending::OfSomeLife;
         }
         // Where the reports of two lives came in the wrong order, this may be one that began later: the first of them.

@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 
 use proc_events::Fields;
-use proc_events::procfs::Snapshot;
-use proc_events::table::{Mark, ProcessTable};
+use proc_events::model::snapshot::Snapshot;
+use proc_events::model::stream_position::StreamPosition;
+use proc_events::process::table::ProcessTable;
 
 use super::machine::Machine;
 
 #[derive(Debug)]
 pub(crate) struct Look {
-    pub(crate) began: Mark,
+    pub(crate) began: StreamPosition,
     /// All had been read when it began, and nothing has gone wrong since.
     pub(crate) is_exact: bool,
     pub(crate) snapshot: Snapshot,
@@ -38,9 +39,9 @@ impl Look {
     pub(crate) fn read_some(&mut self, processes: usize, machine: &Machine, fields: Fields) {
         let kept = self.to_read.len().saturating_sub(processes);
         for pid in self.to_read.drain(kept..).rev() {
-            if let Some(seen) = machine.sight(pid, fields) {
+            if let Some(seen) = machine.observe(pid, fields) {
                 self.lives.insert(pid, machine.processes[&pid].life);
-                self.snapshot.sightings.push(seen);
+                self.snapshot.processes.push(seen);
             }
         }
     }

@@ -11,7 +11,7 @@ const PROMPT_NS: u64 = 50_000_000;
 
 /// What becomes of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub(crate) enum Delivery {
     Sent,
     /// Its CPU is interrupted before it has sent it.
     Late,
@@ -23,24 +23,24 @@ pub(crate) enum Fate {
 pub(crate) enum Step {
     Fork {
         pid: u32,
-        fate: Fate,
+        fate: Delivery,
     },
     Exec {
         pid: u32,
-        fate: Fate,
+        fate: Delivery,
     },
     ExecByThread {
         pid: u32,
-        fate: Fate,
-        leaders: Fate,
+        fate: Delivery,
+        leaders: Delivery,
     },
     LeaderLeaves {
         pid: u32,
-        fate: Fate,
+        fate: Delivery,
     },
     Exit {
         pid: u32,
-        fate: Fate,
+        fate: Delivery,
         code: u32,
     },
     /// What was sent is read.
@@ -51,7 +51,7 @@ pub(crate) enum Step {
         ns: u64,
     },
     /// The ends that are awaited are noticed.
-    Notice,
+    Notification,
     BeginLook,
     ReadSome {
         processes: usize,
@@ -63,21 +63,21 @@ impl Step {
     /// Every pair of bytes is a step.
     pub(crate) fn read([what, rest]: [u8; 2]) -> Self {
         let (pid, rest) = (2 + u32::from(rest) % PIDS, u32::from(rest) / PIDS);
-        let fate = [Fate::Sent, Fate::Sent, Fate::Lost, Fate::Late][usize::from(what >> 6)];
+        let fate = [Delivery::Sent, Delivery::Sent, Delivery::Lost, Delivery::Late][usize::from(what >> 6)];
         match what & 0x0f {
             0 | 1 => Self::Fork { pid, fate },
             2..=4 => Self::Exec { pid, fate },
             5 => Self::ExecByThread {
                 pid,
                 fate,
-                leaders: if what & 0x20 == 0 { Fate::Sent } else { Fate::Lost },
+                leaders: if what & 0x20 == 0 { Delivery::Sent } else { Delivery::Lost },
             },
             6 => Self::LeaderLeaves { pid, fate },
             7..=9 => Self::Exit { pid, fate, code: rest % 3 },
             10 if what & 0x20 == 0 => Self::Hear,
             10 => Self::CatchUp,
             11 => Self::Wait { ns: [100_000, 9_900_000, 30_000_000, 2_000_000_000][rest as usize % 4] },
-            12 => Self::Notice,
+            12 => Self::Notification,
             13 => Self::BeginLook,
             14 => Self::ReadSome { processes: rest as usize % 4 },
             _ => Self::EndLook,
@@ -96,16 +96,22 @@ pub(crate) struct Reports {
 
 impl Reports {
     /// Whether it goes well.
-    pub(crate) fn add(&mut self, machine: &mut Machine, life: usize, report: Datagram, fate: Fate) -> bool {
+    pub(crate) fn add(
+        &mut self,
+        machine: &mut Machine,
+        life: usize,
+        report: Datagram,
+        fate: Delivery,
+    ) -> bool {
         if self.is_empty() {
             self.since_ns = machine.now_ns;
         }
         match fate {
-            Fate::Lost => machine.lose(life),
-            Fate::Late => self.late.push_back((life, report)),
-            Fate::Sent => self.sent.push(report),
+            Delivery::Lost => machine.lose(life),
+            Delivery::Late => self.late.push_back((life, report)),
+            Delivery::Sent => self.sent.push(report),
         }
-        fate == Fate::Sent
+        fate == Delivery::Sent
     }
 
     /// The kernel sends while the process waits, so nothing else happens to it meanwhile.

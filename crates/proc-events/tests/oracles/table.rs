@@ -15,15 +15,15 @@ use std::collections::BTreeMap;
 use std::mem;
 
 use neli::connector::ProcEvent;
-use proc_events::table::{Leaving, ProcessTable, Repairs};
-use proc_events::wire;
-use proc_events::{EventKind, ExitStatus, Field, Fields, Origin, ProcessEvent};
+use proc_events::connector::wire;
+use proc_events::process::table::{LeaderExit, ProcessTable, Repairs};
+use proc_events::{EventData, ExitStatus, Field, Fields, Origin, ProcessEvent};
 
 use look::Look;
 use machine::{Datagram, Machine};
 pub(crate) use step::Step;
-use step::{Fate, Reports};
-use view::View;
+use step::{Delivery, Reports};
+use view::SubscriberModel;
 
 /// A history as bytes: whether details are captured, then two bytes a step.
 pub(crate) fn hold_bytes(bytes: &[u8]) {
@@ -55,7 +55,7 @@ struct History {
     /// Whose end is awaited.
     awaited: BTreeMap<u32, usize>,
     look: Option<Look>,
-    view: View,
+    view: SubscriberModel,
 }
 
 impl History {
@@ -68,7 +68,7 @@ impl History {
             Step::Fork { pid, fate } => {
                 // No pid is given away again so soon that the exit before was not read, if it was sent.
                 if self.freed.get(&pid).is_some_and(|&freed_ns| self.reports.is_older_than(freed_ns)) {
-                    self.hear();
+                    self.handle_datagram();
                 }
                 self.send(pid, Machine::fork, fate);
             }
@@ -81,7 +81,7 @@ impl History {
                 self.send(pid, Machine::leader_leaves, fate);
             }
             Step::Exit { pid, fate, code } if self.is_free(pid) => self.exit(pid, fate, code),
-            Step::Hear => self.hear(),
+            Step::Hear => self.handle_datagram(),
             Step::CatchUp => self.reports.catch_up(1),
             Step::Wait { ns } => {
                 if self.reports.is_overdue(self.machine.now_ns + ns) {
@@ -89,7 +89,7 @@ impl History {
                 }
                 self.machine.now_ns += ns;
             }
-            Step::Notice => self.notice(),
+            Step::Notification => self.notification(),
             Step::BeginLook => self.begin_look(),
             Step::ReadSome { processes } => self.read_some(processes),
             Step::EndLook => drop(self.end_look()),
@@ -109,20 +109,20 @@ impl History {
     }
 
     /// What `acts` does, and reports.
-    fn send(&mut self, pid: u32, acts: fn(&mut Machine, u32) -> Option<Datagram>, fate: Fate) {
+    fn send(&mut self, pid: u32, acts: fn(&mut Machine, u32) -> Option<Datagram>, fate: Delivery) {
         if let Some(said) = acts(&mut self.machine, pid) {
             self.send_of(self.machine.processes[&pid].life, said, fate);
         }
     }
 
-    fn send_of(&mut self, life: usize, said: Datagram, fate: Fate) {
+    fn send_of(&mut self, life: usize, said: Datagram, fate: Delivery) {
         if !self.reports.add(&mut self.machine, life, said, fate) {
             self.is_exact = false;
             self.look.iter_mut().for_each(|look| look.is_exact = false);
         }
     }
 
-    fn exit(&mut self, pid: u32, fate: Fate, code: u32) {
+    fn exit(&mut self, pid: u32, fate: Delivery, code: u32) {
         let life = self.machine.processes[&pid].life;
         let exit = self.machine.vanish(pid, code);
         self.freed.insert(pid, self.machine.now_ns);
@@ -134,16 +134,16 @@ impl History {
 
     fn hear_all(&mut self) {
         self.reports.catch_up(usize::MAX);
-        self.hear();
+        self.handle_datagram();
     }
 
     /// Reads what was reported, as `/proc` is now.
-    fn hear(&mut self) {
+    fn handle_datagram(&mut self) {
         let mut events = Vec::new();
         for datagram in self.reports.read() {
             let message = wire::parse(&datagram).unwrap();
             let seen = |pid, fields| {
-                self.machine.sight(pid, fields).filter(|seen| seen.start_ns <= message.timestamp_ns)
+                self.machine.observe(pid, fields).filter(|seen| seen.start_ns <= message.timestamp_ns)
             };
             match message.event {
                 ProcEvent::Exec { process_tgid, .. } => {
@@ -159,9 +159,13 @@ impl History {
                     if let Some(seen) = seen(pid, Fields::NONE) {
                         self.awaited.insert(pid, self.machine.processes[&pid].life);
                         let status = Some(ExitStatus(exit_code));
-                        let left =
-                            Leaving { timestamp_ns: at, status, is_awaited: true, ..Leaving::default() };
-                        self.table.leader_left(pid, left, &seen, &mut events);
+                        let left = LeaderExit {
+                            timestamp_ns: at,
+                            status,
+                            set_exit_watched: true,
+                            ..LeaderExit::default()
+                        };
+                        self.table.on_leader_exit(pid, left, &seen, &mut events);
                         continue;
                     }
                     self.table.apply(&message, None, &mut events);
@@ -178,12 +182,12 @@ impl History {
     /// `shown` are the lives of which a snapshot tells.
     fn tell(&mut self, events: &[ProcessEvent], shown: &BTreeMap<u32, usize>) {
         for event in events {
-            self.view.hear(event, &self.machine, shown);
+            self.view.handle_datagram(event, &self.machine, shown);
         }
-        self.table.keep_unsure(&[]);
+        self.table.commit_exits_except(&[]);
     }
 
-    fn notice(&mut self) {
+    fn notification(&mut self) {
         self.machine.now_ns += 1;
         let now_ns = self.machine.now_ns;
         let has_ended = |life: &usize| self.machine.lives[*life].has_ended_by(now_ns);
@@ -193,8 +197,8 @@ impl History {
         if let Some(look) = &mut self.look {
             look.noticed.extend(&ended);
         }
-        let noticed = self.table.mark();
-        self.hear();
+        let noticed = self.table.position();
+        self.handle_datagram();
         let mut events = Vec::new();
         for pid in ended {
             self.table.ended(pid, noticed, now_ns, None, &mut events);
@@ -216,33 +220,33 @@ impl History {
 
     fn end_look(&mut self) -> Option<Repairs> {
         self.read_some(usize::MAX);
-        self.hear();
+        self.handle_datagram();
         let mut look = self.look.take()?;
         let mut snapshot = mem::take(&mut look.snapshot);
         let mut ended = self.table.missing(&snapshot, look.began);
         ended.retain(|&pid| {
-            let seen = self.machine.sight(pid, self.fields);
+            let seen = self.machine.observe(pid, self.fields);
             let runs = seen.is_some();
             look.lives.extend(self.machine.processes.get(&pid).map(|process| (pid, process.life)));
-            snapshot.sightings.extend(seen);
+            snapshot.processes.extend(seen);
             !runs
         });
         self.machine.now_ns += 1;
         let (now_ns, mut events) = (self.machine.now_ns, Vec::new());
         let repairs = self.table.reconcile(snapshot, look.began, &ended, Origin::Resync, now_ns, &mut events);
-        let is_exit = |event: &ProcessEvent| matches!(event.kind, EventKind::Exit { .. });
+        let is_exit = |event: &ProcessEvent| matches!(event.data, EventData::Exit { .. });
         assert!(events.is_sorted_by_key(|event| !is_exit(event)), "an exec before an exit: {events:?}");
         let exits = events.iter().filter(|event| is_exit(event)).count() as u32;
         assert_eq!(repairs, Repairs { execs: events.len() as u32 - exits, exits }, "{events:?}");
         for (pid, start_time) in self.table.leaderless().collect::<Vec<_>>() {
-            match self.machine.sight(pid, Fields::NONE).filter(|seen| seen.start_time == start_time) {
+            match self.machine.observe(pid, Fields::NONE).filter(|seen| seen.start_time == start_time) {
                 Some(_) => {
                     let life = self.machine.processes[&pid].life;
                     // Awaited a second time, if the exit of its leader was taken for that of an earlier process.
                     self.awaited.insert(pid, life);
-                    self.table.is_awaited(pid);
+                    self.table.set_exit_watched(pid);
                 }
-                None => drop(self.table.ended(pid, self.table.mark(), now_ns, None, &mut events)),
+                None => drop(self.table.ended(pid, self.table.position(), now_ns, None, &mut events)),
             }
         }
         self.tell(&events, &look.lives);
@@ -268,7 +272,7 @@ impl History {
     /// Nothing happens any more, and a whole snapshot is taken: the table is equal to it.
     fn come_to_rest(&mut self) {
         self.hear_all();
-        self.notice();
+        self.notification();
         if self.is_exact {
             self.assert_is_right();
         }
@@ -283,16 +287,16 @@ impl History {
         self.view.assert_agrees_with(&self.machine);
         self.begin_look();
         assert_eq!(self.end_look(), Some(Repairs::default()), "found the same twice");
-        let running = self.table.running(self.table.mark(), self.machine.now_ns);
+        let running = self.table.running(self.table.position(), self.machine.now_ns);
         self.view.scan(running, &self.machine);
     }
 
     /// Every process ends, and nothing is lost: each exit is told of what was known.
     fn end(&mut self) {
         for (pid, process) in self.machine.processes.clone() {
-            self.exit(pid, Fate::Sent, 0);
-            self.hear();
-            self.notice();
+            self.exit(pid, Delivery::Sent, 0);
+            self.handle_datagram();
+            self.notification();
             self.view.assert_knows_end_of(process.life, &self.machine);
         }
         assert!(self.table.is_empty(), "the table holds what has ended");

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use proc_events::{EventKind, Origin, ProcessEvent};
+use proc_events::{EventData, Origin, ProcessEvent};
 
 use super::machine::Machine;
 
 #[derive(Debug, Default)]
-pub(crate) struct View {
+pub(crate) struct SubscriberModel {
     /// The processes that were told to run, and which lives these are.
     running: BTreeMap<u32, usize>,
     /// Lives whose end was told.
@@ -16,16 +16,21 @@ pub(crate) struct View {
     exits: BTreeMap<u32, usize>,
 }
 
-impl View {
+impl SubscriberModel {
     /// `shown` are the lives of which a snapshot tells.
-    pub(crate) fn hear(&mut self, event: &ProcessEvent, machine: &Machine, shown: &BTreeMap<u32, usize>) {
+    pub(crate) fn handle_datagram(
+        &mut self,
+        event: &ProcessEvent,
+        machine: &Machine,
+        shown: &BTreeMap<u32, usize>,
+    ) {
         let pid = event.pid;
         let sent = machine.sent.get(&event.timestamp_ns).copied().filter(|_| event.origin == Origin::Kernel);
         let name = event.process.as_ref().and_then(|process| process.name.as_deref());
         let named: Option<usize> = name.map(|name| name.parse().unwrap());
         let is_named = |life: usize| named.is_none_or(|named| named == life);
-        match event.kind {
-            EventKind::Exec { again } => {
+        match event.data {
+            EventData::Exec { again } => {
                 let life = sent.map_or_else(|| shown[&pid], |(life, _)| life);
                 assert!(machine.lives[life].has_execed, "an exec that was none: {event:?}");
                 assert!(is_named(life), "another's name than of life {life}: {event:?}");
@@ -36,7 +41,7 @@ impl View {
                 let is_same = named.is_none() || before.is_none_or(|before| before == life);
                 assert!(is_same, "{before:?} was seen to be another: {event:?}");
             }
-            EventKind::Exit { known, .. } => {
+            EventData::Exit { known, .. } => {
                 let believed = self.running.remove(&pid);
                 assert_eq!(known, believed.is_some(), "{event:?}");
                 let has_ended = |life: &usize| machine.lives[*life].has_ended_by(machine.now_ns);
@@ -59,23 +64,23 @@ impl View {
 
     /// Hears of everything that runs, also of what has never called exec.
     pub(crate) fn scan(&mut self, running: impl Iterator<Item = ProcessEvent>, machine: &Machine) {
-        let shown: BTreeMap<_, _> = running.map(|event| (event.pid, event.kind)).collect();
-        assert!(shown.values().all(|kind| *kind == EventKind::Exec { again: false }), "{shown:?}");
+        let shown: BTreeMap<_, _> = running.map(|event| (event.pid, event.data)).collect();
+        assert!(shown.values().all(|data| *data == EventData::Exec { again: false }), "{shown:?}");
         assert!(shown.keys().eq(machine.processes.keys()), "{shown:?}");
         self.running = machine.processes.iter().map(|(&pid, process)| (pid, process.life)).collect();
     }
 
     /// What runs is believed to, but for what has never called exec; and nothing else is.
     pub(crate) fn assert_agrees_with(&self, machine: &Machine) {
-        let execed = machine.processes.iter().filter(|(_, process)| !process.never_execed);
-        let running: BTreeMap<_, _> = execed.map(|(&pid, process)| (pid, process.life)).collect();
+        let on_exec = machine.processes.iter().filter(|(_, process)| !process.never_execed);
+        let running: BTreeMap<_, _> = on_exec.map(|(&pid, process)| (pid, process.life)).collect();
         assert_eq!(self.running, running);
     }
 
     /// A process that was told of has ended.
     pub(crate) fn assert_knows_end_of(&self, life: usize, machine: &Machine) {
-        let is_told = machine.lives[life].has_execed;
-        assert!(!is_told || self.ended.contains(&life), "the exit of life {life} was not told");
+        let reported = machine.lives[life].has_execed;
+        assert!(!reported || self.ended.contains(&life), "the exit of life {life} was not told");
     }
 }
 

@@ -1,11 +1,11 @@
 //! Whether a datagram is read as `linux/cn_proc.h` lays it out, whatever its bytes.
 
 use neli::connector::ProcEvent;
-use proc_events::wire::what::{
+use proc_events::connector::wire::what::{
     PROC_EVENT_COMM, PROC_EVENT_COREDUMP, PROC_EVENT_EXEC, PROC_EVENT_EXIT, PROC_EVENT_FORK, PROC_EVENT_GID,
     PROC_EVENT_NONE, PROC_EVENT_PTRACE, PROC_EVENT_SID, PROC_EVENT_UID,
 };
-use proc_events::wire::{self, Reject};
+use proc_events::connector::wire::{self, Reject};
 
 pub(crate) const KINDS: [u32; 10] = [
     PROC_EVENT_NONE,

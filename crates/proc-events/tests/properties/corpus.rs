@@ -12,8 +12,8 @@ fn replay(target: &str, hold: fn(&[u8])) {
     assert!(!inputs.is_empty(), "{} is empty", corpus.display());
     for input in inputs {
         let bytes = fs::read(&input).unwrap();
-        let is_held = catch_unwind(AssertUnwindSafe(|| hold(&bytes))).is_ok();
-        assert!(is_held, "{}", input.display());
+        let awaiting_scan = catch_unwind(AssertUnwindSafe(|| hold(&bytes))).is_ok();
+        assert!(awaiting_scan, "{}", input.display());
     }
 }
 

@@ -6,8 +6,8 @@
 mod corpus;
 #[path = "../oracles/mod.rs"]
 mod oracles;
-mod outbox;
 mod procfs;
+mod queue;
 mod rules;
 mod table;
 mod wire;

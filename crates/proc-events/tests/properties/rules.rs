@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use proc_events::descent::Follow;
-use proc_events::outbox::Outbox;
+use proc_events::delivery::queue::SubscriberQueue;
+use proc_events::model::event::AncestryTag;
 use proc_events::{
-    Ancestor, EventKind, EventType, Fields, Interest, Kinds, Notice, Origin, ProcessEvent, ProcessInfo, Wish,
+    Ancestor, EventData, EventType, EventTypes, Fields, FilterRule, Interest, Notification, Origin,
+    ProcessEvent, ProcessInfo,
 };
 use proptest::collection::vec;
 use proptest::option::of;
@@ -15,34 +16,34 @@ use proptest::test_runner::Config;
 
 #[derive(Clone, Debug)]
 enum Step {
-    Add(Wish),
+    Add(FilterRule),
     /// One of those that are there.
     Remove(usize),
-    Replace(Vec<Wish>),
+    Replace(Vec<FilterRule>),
     Push(Subject),
 }
 
 /// The parts of an event that rules judge.
 #[derive(Clone, Debug)]
 struct Subject {
-    kind: EventKind,
+    data: EventData,
     pid: u32,
     process: Option<ProcessInfo>,
     /// The ids of the ancestors, and whether they are this subscriber's.
-    followed: Vec<(u32, bool)>,
+    ancestry: Vec<(u32, bool)>,
 }
 
 fn text() -> impl Strategy<Value = Box<str>> {
     prop_oneof![Just("".into()), Just("a".into()), Just("b".into())]
 }
 
-fn rules() -> impl Strategy<Value = Wish> {
+fn rules() -> impl Strategy<Value = FilterRule> {
     let masks = (0..8u16, 0..8u16);
     // The pid of an ancestor follows from its number, as a number stands for one process.
     let ancestor = of(1..4u32).prop_map(|id| id.map(|id| Ancestor { id, pid: id / 2 }));
     (masks, (of(text()), of(text()), of(0..2u32), ancestor, of(0..2u32))).prop_map(
-        |((kinds, fields), (name, exe, uid, ancestor, pid))| Wish {
-            kinds: Kinds::from_bits(kinds),
+        |((types, fields), (name, exe, uid, ancestor, pid))| FilterRule {
+            types: EventTypes::from_bits(types),
             fields: Fields::from_bits(fields),
             name,
             exe,
@@ -54,16 +55,16 @@ fn rules() -> impl Strategy<Value = Wish> {
 }
 
 fn subjects() -> impl Strategy<Value = Subject> {
-    let exit = EventKind::Exit { status: None, ppid: None, duration_ns: None, known: true };
-    let kind = prop_oneof![Just(EventKind::Exec { again: false }), Just(exit), Just(EventKind::Sid)];
+    let exit = EventData::Exit { status: None, ppid: None, duration_ns: None, known: true };
+    let data = prop_oneof![Just(EventData::Exec { again: false }), Just(exit), Just(EventData::Sid)];
     let process = (of(text()), of(text()), of(0..2u32)).prop_map(|(name, exe, uid)| ProcessInfo {
         name,
         exe,
         uid,
         ..ProcessInfo::default()
     });
-    (kind, 0..2u32, of(process), vec((1..4u32, any::<bool>()), 0..3))
-        .prop_map(|(kind, pid, process, followed)| Subject { kind, pid, process, followed })
+    (data, 0..2u32, of(process), vec((1..4u32, any::<bool>()), 0..3))
+        .prop_map(|(data, pid, process, ancestry)| Subject { data, pid, process, ancestry })
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -76,21 +77,21 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     vec(step, 0..40)
 }
 
-fn asks_for(rule: &Wish, subject: &Subject) -> bool {
+fn asks_for(rule: &FilterRule, subject: &Subject) -> bool {
     let process = subject.process.clone().unwrap_or_default();
-    rule.kinds.has(subject.kind.event_type())
+    rule.types.has(subject.data.event_type())
         && (rule.name.is_none() || rule.name == process.name)
         && (rule.exe.is_none() || rule.exe == process.exe)
         && (rule.uid.is_none() || rule.uid == process.uid)
         && (rule.pid.is_none() || rule.pid == Some(subject.pid))
-        && rule.ancestor.is_none_or(|ancestor| subject.followed.contains(&(ancestor.id, true)))
+        && rule.ancestor.is_none_or(|ancestor| subject.ancestry.contains(&(ancestor.id, true)))
 }
 
-fn interest(rules: &[Wish]) -> Interest {
-    rules.iter().map(Wish::interest).fold(Interest::default(), Interest::union)
+fn interest(rules: &[FilterRule]) -> Interest {
+    rules.iter().map(FilterRule::interest).fold(Interest::default(), Interest::union)
 }
 
-fn follows(rules: &[Wish]) -> BTreeSet<(u32, u32)> {
+fn follows(rules: &[FilterRule]) -> BTreeSet<(u32, u32)> {
     rules.iter().filter_map(|rule| rule.ancestor).map(|ancestor| (ancestor.id, ancestor.pid)).collect()
 }
 
@@ -99,43 +100,43 @@ proptest! {
 
     #[test]
     fn what_passes_is_what_a_rule_that_is_left_asks_for(steps in steps()) {
-        let outbox = Outbox::new(9, Interest::default(), Box::new(|| {}));
-        outbox.release(std::iter::empty(), 1);
-        outbox.take(usize::MAX, &mut Vec::new());
-        let mut rules = vec![Wish::default()];
+        let queue = SubscriberQueue::new(9, Interest::default(), Box::new(|| {}));
+        queue.deliver_scan(std::iter::empty(), 1);
+        queue.take(usize::MAX, &mut Vec::new());
+        let mut rules = vec![FilterRule::default()];
         for step in steps {
             let before = (interest(&rules), follows(&rules));
             let mut changed = None;
             match step {
                 Step::Add(rule) => {
-                    changed = Some(outbox.add_rule(&rule));
+                    changed = Some(queue.add_rule(&rule));
                     rules.push(rule);
                 }
                 Step::Remove(_) if rules.is_empty() => {}
                 Step::Remove(which) => {
                     let rule = rules.swap_remove(which % rules.len());
-                    changed = Some(outbox.remove_rule(&rule));
+                    changed = Some(queue.remove_rule(&rule));
                 }
                 Step::Replace(others) => {
-                    outbox.set_wishes(&others);
+                    queue.set_filter_rules(&others);
                     rules = others;
                 }
                 Step::Push(subject) => {
-                    let Subject { kind, pid, process, followed } = subject.clone();
-                    let number = |is_own: bool| if is_own { outbox.number() } else { outbox.number() + 1 };
-                    let follow = |(id, is_own)| Follow { subscriber: number(is_own), id };
-                    let followed: Vec<_> = followed.into_iter().map(follow).collect();
-                    outbox.push(&[ProcessEvent {
+                    let Subject { data, pid, process, ancestry } = subject.clone();
+                    let number = |is_own: bool| if is_own { queue.number() } else { queue.number() + 1 };
+                    let follow = |(id, is_own)| AncestryTag { subscriber: number(is_own), id };
+                    let ancestry: Vec<_> = ancestry.into_iter().map(follow).collect();
+                    queue.push(&[ProcessEvent {
                         pid,
                         timestamp_ns: 0,
                         origin: Origin::Kernel,
-                        kind,
+                        data,
                         process: process.map(Arc::new),
-                        followed: (!followed.is_empty()).then(|| followed.into()),
+                        ancestry: (!ancestry.is_empty()).then(|| ancestry.into()),
                     }]);
-                    let mut notices = Vec::new();
-                    outbox.take(usize::MAX, &mut notices);
-                    let passed = matches!(notices.as_slice(), [Notice::Event(_)]);
+                    let mut notifications = Vec::new();
+                    queue.take(usize::MAX, &mut notifications);
+                    let passed = matches!(notifications.as_slice(), [Notification::Event(_)]);
                     prop_assert_eq!(passed, rules.iter().any(|rule| asks_for(rule, &subject)), "{:?}", rules);
                 }
             }
@@ -143,12 +144,12 @@ proptest! {
             if let Some(changed) = changed {
                 prop_assert_eq!(changed, before != now, "{:?}", rules);
             }
-            prop_assert_eq!(outbox.interest(), now.0);
-            let followed: BTreeSet<_> =
-                outbox.follows().into_iter().map(|(follow, pid)| (follow.id, pid)).collect();
-            let needs_forks = now.0.kinds.has(EventType::Fork) || !now.1.is_empty();
-            prop_assert_eq!(outbox.passing().has(EventType::Fork), needs_forks);
-            prop_assert_eq!(followed, now.1);
+            prop_assert_eq!(queue.interest(), now.0);
+            let ancestry: BTreeSet<_> =
+                queue.ancestry_tags().into_iter().map(|(tag, pid)| (tag.id, pid)).collect();
+            let needs_forks = now.0.types.has(EventType::Fork) || !now.1.is_empty();
+            prop_assert_eq!(queue.kernel_types().has(EventType::Fork), needs_forks);
+            prop_assert_eq!(ancestry, now.1);
         }
     }
 }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use crate::oracles::wire::{KINDS, hold};
-use proc_events::wire;
+use proc_events::connector::wire;
 
 /// A datagram laid out by hand: `struct nlmsghdr`, `struct cn_msg`, `struct proc_event`.
 fn datagram() -> impl Strategy<Value = Vec<u8>> {
@@ -26,9 +26,9 @@ fn datagram() -> impl Strategy<Value = Vec<u8>> {
 }
 
 /// Cut or lengthened, with or without lengths that say so.
-fn resize(bytes: &mut Vec<u8>, len: usize, is_told: bool) {
+fn resize(bytes: &mut Vec<u8>, len: usize, reported: bool) {
     bytes.resize(len, 0xa5);
-    if is_told && len >= 36 {
+    if reported && len >= 36 {
         bytes[0..4].copy_from_slice(&(len as u32).to_ne_bytes());
         bytes[32..34].copy_from_slice(&(len as u16 - 36).to_ne_bytes());
     }
@@ -57,8 +57,8 @@ proptest! {
         for (at, byte) in damage {
             bytes[at] = byte;
         }
-        if let Some((len, is_told)) = resized {
-            resize(&mut bytes, len, is_told);
+        if let Some((len, reported)) = resized {
+            resize(&mut bytes, len, reported);
         }
         hold(&bytes);
     }

@@ -1,0 +1,5 @@
+//! Threads that read the details of a process before its new program runs.
+
+mod cpus;
+mod queue;
+pub(crate) mod workers;

@@ -1,0 +1,220 @@
+//! Turns an interest into the classic BPF program that runs in the kernel for every event: what it drops costs the
+//! listener nothing, neither buffer nor wake-up.
+//!
+//! A program loads words in network order, so every constant is given as [`u32::to_be`] would store it.
+
+use crate::connector::wire::what::{
+    PROC_EVENT_COMM, PROC_EVENT_COREDUMP, PROC_EVENT_EXEC, PROC_EVENT_EXIT, PROC_EVENT_FORK, PROC_EVENT_GID,
+    PROC_EVENT_NONE, PROC_EVENT_PTRACE, PROC_EVENT_SID, PROC_EVENT_UID,
+};
+use crate::model::interest::{EventType, EventTypes};
+use crate::sys::Instruction;
+
+/// `BPF_LD | BPF_W | BPF_ABS`
+const LOAD: u16 = 0x20;
+/// `BPF_MISC | BPF_TAX`
+const TO_X: u16 = 0x07;
+/// `BPF_JMP | BPF_JEQ | BPF_K`
+const IF_EQUAL: u16 = 0x15;
+/// `BPF_JMP | BPF_JEQ | BPF_X`
+const IF_EQUAL_X: u16 = 0x1d;
+/// `BPF_RET | BPF_K`
+const RETURN: u16 = 0x06;
+
+/// Offsets in the datagram: `what`, `cpu`, then the first four words of the event.
+const WHAT: u32 = 36;
+const CPU: u32 = 40;
+const FIRST: u32 = 52;
+const SECOND: u32 = 56;
+const THIRD: u32 = 60;
+const FOURTH: u32 = 64;
+
+const ACCEPT: u32 = u32::MAX;
+const DROP: u32 = 0;
+
+/// Which of its events a kind lets through.
+#[derive(Clone, Copy)]
+enum Pass {
+    All,
+    /// Those whose pid is the tgid: of the process, not of one of its threads.
+    Leader,
+    /// Those whose child's pid is the child's tgid: a new process, not a new thread.
+    Newborn,
+    /// Those of the process with this tgid.
+    Of(u32),
+    /// Those reported by this CPU.
+    On(u32),
+}
+
+/// The program for the handshake: only acknowledgements pass, so that no storm can crowd them out.
+#[must_use]
+pub fn handshake() -> Vec<Instruction> {
+    assemble(vec![(PROC_EVENT_NONE, Pass::All)])
+}
+
+/// The program for a listener that takes nothing but what calls exec on one CPU.
+#[must_use]
+pub fn execs_on(cpu: u32) -> Vec<Instruction> {
+    assemble(vec![(PROC_EVENT_EXEC, Pass::On(cpu))])
+}
+
+/// The program for `types`, for a listener in the process `own_tgid`. Acknowledgements pass, exec and the exits of
+/// processes pass because the process table needs them, and the listener's own comm events pass as its sign of life.
+#[must_use]
+pub fn program(types: EventTypes, own_tgid: u32) -> Vec<Instruction> {
+    let wanted = types.union(EventTypes::LIFECYCLE);
+    let mut rules = vec![
+        (PROC_EVENT_NONE, Pass::All),
+        (PROC_EVENT_EXEC, Pass::All),
+        (PROC_EVENT_EXIT, Pass::Leader),
+        (PROC_EVENT_COMM, if wanted.has(EventType::Comm) { Pass::All } else { Pass::Of(own_tgid) }),
+    ];
+    for (kind, what, pass) in [
+        (EventType::Fork, PROC_EVENT_FORK, Pass::Newborn),
+        (EventType::Uid, PROC_EVENT_UID, Pass::Leader),
+        (EventType::Gid, PROC_EVENT_GID, Pass::Leader),
+        (EventType::Sid, PROC_EVENT_SID, Pass::All),
+        (EventType::Ptrace, PROC_EVENT_PTRACE, Pass::Leader),
+        (EventType::Coredump, PROC_EVENT_COREDUMP, Pass::All),
+    ] {
+        if wanted.has(kind) {
+            rules.push((what, pass));
+        }
+    }
+    assemble(rules)
+}
+
+fn assemble(rules: Vec<(u32, Pass)>) -> Vec<Instruction> {
+    let mut program = vec![op(LOAD, WHAT)];
+    for (what, pass) in rules {
+        let body = body(pass);
+        // The body ends in a return on either side, so the next rule is reached only by this jump.
+        program.push(Instruction { code: IF_EQUAL, jt: 0, jf: body.len() as u8, k: what.to_be() });
+        program.extend(body);
+    }
+    program.push(op(RETURN, DROP));
+    program
+}
+
+fn body(pass: Pass) -> Vec<Instruction> {
+    let test = match pass {
+        Pass::All => vec![],
+        Pass::Leader => equal(FIRST, SECOND),
+        Pass::Newborn => equal(THIRD, FOURTH),
+        Pass::Of(tgid) => is(SECOND, tgid),
+        Pass::On(cpu) => is(CPU, cpu),
+    };
+    let needs_drop = !test.is_empty();
+    let mut body = test;
+    body.push(op(RETURN, ACCEPT));
+    if needs_drop {
+        body.push(op(RETURN, DROP));
+    }
+    body
+}
+
+fn is(word: u32, value: u32) -> Vec<Instruction> {
+    vec![op(LOAD, word), Instruction { code: IF_EQUAL, jt: 0, jf: 1, k: value.to_be() }]
+}
+
+fn equal(left: u32, right: u32) -> Vec<Instruction> {
+    vec![op(LOAD, left), op(TO_X, 0), op(LOAD, right), Instruction { code: IF_EQUAL_X, jt: 0, jf: 1, k: 0 }]
+}
+
+const fn op(code: u16, k: u32) -> Instruction {
+    Instruction { code, jt: 0, jf: 0, k }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connector::wire::datagram;
+
+    /// Runs a program as the kernel would.
+    fn passes(program: &[Instruction], bytes: &[u8]) -> bool {
+        let (mut a, mut x, mut at) = (0, 0, 0);
+        loop {
+            let Instruction { code, jt, jf, k } = program[at];
+            at += 1;
+            let mut jump = |equal| at += usize::from(if equal { jt } else { jf });
+            match code {
+                LOAD => a = u32::from_be_bytes(bytes[k as usize..k as usize + 4].try_into().unwrap()),
+                TO_X => x = a,
+                IF_EQUAL => jump(a == k),
+                IF_EQUAL_X => jump(a == x),
+                RETURN => return k == ACCEPT,
+                _ => unreachable!("{code:#x}"),
+            }
+        }
+    }
+
+    fn kernel_types(types: EventTypes) -> Vec<&'static str> {
+        passing_through(&program(types, 77))
+    }
+
+    fn passing_through(program: &[Instruction]) -> Vec<&'static str> {
+        [
+            ("ack", PROC_EVENT_NONE, [0, 0, 0, 0]),
+            ("exec", PROC_EVENT_EXEC, [5, 5, 0, 0]),
+            ("exit", PROC_EVENT_EXIT, [5, 5, 0, 17]),
+            ("exit of a thread", PROC_EVENT_EXIT, [6, 5, 0, 17]),
+            ("own comm", PROC_EVENT_COMM, [78, 77, 0, 0]),
+            ("comm", PROC_EVENT_COMM, [5, 5, 0, 0]),
+            ("fork", PROC_EVENT_FORK, [5, 5, 9, 9]),
+            ("fork of a thread", PROC_EVENT_FORK, [5, 5, 9, 5]),
+            ("uid", PROC_EVENT_UID, [5, 5, 0, 0]),
+            ("uid of a thread", PROC_EVENT_UID, [6, 5, 0, 0]),
+            ("gid", PROC_EVENT_GID, [5, 5, 0, 0]),
+            ("sid", PROC_EVENT_SID, [5, 5, 0, 0]),
+            ("ptrace", PROC_EVENT_PTRACE, [5, 5, 1, 1]),
+            ("coredump of a thread", PROC_EVENT_COREDUMP, [6, 5, 0, 0]),
+            ("unknown", 0x800, [5, 5, 0, 0]),
+        ]
+        .into_iter()
+        .filter(|(_, what, words)| passes(program, &datagram(*what, 0, 0, words)))
+        .map(|(name, ..)| name)
+        .collect()
+    }
+
+    #[test]
+    fn bpf_passes_exec_and_exit_when_nothing_is_subscribed() {
+        assert_eq!(kernel_types(EventTypes::NONE), ["ack", "exec", "exit", "own comm"]);
+        assert_eq!(kernel_types(EventTypes::LIFECYCLE), kernel_types(EventTypes::NONE));
+    }
+
+    #[test]
+    fn bpf_drops_threads_and_unknown_types_when_everything_is_subscribed() {
+        assert_eq!(
+            kernel_types(EventTypes::ALL),
+            [
+                "ack",
+                "exec",
+                "exit",
+                "own comm",
+                "comm",
+                "fork",
+                "uid",
+                "gid",
+                "sid",
+                "ptrace",
+                "coredump of a thread"
+            ]
+        );
+    }
+
+    #[test]
+    fn during_the_handshake_only_acknowledgements_pass() {
+        assert_eq!(passing_through(&handshake()), ["ack"]);
+    }
+
+    #[test]
+    fn on_one_cpu_nothing_passes_but_execs_there() {
+        assert_eq!(passing_through(&execs_on(0)), ["exec"]);
+        assert!(passing_through(&execs_on(1)).is_empty());
+    }
+
+    #[test]
+    fn bpf_passes_a_single_subscribed_type_in_addition() {
+        assert_eq!(kernel_types(EventTypes::from_bits(1)), ["ack", "exec", "exit", "own comm", "fork"]);
+    }
+}

@@ -1,0 +1,233 @@
+//! Turns one datagram of the process connector into a [`Message`]: the 36 bytes of envelope are checked here, because a
+//! wrong length in them makes neli's own envelope parser panic or loop; the payload is decoded by neli.
+//!
+//! Layout: `struct nlmsghdr` (`linux/netlink.h`), `struct cn_msg` (`linux/connector.h`), `struct proc_event`
+//! (`linux/cn_proc.h`), one after the other, in host byte order.
+
+use std::io::Cursor;
+use std::ops::Range;
+
+use neli::FromBytesWithInput;
+use neli::connector::{ProcEvent, ProcEventHeader};
+
+/// `struct nlmsghdr`, linux/netlink.h
+mod nlmsghdr {
+    use super::Range;
+    pub(super) const NLMSG_LEN: Range<usize> = 0..4;
+    pub(super) const NLMSG_TYPE: Range<usize> = 4..6;
+}
+/// `struct cn_msg`, linux/connector.h
+mod cn_msg {
+    use super::Range;
+    pub(super) const IDX: Range<usize> = 16..20;
+    pub(super) const VAL: Range<usize> = 20..24;
+    pub(super) const SEQ: Range<usize> = 24..28;
+    pub(super) const ACK: Range<usize> = 28..32;
+    pub(super) const LEN: Range<usize> = 32..34;
+}
+/// Where `struct proc_event` starts, and its size on every kernel.
+pub const PROC_EVENT: usize = 36;
+const PROC_EVENT_LEN: usize = 40;
+/// `what`, `cpu`, `timestamp_ns`: without these there is nothing to read.
+const PROC_EVENT_HEAD: usize = 16;
+
+/// The whole datagram that the kernel sends, and so the buffer that receives it.
+pub use crate::sys::datagram::DATAGRAM_LEN;
+
+const NLMSG_DONE: u16 = 3;
+const CN_IDX_PROC: u32 = 1;
+const CN_VAL_PROC: u32 = 1;
+
+/// `enum what` of `struct proc_event`, `linux/cn_proc.h`
+pub mod what {
+    #![expect(missing_docs, reason = "the kernel's own names")]
+    pub const PROC_EVENT_NONE: u32 = 0;
+    pub const PROC_EVENT_FORK: u32 = 1;
+    pub const PROC_EVENT_EXEC: u32 = 2;
+    pub const PROC_EVENT_UID: u32 = 4;
+    pub const PROC_EVENT_GID: u32 = 0x40;
+    pub const PROC_EVENT_SID: u32 = 0x80;
+    pub const PROC_EVENT_PTRACE: u32 = 0x100;
+    pub const PROC_EVENT_COMM: u32 = 0x200;
+    pub const PROC_EVENT_COREDUMP: u32 = 0x4000_0000;
+    pub const PROC_EVENT_EXIT: u32 = 0x8000_0000;
+}
+
+/// One decoded kernel report with its envelope.
+#[derive(Clone, Copy, Debug)]
+pub struct Message {
+    /// The number of this message among those of its CPU.
+    pub seq: u32,
+    /// What an acknowledgement answers: the token that was sent, plus one.
+    pub ack: u32,
+    /// The CPU that reported.
+    pub cpu: u32,
+    /// When: nanoseconds on `CLOCK_MONOTONIC`.
+    pub timestamp_ns: u64,
+    /// What was reported.
+    pub event: ProcEvent,
+}
+
+/// Why a datagram is not a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reject {
+    /// Not a complete message of the process connector.
+    Malformed,
+    /// A kind of event that this version does not know.
+    UnknownKind(u32),
+}
+
+/// Reads one datagram. Never panics, whatever the bytes.
+///
+/// # Errors
+/// [`Reject`] says why it is not a message.
+pub fn parse(datagram: &[u8]) -> Result<Message, Reject> {
+    let payload = datagram.get(PROC_EVENT..).ok_or(Reject::Malformed)?;
+    let envelope_is_right = u32_at(datagram, nlmsghdr::NLMSG_LEN) as usize == datagram.len()
+        && u16_at(datagram, nlmsghdr::NLMSG_TYPE) == NLMSG_DONE
+        && u32_at(datagram, cn_msg::IDX) == CN_IDX_PROC
+        && u32_at(datagram, cn_msg::VAL) == CN_VAL_PROC
+        && usize::from(u16_at(datagram, cn_msg::LEN)) == payload.len()
+        && (PROC_EVENT_HEAD..=PROC_EVENT_LEN).contains(&payload.len());
+    if !envelope_is_right {
+        return Err(Reject::Malformed);
+    }
+    // Kernels before 4.18 leave the end of an exit unset: what is missing reads as zero, "unknown" everywhere here.
+    let mut event = [0; PROC_EVENT_LEN];
+    event[..payload.len()].copy_from_slice(payload);
+    let kind = u32_at(&event, 0..4);
+    if !is_known(kind) {
+        return Err(Reject::UnknownKind(kind));
+    }
+    let header = ProcEventHeader::from_bytes_with_input(&mut Cursor::new(&event[..]), PROC_EVENT_LEN)
+        .map_err(|_| Reject::Malformed)?;
+    Ok(Message {
+        seq: u32_at(datagram, cn_msg::SEQ),
+        ack: u32_at(datagram, cn_msg::ACK),
+        cpu: header.cpu,
+        timestamp_ns: header.timestamp_ns,
+        event: header.event,
+    })
+}
+
+const fn is_known(kind: u32) -> bool {
+    use what::{
+        PROC_EVENT_COMM, PROC_EVENT_COREDUMP, PROC_EVENT_EXEC, PROC_EVENT_EXIT, PROC_EVENT_FORK,
+        PROC_EVENT_GID, PROC_EVENT_NONE, PROC_EVENT_PTRACE, PROC_EVENT_SID, PROC_EVENT_UID,
+    };
+    matches!(
+        kind,
+        PROC_EVENT_NONE
+            | PROC_EVENT_FORK
+            | PROC_EVENT_EXEC
+            | PROC_EVENT_UID
+            | PROC_EVENT_GID
+            | PROC_EVENT_SID
+            | PROC_EVENT_PTRACE
+            | PROC_EVENT_COMM
+            | PROC_EVENT_COREDUMP
+            | PROC_EVENT_EXIT
+    )
+}
+
+fn u32_at(bytes: &[u8], range: Range<usize>) -> u32 {
+    bytes.get(range).and_then(|b| b.try_into().ok()).map_or(0, u32::from_ne_bytes)
+}
+
+fn u16_at(bytes: &[u8], range: Range<usize>) -> u16 {
+    bytes.get(range).and_then(|b| b.try_into().ok()).map_or(0, u16::from_ne_bytes)
+}
+
+/// Builds datagrams as the kernel does, for tests and simulations.
+#[must_use]
+pub fn datagram(kind: u32, seq: u32, timestamp_ns: u64, words: &[u32]) -> [u8; DATAGRAM_LEN] {
+    let mut bytes = [0; DATAGRAM_LEN];
+    let mut put = |at: usize, value: &[u8]| {
+        if let Some(place) = bytes.get_mut(at..at + value.len()) {
+            place.copy_from_slice(value);
+        }
+    };
+    put(nlmsghdr::NLMSG_LEN.start, &(DATAGRAM_LEN as u32).to_ne_bytes());
+    put(nlmsghdr::NLMSG_TYPE.start, &NLMSG_DONE.to_ne_bytes());
+    put(cn_msg::IDX.start, &CN_IDX_PROC.to_ne_bytes());
+    put(cn_msg::VAL.start, &CN_VAL_PROC.to_ne_bytes());
+    put(cn_msg::SEQ.start, &seq.to_ne_bytes());
+    put(cn_msg::LEN.start, &(PROC_EVENT_LEN as u16).to_ne_bytes());
+    put(PROC_EVENT, &kind.to_ne_bytes());
+    put(PROC_EVENT + 8, &timestamp_ns.to_ne_bytes());
+    for (index, word) in words.iter().enumerate() {
+        put(PROC_EVENT + PROC_EVENT_HEAD + 4 * index, &word.to_ne_bytes());
+    }
+    bytes
+}
+
+/// The kernel says 0 where it no longer knew the process.
+pub(crate) fn known_pid(pid: i32) -> Option<u32> {
+    u32::try_from(pid).ok().filter(|&pid| pid != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::what::{PROC_EVENT_EXEC, PROC_EVENT_EXIT};
+    use super::*;
+
+    #[test]
+    fn an_exit_is_read_with_every_field() {
+        let bytes = datagram(PROC_EVENT_EXIT, 7, 1 << 40, &[10, 10, 0x300, 17, 4, 5]);
+        let message = parse(&bytes).unwrap();
+        assert_eq!((message.seq, message.timestamp_ns), (7, 1 << 40));
+        let ProcEvent::Exit { process_pid, process_tgid, exit_code, exit_signal, parent_pid, parent_tgid } =
+            message.event
+        else {
+            panic!("{:?}", message.event)
+        };
+        assert_eq!((process_pid, process_tgid, exit_code, exit_signal), (10, 10, 0x300, 17));
+        assert_eq!((parent_pid, parent_tgid), (4, 5));
+    }
+
+    #[test]
+    fn a_shorter_event_of_an_old_kernel_reads_with_zeros() {
+        let mut bytes = datagram(PROC_EVENT_EXIT, 0, 0, &[10, 10, 0x300, 17])[..68].to_vec();
+        bytes[0..4].copy_from_slice(&68u32.to_ne_bytes());
+        bytes[32..34].copy_from_slice(&32u16.to_ne_bytes());
+        assert!(matches!(parse(&bytes).unwrap().event, ProcEvent::Exit { parent_tgid: 0, .. }));
+    }
+
+    #[test]
+    fn an_envelope_that_is_not_the_process_connectors_is_rejected() {
+        let right = datagram(PROC_EVENT_EXEC, 0, 0, &[10, 10]);
+        assert!(parse(&right).is_ok());
+        for at in [0, 4, 16, 20, 32] {
+            let mut wrong = right;
+            wrong[at] ^= 0x55;
+            assert_eq!(parse(&wrong).unwrap_err(), Reject::Malformed, "byte {at}");
+        }
+        for len in 0..DATAGRAM_LEN {
+            assert_eq!(parse(&right[..len]).unwrap_err(), Reject::Malformed, "cut at {len}");
+        }
+    }
+
+    #[test]
+    fn a_kind_from_the_future_is_named() {
+        assert_eq!(parse(&datagram(0x800, 0, 0, &[])).unwrap_err(), Reject::UnknownKind(0x800));
+    }
+
+    #[test]
+    fn every_known_kind_decodes() {
+        use super::what::*;
+        for kind in [
+            PROC_EVENT_NONE,
+            PROC_EVENT_FORK,
+            PROC_EVENT_EXEC,
+            PROC_EVENT_UID,
+            PROC_EVENT_GID,
+            PROC_EVENT_SID,
+            PROC_EVENT_PTRACE,
+            PROC_EVENT_COMM,
+            PROC_EVENT_COREDUMP,
+            PROC_EVENT_EXIT,
+        ] {
+            assert!(parse(&datagram(kind, 0, 0, &[1, 1, 1, 1, 1, 1])).is_ok(), "{kind:#x}");
+        }
+    }
+}

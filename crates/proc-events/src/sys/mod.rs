@@ -1,0 +1,223 @@
+//! The few system calls that no well-kept crate wraps safely, and the only `unsafe` code of this crate. Each function
+//! is sound for every argument that its types allow.
+#![expect(
+    unsafe_code,
+    reason = "the one audited module; everything here is small enough to be read in a minute"
+)]
+
+pub mod datagram;
+pub(crate) mod exit_watcher;
+pub(crate) mod pidfd;
+pub mod scheduling;
+
+use std::future::poll_fn;
+use std::io;
+use std::mem::{size_of, size_of_val};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
+
+use neli::socket::NlSocket;
+use rustix::io::Errno;
+use tokio::io::Interest;
+use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
+
+use datagram::Datagram;
+
+/// `SO_MEMINFO`, `asm-generic/socket.h`; libc does not have it on every target.
+const SO_MEMINFO: libc::c_int = 55;
+/// `SK_MEMINFO_DROPS`, `linux/sock_diag.h`
+const SK_MEMINFO_DROPS: usize = 8;
+/// `SK_MEMINFO_VARS`, `linux/sock_diag.h`
+const SK_MEMINFO_VARS: usize = 9;
+
+/// The descriptor of a neli socket, owned.
+pub(crate) fn into_fd(socket: NlSocket) -> OwnedFd {
+    // SAFETY: into_raw_fd gives up a descriptor that is open and owned by nobody else.
+    unsafe { OwnedFd::from_raw_fd(socket.into_raw_fd()) }
+}
+
+/// Registers a descriptor for readability with the runtime of this thread.
+pub(crate) fn register(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: an OwnedFd keeps its one descriptor open for as long as it lives.
+    unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }.map_err(io::Error::from)
+}
+
+/// Waits until a descriptor is readable: as its own `readable` does, but for the one task that there is.
+pub(crate) async fn ready(fd: &AsyncFd<OwnedFd>) -> io::Result<AsyncFdReadyGuard<'_, OwnedFd>> {
+    poll_fn(|context| fd.poll_read_ready(context)).await
+}
+
+/// `NETLINK_NO_ENOBUFS`: an overflow no longer blocks the queue until it was read empty; the drop counter still counts.
+pub(crate) fn set_no_enobufs(fd: BorrowedFd<'_>) -> io::Result<()> {
+    let on: libc::c_int = 1;
+    // SAFETY: the pointer and the length are those of a live c_int.
+    let result = unsafe {
+        libc::setsockopt(
+            fd.as_raw_fd(),
+            libc::SOL_NETLINK,
+            libc::NETLINK_NO_ENOBUFS,
+            (&raw const on).cast(),
+            size_of::<libc::c_int>() as libc::socklen_t,
+        )
+    };
+    check(result)
+}
+
+/// Receives what waits, without waiting for more, and returns how many datagrams that were.
+pub(crate) fn recvmmsg<const N: usize>(
+    fd: BorrowedFd<'_>,
+    datagrams: &mut [Datagram; N],
+) -> rustix::io::Result<usize> {
+    // SAFETY: these are structures of numbers and pointers, for which all zeros stand for nothing.
+    let (mut senders, mut parts, mut headers): (
+        [libc::sockaddr_nl; N],
+        [libc::iovec; N],
+        [libc::mmsghdr; N],
+    ) = unsafe { std::mem::zeroed() };
+    for (((datagram, sender), part), header) in
+        datagrams.iter_mut().zip(&mut senders).zip(&mut parts).zip(&mut headers)
+    {
+        part.iov_base = datagram.bytes.as_mut_ptr().cast();
+        part.iov_len = datagram.bytes.len();
+        header.msg_hdr.msg_name = std::ptr::from_mut(sender).cast();
+        header.msg_hdr.msg_namelen = size_of_val(sender) as libc::socklen_t;
+        header.msg_hdr.msg_iov = part;
+        header.msg_hdr.msg_iovlen = 1;
+    }
+    #[cfg_attr(
+        not(target_env = "musl"),
+        expect(trivial_numeric_casts, reason = "they are of another type where the C library is musl")
+    )]
+    let flags = (libc::MSG_DONTWAIT | libc::MSG_TRUNC) as _;
+    // SAFETY: the headers point to live memory of the lengths that they say, which nothing else refers to.
+    let received = unsafe {
+        libc::recvmmsg(fd.as_raw_fd(), headers.as_mut_ptr(), N as libc::c_uint, flags, std::ptr::null_mut())
+    };
+    check(received).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+    for ((datagram, sender), header) in datagrams.iter_mut().zip(&senders).zip(&headers) {
+        let is_named = header.msg_hdr.msg_namelen as usize == size_of_val(sender)
+            && libc::c_int::from(sender.nl_family) == libc::AF_NETLINK;
+        datagram.len = header.msg_len as usize;
+        datagram.port = is_named.then_some(sender.nl_pid);
+    }
+    Ok(received as usize)
+}
+
+/// `struct sock_filter`, linux/filter.h
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Instruction {
+    /// Operation.
+    pub code: u16,
+    /// Instructions to skip if true.
+    pub jt: u8,
+    /// Instructions to skip if false.
+    pub jf: u8,
+    /// Operand.
+    pub k: u32,
+}
+
+/// `SO_ATTACH_FILTER`. The kernel checks the program, and replaces an earlier one atomically.
+pub(crate) fn attach_filter(fd: BorrowedFd<'_>, program: &[Instruction]) -> io::Result<()> {
+    let mut filter: Vec<libc::sock_filter> =
+        program.iter().map(|i| libc::sock_filter { code: i.code, jt: i.jt, jf: i.jf, k: i.k }).collect();
+    let len = u16::try_from(filter.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let program = libc::sock_fprog { len, filter: filter.as_mut_ptr() };
+    // SAFETY: the program points to `len` instructions that live until the call has copied them.
+    let result = unsafe {
+        libc::setsockopt(
+            fd.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_ATTACH_FILTER,
+            (&raw const program).cast(),
+            size_of::<libc::sock_fprog>() as libc::socklen_t,
+        )
+    };
+    check(result)
+}
+
+/// `SO_MEMINFO`: how many datagrams the socket has dropped for want of room, modulo 2^32.
+pub(crate) fn drops(fd: BorrowedFd<'_>) -> io::Result<u32> {
+    let mut meminfo = [0u32; SK_MEMINFO_VARS];
+    let mut len = size_of_val(&meminfo) as libc::socklen_t;
+    // SAFETY: the kernel writes at most `len` bytes, the size of the live array, and then the length.
+    let result = unsafe {
+        libc::getsockopt(
+            fd.as_raw_fd(),
+            libc::SOL_SOCKET,
+            SO_MEMINFO,
+            meminfo.as_mut_ptr().cast(),
+            &raw mut len,
+        )
+    };
+    check(result)?;
+    Ok(meminfo[SK_MEMINFO_DROPS])
+}
+
+/// `struct pidfd_info`, `linux/pidfd.h`, as of its first version.
+#[derive(Default)]
+#[repr(C)]
+struct PidfdInfo {
+    mask: u64,
+    cgroup_id: u64,
+    ids: [u32; 11],
+    exit_code: i32,
+}
+/// `PIDFD_INFO_EXIT`, `linux/pidfd.h`
+const PIDFD_INFO_EXIT: u64 = 1 << 3;
+/// `PIDFD_GET_INFO`, `linux/pidfd.h`: `_IOWR(0xFF, 11, struct pidfd_info)`
+const PIDFD_GET_INFO: libc::Ioctl = rustix::ioctl::opcode::read_write::<PidfdInfo>(0xFF, 11) as libc::Ioctl;
+
+/// The wait status of a process that was collected by its parent; `None` while it was not.
+pub(crate) fn pidfd_exit_status(pidfd: BorrowedFd<'_>) -> io::Result<Option<u32>> {
+    let mut info = PidfdInfo { mask: PIDFD_INFO_EXIT, ..PidfdInfo::default() };
+    // SAFETY: the number of the request carries the size of the live structure, whose fields take any value.
+    let result = unsafe { libc::ioctl(pidfd.as_raw_fd(), PIDFD_GET_INFO, &raw mut info) };
+    check(result)?;
+    Ok((info.mask & PIDFD_INFO_EXIT != 0).then_some(info.exit_code as u32))
+}
+
+fn check(result: libc::c_int) -> io::Result<()> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// `SCHED_OTHER`, `linux/sched.h`
+pub(crate) const SCHED_OTHER: u32 = 0;
+/// `SCHED_FIFO`, `linux/sched.h`
+pub(crate) const SCHED_FIFO: u32 = 1;
+/// `SCHED_RR`, `linux/sched.h`
+pub(crate) const SCHED_RR: u32 = 2;
+/// `SCHED_DEADLINE`, `linux/sched.h`
+pub(crate) const SCHED_DEADLINE: u32 = 6;
+/// `SCHED_FLAG_RESET_ON_FORK`, `linux/sched.h`
+pub(crate) const RESET_ON_FORK: u64 = 1;
+
+/// `struct sched_attr`, `linux/sched/types.h`, as of its first version.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub(crate) struct SchedAttr {
+    pub(crate) size: u32,
+    pub(crate) policy: u32,
+    pub(crate) flags: u64,
+    pub(crate) nice: i32,
+    pub(crate) priority: u32,
+    pub(crate) runtime_ns: u64,
+    pub(crate) deadline_ns: u64,
+    pub(crate) period_ns: u64,
+}
+
+/// How the calling thread is scheduled.
+pub(crate) fn sched_getattr() -> io::Result<SchedAttr> {
+    let mut attr = SchedAttr::default();
+    let size = size_of::<SchedAttr>() as libc::c_uint;
+    // SAFETY: the kernel writes at most `size` bytes, the size of the live structure, whose fields take any value.
+    let result = unsafe { libc::syscall(libc::SYS_sched_getattr, 0, &raw mut attr, size, 0) };
+    check(result as libc::c_int)?;
+    Ok(attr)
+}
+
+/// Sets how the calling thread is scheduled.
+pub(crate) fn sched_setattr(attr: &SchedAttr) -> io::Result<()> {
+    let attr = SchedAttr { size: size_of::<SchedAttr>() as u32, ..*attr };
+    // SAFETY: the kernel reads as many bytes as `size` says, the size of the live structure.
+    let result = unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attr, 0) };
+    check(result as libc::c_int)
+}
