@@ -17,7 +17,14 @@ const TESTS = ['lib', 'reader', 'backlog', 'hung', 'pipeline', 'table', 'faults'
 /** The fixture of each of these tests lives until the program ends, so that it can be borrowed. */
 const LEAKS_ON_PURPOSE = 'pipeline'
 /** The pure modules: they ask nothing of the machine, which Miri does not stand in for. */
-const PURE = ['connector::wire::', 'connector::bpf::', 'connector::drop_counter::', 'process::', 'delivery::', 'procfs::parse::']
+const PURE = [
+  'connector::wire::',
+  'connector::bpf::',
+  'connector::drop_counter::',
+  'process::',
+  'delivery::',
+  'procfs::parse::',
+]
 
 const env = { ...project(), RUSTC_BOOTSTRAP: '1', PROC_EVENTS_SEEDS: '0..200' }
 const began = Date.now()
