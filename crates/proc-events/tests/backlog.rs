@@ -10,6 +10,7 @@ use std::time::Duration;
 use proc_events::connector::source::{Batch, DatagramSource};
 use proc_events::connector::wire::{self, DATAGRAM_LEN, what};
 use proc_events::delivery::queue::SubscriberQueue;
+use proc_events::model::now::Now;
 use proc_events::model::snapshot::{ObservedProcess, Snapshot};
 use proc_events::pipeline::Pipeline;
 use proc_events::process::inspector::{Exec, Liveness, ProcessInspector};
@@ -63,7 +64,7 @@ impl ProcessInspector for Nobody {
     fn watch_exit(&mut self, _: u32, (): ()) -> io::Result<()> {
         Ok(())
     }
-    fn forget(&mut self, _: u32) {}
+    fn unwatch(&mut self, _: u32) {}
     fn capture(&mut self, _: Exec, _: Fields) -> ObservedProcess {
         ObservedProcess::default()
     }
@@ -97,9 +98,13 @@ fn an_exit_that_had_no_room_behind_a_backlog_is_made_right() {
     pipeline.drain(2).unwrap();
     let mut now = Instant::now();
     while !socket.is_exhausted.get() || pipeline.resync.due().is_some() {
-        if pipeline.begin_snapshot_if_due(now, 1_000).unwrap() {
-            pipeline.finish_snapshot(Ok(Snapshot::default()), now, 1_000).unwrap();
-            pipeline.finish_snapshot_if_due(now + Duration::from_secs(1), 1_000).unwrap();
+        if pipeline.begin_snapshot_if_due(Now { instant: now, monotonic_ns: 1_000 }).unwrap() {
+            pipeline
+                .finish_snapshot(Ok(Snapshot::default()), Now { instant: now, monotonic_ns: 1_000 })
+                .unwrap();
+            pipeline
+                .finish_snapshot_if_due(Now { instant: now + Duration::from_secs(1), monotonic_ns: 1_000 })
+                .unwrap();
         } else {
             pipeline.drain(2).unwrap();
         }

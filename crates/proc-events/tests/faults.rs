@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use proc_events::delivery::queue::SubscriberQueue;
+use proc_events::model::now::Now;
 use proc_events::model::snapshot::{KnownProcesses, ObservedProcess, Snapshot};
 use proc_events::pipeline::Pipeline;
 use proc_events::stats::Stats;
@@ -175,13 +176,13 @@ impl<'a> Simulation<'a> {
         let ended = self.world.borrow_mut().ended();
         let now_ns = self.world.borrow().machine.now_ns;
         self.world.borrow().machine.tell(|| format!("ended {ended:?}"));
-        let heard = self.pipeline.on_watched_exits(&ended, self.now(), now_ns);
+        let heard = self.pipeline.on_watched_exits(&ended, Now { instant: self.now(), monotonic_ns: now_ns });
         self.answer(heard);
     }
 
     fn begin_snapshot(&mut self) {
         let (now, now_ns) = (self.now(), self.now_ns());
-        let begun = self.pipeline.begin_snapshot_if_due(now, now_ns);
+        let begun = self.pipeline.begin_snapshot_if_due(Now { instant: now, monotonic_ns: now_ns });
         // As in any other turn of the reader.
         self.take_at_once();
         let has_begun = *begun.as_ref().unwrap_or(&false);
@@ -224,7 +225,7 @@ impl<'a> Simulation<'a> {
         let snapshot = if fails { Err(unreadable) } else { Ok(look.snapshot) };
         self.world.borrow().machine.tell(|| format!("shown {:?}, fails {fails}", look.lives));
         self.seen = look.lives;
-        self.settling(|pipeline, now, now_ns| pipeline.finish_snapshot(snapshot, now, now_ns));
+        self.settling(|pipeline, now| pipeline.finish_snapshot(snapshot, now));
     }
 
     fn finish_snapshot_if_due(&mut self) {
@@ -235,10 +236,10 @@ impl<'a> Simulation<'a> {
 
     fn settling(
         &mut self,
-        finish_snapshot: impl FnOnce(&mut SimulatedPipeline<'a>, Instant, u64) -> Result<(), Error>,
+        finish_snapshot: impl FnOnce(&mut SimulatedPipeline<'a>, Now) -> Result<(), Error>,
     ) {
         let (now, now_ns) = (self.now(), self.now_ns());
-        let settled = finish_snapshot(&mut self.pipeline, now, now_ns);
+        let settled = finish_snapshot(&mut self.pipeline, Now { instant: now, monotonic_ns: now_ns });
         // Who asks is told of what was shown, and of what was heard.
         let mut may_be_told = vec![self.seen.clone(), self.running()];
         self.shown.insert(now_ns, may_be_told.clone());

@@ -13,6 +13,7 @@ use std::time::Duration;
 use proc_events::connector::source::{Batch, DatagramSource};
 use proc_events::connector::wire::{self, DATAGRAM_LEN, what};
 use proc_events::delivery::queue::SubscriberQueue;
+use proc_events::model::now::Now;
 use proc_events::model::snapshot::{ObservedProcess, Snapshot};
 use proc_events::pipeline::Pipeline;
 use proc_events::process::inspector::{Exec, Liveness, ProcessInspector};
@@ -130,7 +131,7 @@ impl ProcessInspector for FakeBackend {
         machine.watched.insert(pid, pidfd);
         Ok(())
     }
-    fn forget(&mut self, pid: u32) {
+    fn unwatch(&mut self, pid: u32) {
         self.0.borrow_mut().watched.remove(&pid);
     }
     fn capture(&mut self, exec: Exec, fields: Fields) -> ObservedProcess {
@@ -190,15 +191,17 @@ impl Harness {
     }
     fn begin(&mut self) -> Snapshot {
         self.now += Duration::from_secs(3600);
-        assert!(self.pipeline.begin_snapshot_if_due(self.now, u64::MAX).unwrap());
+        assert!(
+            self.pipeline.begin_snapshot_if_due(Now { instant: self.now, monotonic_ns: u64::MAX }).unwrap()
+        );
         Snapshot { processes: self.machine().shown.values().cloned().collect(), ..Snapshot::default() }
     }
     fn finish_snapshot(&mut self, snapshot: Snapshot, now_ns: u64) {
-        self.pipeline.finish_snapshot(Ok(snapshot), self.now, now_ns).unwrap();
+        self.pipeline.finish_snapshot(Ok(snapshot), Now { instant: self.now, monotonic_ns: now_ns }).unwrap();
     }
     fn after_the_grace(&mut self, now_ns: u64) {
         self.now += Duration::from_secs(1);
-        self.pipeline.finish_snapshot_if_due(self.now, now_ns).unwrap();
+        self.pipeline.finish_snapshot_if_due(Now { instant: self.now, monotonic_ns: now_ns }).unwrap();
     }
     /// A whole snapshot.
     fn look(&mut self, now_ns: u64) {
@@ -299,13 +302,13 @@ fn for_want_of_descriptors_no_exit_is_invented() {
         // Later there are some.
         bed.machine().is_out_of_pidfds = false;
         bed.machine().is_out_of_files = false;
-        bed.machine().shown.get_mut(&10).unwrap().on_leader_exit = true;
+        bed.machine().shown.get_mut(&10).unwrap().leader_exited = true;
         if !is_last {
             bed.look(12 * S);
         }
         assert!(bed.machine().watched.contains_key(&10));
         bed.machine().shown.remove(&10);
-        bed.pipeline.on_watched_exits(&[10], bed.now, 13 * S).unwrap();
+        bed.pipeline.on_watched_exits(&[10], Now { instant: bed.now, monotonic_ns: 13 * S }).unwrap();
         assert_eq!(bed.told(), ["exit 10 =0 kernel"]);
     }
 }
@@ -326,7 +329,7 @@ fn a_zombie_that_could_not_be_told_from_the_living_is_told_by_the_next_look() {
 #[test]
 fn a_leaderless_process_that_cannot_be_watched_has_not_ended() {
     let mut bed = Harness::new(Fields::NONE);
-    bed.machine().show(10, 9 * S, 1).on_leader_exit = true;
+    bed.machine().show(10, 9 * S, 1).leader_exited = true;
     bed.machine().is_out_of_pidfds = true;
     bed.look_for_details(20 * S);
     assert_eq!(bed.told(), ["exec 10 1 resync", "loss 1 +1 -0"]);
@@ -341,7 +344,7 @@ fn where_it_can_never_be_told_the_leader_stands_for_the_process() {
     bed.machine().exit(10, 11 * S, 0);
     bed.handle_datagram();
     assert_eq!(bed.told(), ["exit 10 =0 kernel"]);
-    bed.machine().shown.get_mut(&10).unwrap().on_leader_exit = true;
+    bed.machine().shown.get_mut(&10).unwrap().leader_exited = true;
     bed.look_for_details(20 * S);
     assert_eq!(bed.told(), NOTHING);
 }
@@ -356,7 +359,7 @@ fn the_end_of_one_life_does_not_unwatch_the_next() {
     bed.machine().show(10, 15 * S, 2);
     bed.machine().exec(10, 16 * S);
     bed.machine().exit(10, 17 * S, 0);
-    bed.pipeline.on_watched_exits(&[10], bed.now, 18 * S).unwrap();
+    bed.pipeline.on_watched_exits(&[10], Now { instant: bed.now, monotonic_ns: 18 * S }).unwrap();
     assert!(bed.pipeline.table.knows(10));
     assert!(bed.machine().watched.contains_key(&10), "nobody will tell of its end");
 }
@@ -368,7 +371,7 @@ fn whom_the_machine_refused_to_watch_is_watched_later() {
     bed.machine().exec(11, 10 * S);
     bed.handle_datagram();
     for pid in [10, 11] {
-        bed.machine().shown.get_mut(&pid).unwrap().on_leader_exit = true;
+        bed.machine().shown.get_mut(&pid).unwrap().leader_exited = true;
     }
     bed.machine().watches_nobody = true;
     bed.look_for_details(20 * S);
@@ -419,7 +422,7 @@ fn settling_comes_to_an_end_under_a_storm_that_is_faster_than_the_reader() {
 fn a_leaderless_process_that_reports_meanwhile_keeps_its_status() {
     let mut bed = Harness::with_a_process(Fields::NONE);
     // All threads of it are about to end.
-    bed.machine().shown.get_mut(&10).unwrap().on_leader_exit = true;
+    bed.machine().shown.get_mut(&10).unwrap().leader_exited = true;
     bed.pipeline.resync.request_refresh();
     let snapshot = bed.begin();
     bed.machine().since_snapshot = Some(|machine| {
@@ -466,12 +469,12 @@ fn lives_are_told_apart_though_the_machine_has_slept() {
 /// Asks whether 10 is running, as request 5.
 fn watch(bed: &mut Harness, now_ns: u64) {
     let queue = Arc::clone(&bed.queue);
-    bed.pipeline.watch_exit_of(queue, 5, 10, (bed.now, now_ns)).unwrap();
+    bed.pipeline.watch_exit(queue, 5, 10, Now { instant: bed.now, monotonic_ns: now_ns }).unwrap();
 }
 
 fn after_the_grace_for_reports(bed: &mut Harness, now_ns: u64) {
     bed.now += Duration::from_secs(1);
-    bed.pipeline.expire_pending_exits(bed.now, now_ns).unwrap();
+    bed.pipeline.expire_pending_exits(Now { instant: bed.now, monotonic_ns: now_ns }).unwrap();
 }
 
 #[test]
@@ -481,7 +484,7 @@ fn the_end_of_one_that_is_watched_is_told_as_the_kernel_reports_it() {
     assert_eq!(bed.told(), ["watched 5 Running"]);
     // The hold on it tells before the kernel does.
     bed.machine().shown.clear();
-    bed.pipeline.on_watched_exits(&[10], bed.now, 12 * S).unwrap();
+    bed.pipeline.on_watched_exits(&[10], Now { instant: bed.now, monotonic_ns: 12 * S }).unwrap();
     assert_eq!(bed.told(), NOTHING);
     bed.machine().exit(10, 12 * S, 3);
     bed.handle_datagram();
@@ -496,7 +499,7 @@ fn the_end_of_one_that_is_watched_is_told_though_its_report_is_lost() {
     bed.machine().show(10, 9 * S, 1).never_execed = true;
     watch(&mut bed, 11 * S);
     bed.machine().shown.clear();
-    bed.pipeline.on_watched_exits(&[10], bed.now, 12 * S).unwrap();
+    bed.pipeline.on_watched_exits(&[10], Now { instant: bed.now, monotonic_ns: 12 * S }).unwrap();
     after_the_grace_for_reports(&mut bed, 13 * S);
     assert_eq!(bed.told(), ["watched 5 Running", "exit 10 ? resync"]);
     assert!(bed.machine().watched.is_empty());
@@ -565,8 +568,11 @@ fn a_look_that_fails_for_one_does_not_end_it_for_all() {
     bed.pipeline.resync.request_scan(second, 1);
     bed.begin();
     let error = Error::new(ErrorCode::ProcUnreadable, "open a process's stat", Errno::MFILE);
-    bed.pipeline.finish_snapshot(Err(error), bed.now, 9 * S).unwrap();
-    assert!(!bed.pipeline.begin_snapshot_if_due(bed.now, 9 * S).unwrap(), "not at once");
+    bed.pipeline.finish_snapshot(Err(error), Now { instant: bed.now, monotonic_ns: 9 * S }).unwrap();
+    assert!(
+        !bed.pipeline.begin_snapshot_if_due(Now { instant: bed.now, monotonic_ns: 9 * S }).unwrap(),
+        "not at once"
+    );
     assert!(bed.pipeline.resync.due().is_some());
 }
 
@@ -647,7 +653,7 @@ fn a_late_report_of_a_synthesized_exit_is_dropped_however_late() {
     let mut bed = Harness::with_a_process(Fields::NONE);
     watch(&mut bed, 11 * S);
     bed.machine().shown.clear();
-    bed.pipeline.on_watched_exits(&[10], bed.now, 12 * S).unwrap();
+    bed.pipeline.on_watched_exits(&[10], Now { instant: bed.now, monotonic_ns: 12 * S }).unwrap();
     after_the_grace_for_reports(&mut bed, 12 * S + 50 * MS);
     assert_eq!(bed.told(), ["watched 5 Running", "exit 10 ? resync"]);
     bed.machine().exit(10, 15 * S, 3);
@@ -730,7 +736,8 @@ fn a_watch_is_answered_after_the_source_has_failed() {
     let mut bed = Harness::with_a_process(Fields::NONE);
     bed.machine().fails = true;
     let queue = Arc::clone(&bed.queue);
-    let failed = bed.pipeline.watch_exit_of(queue, 5, 10, (bed.now, 11 * S)).unwrap_err();
+    let failed =
+        bed.pipeline.watch_exit(queue, 5, 10, Now { instant: bed.now, monotonic_ns: 11 * S }).unwrap_err();
     assert_eq!(failed.code, ErrorCode::SourceFailed);
     assert_eq!(bed.told(), NOTHING);
     // As the reader does when its source fails.
@@ -738,7 +745,7 @@ fn a_watch_is_answered_after_the_source_has_failed() {
     bed.pipeline.attach(None);
     bed.pipeline.attach(Some(doors));
     assert_eq!(bed.pipeline.expected_until(), Some(bed.now));
-    bed.pipeline.expire_pending_exits(bed.now, 12 * S).unwrap();
+    bed.pipeline.expire_pending_exits(Now { instant: bed.now, monotonic_ns: 12 * S }).unwrap();
     assert_eq!(bed.told(), ["watched 5 Running"]);
     assert_eq!(bed.pipeline.expected_until(), None);
 }
@@ -765,7 +772,7 @@ fn an_earlier_watch_does_not_end_a_later_process_that_cannot_be_watched() {
     bed.handle_datagram();
     assert!(bed.machine().watched.contains_key(&10));
     // It ends unnoticed, and its pid is given to a process whose leader leaves, too.
-    bed.machine().show(10, 12 * S, 2).on_leader_exit = true;
+    bed.machine().show(10, 12 * S, 2).leader_exited = true;
     bed.machine().watches_nobody = true;
     bed.machine().exit(10, 13 * S, 0);
     bed.handle_datagram();
@@ -861,7 +868,7 @@ fn a_take_over_that_is_sent_while_something_is_settled_is_one_life() {
     bed.machine().exit(10, 11 * S, 0);
     bed.machine().exec(10, 11 * S + MS);
     bed.machine().exit(10, 11 * S + 2 * MS, 3);
-    bed.pipeline.on_watched_exits(&[], bed.now, 11 * S).unwrap();
+    bed.pipeline.on_watched_exits(&[], Now { instant: bed.now, monotonic_ns: 11 * S }).unwrap();
     bed.handle_datagram();
     assert_eq!(bed.told(), ["exec 10 - kernel", "exit 10 =3 kernel"]);
 }

@@ -39,14 +39,14 @@ impl TableHarness {
                         timestamp_ns: at,
                         status: Some(ExitStatus(0)),
                         ppid: Some(1),
-                        set_exit_watched: true,
+                        exit_watched: true,
                         ..LeaderExit::default()
                     };
                     self.table.on_leader_exit(pid, left, &seen, &mut self.events);
                     continue;
                 }
                 "ended" => {
-                    self.table.ended(pid, self.table.position(), at, None, &mut self.events);
+                    self.table.on_watched_exit(pid, self.table.position(), at, None, &mut self.events);
                     continue;
                 }
                 "fork" => (what::PROC_EVENT_FORK, [1, 1, pid, pid, 0, 0], None),
@@ -70,7 +70,10 @@ impl TableHarness {
         });
         let snapshot = Snapshot { processes: processes.collect(), ..Snapshot::default() };
         let missing = self.table.missing(&snapshot, began);
-        self.table.reconcile(snapshot, began, &missing, origin, 1_000_000_000_000, &mut self.events)
+        let (repairs, execs) =
+            self.table.reconcile(snapshot, began, &missing, origin, 1_000_000_000_000, &mut self.events);
+        self.events.extend(execs);
+        repairs
     }
 
     /// What was reported since the last call, as `"exec 10 sh"`, `"exit 10 sh =3"`, `"exit 10 sh ?"`.
@@ -88,7 +91,7 @@ impl TableHarness {
                 kind => format!("{:?} {pid}", kind.event_type()).to_lowercase(),
             }
         };
-        self.table.commit_exits_except(&[]);
+        self.table.commit_exits();
         self.events.drain(..).map(tell).collect()
     }
 }

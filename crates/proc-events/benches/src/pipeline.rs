@@ -64,7 +64,7 @@ impl ProcessInspector for Ended {
     fn watch_exit(&mut self, _: u32, (): ()) -> io::Result<()> {
         Ok(())
     }
-    fn forget(&mut self, _: u32) {}
+    fn unwatch(&mut self, _: u32) {}
     fn capture(&mut self, _: Exec, _: Fields) -> ObservedProcess {
         ObservedProcess::default()
     }

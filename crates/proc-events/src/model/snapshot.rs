@@ -22,7 +22,7 @@ pub struct ObservedProcess {
     /// Forked, and has not called exec since (or a kernel thread).
     pub never_execed: bool,
     /// Its leader has ended, but other threads of it go on.
-    pub on_leader_exit: bool,
+    pub leader_exited: bool,
     /// What tells one program of the same process from the next; 0 where this cannot be seen.
     pub program: u64,
     /// The kernel's name of the main thread, padded with NUL.

@@ -1,24 +1,24 @@
-//! When to doubt that the kernel still reports: a listener can go deaf without any error.
+//! Detects that the kernel has stopped sending: a listener can go silent without any error.
 
 use std::time::Duration;
 
-/// Silence for this long is looked into.
+/// After this long without a message, the reader tests whether the kernel still sends.
 pub(crate) const SELF_TEST_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Whether anything was heard.
+/// Records whether a message has arrived.
 #[derive(Debug, Default)]
 pub(crate) struct ActivityFlag {
-    take_activity: bool,
+    is_set: bool,
 }
 
 impl ActivityFlag {
-    /// Something was heard from the kernel.
-    pub(crate) const fn heard(&mut self) {
-        self.take_activity = true;
+    /// Records a message.
+    pub(crate) const fn set(&mut self) {
+        self.is_set = true;
     }
 
-    /// Whether something was heard since the last look, or since this was asked.
-    pub(crate) const fn take_activity(&mut self) -> bool {
-        std::mem::replace(&mut self.take_activity, false)
+    /// Returns true if a message has arrived since the last call.
+    pub(crate) const fn take(&mut self) -> bool {
+        std::mem::replace(&mut self.is_set, false)
     }
 }

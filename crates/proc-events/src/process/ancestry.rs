@@ -1,66 +1,66 @@
-//! Who descends from the processes that somebody tags. A process that descends from one does so for good, whoever
-//! becomes its parent later. Pure.
+//! Descendants of the processes that subscribers name as ancestors. A descendant stays one if its parent changes later. Pure.
 
 use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::model::event::{AncestryTag, AncestryTags, ProcessEvent};
+use crate::model::event::{AncestryTag, AncestryTags};
 use crate::model::snapshot::{ObservedProcess, Snapshot};
 
 #[derive(Clone, Debug)]
 struct Descendant {
     tags: Arc<[AncestryTag]>,
-    /// When it was created: what was created later with this pid is another.
-    born_ns: u64,
+    /// Time of its creation, in nanoseconds. A process with this pid that was created later is another one.
+    created_ns: u64,
 }
 
-/// The processes that are followed, and their descendants.
+/// Tracks the descendants of ancestors. Each ancestor has tags, which its descendants inherit.
 #[derive(Debug, Default)]
 pub struct AncestryTracker {
-    /// The followed processes by pid, as long as they run.
+    /// The running ancestors and their tags, by pid.
     ancestors: FxHashMap<u32, Vec<AncestryTag>>,
-    /// All wishes that were ever taken up, and not dropped: an ancestor is looked for once.
+    /// All tags since they were set. The ancestor of a tag is looked up once, because its pid may be reused later.
     registered: FxHashSet<AncestryTag>,
     descendants: FxHashMap<u32, Descendant>,
-    /// Who has reported an exit since the last time; if it was only that of a leader, an exec may tag.
+    /// Processes whose exit was reported since the last [`AncestryTracker::prune_exited`].
     exited: FxHashSet<u32>,
-    /// While a snapshot is being taken: the parents of those that were created, and those that have ended, since it began.
+    /// Forks and exits since the snapshot began that is being taken.
     since_snapshot: Option<SinceSnapshot>,
 }
 
 #[derive(Debug, Default)]
 struct SinceSnapshot {
-    births: FxHashMap<u32, u32>,
+    /// The parent of each new process, by pid.
+    forks: FxHashMap<u32, u32>,
     exits: FxHashSet<u32>,
 }
 
 impl AncestryTracker {
-    /// Whether nobody is followed.
+    /// Returns true if there is no tag.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.registered.is_empty()
     }
 
-    /// Follows these from now on, each with the pid of the ancestor, and no others. Whether there is one that was not
-    /// followed before: what descends from it already is then found by the next snapshot.
-    pub fn set_tags(&mut self, rules: &[(AncestryTag, u32)]) -> bool {
-        let wanted: FxHashSet<AncestryTag> = rules.iter().map(|(tag, _)| *tag).collect();
+    /// Sets the tags, each with the pid of its ancestor. Returns true if there is a new one. The next snapshot then finds
+    /// the descendants that its ancestor already has.
+    pub fn set_tags(&mut self, tags: &[(AncestryTag, u32)]) -> bool {
+        let wanted: FxHashSet<AncestryTag> = tags.iter().map(|(tag, _)| *tag).collect();
         if self.registered.iter().any(|tag| !wanted.contains(tag)) {
             self.registered.retain(|tag| wanted.contains(tag));
             self.ancestors.values_mut().for_each(|tags| tags.retain(|tag| wanted.contains(tag)));
             self.ancestors.retain(|_, tags| !tags.is_empty());
             self.descendants.retain(|_, descendant| {
-                let kept: Vec<AncestryTag> =
+                let retained: Vec<AncestryTag> =
                     descendant.tags.iter().copied().filter(|tag| wanted.contains(tag)).collect();
-                if kept.len() < descendant.tags.len() {
-                    descendant.tags = kept.into();
+                if retained.len() < descendant.tags.len() {
+                    descendant.tags = retained.into();
                 }
                 !descendant.tags.is_empty()
             });
         }
         let mut has_new = false;
-        for &(tag, pid) in rules {
+        for &(tag, pid) in tags {
             if self.registered.insert(tag) {
                 self.ancestors.entry(pid).or_default().push(tag);
                 has_new = true;
@@ -69,64 +69,59 @@ impl AncestryTracker {
         has_new
     }
 
-    /// Which wishes this process falls under.
+    /// Returns the tags of this process.
     #[must_use]
-    pub fn of(&self, pid: u32) -> AncestryTags {
+    pub fn tags_of(&self, pid: u32) -> AncestryTags {
+        if self.descendants.is_empty() {
+            return None;
+        }
         self.descendants.get(&pid).map(|descendant| Arc::clone(&descendant.tags))
     }
 
-    /// Marks events with the wishes that their processes fall under.
-    pub fn tag(&self, events: &mut [ProcessEvent]) {
-        if !self.descendants.is_empty() {
-            for event in events {
-                event.ancestry = self.of(event.pid);
-            }
-        }
-    }
-
-    /// Which wishes a child of this process falls under.
+    /// Returns the tags that a child of this process inherits.
     fn inherited_tags(&self, pid: u32) -> Vec<AncestryTag> {
         let inherited = self.descendants.get(&pid).into_iter().flat_map(|descendant| descendant.tags.iter());
         let own = self.ancestors.get(&pid).into_iter().flatten();
         inherited.chain(own).copied().collect()
     }
 
-    /// A process was created.
+    /// Records a fork.
     pub fn on_fork(&mut self, pid: u32, parent: u32, now_ns: u64) {
         if self.is_idle() {
             return;
         }
         if let Some(since_snapshot) = &mut self.since_snapshot {
-            since_snapshot.births.insert(pid, parent);
+            since_snapshot.forks.insert(pid, parent);
             since_snapshot.exits.remove(&pid);
         }
-        // Whoever had the pid before has ended, heard or not.
+        // The earlier process with this pid has exited, even if that was not reported.
         self.ancestors.remove(&pid);
         self.exited.remove(&pid);
         let tags = self.inherited_tags(parent);
         if tags.is_empty() {
             self.descendants.remove(&pid);
         } else {
-            self.descendants.insert(pid, Descendant { tags: tags.into(), born_ns: now_ns });
+            self.descendants.insert(pid, Descendant { tags: tags.into(), created_ns: now_ns });
         }
     }
 
-    /// A process has called exec: if it had reported an exit, that was only its leader's.
-    pub fn on_exec(&mut self, pid: u32) {
+    /// Records an exec, and the parent if it was observed. An exit of this process before was only that of its leader.
+    pub fn on_exec(&mut self, pid: u32, parent: Option<u32>, now_ns: u64) {
         self.exited.remove(&pid);
+        self.observe_parent(pid, parent, now_ns);
     }
 
-    /// A process was seen to have this parent. That tells if it was not heard to be created.
+    /// Records the parent of a process, in case that its fork was lost.
     pub fn observe_parent(&mut self, pid: u32, parent: Option<u32>, now_ns: u64) {
         if let Some(parent) = parent.filter(|_| !self.descendants.contains_key(&pid)) {
             let tags = self.inherited_tags(parent);
             if !tags.is_empty() {
-                self.descendants.insert(pid, Descendant { tags: tags.into(), born_ns: now_ns });
+                self.descendants.insert(pid, Descendant { tags: tags.into(), created_ns: now_ns });
             }
         }
     }
 
-    /// A process has reported its exit. It is forgotten by [`AncestryTracker::prune_exited`].
+    /// Records an exit. The process keeps its tags until [`AncestryTracker::prune_exited`].
     pub fn on_exit(&mut self, pid: u32) {
         if let Some(since_snapshot) = &mut self.since_snapshot {
             since_snapshot.exits.insert(pid);
@@ -136,44 +131,43 @@ impl AncestryTracker {
         }
     }
 
-    /// What has reported its exit is gone, but for those whose exit may be taken back.
-    pub fn prune_exited(&mut self, may_return: impl Fn(u32) -> bool) {
-        for pid in self.exited.extract_if(|pid| !may_return(*pid)) {
+    /// Removes the processes that have exited, unless their exit is tentative.
+    pub fn prune_exited(&mut self, is_tentative: impl Fn(u32) -> bool) {
+        for pid in self.exited.extract_if(|pid| !is_tentative(*pid)) {
             self.descendants.remove(&pid);
             self.ancestors.remove(&pid);
         }
     }
 
-    /// To be called before a snapshot is begun that is given to [`AncestryTracker::reconcile`].
+    /// Must be called before a snapshot begins that is given to [`AncestryTracker::reconcile`].
     pub fn begin_snapshot(&mut self) {
         self.since_snapshot = Some(SinceSnapshot::default());
     }
 
-    /// Finds who descends from whom by a snapshot: by the parents, and by the sessions, whose descendants all descend from
-    /// the session's leader. Who has lost both, as a daemon that had made itself independent before it was followed, is
-    /// not found.
+    /// Finds descendants in a snapshot, by parents and by sessions: all processes of a session descend from its leader. A
+    /// process that has left both, as a daemon does, is not found.
     pub fn reconcile(&mut self, snapshot: &Snapshot) {
-        let SinceSnapshot { births, exits } = self.since_snapshot.take().unwrap_or_default();
+        let SinceSnapshot { forks, exits } = self.since_snapshot.take().unwrap_or_default();
         if self.is_idle() {
             return;
         }
-        let seen: FxHashMap<u32, &ObservedProcess> =
+        let observed: FxHashMap<u32, &ObservedProcess> =
             snapshot.processes.iter().map(|observed| (observed.pid, observed)).collect();
         let is_alive =
-            |pid: u32| births.contains_key(&pid) || seen.contains_key(&pid) && !exits.contains(&pid);
+            |pid: u32| forks.contains_key(&pid) || observed.contains_key(&pid) && !exits.contains(&pid);
         self.ancestors.retain(|pid, _| is_alive(*pid));
         self.descendants.retain(|pid, descendant| {
-            // What was created during the snapshot is told apart by that alone.
-            let is_same =
-                |seen: &&ObservedProcess| births.contains_key(pid) || seen.start_ns <= descendant.born_ns;
-            is_alive(*pid) && seen.get(pid).is_none_or(is_same)
+            let is_same = |observed: &&ObservedProcess| {
+                forks.contains_key(pid) || observed.start_ns <= descendant.created_ns
+            };
+            is_alive(*pid) && observed.get(pid).is_none_or(is_same)
         });
-        // From parent to child until nothing is added: as often as the longest line has generations.
+        // Each round passes the tags on by one generation, until no process gets a new tag.
         loop {
             let mut found = Vec::new();
-            let alive = seen.keys().chain(births.keys()).copied().filter(|pid| is_alive(*pid));
+            let alive = observed.keys().chain(forks.keys()).copied().filter(|pid| is_alive(*pid));
             for pid in alive {
-                let mut tags = match (births.get(&pid), seen.get(&pid)) {
+                let mut tags = match (forks.get(&pid), observed.get(&pid)) {
                     (Some(&parent), _) => self.inherited_tags(parent),
                     (None, Some(observed)) => {
                         let mut tags = self.inherited_tags(observed.ppid);
@@ -191,16 +185,17 @@ impl AncestryTracker {
                     tags.extend(known);
                     tags.sort_unstable();
                     tags.dedup();
-                    let start_ns = seen.get(&pid).map_or(u64::MAX, |seen| seen.start_ns);
-                    found.push((pid, Descendant { tags: tags.into(), born_ns: start_ns }));
+                    let start_ns = observed.get(&pid).map_or(u64::MAX, |observed| observed.start_ns);
+                    found.push((pid, Descendant { tags: tags.into(), created_ns: start_ns }));
                 }
             }
             if found.is_empty() {
                 return;
             }
             for (pid, descendant) in found {
-                let born_ns = self.descendants.get(&pid).map_or(descendant.born_ns, |known| known.born_ns);
-                self.descendants.insert(pid, Descendant { born_ns, ..descendant });
+                let known = self.descendants.get(&pid);
+                let created_ns = known.map_or(descendant.created_ns, |known| known.created_ns);
+                self.descendants.insert(pid, Descendant { created_ns, ..descendant });
             }
         }
     }
@@ -213,12 +208,12 @@ mod tests {
     const SHELL: AncestryTag = AncestryTag { subscriber: 1, id: 1 };
     const OTHER: AncestryTag = AncestryTag { subscriber: 2, id: 1 };
 
-    fn following(rules: &[(AncestryTag, u32)]) -> AncestryTracker {
+    fn tracking(tags: &[(AncestryTag, u32)]) -> AncestryTracker {
         let mut ancestry = AncestryTracker::default();
-        assert!(ancestry.set_tags(rules));
+        assert!(ancestry.set_tags(tags));
         ancestry
     }
-    fn look(ancestry: &mut AncestryTracker, processes: &[(u32, u32, u32)]) {
+    fn reconcile(ancestry: &mut AncestryTracker, processes: &[(u32, u32, u32)]) {
         let processes = processes.iter().map(|&(pid, ppid, session)| ObservedProcess {
             pid,
             ppid,
@@ -228,21 +223,20 @@ mod tests {
         ancestry.reconcile(&Snapshot { processes: processes.collect(), ..Snapshot::default() });
     }
     fn tags(ancestry: &AncestryTracker, pid: u32) -> Vec<AncestryTag> {
-        ancestry.of(pid).map_or_else(Vec::new, |tags| tags.to_vec())
+        ancestry.tags_of(pid).map_or_else(Vec::new, |tags| tags.to_vec())
     }
 
     #[test]
-    fn a_daemon_is_followed_though_its_parents_have_ended() {
-        let mut ancestry = following(&[(SHELL, 10)]);
+    fn daemon_stays_descendant_after_its_parents_exit() {
+        let mut ancestry = tracking(&[(SHELL, 10)]);
         ancestry.on_fork(11, 10, 1);
         ancestry.on_fork(12, 11, 2);
         ancestry.on_exit(11);
         ancestry.prune_exited(|_| false);
-        ancestry.on_exec(12);
-        ancestry.observe_parent(12, Some(1), 3);
+        ancestry.on_exec(12, Some(1), 3);
         assert_eq!(tags(&ancestry, 12), [SHELL]);
         assert_eq!(tags(&ancestry, 11), []);
-        assert_eq!(tags(&ancestry, 10), [], "nobody is its own descendant");
+        assert_eq!(tags(&ancestry, 10), [], "no process is its own descendant");
         ancestry.on_exit(10);
         ancestry.prune_exited(|_| false);
         ancestry.on_fork(13, 12, 4);
@@ -250,22 +244,22 @@ mod tests {
     }
 
     #[test]
-    fn a_pid_that_is_given_away_is_not_the_ancestor_any_more() {
-        let mut ancestry = following(&[(SHELL, 10)]);
+    fn reused_pid_is_not_the_ancestor() {
+        let mut ancestry = tracking(&[(SHELL, 10)]);
         ancestry.on_fork(10, 1, 1);
         ancestry.on_fork(11, 10, 2);
         assert_eq!(tags(&ancestry, 11), []);
-        assert!(!ancestry.set_tags(&[(SHELL, 10)]), "it was taken up once");
+        assert!(!ancestry.set_tags(&[(SHELL, 10)]), "a tag is registered once");
         assert!(ancestry.set_tags(&[(SHELL, 10), (OTHER, 10)]));
         ancestry.on_fork(12, 10, 3);
         assert_eq!(tags(&ancestry, 12), [OTHER]);
     }
 
     #[test]
-    fn who_was_there_before_is_found_by_parents_and_sessions() {
-        let mut ancestry = following(&[(SHELL, 10), (OTHER, 11)]);
+    fn snapshot_finds_descendants_by_parents_and_sessions() {
+        let mut ancestry = tracking(&[(SHELL, 10), (OTHER, 11)]);
         ancestry.begin_snapshot();
-        look(
+        reconcile(
             &mut ancestry,
             &[(13, 12, 5), (12, 11, 5), (11, 10, 5), (10, 1, 10), (14, 1, 10), (15, 1, 1), (16, 1, 11)],
         );
@@ -277,42 +271,42 @@ mod tests {
     }
 
     #[test]
-    fn who_is_born_during_the_look_is_found_through_a_parent_that_it_shows() {
-        let mut ancestry = following(&[(SHELL, 10)]);
+    fn fork_during_snapshot_inherits_ancestry_from_snapshotted_parent() {
+        let mut ancestry = tracking(&[(SHELL, 10)]);
         ancestry.begin_snapshot();
         ancestry.on_fork(12, 11, 5);
         ancestry.on_exit(11);
-        look(&mut ancestry, &[(10, 1, 1), (11, 10, 1)]);
+        reconcile(&mut ancestry, &[(10, 1, 1), (11, 10, 1)]);
         assert_eq!(tags(&ancestry, 12), []);
-        let mut ancestry = following(&[(SHELL, 10)]);
+        let mut ancestry = tracking(&[(SHELL, 10)]);
         ancestry.begin_snapshot();
         ancestry.on_fork(12, 11, 5);
-        look(&mut ancestry, &[(10, 1, 1), (11, 10, 1)]);
+        reconcile(&mut ancestry, &[(10, 1, 1), (11, 10, 1)]);
         assert_eq!(tags(&ancestry, 12), [SHELL]);
     }
 
     #[test]
-    fn an_ancestor_that_is_not_running_has_no_descendants() {
-        let mut ancestry = following(&[(SHELL, 10)]);
+    fn exited_ancestor_gets_no_descendants() {
+        let mut ancestry = tracking(&[(SHELL, 10)]);
         ancestry.begin_snapshot();
-        look(&mut ancestry, &[(11, 1, 1)]);
+        reconcile(&mut ancestry, &[(11, 1, 1)]);
         ancestry.on_fork(12, 10, 5);
         assert_eq!(tags(&ancestry, 12), []);
     }
 
     #[test]
-    fn the_leader_of_a_process_that_execs_from_a_thread_stays_followed() {
-        let mut ancestry = following(&[(SHELL, 10)]);
+    fn non_leader_exec_keeps_ancestry() {
+        let mut ancestry = tracking(&[(SHELL, 10)]);
         ancestry.on_fork(11, 10, 1);
         ancestry.on_exit(11);
-        ancestry.on_exec(11);
+        ancestry.on_exec(11, None, 2);
         ancestry.prune_exited(|_| false);
         assert_eq!(tags(&ancestry, 11), [SHELL]);
     }
 
     #[test]
-    fn a_parent_tells_where_the_creation_was_not_heard() {
-        let mut ancestry = following(&[(SHELL, 10)]);
+    fn observed_parent_replaces_lost_fork() {
+        let mut ancestry = tracking(&[(SHELL, 10)]);
         ancestry.observe_parent(11, Some(10), 1);
         ancestry.observe_parent(12, Some(11), 2);
         ancestry.observe_parent(13, Some(1), 2);
@@ -323,8 +317,8 @@ mod tests {
     }
 
     #[test]
-    fn who_is_no_longer_followed_is_forgotten() {
-        let mut ancestry = following(&[(SHELL, 10), (OTHER, 10)]);
+    fn removed_tag_is_removed_from_descendants() {
+        let mut ancestry = tracking(&[(SHELL, 10), (OTHER, 10)]);
         ancestry.on_fork(11, 10, 1);
         assert!(!ancestry.set_tags(&[(OTHER, 10)]));
         assert_eq!(tags(&ancestry, 11), [OTHER]);
@@ -333,14 +327,14 @@ mod tests {
     }
 
     #[test]
-    fn another_process_with_the_pid_of_one_that_was_followed_is_not() {
-        let mut ancestry = following(&[(SHELL, 10)]);
+    fn process_with_reused_pid_loses_ancestry() {
+        let mut ancestry = tracking(&[(SHELL, 10)]);
         ancestry.on_fork(11, 10, 5);
         ancestry.begin_snapshot();
-        let reborn =
+        let reused =
             ObservedProcess { pid: 11, ppid: 1, session: 1, start_ns: 9, ..ObservedProcess::default() };
         let shell = ObservedProcess { pid: 10, ..ObservedProcess::default() };
-        ancestry.reconcile(&Snapshot { processes: vec![reborn, shell], ..Snapshot::default() });
+        ancestry.reconcile(&Snapshot { processes: vec![reused, shell], ..Snapshot::default() });
         assert_eq!(tags(&ancestry, 11), []);
     }
 }

@@ -1,4 +1,4 @@
-//! What the pipeline asks of the processes of a machine, as a trait that a simulation can stand in for.
+//! The processes of a machine, as the pipeline asks about them. A trait, so that a simulation can stand in.
 
 use std::io;
 
@@ -6,61 +6,61 @@ use crate::model::event::ExitStatus;
 use crate::model::interest::Fields;
 use crate::model::snapshot::ObservedProcess;
 
-/// A call of exec, as it was reported.
+/// An exec, as the kernel reported it.
 #[derive(Clone, Copy, Debug)]
 pub struct Exec {
-    /// The process.
+    /// The process id.
     pub pid: u32,
-    /// The CPU that reported it, and the report's number among those of that CPU.
+    /// The CPU that reported the exec.
     pub cpu: u32,
-    /// See `cpu`.
+    /// The sequence number of the report on that CPU.
     pub seq: u32,
-    /// When: nanoseconds on `CLOCK_MONOTONIC`.
+    /// Time of the exec, in nanoseconds on `CLOCK_MONOTONIC`.
     pub timestamp_ns: u64,
 }
 
-/// Whether a process is still running, though only one of its threads were left.
+/// Liveness of a process. A process is alive as long as any of its threads is.
 #[derive(Debug)]
 pub enum Liveness<H> {
-    /// It is; with a hold on it.
+    /// The process runs. Carries its pidfd.
     Alive(H),
-    /// It has ended, or the number is that of a thread.
+    /// The process has exited, or the pid is that of a thread.
     Exited,
-    /// This cannot be told now: for want of descriptors, say.
+    /// Unknown at the moment, for example because no descriptor is left.
     Unknown,
 }
 
-/// The processes of the machine: what can be read of them, and whether they are still running.
+/// Reads the details of processes, tells whether they run, and watches their exits.
 pub trait ProcessInspector {
-    /// A hold on a running process, which tells when it ends.
+    /// A pidfd of a running process.
     type Pidfd;
 
-    /// Whether [`ProcessInspector::liveness`] can ever tell. Where it cannot, as on kernels before 5.3, the exit of its leader
-    /// is taken for that of the process.
+    /// Returns true if [`ProcessInspector::liveness`] can answer. Kernels before 5.3 have no pidfds: there the exit of a
+    /// leader is taken for that of its process.
     fn supports_pidfd(&self) -> bool;
 
-    /// Whether the process is still running.
+    /// Returns whether the process runs.
     fn liveness(&self, pid: u32) -> Liveness<Self::Pidfd>;
 
-    /// Awaits the end of a process.
+    /// Watches the exit of a process.
     ///
     /// # Errors
-    /// Where the machine refuses to watch it.
+    /// If the system is out of watches or descriptors.
     fn watch_exit(&mut self, pid: u32, pidfd: Self::Pidfd) -> io::Result<()>;
 
-    /// No longer awaits it.
-    fn forget(&mut self, pid: u32);
+    /// Stops watching the exit of a process.
+    fn unwatch(&mut self, pid: u32);
 
-    /// `fields` of the process that made this call, as far as they could be read.
+    /// Returns `fields` of the process that made this exec, as far as they could be read.
     fn capture(&mut self, exec: Exec, fields: Fields) -> ObservedProcess;
 
-    /// The process that has this pid now, with `fields`; `None` if it has ended, or is hidden from this user.
+    /// Returns the process that has this pid now, with `fields`. Returns `None` if it has exited, or is hidden from this
+    /// user.
     fn observe(&mut self, pid: u32, fields: Fields) -> Option<ObservedProcess>;
 
-    /// How a process has ended that its parent has not collected; `Some(None)` where that may not be seen, `None` where
-    /// there is no such process.
+    /// Returns the status of a zombie; `Some(None)` if this user may not see the status, `None` if there is no such zombie.
     fn zombie_status(&mut self, pid: u32) -> Option<Option<ExitStatus>>;
 
-    /// How a process whose end was awaited has ended; `None` where that may not be seen.
+    /// Returns the status of a process whose exit was watched; `None` if this user may not see it.
     fn exit_status(&mut self, pid: u32) -> Option<ExitStatus>;
 }

@@ -208,7 +208,7 @@ impl Procfs {
             start_time: stat.start_time,
             start_ns: self.start_ns(stat.start_time),
             never_execed: stat.never_execed() || stat.is_kernel_thread(),
-            on_leader_exit: stat.leader_has_ended(),
+            leader_exited: stat.leader_has_ended(),
             program: stat.program,
             comm: stat.padded_comm(),
             process: info.map(Arc::new),

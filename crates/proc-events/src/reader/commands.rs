@@ -13,6 +13,7 @@ use crate::delivery::queue::SubscriberQueue;
 use crate::error::Error;
 use crate::model::interest::{EventTypes, Interest};
 use crate::model::notification::Notification;
+use crate::model::now::Now;
 use crate::pipeline::Pipeline;
 use crate::procfs::clock_ns;
 
@@ -62,10 +63,10 @@ impl Reader<'_> {
             Command::InterestChanged => self.apply_interest_if_changed()?,
             Command::Scan(queue, id) => self.pipeline.resync.request_scan(queue, id),
             Command::WatchExit(queue, id, pid) => {
-                let now = (Instant::now(), clock_ns(ClockId::Monotonic));
+                let now = Now { instant: Instant::now(), monotonic_ns: clock_ns(ClockId::Monotonic) };
                 // It reads what was sent by now: what is wanted by now may still wait behind this.
                 self.apply_interest_if_changed()?;
-                self.pipeline.watch_exit_of(queue, id, pid, now)?;
+                self.pipeline.watch_exit(queue, id, pid, now)?;
             }
         }
         Ok(false)
@@ -75,7 +76,7 @@ impl Reader<'_> {
     /// the command. This thread acts on the count, because it may have preempted the subscriber before the command: to
     /// wait for that would be to wait for itself.
     fn apply_interest_if_changed(&mut self) -> Result<(), Error> {
-        if self.handle.asked.load(Ordering::Acquire) > self.pipeline.answered {
+        if self.handle.asked.load(Ordering::Acquire) > self.pipeline.applied_interest_changes {
             self.apply_interest()?;
         }
         Ok(())
@@ -84,7 +85,7 @@ impl Reader<'_> {
     pub(super) fn apply_interest(&mut self) -> Result<(), Error> {
         let pipeline = &mut self.pipeline;
         // The count is read first, because a change that is counted later may not be found below.
-        pipeline.answered = self.handle.asked.load(Ordering::Acquire);
+        pipeline.applied_interest_changes = self.handle.asked.load(Ordering::Acquire);
         let before = std::mem::replace(&mut pipeline.interest, wanted(pipeline.queues));
         let revision = Some(pipeline.queues.iter().map(|queue| queue.tags_revision()).sum());
         let mut has_new_ancestor = false;
@@ -182,7 +183,7 @@ mod tests {
             assert!(reader.commands.try_recv().is_none());
             assert!(!reader.drain_commands().expect("nothing fails"));
             assert_eq!(
-                reader.pipeline.answered,
+                reader.pipeline.applied_interest_changes,
                 reader.handle.asked.load(Ordering::Acquire),
                 "it would not read"
             );

@@ -76,7 +76,7 @@ impl Reader<'_> {
     /// Called from time to time: whether a silence since is that of the machine, or of a kernel that no longer reports.
     pub(super) fn check_connector(&mut self) -> Result<(), Error> {
         self.pipeline.resync.audit(Instant::now());
-        if self.pipeline.source.is_none() || self.pipeline.liveness.take_activity() || self.self_test()? {
+        if self.pipeline.source.is_none() || self.pipeline.activity.take() || self.self_test()? {
             return Ok(());
         }
         let reason =
@@ -123,12 +123,12 @@ impl Reader<'_> {
     /// returns.
     fn self_test(&mut self) -> Result<bool, Error> {
         let before = self.handle.stats.lost_socket.get();
-        self.pipeline.liveness.take_activity();
+        self.pipeline.activity.take();
         let name = std::ffi::CString::new(THREAD_NAME).unwrap_or_default();
         rustix::thread::set_name(&name)
             .map_err(|errno| Error::unexpected("prctl PR_SET_NAME", &errno.into()))?;
         self.pipeline.catch_up(clock_ns(ClockId::Monotonic))?;
         // A full queue has had no room for it, but is no sign of deafness.
-        Ok(self.pipeline.liveness.take_activity() || self.handle.stats.lost_socket.get() > before)
+        Ok(self.pipeline.activity.take() || self.handle.stats.lost_socket.get() > before)
     }
 }

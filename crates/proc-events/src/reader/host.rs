@@ -103,7 +103,7 @@ impl ProcessInspector for LinuxProcesses {
     fn watch_exit(&mut self, pid: u32, pidfd: OwnedFd) -> io::Result<()> {
         self.exit_watcher.add(pid, pidfd)
     }
-    fn forget(&mut self, pid: u32) {
+    fn unwatch(&mut self, pid: u32) {
         self.exit_watcher.remove(pid);
     }
     fn capture(&mut self, exec: Exec, fields: Fields) -> ObservedProcess {

@@ -26,6 +26,7 @@ use crate::connector::namespace::clock_offset_ns;
 use crate::delivery::queue::SubscriberQueue;
 use crate::error::{Error, ErrorCode};
 use crate::model::notification::Notification;
+use crate::model::now::Now;
 use crate::model::snapshot::Snapshot;
 use crate::pipeline::Pipeline;
 use crate::pipeline::activity::SELF_TEST_INTERVAL;
@@ -127,7 +128,7 @@ impl<'a> Reader<'a> {
         let host = LinuxProcesses::new(&procfs, options.raise_priority)
             .map_err(|error| Error::unexpected("epoll_create", &error))?;
         let mut pipeline = Pipeline::new(host, queues, interest, &handle.stats);
-        pipeline.asked = Arc::clone(&handle.asked);
+        pipeline.interest_changes = Arc::clone(&handle.asked);
         pipeline.clock_offset_ns = clock_offset_ns(&options.proc_root);
         let mut reader = Self {
             handle,
@@ -165,11 +166,11 @@ impl<'a> Reader<'a> {
         if !self.pipeline.resync.has_reason() {
             return Ok(false);
         }
-        let (now, now_ns) = times();
+        let now = now();
         if self.drain_commands()? {
             return Ok(true);
         }
-        if self.pipeline.begin_snapshot_if_due(now, now_ns)? {
+        if self.pipeline.begin_snapshot_if_due(now)? {
             let fields = self.pipeline.interest.fields;
             let known = self.pipeline.table.known(fields);
             self.snapshot_task = Some(SnapshotTask::begin(self.pipeline.processes.procfs(), fields, known));
@@ -180,7 +181,7 @@ impl<'a> Reader<'a> {
     /// Whether the last subscription has left.
     fn handle_wake(&mut self, wake: Wake) -> Result<bool, Error> {
         // What was sent by now may be read by what follows: what was asked for by then comes first.
-        let (now, now_ns) = times();
+        let now = now();
         let is_over = match &wake {
             Wake::Command(_) => Ok(false),
             Wake::Snapshot(_) => {
@@ -195,12 +196,12 @@ impl<'a> Reader<'a> {
         match wake {
             Wake::Command(command) => return self.handle_command(command),
             Wake::Readable => self.read_socket()?,
-            Wake::Snapshot(snapshot) => self.pipeline.finish_snapshot(snapshot, now, now_ns)?,
-            Wake::Exited(pids) => self.pipeline.on_watched_exits(&pids, now, now_ns)?,
+            Wake::Snapshot(snapshot) => self.pipeline.finish_snapshot(snapshot, now)?,
+            Wake::Exited(pids) => self.pipeline.on_watched_exits(&pids, now)?,
             Wake::SelfTestDue => self.check_connector()?,
             Wake::Due => {
-                self.pipeline.expire_pending_exits(now, now_ns)?;
-                self.pipeline.finish_snapshot_if_due(now, now_ns)?;
+                self.pipeline.expire_pending_exits(now)?;
+                self.pipeline.finish_snapshot_if_due(now)?;
             }
         }
         Ok(false)
@@ -249,8 +250,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn times() -> (Instant, u64) {
-    (Instant::now(), clock_ns(ClockId::Monotonic))
+fn now() -> Now {
+    Now { instant: Instant::now(), monotonic_ns: clock_ns(ClockId::Monotonic) }
 }
 
 async fn finished(task: Option<&mut SnapshotTask>) -> Result<Snapshot, Error> {

@@ -159,7 +159,7 @@ impl Machine {
             start_time: start_tick(process),
             start_ns: start_tick(process) * TICK_NS,
             never_execed: process.never_execed,
-            on_leader_exit: process.leader_has_left,
+            leader_exited: process.leader_has_left,
             program: process.program,
             comm: [0; 16],
             read_ns: self.now_ns,

@@ -278,7 +278,7 @@ impl ProcessInspector for SimulatedProcesses {
         world.watched.insert(pid, life);
         Ok(())
     }
-    fn forget(&mut self, pid: u32) {
+    fn unwatch(&mut self, pid: u32) {
         self.0.borrow_mut().watched.remove(&pid);
     }
     fn capture(&mut self, exec: Exec, fields: Fields) -> ObservedProcess {

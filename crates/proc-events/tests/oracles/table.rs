@@ -162,7 +162,7 @@ impl History {
                         let left = LeaderExit {
                             timestamp_ns: at,
                             status,
-                            set_exit_watched: true,
+                            exit_watched: true,
                             ..LeaderExit::default()
                         };
                         self.table.on_leader_exit(pid, left, &seen, &mut events);
@@ -184,7 +184,7 @@ impl History {
         for event in events {
             self.view.handle_datagram(event, &self.machine, shown);
         }
-        self.table.commit_exits_except(&[]);
+        self.table.commit_exits();
     }
 
     fn notification(&mut self) {
@@ -201,7 +201,7 @@ impl History {
         self.handle_datagram();
         let mut events = Vec::new();
         for pid in ended {
-            self.table.ended(pid, noticed, now_ns, None, &mut events);
+            self.table.on_watched_exit(pid, noticed, now_ns, None, &mut events);
         }
         self.tell(&events, &BTreeMap::new());
     }
@@ -233,7 +233,9 @@ impl History {
         });
         self.machine.now_ns += 1;
         let (now_ns, mut events) = (self.machine.now_ns, Vec::new());
-        let repairs = self.table.reconcile(snapshot, look.began, &ended, Origin::Resync, now_ns, &mut events);
+        let (repairs, execs) =
+            self.table.reconcile(snapshot, look.began, &ended, Origin::Resync, now_ns, &mut events);
+        events.extend(execs);
         let is_exit = |event: &ProcessEvent| matches!(event.data, EventData::Exit { .. });
         assert!(events.is_sorted_by_key(|event| !is_exit(event)), "an exec before an exit: {events:?}");
         let exits = events.iter().filter(|event| is_exit(event)).count() as u32;
@@ -246,7 +248,9 @@ impl History {
                     self.awaited.insert(pid, life);
                     self.table.set_exit_watched(pid);
                 }
-                None => drop(self.table.ended(pid, self.table.position(), now_ns, None, &mut events)),
+                None => {
+                    self.table.on_watched_exit(pid, self.table.position(), now_ns, None, &mut events);
+                }
             }
         }
         self.tell(&events, &look.lives);

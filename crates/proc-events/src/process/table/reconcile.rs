@@ -1,52 +1,55 @@
-//! The one idea: a snapshot compared with the table, and what follows from the difference. Pure.
+//! Reconciles the process table with a snapshot of `/proc`. The bootstrap scan, the resync after a loss and the `/proc`
+//! source are this one operation. Pure.
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::ProcessTable;
-use super::entry::Process;
-use super::entry::SHOWN_BEFORE_NS;
+use super::entry::{Process, SHOWN_BEFORE_NS};
 use crate::model::event::{EventData, Origin, ProcessEvent};
 use crate::model::snapshot::{ObservedProcess, Snapshot};
 use crate::model::stream_position::StreamPosition;
+use crate::process::event_sink::EventSink;
 
-/// What a reconciliation found missing.
+/// The number of events that a reconciliation found missing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Repairs {
-    /// Execs that had not been reported.
+    /// Execs that were not reported before.
     pub execs: u32,
-    /// Exits that had not been reported.
+    /// Exits that were not reported before.
     pub exits: u32,
 }
 
-/// What a sighting says of the process with its pid that the table does not.
+/// The difference between an observed process and the table's entry for its pid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Difference {
     None,
-    /// What the table says is newer.
+    /// The entry is newer than the snapshot.
     Outdated,
+    /// The process has called exec.
     Execed,
-    /// The known process has ended, and another has its pid.
+    /// The known process has exited, and another one has its pid.
     Replaced,
+    /// The process is not known.
     New,
 }
 
 impl ProcessTable {
-    /// To be called before a snapshot is begun; what it returns goes into [`ProcessTable::reconcile`].
+    /// Must be called before a snapshot begins. Pass the result to [`ProcessTable::reconcile`].
     pub fn begin_snapshot(&mut self) -> StreamPosition {
         self.exits_since_snapshot = Some(FxHashMap::default());
-        self.heard
+        self.position
     }
 
-    /// The processes that are known to run but are not in the snapshot, and of which nothing was heard since it began.
+    /// Returns the known processes that the snapshot lacks, unless they were reported since it began.
     #[must_use]
     pub fn missing(&self, snapshot: &Snapshot, began: StreamPosition) -> Vec<u32> {
-        let seen: FxHashSet<u32> = snapshot.processes.iter().map(|observed| observed.pid).collect();
-        let stale =
-            self.processes.iter().filter(|(pid, process)| process.heard <= began && !seen.contains(pid));
-        stale.map(|(&pid, _)| pid).collect()
+        let observed: FxHashSet<u32> = snapshot.processes.iter().map(|observed| observed.pid).collect();
+        let is_missing =
+            |(pid, process): &(&u32, &Process)| process.position <= began && !observed.contains(pid);
+        self.processes.iter().filter(is_missing).map(|(&pid, _)| pid).collect()
     }
 
-    /// Whether the snapshot says nothing new, but for what was heard since it began.
+    /// Returns true if the snapshot shows nothing new, apart from what was reported since it began.
     #[must_use]
     pub fn agrees_with(&self, snapshot: &Snapshot, began: StreamPosition) -> bool {
         let is_known = |observed: &ObservedProcess| {
@@ -56,15 +59,12 @@ impl ProcessTable {
     }
 
     fn compare(&self, observed: &ObservedProcess, began: StreamPosition) -> Difference {
-        let exits_since_snapshot = self
-            .exits_since_snapshot
-            .as_ref()
-            .and_then(|exits_since_snapshot| exits_since_snapshot.get(&observed.pid));
-        if exits_since_snapshot.is_some_and(|&exit_ns| observed.start_ns <= exit_ns) {
+        let exit_ns = self.exits_since_snapshot.as_ref().and_then(|exits| exits.get(&observed.pid));
+        if exit_ns.is_some_and(|&exit_ns| observed.start_ns <= exit_ns) {
             return Difference::Outdated;
         }
         match self.processes.get(&observed.pid) {
-            Some(process) if process.heard > began || process.is_after(observed) => Difference::Outdated,
+            Some(process) if process.position > began || process.is_after(observed) => Difference::Outdated,
             Some(process) if process.is_before(observed) => Difference::Replaced,
             Some(process) if process.has_execed_as(observed) => Difference::Execed,
             Some(_) => Difference::None,
@@ -72,23 +72,25 @@ impl ProcessTable {
         }
     }
 
-    /// Makes the table equal to the snapshot, but for what was heard since it began, which is newer. Every message that
-    /// was sent before the snapshot was complete must have been applied. `ended` are those of
-    /// [`ProcessTable::missing`] that have been found to have ended. Exits are reported before execs.
+    /// Makes the table equal to the snapshot, apart from what was reported since it began, which is newer. All messages
+    /// that were sent before the snapshot ended must be applied first. `exited` are those of [`ProcessTable::missing`] that
+    /// have exited.
+    ///
+    /// Exits go to `sink`. The execs are returned, because the caller updates the ancestry before it pushes them.
     pub fn reconcile(
         &mut self,
         snapshot: Snapshot,
         began: StreamPosition,
-        ended: &[u32],
+        exited: &[u32],
         origin: Origin,
         now_ns: u64,
-        events: &mut Vec<ProcessEvent>,
-    ) -> Repairs {
-        self.prune_suppressed_exits(now_ns);
-        let first = events.len();
-        let (mut execs, mut found) = (Vec::new(), Vec::new());
-        for &pid in ended {
-            self.synthesize_exit(pid, now_ns, origin, events);
+        sink: &mut impl EventSink,
+    ) -> (Repairs, Vec<ProcessEvent>) {
+        self.suppressed_exits.prune(now_ns);
+        let first = sink.pending().len();
+        let (mut execs, mut new_processes) = (Vec::new(), Vec::new());
+        for &pid in exited {
+            self.synthesize_exit(pid, now_ns, origin, sink);
         }
         for observed in snapshot.processes {
             let shown_until_ns = observed.read_ns.saturating_add(SHOWN_BEFORE_NS);
@@ -107,31 +109,31 @@ impl ProcessTable {
                     }
                     continue;
                 }
-                Difference::Replaced => self.synthesize_exit(observed.pid, now_ns, origin, events),
+                Difference::Replaced => self.synthesize_exit(observed.pid, now_ns, origin, sink),
                 Difference::New => {}
             }
             if !observed.never_execed {
                 execs.push((observed.clone(), false));
             }
-            found.push(observed);
+            new_processes.push(observed);
         }
         self.exits_since_snapshot = None;
-        let exits = events.len() - first;
-        for observed in found {
-            self.expect_exit_of_another(observed.pid, observed.start_ns);
-            let mut process = Process::seen(&observed);
+        let exits = sink.pending().len() - first;
+        for observed in new_processes {
+            self.suppressed_exits.on_next_process(observed.pid, observed.start_ns);
+            let mut process = Process::observed(&observed);
             process.reported = !observed.never_execed;
             self.processes.insert(observed.pid, process);
         }
         let repairs = Repairs { execs: execs.len() as u32, exits: exits as u32 };
-        events.extend(execs.into_iter().map(|(observed, again)| ProcessEvent {
+        let execs = execs.into_iter().map(|(observed, again)| ProcessEvent {
             pid: observed.pid,
             timestamp_ns: now_ns,
             origin,
             data: EventData::Exec { again },
             process: observed.process,
             ancestry: None,
-        }));
-        repairs
+        });
+        (repairs, execs.collect())
     }
 }

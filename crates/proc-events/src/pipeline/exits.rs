@@ -1,0 +1,196 @@
+//! Exits that are watched, awaited or remembered: what a pidfd shows before the kernel's report, or without one.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::Pipeline;
+use super::resync::REPORT_GRACE;
+use crate::connector::source::DatagramSource;
+use crate::delivery::queue::SubscriberQueue;
+use crate::error::Error;
+use crate::model::event::ExitStatus;
+use crate::model::notification::{Notification, WatchResult};
+use crate::model::now::Now;
+use crate::model::snapshot::ObservedProcess;
+use crate::model::stream_position::StreamPosition;
+use crate::process::inspector::{Liveness, ProcessInspector};
+
+/// The longest time for which an exit is remembered.
+const RECENT_NS: u64 = 1_000_000_000;
+/// The largest number of exits that are remembered.
+pub(super) const RECENT_MAX: usize = 1024;
+
+/// A request to watch the exit of a process.
+#[derive(Debug)]
+pub(super) struct WatchRequest {
+    queue: Arc<SubscriberQueue>,
+    id: u32,
+    pid: u32,
+    /// Time at which to answer it.
+    due: Instant,
+}
+
+/// The exit of a process that a pidfd showed, and that the kernel is about to report.
+#[derive(Debug)]
+pub(super) struct PendingExit {
+    /// Position in the stream at which the exit was noticed.
+    noticed: StreamPosition,
+    /// Time until which the report is awaited.
+    until: Instant,
+    /// The subscribers that have asked whether the process runs, with the ids of their requests.
+    pub(super) requesters: Vec<(Arc<SubscriberQueue>, u32)>,
+}
+
+impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
+    /// Watches the exit of a process that is `pidfd`'s. Returns false if that is impossible. Then no earlier process with
+    /// this pid is watched any more, because its exit would be taken for that of this one.
+    pub(super) fn watch_process(&mut self, pid: u32, pidfd: Option<P::Pidfd>) -> bool {
+        let is_watched = pidfd.is_some_and(|pidfd| self.processes.watch_exit(pid, pidfd).is_ok());
+        if !is_watched {
+            self.processes.unwatch(pid);
+        }
+        is_watched
+    }
+
+    /// Handles the exits of watched processes.
+    ///
+    /// # Errors
+    /// See [`Pipeline::drain`].
+    pub fn on_watched_exits(&mut self, pids: &[u32], now: Now) -> Result<(), Error> {
+        let noticed = self.table.position();
+        // The kernel's report takes precedence, if it has arrived.
+        self.catch_up(now.monotonic_ns)?;
+        for &pid in pids {
+            let status = self.processes.exit_status(pid);
+            let is_reported = self.change_table(|table, sink| {
+                table.on_watched_exit(pid, noticed, now.monotonic_ns, status, sink)
+            });
+            // If it is not reported, the pid may be reused, and the exit of the next process watched.
+            if is_reported {
+                self.ancestry.on_exit(pid);
+                self.processes.unwatch(pid);
+            } else if self.table.knows(pid) {
+                self.await_report(pid, noticed, now);
+            }
+        }
+        self.dispatch(true);
+        Ok(())
+    }
+
+    fn await_report(&mut self, pid: u32, noticed: StreamPosition, now: Now) -> &mut PendingExit {
+        let until = now.instant + REPORT_GRACE;
+        let pending = || PendingExit { noticed, until, requesters: Vec::new() };
+        self.pending_exits.entry(pid).or_insert_with(pending)
+    }
+
+    /// Returns the time of the next call of [`Pipeline::expire_pending_exits`].
+    pub fn expected_until(&self) -> Option<Instant> {
+        let reports = self.pending_exits.values().map(|exit| exit.until);
+        reports.chain(self.watch_requests.iter().map(|request| request.due)).min()
+    }
+
+    /// Synthesizes the exits whose report has not come in time, and answers the watch requests that are left.
+    ///
+    /// # Errors
+    /// See [`Pipeline::drain`].
+    pub fn expire_pending_exits(&mut self, now: Now) -> Result<(), Error> {
+        if self.expected_until().is_none_or(|until| until > now.instant) {
+            return Ok(());
+        }
+        self.answer_watch_requests(now)?;
+        self.catch_up(now.monotonic_ns)?;
+        let expired: Vec<_> = self.pending_exits.extract_if(|_, exit| exit.until <= now.instant).collect();
+        for (pid, PendingExit { noticed, requesters, .. }) in expired {
+            let status = self.processes.exit_status(pid);
+            self.change_table(|table, sink| {
+                table.on_unreported_exit(pid, noticed, now.monotonic_ns, status, sink);
+            });
+            if !self.table.knows(pid) {
+                self.ancestry.on_exit(pid);
+                self.processes.unwatch(pid);
+            }
+            self.dispatch(true);
+            for (queue, id) in requesters {
+                queue.notify(Notification::Watched { id, watch: WatchResult::Gone });
+            }
+        }
+        Ok(())
+    }
+
+    /// Answers `queue` whether a process runs. If it does, its exit is reported in any case. If the source fails, the request
+    /// is left to [`Pipeline::expire_pending_exits`].
+    ///
+    /// # Errors
+    /// See [`Pipeline::drain`].
+    pub fn watch_exit(
+        &mut self,
+        queue: Arc<SubscriberQueue>,
+        id: u32,
+        pid: u32,
+        now: Now,
+    ) -> Result<(), Error> {
+        self.watch_requests.push_back(WatchRequest { queue, id, pid, due: now.instant });
+        self.answer_watch_requests(now)
+    }
+
+    fn answer_watch_requests(&mut self, now: Now) -> Result<(), Error> {
+        while !self.watch_requests.is_empty() {
+            // The exit of an earlier process with this pid comes before the answer.
+            self.catch_up(now.monotonic_ns)?;
+            self.dispatch(true);
+            if let Some(request) = self.watch_requests.pop_front() {
+                self.answer_watch_request(request, now);
+            }
+        }
+        Ok(())
+    }
+
+    fn answer_watch_request(&mut self, WatchRequest { queue, id, pid, due: _ }: WatchRequest, now: Now) {
+        let observed = self.processes.observe(pid, self.interest.fields);
+        let is_running = match self.processes.liveness(pid) {
+            _ if !self.processes.supports_pidfd() => observed.is_some(),
+            Liveness::Alive(pidfd) => {
+                // Without a watch, the kernel's report or a snapshot shows the exit.
+                if !self.watch_process(pid, Some(pidfd)) {
+                    self.resync.schedule_recheck();
+                }
+                true
+            }
+            Liveness::Exited => false,
+            Liveness::Unknown => observed.is_some(),
+        };
+        if !is_running && self.table.knows(pid) && self.source.is_some() {
+            let noticed = self.table.position();
+            self.await_report(pid, noticed, now).requesters.push((queue, id));
+            return;
+        }
+        if is_running {
+            let unseen = ObservedProcess { pid, never_execed: true, ..ObservedProcess::default() };
+            let observed = observed.unwrap_or(unseen);
+            self.change_table(|table, sink| table.set_reported(&observed, now.monotonic_ns, sink));
+            self.dispatch(true);
+        }
+        let watch = if is_running { WatchResult::Running } else { self.recent_exit(pid, now.monotonic_ns) };
+        queue.notify(Notification::Watched { id, watch });
+    }
+
+    pub(super) fn remember_exit(&mut self, pid: u32, timestamp_ns: u64, status: ExitStatus) {
+        if self.recent_exits.len() == RECENT_MAX {
+            self.recent_exits.pop_front();
+        }
+        self.recent_exits.push_back((pid, timestamp_ns, status));
+    }
+
+    /// Returns how a process ended that exited less than a second ago, or that is a zombie. A caller may learn the pid of a
+    /// short-lived child only after its exit.
+    fn recent_exit(&mut self, pid: u32, now_ns: u64) -> WatchResult {
+        let is_recent =
+            |exit: &&(u32, u64, ExitStatus)| exit.0 == pid && now_ns.saturating_sub(exit.1) < RECENT_NS;
+        if let Some(&(pid, timestamp_ns, status)) = self.recent_exits.iter().rev().find(is_recent) {
+            return WatchResult::Exited { pid, timestamp_ns, status: Some(status) };
+        }
+        let zombie = |status| WatchResult::Exited { pid, timestamp_ns: now_ns, status };
+        self.processes.zombie_status(pid).map_or(WatchResult::Gone, zombie)
+    }
+}

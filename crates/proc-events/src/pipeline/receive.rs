@@ -1,0 +1,233 @@
+//! Receives datagrams, and applies their messages to the process table.
+
+use std::sync::atomic::Ordering;
+
+use neli::connector::ProcEvent;
+use rustix::io::Errno;
+
+use super::Pipeline;
+use crate::connector::source::DatagramSource;
+use crate::connector::wire::{self, Message, Reject, known_pid};
+use crate::error::{Error, ErrorCode};
+use crate::model::event::ExitStatus;
+use crate::model::interest::{EventType, Fields};
+use crate::model::notification::{Notification, WatchResult};
+use crate::model::snapshot::ObservedProcess;
+use crate::process::inspector::{Exec, Liveness, ProcessInspector};
+use crate::process::table::LeaderExit;
+
+/// Datagrams that [`Pipeline::catch_up`] handles at most. Bounds a flood of datagrams that the kernel did not send, and that
+/// have no time.
+const CATCH_UP_MAX: usize = 1 << 20;
+
+/// Identifies a message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct MessageId {
+    seq: u32,
+    cpu: u32,
+    timestamp_ns: u64,
+}
+
+impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
+    /// Handles datagrams until the socket is drained, `budget` of them are handled, or an interest change is to be applied.
+    ///
+    /// # Errors
+    /// [`ErrorCode::SourceFailed`]. Events of the datagrams before the failure are dispatched.
+    pub fn drain(&mut self, budget: usize) -> Result<(), Error> {
+        self.read(budget, u64::MAX)
+    }
+
+    /// Handles the datagrams that were sent before `now_ns`, however many more arrive.
+    ///
+    /// # Errors
+    /// See [`Pipeline::drain`].
+    pub fn catch_up(&mut self, now_ns: u64) -> Result<(), Error> {
+        self.read(CATCH_UP_MAX, now_ns)
+    }
+
+    /// Returns the time of the last message: nanoseconds on `CLOCK_MONOTONIC`.
+    pub const fn last_ns(&self) -> u64 {
+        self.last_message.timestamp_ns
+    }
+
+    fn read(&mut self, budget: usize, until_ns: u64) -> Result<(), Error> {
+        let read = self.receive(budget, until_ns);
+        self.dispatch(!matches!(read, Ok(false)) || !self.exited_watches.is_empty());
+        for (queue, id) in self.exited_watches.drain(..) {
+            queue.notify(Notification::Watched { id, watch: WatchResult::Gone });
+        }
+        if let Some(Ok(drops)) = self.source.as_ref().map(DatagramSource::drops) {
+            let lost = self.drops.observe(drops);
+            self.count_lost(lost.into());
+        }
+        read.map(drop)
+    }
+
+    fn count_lost(&mut self, lost: u64) {
+        self.stats.lost_socket.add(lost);
+        self.resync.lost(lost);
+    }
+
+    /// Returns true if the socket is drained.
+    fn receive(&mut self, budget: usize, until_ns: u64) -> Result<bool, Error> {
+        let mut is_drained = false;
+        let mut handled = 0;
+        while handled < budget {
+            let Some(source) = &self.source else { break };
+            if until_ns == u64::MAX
+                && self.interest_changes.load(Ordering::Acquire) > self.applied_interest_changes
+            {
+                return Ok(false);
+            }
+            if let Some(datagram) = self.batch.pop() {
+                handled += 1;
+                match datagram.message() {
+                    Some(bytes) => self.handle_datagram(bytes),
+                    None => self.stats.rejected.count(),
+                }
+                // The kernel takes the time of an event before it queues the datagram. All that was queued before
+                // `until_ns` is therefore ahead of this datagram.
+                if self.last_ns() >= until_ns && !self.table.may_retract_after(until_ns, self.last_ns()) {
+                    return Ok(false);
+                }
+            } else if is_drained && !self.needs_receive {
+                source.exhausted();
+                return Ok(true);
+            } else {
+                self.needs_receive = false;
+                match source.receive(&mut self.batch) {
+                    Ok(drained) => is_drained = drained,
+                    Err(Errno::INTR) => {}
+                    // The socket overflowed. Without a drop counter, the loss is at least one datagram.
+                    Err(Errno::NOBUFS) => {
+                        if source.drops().is_err() {
+                            self.count_lost(1);
+                        }
+                    }
+                    Err(errno) => return Err(Error::new(ErrorCode::SourceFailed, "recvmmsg", errno)),
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    fn handle_datagram(&mut self, bytes: &[u8]) {
+        self.activity.set();
+        let stats = self.stats;
+        let mut message = match wire::parse(bytes) {
+            Ok(message) => message,
+            Err(reject) => {
+                match reject {
+                    Reject::Malformed => stats.rejected.count(),
+                    Reject::UnknownKind(_) => stats.ignored.count(),
+                }
+                return;
+            }
+        };
+        message.timestamp_ns = message.timestamp_ns.saturating_add_signed(self.clock_offset_ns);
+        let Message { seq, cpu, timestamp_ns, .. } = message;
+        let id = MessageId { seq, cpu, timestamp_ns };
+        // A duplicate is reported once.
+        if std::mem::replace(&mut self.last_message, id) == id {
+            stats.ignored.count();
+            return;
+        }
+        match message.event {
+            ProcEvent::Ack { .. } => return,
+            ProcEvent::Comm { .. } if !self.interest.types.has(EventType::Comm) => return,
+            _ => stats.events.count(),
+        }
+        match message.event {
+            ProcEvent::Exec { process_tgid, .. } => self.handle_exec(process_tgid as u32, &message),
+            ProcEvent::Exit { process_tgid, exit_code, parent_tgid, .. } => {
+                let exit = LeaderExit {
+                    timestamp_ns,
+                    status: Some(ExitStatus(exit_code)),
+                    ppid: known_pid(parent_tgid),
+                    ..LeaderExit::default()
+                };
+                self.handle_exit(process_tgid as u32, exit, ExitStatus(exit_code), &message);
+            }
+            ProcEvent::Fork { parent_tgid, child_pid, child_tgid, .. } if child_pid == child_tgid => {
+                self.ancestry.on_fork(child_tgid as u32, parent_tgid as u32, timestamp_ns);
+                self.change_table(|table, sink| table.apply(&message, None, sink));
+            }
+            _ => self.change_table(|table, sink| table.apply(&message, None, sink)),
+        }
+        let ignored = self.table.take_ignored();
+        if ignored > 0 {
+            stats.ignored.add(ignored);
+        }
+    }
+
+    fn handle_exec(&mut self, pid: u32, message: &Message) {
+        self.stats.exec.count();
+        self.processes.unwatch(pid);
+        let &Message { seq, cpu, timestamp_ns, .. } = message;
+        let exec = Exec { pid, cpu, seq, timestamp_ns };
+        let fields = self.interest.fields;
+        let mut observed = None;
+        if !fields.is_empty() {
+            observed = Some(self.processes.capture(exec, fields));
+            self.needs_receive = true;
+        } else if self.table.needs_identity(pid, timestamp_ns) {
+            observed = Some(ObservedProcess { process: None, ..self.processes.capture(exec, fields) });
+        }
+        let parent = observed.as_ref().filter(|observed| observed.start_time != 0);
+        self.ancestry.on_exec(pid, parent.map(|observed| observed.ppid), timestamp_ns);
+        self.change_table(|table, sink| table.apply(message, observed, sink));
+    }
+
+    fn handle_exit(&mut self, pid: u32, exit: LeaderExit, status: ExitStatus, message: &Message) {
+        self.stats.exit.count();
+        let &Message { seq, cpu, timestamp_ns, .. } = message;
+        if let Some((observed, exit_watched)) = self.leader_exit_only(pid, timestamp_ns) {
+            let exit = LeaderExit { exit_watched, ..exit };
+            self.change_table(|table, sink| table.on_leader_exit(pid, exit, &observed, sink));
+            return;
+        }
+        if self.table.is_late_exit(pid, timestamp_ns) {
+            // A zombie still shows its creation time, which tells it from an earlier process with this pid.
+            let zombie = self.processes.capture(Exec { pid, cpu, seq, timestamp_ns }, Fields::NONE);
+            if zombie.start_time != 0 {
+                self.table.observe_exited(pid, zombie.start_ns);
+            }
+        }
+        self.ancestry.observe_parent(pid, exit.ppid, timestamp_ns);
+        self.change_table(|table, sink| table.apply(message, None, sink));
+        self.needs_receive |= self.table.has_tentative_exit(pid);
+        self.remember_exit(pid, timestamp_ns, status);
+        // If the table still knows the pid, this was the late report of an earlier process.
+        if !self.table.knows(pid) {
+            if let Some(pending) = self.pending_exits.remove(&pid) {
+                self.exited_watches.extend(pending.requesters);
+            }
+            self.processes.unwatch(pid);
+            self.ancestry.on_exit(pid);
+        }
+    }
+
+    /// Returns the process if this may be the exit of its leader only, and true if the exit of the process is watched from
+    /// now on.
+    fn leader_exit_only(&mut self, pid: u32, exit_ns: u64) -> Option<(ObservedProcess, bool)> {
+        if !self.processes.supports_pidfd() {
+            return None;
+        }
+        let pidfd = match self.processes.liveness(pid) {
+            Liveness::Exited => return None,
+            Liveness::Unknown => None,
+            Liveness::Alive(pidfd) => Some(pidfd),
+        };
+        let observed = self.processes.observe(pid, Fields::NONE);
+        // A process that was created later has inherited the pid.
+        if observed.as_ref().is_some_and(|observed| observed.start_ns > exit_ns) {
+            return None;
+        }
+        let exit_watched = self.watch_process(pid, pidfd);
+        if observed.is_none() || !exit_watched {
+            self.resync.schedule_recheck();
+        }
+        // The process may be hidden from this user.
+        Some((observed.unwrap_or(ObservedProcess { pid, ..ObservedProcess::default() }), exit_watched))
+    }
+}

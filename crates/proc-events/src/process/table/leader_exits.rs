@@ -1,0 +1,90 @@
+//! Processes whose leader has exited while other threads go on. Pure.
+
+use super::ProcessTable;
+use super::entry::{LeaderExit, Process};
+use super::exits::{LATE_EXIT_WINDOW_NS, UNLIKELY_EXIT_WINDOW_NS};
+use crate::model::event::{ExitStatus, Origin};
+use crate::model::snapshot::ObservedProcess;
+use crate::model::stream_position::StreamPosition;
+use crate::process::event_sink::EventSink;
+
+impl ProcessTable {
+    /// Applies the exit of a leader whose process, as `observed` in `/proc`, still runs: its other threads go on, or one of
+    /// them calls exec and takes the leader's place. The exit of the process is reported once the process has exited. The
+    /// caller watches for that.
+    pub fn on_leader_exit(
+        &mut self,
+        pid: u32,
+        exit: LeaderExit,
+        observed: &ObservedProcess,
+        sink: &mut impl EventSink,
+    ) {
+        self.position.0 += 1;
+        if self.processes.get(&pid).is_some_and(|process| process.is_before(observed)) {
+            if !observed.leader_exited {
+                // The late report of the process that had the pid before. If an exec of another thread had retracted a
+                // leader's exit there, one more report is to come.
+                self.on_exit(pid, exit.timestamp_ns, exit.status, exit.ppid, sink);
+                self.suppressed_exits.add(pid, exit.timestamp_ns, LATE_EXIT_WINDOW_NS);
+                // The process that runs now was created before this report.
+                if let Some(exits) = &mut self.exits_since_snapshot {
+                    exits.insert(pid, observed.start_ns.saturating_sub(1));
+                }
+                return;
+            }
+            self.synthesize_exit(pid, exit.timestamp_ns, Origin::Kernel, sink);
+        }
+        // The leader still runs: the report is that of an earlier process, whose exit was synthesized.
+        if self.is_late_exit(pid, exit.timestamp_ns) && !observed.leader_exited {
+            self.drop_late_exit(pid);
+            return;
+        }
+        let process = self.processes.entry(pid).or_insert_with(|| Process::without_exec(observed));
+        process.identify(observed);
+        process.leader_exit = Some(LeaderExit { position: self.position, ..exit });
+    }
+
+    /// Returns the processes, with their creation times, whose leader has exited and whose exit is not watched. The kernel
+    /// sends nothing more about them.
+    pub fn leaderless(&self) -> impl Iterator<Item = (u32, u64)> {
+        self.processes.iter().filter_map(|(&pid, process)| {
+            process.leader_exit.filter(|exit| !exit.exit_watched).map(|_| (pid, process.start_time))
+        })
+    }
+
+    /// Records that the exit of one of the leaderless processes is watched from now on.
+    pub fn set_exit_watched(&mut self, pid: u32) {
+        if let Some(exit) = self.processes.get_mut(&pid).and_then(|process| process.leader_exit.as_mut()) {
+            exit.exit_watched = true;
+        }
+    }
+
+    /// Reports the exit of a process whose leader exited before `noticed`. The kernel sends no further report of it.
+    /// `status` is that of the process, if it could be read; otherwise the leader's counts. Returns false if the process is
+    /// not known, or has called exec since.
+    pub fn on_watched_exit(
+        &mut self,
+        pid: u32,
+        noticed: StreamPosition,
+        now_ns: u64,
+        status: Option<ExitStatus>,
+        sink: &mut impl EventSink,
+    ) -> bool {
+        let process = self.processes.get(&pid);
+        let leader_exit = process.and_then(|process| process.leader_exit);
+        let Some(exit) = leader_exit.filter(|exit| exit.position <= noticed) else { return false };
+        let last_report_ns = process.and_then(Process::last_report_ns);
+        let earlier_exit = self.exits_since_snapshot.as_ref().map(|exits| exits.get(&pid).copied());
+        self.on_exit(pid, now_ns, status.or(exit.status), exit.ppid, sink);
+        // The process exited at some time before now. Another one that was created in between may have the pid.
+        if let (Some(earlier), Some(last_report_ns), Some(exits)) =
+            (earlier_exit, last_report_ns, &mut self.exits_since_snapshot)
+        {
+            exits.insert(pid, last_report_ns.max(earlier.unwrap_or(0)));
+        }
+        // If the exec of another thread was lost, the kernel still reports this exit.
+        self.suppressed_exits.prune(now_ns);
+        self.suppressed_exits.add(pid, now_ns, UNLIKELY_EXIT_WINDOW_NS);
+        true
+    }
+}
