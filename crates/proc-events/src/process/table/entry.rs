@@ -46,8 +46,8 @@ pub(super) struct Process {
     pub(super) reported: bool,
     /// Position of the last exec in the stream; the start of the stream if none was reported.
     pub(super) position: StreamPosition,
-    /// The exit of the leader, if the process ran on.
-    pub(super) leader_exit: Option<LeaderExit>,
+    /// The exit of the leader, if the process ran on. Boxed because it is rare, and entries are copied often.
+    pub(super) leader_exit: Option<Box<LeaderExit>>,
     pub(super) info: Option<Arc<ProcessInfo>>,
 }
 
@@ -150,7 +150,7 @@ impl Process {
 
     /// Returns the time of the last report, 0 if there was none.
     fn report_ns(&self) -> u64 {
-        self.leader_exit.map_or(0, |exit| exit.timestamp_ns).max(self.exec_ns)
+        self.leader_exit.as_ref().map_or(0, |exit| exit.timestamp_ns).max(self.exec_ns)
     }
 
     /// Returns the time of the last report, if there was one. The process was created before it.

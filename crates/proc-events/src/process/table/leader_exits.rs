@@ -41,14 +41,14 @@ impl ProcessTable {
         }
         let process = self.processes.entry(pid).or_insert_with(|| Process::without_exec(observed));
         process.identify(observed);
-        process.leader_exit = Some(LeaderExit { position: self.position, ..exit });
+        process.leader_exit = Some(Box::new(LeaderExit { position: self.position, ..exit }));
     }
 
     /// Returns the processes, with their creation times, whose leader has exited and whose exit is not watched. The kernel
     /// sends nothing more about them.
     pub fn leaderless(&self) -> impl Iterator<Item = (u32, u64)> {
         self.processes.iter().filter_map(|(&pid, process)| {
-            process.leader_exit.filter(|exit| !exit.exit_watched).map(|_| (pid, process.start_time))
+            process.leader_exit.as_ref().filter(|exit| !exit.exit_watched).map(|_| (pid, process.start_time))
         })
     }
 
@@ -71,7 +71,7 @@ impl ProcessTable {
         sink: &mut impl EventSink,
     ) -> bool {
         let process = self.processes.get(&pid);
-        let leader_exit = process.and_then(|process| process.leader_exit);
+        let leader_exit = process.and_then(|process| process.leader_exit.as_deref().copied());
         let Some(exit) = leader_exit.filter(|exit| exit.position <= noticed) else { return false };
         let last_report_ns = process.and_then(Process::last_report_ns);
         let earlier_exit = self.exits_since_snapshot.as_ref().map(|exits| exits.get(&pid).copied());

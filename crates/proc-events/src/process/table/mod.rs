@@ -152,8 +152,8 @@ impl ProcessTable {
         let Some(process) = self.processes.remove(&pid) else { return };
         self.suppressed_exits.add(pid, now_ns, LATE_EXIT_WINDOW_NS);
         let duration_ns = process.duration(now_ns);
-        let status = process.leader_exit.and_then(|exit| exit.status);
-        let ppid = process.leader_exit.and_then(|exit| exit.ppid);
+        let status = process.leader_exit.as_ref().and_then(|exit| exit.status);
+        let ppid = process.leader_exit.as_ref().and_then(|exit| exit.ppid);
         sink.push(ProcessEvent {
             pid,
             timestamp_ns: now_ns,
