@@ -2,7 +2,7 @@
 // them if none is named. cargo-zigbuild links against the glibc that is asked for instead of this machine's.
 
 import { spawnSync } from 'node:child_process'
-import { copyFileSync, existsSync, readFileSync, rmSync } from 'node:fs'
+import { copyFileSync, existsSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { say, step } from '../step.mjs'
 import { project, root } from '../toolchain.mjs'
@@ -38,7 +38,7 @@ export function build(target) {
   const command = ['cargo', 'zigbuild', '--locked', '--release', '-p', 'proc-events-napi', '--target', wanted]
   if (!step(`Building for ${name}`, env, command)) return false
   const output = join(env.CARGO_TARGET_DIR ?? join(root, 'target'), triple, 'release', 'libproc_events_napi.so')
-  const problems = complaints(readFileSync(output), target)
+  const problems = complaints(output, target)
   for (const problem of problems) say(`${name}: ${problem}`)
   if (problems.length > 0) return false
   copyFileSync(output, join(root, folder, file))
@@ -56,15 +56,16 @@ export function whyNotBuildable({ triple }) {
   return status === 0 && existsSync(stdout.trim()) ? undefined : `rustup target add ${triple}`
 }
 
-/** Why a binary must not be published: an empty list if it may. */
-export function complaints(bytes, { cpu, libc }) {
-  const elf = readElf(bytes)
+/** Returns the reasons against publishing a binary: an empty list if there are none. */
+export function complaints(path, { cpu, libc }) {
+  const elf = readElf(path)
+  const { size } = statSync(path)
   const strangers = elf.libraries.filter((library) => !LIBRARIES[libc].test(library))
   const [, minor] = newestGlibc(elf) ?? [2, 0]
   const oldest = libc === 'glibc' ? Number(OLDEST_GLIBC.split('.')[1]) : 0
   return [
     elf.cpu === cpu ? '' : `is for ${elf.cpu}`,
-    bytes.length < MOST_BYTES ? '' : `has ${bytes.length} bytes`,
+    size < MOST_BYTES ? '' : `has ${size} bytes`,
     strangers.length === 0 ? '' : `needs ${strangers.join(', ')}`,
     minor <= oldest ? '' : `needs glibc 2.${minor}`,
     elf.sections.includes('.symtab') || elf.sections.includes('.debug_info') ? 'is not stripped' : '',
