@@ -185,3 +185,26 @@ for (const document of documents) {
     t.pass()
   })
 }
+
+for (const folder of ['bench', 'scripts']) {
+  test(`${folder}/README.md has a row for every file`, (t) => {
+    const options = { cwd: join(root, folder), encoding: 'utf8' } as const
+    const files = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], options)
+      .split('\n')
+      .filter(
+        (file) => existsSync(join(root, folder, file)) && !/^(.*\/)?(README\.md|package.*\.json|\.npmrc|)$/.test(file),
+      )
+    const rows = [...readFileSync(join(root, folder, 'README.md'), 'utf8').matchAll(/^\| (`.*?`) \|/gm)]
+    const named = rows.flatMap(([, names]) => [...names!.matchAll(/`([^`]+)`/g)].map(([, name]) => name!))
+    const has = (file: string): boolean =>
+      named.some((name) => (name.endsWith('/') ? file.startsWith(name) : file === name))
+    t.deepEqual(
+      files.filter((file) => !has(file)),
+      [],
+    )
+    t.deepEqual(
+      named.filter((name) => !name.startsWith('npm ') && !existsSync(join(root, folder, name))),
+      [],
+    )
+  })
+}
