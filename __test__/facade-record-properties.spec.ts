@@ -3,17 +3,17 @@ import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import test from 'ava'
 import * as fc from 'fast-check'
-import type * as Events from '../src/events.js'
-import type * as Filters from '../src/filter.js'
-import type * as Readings from '../src/reading.js'
+import type * as Events from '../src/native/record.js'
+import type * as Filters from '../src/monitor/filter.js'
+import type * as Readings from '../src/native/record-view.js'
 import type { ProcessInfo } from '../index.js'
 import { FIELDS, fieldsOf, filters, passes, processes, written } from './fake/filters.ts'
 import { initialized, settled } from './fake/load.ts'
 
 const require = createRequire(import.meta.url)
-const { RecordBuffer, containerIdOf, hasProcess, readEvent, readProcess } = require('../src/events.js') as typeof Events
-const { compileFilter } = require('../src/filter.js') as typeof Filters
-const { Reading } = require('../src/reading.js') as typeof Readings
+const { RecordBuffer, containerIdOf, hasProcess, readEvent, readProcess } = require('../src/native/record.js') as typeof Events
+const { compileFilter } = require('../src/monitor/filter.js') as typeof Filters
+const { Reading } = require('../src/native/record-view.js') as typeof Readings
 const r = require('./fake/records.cjs')
 
 test('a process passes a filter where all conditions hold, as often as it is asked', (t) => {

@@ -3,10 +3,10 @@ import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import test from 'ava'
 import * as fc from 'fast-check'
-import type * as Rosters from '../src/roster.js'
+import type * as Rosters from '../src/monitor/subscription-index.js'
 
 const require = createRequire(import.meta.url)
-const { Roster } = require('../src/roster.js') as typeof Rosters
+const { Roster } = require('../src/monitor/subscription-index.js') as typeof Rosters
 
 const text = fc.constantFrom('sh', 'bash', '')
 const narrow = fc.option(

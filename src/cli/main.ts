@@ -1,15 +1,15 @@
 #!/usr/bin/env node
 /** The `proc-events` command: does what is asked for, and ends as the outcome says. */
-import { type Request, parse } from './args.js'
-import { completion } from './completion.js'
-import { doctor } from './doctor.js'
-import { help } from './help.js'
-import { describe, exitCodeOf } from './outcome.js'
-import { print } from './output.js'
-import { run } from './run.js'
-import { printable } from './text.js'
-import { wait } from './wait.js'
-import { watch } from './watch.js'
+import { type Request, parse } from './flags/args.js'
+import { completion } from './commands/completion.js'
+import { doctor } from './commands/doctor.js'
+import { help } from './commands/help.js'
+import { describe, exitCodeOf } from './exit-codes.js'
+import { print } from './output/output.js'
+import { run } from './commands/run.js'
+import { printable } from './output/text.js'
+import { wait } from './commands/wait.js'
+import { watch } from './commands/watch.js'
 
 /** stdout is only for what was asked for. What went wrong may quote a file, or an argument. */
 function tell(text: string): void {

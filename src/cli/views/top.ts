@@ -1,8 +1,8 @@
 /** The busiest programs of the last seconds, as a screen. */
-import { dropOldest } from '../bounded.js'
-import { type Entry, type EventEntry, isEvent } from '../entry.js'
-import { commandOf, formatDuration, formatSeconds, isFailed, plural } from '../format.js'
-import { type Layout, type Piece, column, excerpt, keptName, line, printable } from '../text.js'
+import { dropOldest } from '../entries/bounded.js'
+import { type Entry, type EventEntry, isEvent } from '../entries/entry.js'
+import { commandOf, formatDuration, formatSeconds, isFailed, plural } from '../output/format.js'
+import { type Layout, type Piece, column, excerpt, keptName, line, printable } from '../output/text.js'
 import { Histogram } from './histogram.js'
 import { quantiles } from './summary.js'
 import { type Screenful, isNews } from './view.js'
