@@ -21,5 +21,5 @@ export { getProcessMonitor } from './src/monitor/monitor.js';
 export { findDeletedProcesses, probe } from './src/native/binding.js';
 export type { ProbeReport } from './src/native/binding.js';
 export { toOpenTelemetry } from './src/integrations/opentelemetry.js';
-export type { OpenTelemetryAttributes, OpenTelemetryEvent, OpenTelemetryOptions } from './src/integrations/opentelemetry.js';
+export type { OpenTelemetryAttributes, OpenTelemetryEvent, OpenTelemetryOptions, } from './src/integrations/opentelemetry.js';
 export type { EventsOptions, LossReport, MonitorEvents, MonitorOptions, MonitorStats, ProcessCallback, ProcessFilter, ProcessMonitor, Redact, SubscribeOptions, Unsubscribe, } from './src/api/types.js';

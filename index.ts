@@ -37,7 +37,11 @@ export { getProcessMonitor } from './src/monitor/monitor.js'
 export { findDeletedProcesses, probe } from './src/native/binding.js'
 export type { ProbeReport } from './src/native/binding.js'
 export { toOpenTelemetry } from './src/integrations/opentelemetry.js'
-export type { OpenTelemetryAttributes, OpenTelemetryEvent, OpenTelemetryOptions } from './src/integrations/opentelemetry.js'
+export type {
+  OpenTelemetryAttributes,
+  OpenTelemetryEvent,
+  OpenTelemetryOptions,
+} from './src/integrations/opentelemetry.js'
 export type {
   EventsOptions,
   LossReport,

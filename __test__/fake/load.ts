@@ -36,7 +36,7 @@ export async function initialized(t: ExecutionContext): Promise<Fake> {
   return facade
 }
 
-/** After all that is queued now, and rings for it, have been answered. */
+/** After all records that are queued now have been handled. */
 export async function settled(fake: Fake['fake']): Promise<void> {
   let turns = 0
   do {

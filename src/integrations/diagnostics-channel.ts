@@ -1,6 +1,6 @@
-/** The channels of `node:diagnostics_channel` on which events and losses are published to whoever listens. */
+/** The channels of `node:diagnostics_channel` on which events and losses are published. */
 import { type Channel, channel } from 'node:diagnostics_channel'
-import { EXEC, EXIT, type Reading } from '../native/record-view.js'
+import { EXEC, EXIT, type RecordView } from '../native/record-view.js'
 import type { LossReport } from '../api/types.js'
 
 /** By the kind of record. */
@@ -10,9 +10,9 @@ EVENTS[EXIT] = channel('proc-events:exit')
 const LOSS = channel('proc-events:loss')
 
 /** Publishes the event of a record. Nothing is built of it if nobody listens. */
-export function publishEvent(reading: Reading): void {
-  const events = EVENTS[reading.kind]
-  if (events?.hasSubscribers === true && reading.isForAll) events.publish(reading.event)
+export function publishEvent(record: RecordView): void {
+  const events = EVENTS[record.kind]
+  if (events?.hasSubscribers === true && record.isForAll) events.publish(record.event)
 }
 
 export function publishLoss(report: LossReport): void {

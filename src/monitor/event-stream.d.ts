@@ -2,12 +2,12 @@ import { ProcessMonitorError } from '../api/errors.js';
 import type { EventOf, EventType, ProcessEvent } from '../api/event-types.js';
 import type { EventsOptions, SubscribeOptions, Unsubscribe } from '../api/types.js';
 /** What ends with the monitor, and is told of it once. */
-export interface Dependent {
+export interface StopListener {
     /** `failure` is why the source ended by itself; null where it was stopped. */
-    monitorEnded(failure: ProcessMonitorError | null): void;
+    onMonitorEnd(failure: ProcessMonitorError | null): void;
 }
 /** The subscriptions that a stream makes. */
 type Subscribe = (type: EventType, push: (pid: number, event: ProcessEvent) => void, options: SubscribeOptions) => Unsubscribe;
 /** Checks the options as a user gave them, and subscribes at once; `ProcessMonitor.events` tells the rest. */
-export declare function openStream<T extends EventType>(options: EventsOptions<T>, subscribe: Subscribe, dependents: Set<Dependent>): AsyncIterableIterator<EventOf<T>> & AsyncDisposable;
+export declare function openStream<T extends EventType>(options: EventsOptions<T>, subscribe: Subscribe, stopListeners: Set<StopListener>): AsyncIterableIterator<EventOf<T>> & AsyncDisposable;
 export {};

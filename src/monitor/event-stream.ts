@@ -16,9 +16,9 @@ import { Queue } from './queue.js'
 import type { EventsOptions, SubscribeOptions, Unsubscribe } from '../api/types.js'
 
 /** What ends with the monitor, and is told of it once. */
-export interface Dependent {
+export interface StopListener {
   /** `failure` is why the source ended by itself; null where it was stopped. */
-  monitorEnded(failure: ProcessMonitorError | null): void
+  onMonitorEnd(failure: ProcessMonitorError | null): void
 }
 
 /** The subscriptions that a stream makes. */
@@ -43,7 +43,7 @@ const DEFAULT_TYPES: readonly EventType[] = ['exec', 'exit']
 export function openStream<T extends EventType>(
   options: EventsOptions<T>,
   subscribe: Subscribe,
-  dependents: Set<Dependent>,
+  stopListeners: Set<StopListener>,
 ): AsyncIterableIterator<EventOf<T>> & AsyncDisposable {
   checkObject('options', options)
   const { types = DEFAULT_TYPES, queueSize = DEFAULT_QUEUE_SIZE, signal, ...wanted } = options
@@ -54,14 +54,14 @@ export function openStream<T extends EventType>(
   const subscriptions: Unsubscribe[] = []
   const unsubscribe = (): void => {
     for (const end of subscriptions) end()
-    dependents.delete(stream)
+    stopListeners.delete(stream)
   }
   let release = (): void => {}
   const stream = new EventStream<EventOf<T>>(queueSize, unsubscribe, () => release())
   const abort = (): void => stream.abort(abortError(signal!))
   const push = (_pid: number, event: ProcessEvent): void => stream.push(event as EventOf<T>)
   for (const type of new Set(types)) subscriptions.push(subscribe(type, push, wanted))
-  dependents.add(stream)
+  stopListeners.add(stream)
   // Not before the options have been judged: a wrong one is wrong under an aborted signal, too.
   if (signal?.aborted === true) abort()
   else release = onAbort(signal, abort)
@@ -72,7 +72,9 @@ export function openStream<T extends EventType>(
  * What comes is held until it is asked for. It ends once: with what was held still to come (`#finish`), or at once
  * (`#drop`). After its end it answers as a generator does that has returned.
  */
-class EventStream<E extends ProcessEvent> implements AsyncIterableIterator<E, undefined>, AsyncDisposable, Dependent {
+class EventStream<E extends ProcessEvent>
+  implements AsyncIterableIterator<E, undefined>, AsyncDisposable, StopListener
+{
   readonly #queueSize: number
   readonly #events = new Queue<E>()
   /** Only where no event is held. */
@@ -104,7 +106,7 @@ class EventStream<E extends ProcessEvent> implements AsyncIterableIterator<E, un
     this.#finish({ reason })
   }
 
-  monitorEnded(failure: ProcessMonitorError | null): void {
+  onMonitorEnd(failure: ProcessMonitorError | null): void {
     this.#finish(failure === null ? null : { reason: failure })
   }
 

@@ -1,10 +1,10 @@
-/** Who waits for which process's exit. */
+/** The promises of `waitForExit`, by process. */
 import { onAbort } from './abort.js'
 import { ProcessMonitorError, abortError, stoppedError } from '../api/errors.js'
 import type { ExitEvent } from '../api/event-types.js'
-import { EXIT, type Reading } from '../native/record-view.js'
-import type { Dependent } from './event-stream.js'
-import type { Wishes } from '../native/interest.js'
+import { EXIT, type RecordView } from '../native/record-view.js'
+import type { StopListener } from './event-stream.js'
+import type { InterestBuilder } from '../native/interest.js'
 
 /** One promise to tell of a process's exit. */
 export interface Wait {
@@ -17,14 +17,14 @@ export interface Wait {
   reject(error: unknown): void
 }
 
-export class Waits implements Dependent {
+export class ExitWaits implements StopListener {
   readonly #byId = new Map<number, PendingWait>()
   readonly #byPid = new Map<number, Set<PendingWait>>()
-  readonly #wishes: Wishes
+  readonly #interest: InterestBuilder
   #lastId = 0
 
-  constructor(wishes: Wishes) {
-    this.#wishes = wishes
+  constructor(interest: InterestBuilder) {
+    this.#interest = interest
   }
 
   get size(): number {
@@ -33,33 +33,33 @@ export class Waits implements Dependent {
 
   /** From here on the exits of that pid are listened to; whether it is running is still to be asked. */
   begin(pid: number, signal: AbortSignal | undefined): Wait {
-    const rule = { kinds: 1 << EXIT, fields: 0, pid }
+    const rule = { types: 1 << EXIT, fields: 0, pid }
     const wait: PendingWait = new PendingWait(++this.#lastId, pid, signal, () => {
       this.#forget(wait)
-      this.#wishes.delete(rule)
+      this.#interest.delete(rule)
     })
     this.#byId.set(wait.id, wait)
     const others = this.#byPid.get(pid)
     if (others !== undefined) others.add(wait)
     else this.#byPid.set(pid, new Set([wait]))
-    this.#wishes.add(rule)
+    this.#interest.add(rule)
     return wait
   }
 
   /** Takes a record of whatever kind. */
-  dispatch(reading: Reading): void {
-    if (this.#byPid.size === 0 || reading.kind !== EXIT) return
-    const waits = this.#byPid.get(reading.pid)
+  dispatch(record: RecordView): void {
+    if (this.#byPid.size === 0 || record.kind !== EXIT) return
+    const waits = this.#byPid.get(record.pid)
     if (waits === undefined) return
-    for (const wait of waits) wait.exited(reading.event as ExitEvent)
+    for (const wait of waits) wait.onExit(record.event as ExitEvent)
   }
 
-  /** The answer to whether the process is running, or else how it has ended. */
-  watched(id: number, answer: boolean | ExitEvent): void {
-    this.#byId.get(id)?.watched(answer)
+  /** The result to whether the process is running, or else how it has ended. */
+  onWatchResult(id: number, result: boolean | ExitEvent): void {
+    this.#byId.get(id)?.onWatchResult(result)
   }
 
-  monitorEnded(failure: ProcessMonitorError | null): void {
+  onMonitorEnd(failure: ProcessMonitorError | null): void {
     for (const wait of this.#byId.values()) wait.reject(failure ?? stoppedError())
   }
 
@@ -72,7 +72,7 @@ export class Waits implements Dependent {
 }
 
 /**
- * The answer is in one order with the exits, and a pid is used again: of a process that is running, the exit is the next
+ * The result is in one order with the exits, and a pid is used again: of a process that is running, the exit is the next
  * one of its pid. Of one that is not, it is the last one since the call, if any: then it has ended just in between.
  */
 class PendingWait implements Wait {
@@ -100,16 +100,16 @@ class PendingWait implements Wait {
     }
   }
 
-  exited(event: ExitEvent): void {
+  onExit(event: ExitEvent): void {
     if (this.#isRunning) this.#fulfil(event)
     else this.#last = event
   }
 
-  watched(answer: boolean | ExitEvent): void {
-    this.#isRunning = answer === true
+  onWatchResult(result: boolean | ExitEvent): void {
+    this.#isRunning = result === true
     if (this.#isRunning) return
     if (this.#last !== null) this.#fulfil(this.#last)
-    else if (typeof answer === 'object') this.#fulfil(answer)
+    else if (typeof result === 'object') this.#fulfil(result)
     else
       this.reject(new ProcessMonitorError('ERR_NO_SUCH_PROCESS', `No process is running that has the pid ${this.pid}.`))
   }

@@ -1,32 +1,25 @@
 import type { ProcessField } from '../api/event-types.js';
 import type { ProcessFilter } from '../api/types.js';
-import type { Narrow } from '../native/interest.js';
-/** What filters look at of a process; null, for what was not read or if its exec was not seen, matches nothing. */
-export interface Judged {
-    readonly name: string | null;
-    readonly exe: string | null;
-    readonly commandLine: string | null;
-    readonly cgroup: string | null;
-    readonly uid: number | null;
-}
-/** Whether a process passes. */
-export type Predicate = (process: Judged) => boolean;
+import type { FilterCriteria } from '../native/interest.js';
+import type { FilterSubject } from '../native/record-view.js';
+/** Returns true if a process passes. */
+export type Predicate = (process: FilterSubject) => boolean;
 /** A ProcessFilter made ready for use. */
-export interface Filter {
-    /** The mask of the fields that `matches` looks at. */
+export interface CompiledFilter {
+    /** The mask of the fields that `matches` reads. */
     readonly fields: number;
     /** null: everything passes, unseen processes too. */
     readonly matches: Predicate | null;
-    /** The number of its wish to follow an ancestor; 0 where it has none. */
+    /** The tag of records whose process descends from the filter's ancestor; 0 where it names none. */
     readonly ancestorId: number;
-    /** What of it the native part can judge, too; null: nothing. */
-    readonly narrow: Narrow | null;
+    /** The conditions that the native part can check, too; null: none. */
+    readonly criteria: FilterCriteria | null;
 }
-/** The kernel's own limit (PID_MAX_LIMIT on 64 bits). */
-export declare const PID_MAX: number;
+/** The kernel's limit of pids on 64 bits. */
+export declare const PID_MAX_LIMIT: number;
 /** Checks and compiles a filter; property names in errors are those of the options it came with. */
-export declare function compileFilter(filter: ProcessFilter): Filter;
-/** The mask of some fields, as the native part is told it. */
+export declare function compileFilter(filter: ProcessFilter): CompiledFilter;
+/** The mask of some fields, in the native part's bits. */
 export declare function fieldMask(fields: readonly ProcessField[]): number;
 /** The mask of the fields that `capture` names, or 0 without one. */
 export declare function captureMask(capture: unknown): number;

@@ -4,42 +4,34 @@ import { checkInteger, checkObject, checkOneOf, invalidArgType } from '../api/er
 import { PROCESS_FIELDS } from '../native/record.js'
 import type { ProcessField } from '../api/event-types.js'
 import type { ProcessFilter } from '../api/types.js'
-import type { Narrow } from '../native/interest.js'
+import type { FilterCriteria } from '../native/interest.js'
+import type { FilterSubject } from '../native/record-view.js'
 
-/** What filters look at of a process; null, for what was not read or if its exec was not seen, matches nothing. */
-export interface Judged {
-  readonly name: string | null
-  readonly exe: string | null
-  readonly commandLine: string | null
-  readonly cgroup: string | null
-  readonly uid: number | null
-}
-
-/** Whether a process passes. */
-export type Predicate = (process: Judged) => boolean
+/** Returns true if a process passes. */
+export type Predicate = (process: FilterSubject) => boolean
 
 /** A ProcessFilter made ready for use. */
-export interface Filter {
-  /** The mask of the fields that `matches` looks at. */
+export interface CompiledFilter {
+  /** The mask of the fields that `matches` reads. */
   readonly fields: number
   /** null: everything passes, unseen processes too. */
   readonly matches: Predicate | null
-  /** The number of its wish to follow an ancestor; 0 where it has none. */
+  /** The tag of records whose process descends from the filter's ancestor; 0 where it names none. */
   readonly ancestorId: number
-  /** What of it the native part can judge, too; null: nothing. */
-  readonly narrow: Narrow | null
+  /** The conditions that the native part can check, too; null: none. */
+  readonly criteria: FilterCriteria | null
 }
 
 const UID_MAX = 2 ** 32 - 1
-/** The kernel's own limit (PID_MAX_LIMIT on 64 bits). */
-export const PID_MAX: number = 2 ** 22
+/** The kernel's limit of pids on 64 bits. */
+export const PID_MAX_LIMIT: number = 2 ** 22
 
 let lastAncestorId = 0
 
 /** Checks and compiles a filter; property names in errors are those of the options it came with. */
-export function compileFilter(filter: ProcessFilter): Filter {
+export function compileFilter(filter: ProcessFilter): CompiledFilter {
   const conditions: Predicate[] = []
-  const narrow: { -readonly [K in keyof Narrow]: Narrow[K] } = {}
+  const criteria: { -readonly [K in keyof FilterCriteria]: FilterCriteria[K] } = {}
   let fields = 0
   const demand = (field: ProcessField, condition: Predicate): void => {
     fields |= fieldMask([field])
@@ -51,31 +43,31 @@ export function compileFilter(filter: ProcessFilter): Filter {
   if (uid !== undefined) {
     checkInteger('options.uid', uid, 0, UID_MAX)
     demand('uid', (process) => process.uid === uid)
-    narrow.uid = uid
+    criteria.uid = uid
   }
   for (const field of ['name', 'exe', 'cgroup', 'commandLine'] as const) {
     const pattern = filter[field]
     if (pattern === undefined) continue
     demand(field === 'commandLine' ? 'argv' : field, textCondition(field, pattern))
-    if ((field === 'name' || field === 'exe') && typeof pattern === 'string') narrow[field] = pattern
+    if ((field === 'name' || field === 'exe') && typeof pattern === 'string') criteria[field] = pattern
   }
 
   const { ancestor } = filter
   if (ancestor !== undefined) {
-    checkInteger('options.ancestor', ancestor, 1, PID_MAX)
-    narrow.ancestor = ancestor
-    narrow.ancestorId = ++lastAncestorId
+    checkInteger('options.ancestor', ancestor, 1, PID_MAX_LIMIT)
+    criteria.ancestor = ancestor
+    criteria.ancestorId = ++lastAncestorId
   }
 
   return {
     fields,
     matches: all(conditions),
-    ancestorId: narrow.ancestorId ?? 0,
-    narrow: Object.keys(narrow).length === 0 ? null : narrow,
+    ancestorId: criteria.ancestorId ?? 0,
+    criteria: Object.keys(criteria).length === 0 ? null : criteria,
   }
 }
 
-/** The mask of some fields, as the native part is told it. */
+/** The mask of some fields, in the native part's bits. */
 export function fieldMask(fields: readonly ProcessField[]): number {
   return fields.reduce((mask, field) => mask | (1 << PROCESS_FIELDS.indexOf(field)), 0)
 }

@@ -9,15 +9,15 @@ import {
   notInitializedError,
   stoppedError,
 } from '../api/errors.js'
-import { PID_MAX } from './filter.js'
+import { PID_MAX_LIMIT } from './filter.js'
 import type { EventOf, EventType, ExecEvent, ExitEvent } from '../api/event-types.js'
 import { checkSignal } from './filter.js'
 import { load } from '../native/binding.js'
 import { type CheckedOptions, TIMER_MAX_MS, checkOptions } from './options.js'
-import { Reading } from '../native/record-view.js'
-import { Registry, surface } from './subscriptions.js'
+import { RecordView } from '../native/record-view.js'
+import { Registry, throwUncaught } from './subscriptions.js'
 import { type Pending, Session, pending } from '../native/session.js'
-import { type Dependent, openStream } from './event-stream.js'
+import { type StopListener, openStream } from './event-stream.js'
 import type {
   EventsOptions,
   MonitorEvents,
@@ -28,21 +28,21 @@ import type {
   SubscribeOptions,
   Unsubscribe,
 } from '../api/types.js'
-import { Waits } from './exit-waits.js'
-import { Wishes } from '../native/interest.js'
+import { ExitWaits } from './exit-waits.js'
+import { InterestBuilder } from '../native/interest.js'
 
 /** In the order of the binding's numbers for them. */
 const PRIORITIES = ['ordinary', 'short-slice', 'realtime'] as const
 
 class Monitor extends EventEmitter<MonitorEvents> implements ProcessMonitor {
   #references = 0
-  readonly #wishes: Wishes = new Wishes({
+  readonly #interest: InterestBuilder = new InterestBuilder({
     addRule: (rule) => this.#session?.addRule(rule),
     removeRule: (rule) => this.#session?.removeRule(rule),
   })
-  readonly #registry: Registry = new Registry(this.#wishes, () => this.#session!.scan())
-  readonly #waits: Waits = new Waits(this.#wishes)
-  readonly #streams = new Set<Dependent>()
+  readonly #registry: Registry = new Registry(this.#interest, () => this.#session!.scan())
+  readonly #waits: ExitWaits = new ExitWaits(this.#interest)
+  readonly #streams = new Set<StopListener>()
   #session: Session | null = null
   /** What `initialize` gives while it is pending or fulfilled. */
   #initialized: Promise<void> | null = null
@@ -58,7 +58,7 @@ class Monitor extends EventEmitter<MonitorEvents> implements ProcessMonitor {
   /** Those of the last session, once it has ended. */
   #counters: Float64Array = new Float64Array(19)
 
-  take(): this {
+  addReference(): this {
     this.#references++
     return this
   }
@@ -92,11 +92,11 @@ class Monitor extends EventEmitter<MonitorEvents> implements ProcessMonitor {
   events<T extends EventType = 'exec' | 'exit'>(
     options: EventsOptions<T> = {},
   ): AsyncIterableIterator<EventOf<T>> & AsyncDisposable {
-    return openStream(options, (...wish) => this.#registry.subscribe(...wish), this.#streams)
+    return openStream(options, (...args) => this.#registry.subscribe(...args), this.#streams)
   }
 
   async waitForExit(pid: number, options: { readonly signal?: AbortSignal } = {}): Promise<ExitEvent> {
-    checkInteger('pid', pid, 1, PID_MAX)
+    checkInteger('pid', pid, 1, PID_MAX_LIMIT)
     checkObject('options', options)
     const { signal } = options
     checkSignal(signal)
@@ -105,7 +105,7 @@ class Monitor extends EventEmitter<MonitorEvents> implements ProcessMonitor {
     const wait = this.#waits.begin(pid, signal)
     // Before the scan at the start has been reported, live events are not in one order with what else is answered.
     this.#initialized
-      .then(() => wait.isPending && this.#session?.watch(wait.id, pid))
+      .then(() => wait.isPending && this.#session?.watchExit(wait.id, pid))
       .catch((error: unknown) => wait.reject(error))
     return wait.promise
   }
@@ -120,9 +120,9 @@ class Monitor extends EventEmitter<MonitorEvents> implements ProcessMonitor {
       this.#updateKeepAlive()
       this.#session.stop()
     }
-    // After the session's stop, so that it is not told of rules that no longer matter.
+    // After the session's stop, so that it gets no rules that no longer matter.
     this.#registry.clear()
-    this.#endDependents(null)
+    this.#notifyStopListeners(null)
     return this.#stopping?.promise ?? Promise.resolve()
   }
 
@@ -189,23 +189,23 @@ class Monitor extends EventEmitter<MonitorEvents> implements ProcessMonitor {
 
   async #open({ redact, ...options }: CheckedOptions): Promise<void> {
     let ready = false
-    const reading = new Reading(redact, surface)
-    const session: Session = new Session(load(), { ...options, wishes: this.#wishes.list() }, true, {
-      event: (buffer, at) => {
-        reading.turnTo(buffer, at)
-        publishEvent(reading)
-        this.#registry.dispatch(reading)
-        this.#waits.dispatch(reading)
+    const record = new RecordView(redact, throwUncaught)
+    const session: Session = new Session(load(), { ...options, rules: this.#interest.list() }, true, {
+      onEvent: (buffer, at) => {
+        record.seek(buffer, at)
+        publishEvent(record)
+        this.#registry.dispatch(record)
+        this.#waits.dispatch(record)
       },
-      scanned: (id) => this.#registry.scanned(id),
-      watched: (id, answer) => this.#waits.watched(id, answer),
-      loss: (report) => {
+      onScanFinished: (id) => this.#registry.onScanFinished(id),
+      onWatchResult: (id, result) => this.#waits.onWatchResult(id, result),
+      onLoss: (report) => {
         publishLoss(report)
-        this.#tell('loss', report)
+        this.#emit('loss', report)
       },
-      restart: (error) => this.#tell('restart', error),
-      fallenBack: warn,
-      closed: (failure) => this.#ended(session, ready ? failure : null),
+      onRestart: (error) => this.#emit('restart', error),
+      onFallback: warn,
+      onClosed: (failure) => this.#onClosed(session, ready ? failure : null),
     })
     this.#session = session
     this.#registry.executed = 0
@@ -213,51 +213,51 @@ class Monitor extends EventEmitter<MonitorEvents> implements ProcessMonitor {
     ready = true
   }
 
-  /** `failure` is what nobody has been told yet: a pending `initialize` rejects by itself. */
-  #ended(session: Session, failure: ProcessMonitorError | null): void {
+  /** `failure` has not been reported yet: a pending `initialize` rejects by itself. */
+  #onClosed(session: Session, failure: ProcessMonitorError | null): void {
     this.#counters = session.counters()
     this.#session = null
     const stopping = this.#stopping
     this.#stopping = null
     this.#updateKeepAlive()
     if (stopping !== null) return stopping.resolve()
-    this.#registry.sourceEnded()
+    this.#registry.onSourceEnd()
     if (failure === null) return
     this.#initialized = null
     const stops = this.#stops
-    const isTold = this.#endDependents(failure)
+    const isReported = this.#notifyStopListeners(failure)
     // Later, so that without a listener it is thrown where nothing of ours is on the stack.
     process.nextTick(() => {
-      if (stops !== this.#stops || (isTold && this.listenerCount('error') === 0)) return
+      if (stops !== this.#stops || (isReported && this.listenerCount('error') === 0)) return
       this.emit('error', failure)
     })
   }
 
-  /** Whether there was anybody to tell. */
-  #endDependents(failure: ProcessMonitorError | null): boolean {
-    const dependents: Dependent[] = [...this.#streams, ...(this.#waits.size > 0 ? [this.#waits] : [])]
-    for (const dependent of dependents) dependent.monitorEnded(failure)
-    return dependents.length > 0
+  /** Returns true if a listener was notified. */
+  #notifyStopListeners(failure: ProcessMonitorError | null): boolean {
+    const stopListeners: StopListener[] = [...this.#streams, ...(this.#waits.size > 0 ? [this.#waits] : [])]
+    for (const listener of stopListeners) listener.onMonitorEnd(failure)
+    return stopListeners.length > 0
   }
 
-  #tell<K extends 'loss' | 'restart'>(name: K, ...about: MonitorEvents[K]): void {
+  #emit<K extends 'loss' | 'restart'>(name: K, ...about: MonitorEvents[K]): void {
     try {
       ;(this as EventEmitter).emit(name, ...about)
     } catch (error) {
-      surface(error)
+      throwUncaught(error)
     }
   }
 
   /** Starting and stopping keep Node.js running in any case: somebody waits for their promises. */
   #updateKeepAlive(): void {
-    const held = this.#starting > 0 || this.#stopping !== null || (this.#session !== null && this.#referenced)
-    if (held) {
+    const keepsAlive = this.#starting > 0 || this.#stopping !== null || (this.#session !== null && this.#referenced)
+    if (keepsAlive) {
       this.#keepAlive ??= setInterval(() => {}, TIMER_MAX_MS)
     } else if (this.#keepAlive !== null) {
       clearInterval(this.#keepAlive)
       this.#keepAlive = null
     }
-    this.#session?.hold(held)
+    this.#session?.setKeepAlive(keepsAlive)
   }
 }
 
@@ -268,7 +268,7 @@ const monitor = new Monitor()
  * last of them ends monitoring. Nothing is started, and no call fails, before `initialize()`.
  */
 export function getProcessMonitor(): ProcessMonitor {
-  return monitor.take()
+  return monitor.addReference()
 }
 
 function warn(reason: ProcessMonitorError): void {

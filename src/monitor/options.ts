@@ -1,6 +1,6 @@
 /** The options of `initialize` as a user gave them: checked, and made ready for the native part. */
 import { checkInteger, checkObject, checkOneOf, invalidArgType } from '../api/errors.js'
-import { type NativeOptions, procRoot } from '../native/binding.js'
+import { type NativeOptions, checkProcRoot } from '../native/binding.js'
 import type { MonitorOptions, Redact } from '../api/types.js'
 
 /** The longest delay a timer takes, in milliseconds: 24 days. */
@@ -12,7 +12,7 @@ const ARGV_BYTES_MAX = 2 ** 20
 const SOURCES: readonly string[] = ['netlink', 'polling', 'auto']
 
 /** How to open a source, but for the rules; and what the facade keeps for itself. */
-export interface CheckedOptions extends Omit<NativeOptions, 'wishes'> {
+export interface CheckedOptions extends Omit<NativeOptions, 'rules'> {
   readonly redact: Redact | null
 }
 
@@ -34,8 +34,8 @@ export function checkOptions(options: MonitorOptions): CheckedOptions {
     receiveBufferSize: receiveBufferSize ?? 0,
     queueSize: queueSize ?? 0,
     maxArgvBytes: maxArgvBytes ?? 0,
-    procRoot: procRoot(options.procRoot),
-    hurries: priority !== 'ordinary',
+    procRoot: checkProcRoot(options.procRoot),
+    raisePriority: priority !== 'ordinary',
     redact: redact ?? null,
   }
 }

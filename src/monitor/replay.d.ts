@@ -1,6 +1,6 @@
 /** What one subscription is told, and when, while the processes already running are being reported to it alone. */
 import type { ProcessEvent } from '../api/event-types.js';
-import { type Reading } from '../native/record-view.js';
+import { type RecordView } from '../native/record-view.js';
 /**
  * Live execs wait until every process that is running has been reported, so that those come first; but where more is
  * told of a process, its exec goes ahead, so that nobody hears of a process's exit before its exec. What waits is one
@@ -8,13 +8,13 @@ import { type Reading } from '../native/record-view.js';
  */
 export declare class Replay {
     #private;
-    constructor(tell: (event: ProcessEvent) => void);
+    constructor(deliver: (event: ProcessEvent) => void);
     /** Any live record, before anybody is told of it. */
-    precede(reading: Reading): void;
+    flushPending(record: RecordView): void;
     /** A live exec that the subscription is to be told of. */
     hold(event: ProcessEvent): void;
     /** A process that the scan has found running and that passes the filter. */
-    found(event: ProcessEvent): void;
+    onFound(event: ProcessEvent): void;
     /** Every process that was running has been reported. */
     finish(): void;
 }

@@ -1,52 +1,52 @@
-/** Those who are subscribed to events of one kind, in their order, and whom of them an event can concern. */
-import type { Judged } from './filter.js'
-import type { Narrow } from '../native/interest.js'
+/** The subscriptions to events of one type, in their order, by the exact name or exe that they ask for. */
+import type { FilterCriteria } from '../native/interest.js'
+import type { FilterSubject } from '../native/record-view.js'
 
-/** Of a subscription, what a roster must know. */
-export interface Member {
+/** The properties of a subscription that the index needs. */
+export interface IndexEntry {
   /** Grows from one subscription to the next. */
   readonly place: number
   readonly callback: unknown
   /** Holds the exact name or exe that the process must have, if any. */
-  readonly narrow: Narrow | null
+  readonly criteria: FilterCriteria | null
 }
 
-type ByText<M> = Map<string | null, Set<M>>
+type ByText<E> = Map<string | null, Set<E>>
 
-/** Changes in place: an iteration that is under way gives members that are added last, and none that was deleted. */
-export class Roster<M extends Member> {
-  readonly #all = new Map<unknown, M>()
-  /** Members that any event can concern. */
-  readonly #open = new Set<M>()
-  readonly #byName: ByText<M> = new Map()
-  /** Members that ask for a name as well are in the map by name only. */
-  readonly #byExe: ByText<M> = new Map()
+/** Changes in place: an iteration that is under way gives entries that are added last, and none that was deleted. */
+export class SubscriptionIndex<E extends IndexEntry> {
+  readonly #all = new Map<unknown, E>()
+  /** Entries that any event can concern. */
+  readonly #open = new Set<E>()
+  readonly #byName: ByText<E> = new Map()
+  /** Entries that ask for a name as well are in the map by name only. */
+  readonly #byExe: ByText<E> = new Map()
 
-  get all(): Iterable<M> {
+  get all(): Iterable<E> {
     return this.#all.values()
   }
 
-  /** Returns false, and adds nothing, if a member with this callback is there. */
-  add(member: M): boolean {
-    if (this.#all.has(member.callback)) return false
-    this.#all.set(member.callback, member)
-    const { name, exe } = member.narrow ?? {}
-    if (name !== undefined) addTo(this.#byName, name, member)
-    else if (exe !== undefined) addTo(this.#byExe, exe, member)
-    else this.#open.add(member)
+  /** Returns false, and adds nothing, if an entry with this callback is there. */
+  add(entry: E): boolean {
+    if (this.#all.has(entry.callback)) return false
+    this.#all.set(entry.callback, entry)
+    const { name, exe } = entry.criteria ?? {}
+    if (name !== undefined) addTo(this.#byName, name, entry)
+    else if (exe !== undefined) addTo(this.#byExe, exe, entry)
+    else this.#open.add(entry)
     return true
   }
 
-  delete(member: M): void {
-    this.#all.delete(member.callback)
-    const { name, exe } = member.narrow ?? {}
-    if (name !== undefined) deleteFrom(this.#byName, name, member)
-    else if (exe !== undefined) deleteFrom(this.#byExe, exe, member)
-    else this.#open.delete(member)
+  delete(entry: E): void {
+    this.#all.delete(entry.callback)
+    const { name, exe } = entry.criteria ?? {}
+    if (name !== undefined) deleteFrom(this.#byName, name, entry)
+    else if (exe !== undefined) deleteFrom(this.#byExe, exe, entry)
+    else this.#open.delete(entry)
   }
 
-  /** In their order, all but those who wait for an exact name, or exe, that this process has not: however many they are. */
-  concerned(process: Judged): Iterable<M> {
+  /** Returns, in their order, the entries with this process's name or exe, and those that ask for no exact one. */
+  candidates(process: FilterSubject): Iterable<E> {
     const named = this.#byName.size === 0 ? undefined : this.#byName.get(process.name)
     const placed = this.#byExe.size === 0 ? undefined : this.#byExe.get(process.exe)
     const some = named === undefined ? this.#open : merged(this.#open, named)
@@ -54,20 +54,20 @@ export class Roster<M extends Member> {
   }
 }
 
-function addTo<M>(map: ByText<M>, text: string, member: M): void {
+function addTo<E>(map: ByText<E>, text: string, entry: E): void {
   const others = map.get(text)
-  if (others === undefined) map.set(text, new Set([member]))
-  else others.add(member)
+  if (others === undefined) map.set(text, new Set([entry]))
+  else others.add(entry)
 }
 
-function deleteFrom<M>(map: ByText<M>, text: string, member: M): void {
+function deleteFrom<E>(map: ByText<E>, text: string, entry: E): void {
   const others = map.get(text)
-  others?.delete(member)
+  others?.delete(entry)
   if (others?.size === 0) map.delete(text)
 }
 
 /** Two parts, each in its order, as one. */
-function merged<M extends Member>(these: ReadonlySet<M> | M[], those: ReadonlySet<M>): ReadonlySet<M> | M[] {
+function merged<E extends IndexEntry>(these: ReadonlySet<E> | E[], those: ReadonlySet<E>): ReadonlySet<E> | E[] {
   if (('size' in these ? these.size : these.length) === 0) return those
   return [...these, ...those].sort((one, other) => one.place - other.place)
 }

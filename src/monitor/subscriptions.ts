@@ -4,43 +4,43 @@ import { ProcessMonitorError, checkFlag, checkObject, checkOneOf, invalidArgType
 import { EVENT_TYPES } from '../native/record.js'
 import type { EventOf, EventType, ProcessEvent } from '../api/event-types.js'
 import { type Predicate, captureMask, checkSignal, compileFilter } from './filter.js'
-import { EXEC, EXIT, type Reading } from '../native/record-view.js'
+import { EXEC, EXIT, type RecordView } from '../native/record-view.js'
 import { Replay } from './replay.js'
-import { type Member, Roster } from './subscription-index.js'
+import { type IndexEntry, SubscriptionIndex } from './subscription-index.js'
 import type { ProcessCallback, SubscribeOptions, Unsubscribe } from '../api/types.js'
-import type { Wish, Wishes } from '../native/interest.js'
+import type { FilterRule, InterestBuilder } from '../native/interest.js'
 
-/** One callback's wish. */
-interface Subscription extends Member {
+/** One callback, and the events that it is called with. */
+interface Subscription extends IndexEntry {
   /** The place of the event's type in EVENT_TYPES. */
   readonly kind: number
   readonly callback: ProcessCallback<never>
   /** null: every event. */
   readonly matches: Predicate | null
-  /** What a record is marked with if its process descends from the ancestor that the filter names; 0 where it names none. */
+  /** The tag of records whose process descends from the filter's ancestor; 0 where it names none. */
   readonly ancestorId: number
   /** The rule that the native part has for it. */
-  readonly rule: Wish
+  readonly rule: FilterRule
   /** Lets go of whatever could end it later. */
   release: () => void
   /** While the processes already running are being reported to it alone. */
-  running: Running | null
+  activeReplay: ActiveReplay | null
   /** Whether it may still be called. */
   active: boolean
 }
 
 /** A replay that is under way. */
-interface Running {
+interface ActiveReplay {
   readonly replay: Replay
   readonly scan: number
   /** Asks for exits: else the execs of processes that have ended would pile up in it. */
-  readonly rule: Wish
+  readonly rule: FilterRule
 }
 
 export class Registry {
   /** By kind. */
-  #rosters: readonly Roster<Subscription>[] = rosters()
-  readonly #wishes: Wishes
+  #indexes: readonly SubscriptionIndex<Subscription>[] = newIndexes()
+  readonly #interest: InterestBuilder
   readonly #scan: () => number
   /** Whether the scan at the start has begun to be reported: who comes later would miss some of it. */
   #hasBegun = false
@@ -52,8 +52,8 @@ export class Registry {
   executed = 0
 
   /** `scan` has the processes already running reported, and returns the id of that scan. */
-  constructor(wishes: Wishes, scan: () => number) {
-    this.#wishes = wishes
+  constructor(interest: InterestBuilder, scan: () => number) {
+    this.#interest = interest
     this.#scan = scan
   }
 
@@ -66,7 +66,7 @@ export class Registry {
     checkOneOf('type', type, EVENT_TYPES)
     if (typeof callback !== 'function') throw invalidArgType('callback', 'of type function', callback)
     checkObject('options', options)
-    const { fields, matches, ancestorId, narrow } = compileFilter(options)
+    const { fields, matches, ancestorId, criteria } = compileFilter(options)
     const captured = captureMask(options.capture)
     const { signal, replay } = options
     checkSignal(signal)
@@ -79,10 +79,10 @@ export class Registry {
       callback,
       matches,
       ancestorId,
-      narrow,
-      rule: { kinds: 1 << kind, fields: fields | captured, ...narrow },
+      criteria,
+      rule: { types: 1 << kind, fields: fields | captured, ...criteria },
       release: () => {},
-      running: null,
+      activeReplay: null,
       active: signal?.aborted !== true,
     }
     const unsubscribe = (): void => this.#remove(subscription)
@@ -98,50 +98,51 @@ export class Registry {
   clear(): void {
     this.#replays.clear()
     this.#hasBegun = false
-    const ended = this.#rosters
-    this.#rosters = rosters()
+    const ended = this.#indexes
+    this.#indexes = newIndexes()
     for (const { all } of ended) for (const subscription of all) this.#end(subscription)
   }
 
   /** Calls everybody whom a record concerns. Nothing is built of it if that is nobody. */
-  dispatch(reading: Reading): void {
-    const { scan } = reading
+  dispatch(record: RecordView): void {
+    const { scanId } = record
     const last = this.#lastPlace
-    if (scan !== null) {
+    if (scanId !== null) {
       this.#hasBegun = true
-      if (!reading.isForAll) return this.#found(scan, reading)
+      if (!record.isForAll) return this.#onScanEvent(scanId, record)
     } else if (this.#replays.size > 0) {
-      for (const { running } of this.#replays.values()) running?.replay.precede(reading)
+      for (const { activeReplay } of this.#replays.values()) activeReplay?.replay.flushPending(record)
     }
-    const concerned = this.#rosters[reading.kind]?.concerned(reading)
-    if (concerned === undefined) return
-    for (const subscription of concerned) {
+    const candidates = this.#indexes[record.kind]?.candidates(record)
+    if (candidates === undefined) return
+    for (const subscription of candidates) {
       // A callback before this one has subscribed it: the event is older than that.
       if (subscription.place > last) break
       // Asked at each turn: the callback before may have unsubscribed it, or stopped everything.
-      if (!subscription.active || !passes(subscription, reading)) continue
-      if (subscription.running === null) this.#call(subscription, reading.event)
+      if (!subscription.active || !passes(subscription, record)) continue
+      if (subscription.activeReplay === null) this.#call(subscription, record.event)
       // What is left of the scan at the start is in the one of its own, too.
-      else if (scan === null) subscription.running.replay.hold(reading.event)
+      else if (scanId === null) subscription.activeReplay.replay.hold(record.event)
     }
   }
 
   /** All that a scan has found has been dispatched. */
-  scanned(id: number): void {
+  onScanFinished(id: number): void {
     this.#hasBegun = true
     const subscription = this.#replays.get(id)
     if (subscription !== undefined) this.#endReplay(subscription)?.finish()
   }
 
   /** The source has ended by itself: what is left of its scans will not come. Subscriptions are kept. */
-  sourceEnded(): void {
+  onSourceEnd(): void {
     this.#hasBegun = false
     for (const subscription of this.#replays.values()) this.#endReplay(subscription)?.finish()
   }
 
-  #found(scan: number, reading: Reading): void {
-    const subscription = this.#replays.get(scan)
-    if (subscription !== undefined && passes(subscription, reading)) subscription.running?.replay.found(reading.event)
+  #onScanEvent(scanId: number, record: RecordView): void {
+    const subscription = this.#replays.get(scanId)
+    if (subscription === undefined || !passes(subscription, record)) return
+    subscription.activeReplay?.replay.onFound(record.event)
   }
 
   #call(subscription: Subscription, event: ProcessEvent): void {
@@ -150,45 +151,45 @@ export class Registry {
     try {
       subscription.callback(event.pid, event as never)
     } catch (error) {
-      surface(error)
+      throwUncaught(error)
     }
   }
 
   #add(subscription: Subscription): void {
     const { kind, rule } = subscription
-    if (!this.#rosters[kind]!.add(subscription)) {
+    if (!this.#indexes[kind]!.add(subscription)) {
       throw new ProcessMonitorError(
         'ERR_CALLBACK_REGISTERED',
         `This function is subscribed to '${EVENT_TYPES[kind]}' already. Unsubscribe it first, or subscribe another one.`,
       )
     }
-    this.#wishes.add(rule)
+    this.#interest.add(rule)
   }
 
   #replay(subscription: Subscription): void {
     const replay = new Replay((event) => this.#call(subscription, event))
-    const rule = { kinds: 1 << EXIT, fields: 0 }
+    const rule = { types: 1 << EXIT, fields: 0 }
     // First, so that the scan finds the rules in force.
-    this.#wishes.add(rule)
+    this.#interest.add(rule)
     const scan = this.#scan()
-    subscription.running = { replay, scan, rule }
+    subscription.activeReplay = { replay, scan, rule }
     this.#replays.set(scan, subscription)
   }
 
   /** Returns the replay, if one was under way. */
   #endReplay(subscription: Subscription): Replay | null {
-    const { running } = subscription
-    if (running === null) return null
-    subscription.running = null
-    this.#replays.delete(running.scan)
-    this.#wishes.delete(running.rule)
-    return running.replay
+    const { activeReplay } = subscription
+    if (activeReplay === null) return null
+    subscription.activeReplay = null
+    this.#replays.delete(activeReplay.scan)
+    this.#interest.delete(activeReplay.rule)
+    return activeReplay.replay
   }
 
   /** From here on it is not called, not even by a dispatch in progress. */
   #remove(subscription: Subscription): void {
     if (!subscription.active) return
-    this.#rosters[subscription.kind]!.delete(subscription)
+    this.#indexes[subscription.kind]!.delete(subscription)
     this.#end(subscription)
   }
 
@@ -196,16 +197,16 @@ export class Registry {
     subscription.active = false
     subscription.release()
     this.#endReplay(subscription)
-    this.#wishes.delete(subscription.rule)
+    this.#interest.delete(subscription.rule)
   }
 }
 
-function rosters(): Roster<Subscription>[] {
-  return EVENT_TYPES.map(() => new Roster())
+function newIndexes(): SubscriptionIndex<Subscription>[] {
+  return EVENT_TYPES.map(() => new SubscriptionIndex())
 }
 
-/** Has a user's exception surface as uncaught, after what runs now: nobody else is to notice it. */
-export function surface(error: unknown): void {
+/** Throws a subscriber's exception as an uncaught one, after the current code, so that no other subscriber notices it. */
+export function throwUncaught(error: unknown): void {
   process.nextTick(rethrow, error)
 }
 
@@ -213,7 +214,7 @@ function rethrow(error: unknown): never {
   throw error
 }
 
-function passes({ matches, ancestorId }: Subscription, reading: Reading): boolean {
-  if (ancestorId !== 0 && !reading.descendsFrom(ancestorId)) return false
-  return matches === null || matches(reading)
+function passes({ matches, ancestorId }: Subscription, record: RecordView): boolean {
+  if (ancestorId !== 0 && !record.hasAncestryTag(ancestorId)) return false
+  return matches === null || matches(record)
 }

@@ -1,8 +1,8 @@
 import { type ErrorCode } from '../api/errors.js';
-import type { Wish } from './interest.js';
+import type { FilterRule } from './interest.js';
 /** What the binding exports. */
 export interface NativeBinding {
-    readonly Source: new (options: NativeOptions, words: Uint32Array, ring: Ring) => NativeSource;
+    readonly Source: new (options: NativeOptions, words: Uint32Array, onRecords: OnRecords) => NativeSource;
     /** Of `pids`, those whose process has terminated. Throws where `procRoot` cannot be read. */
     deletedPids(pids: Uint32Array, procRoot: string): Iterable<number>;
     /** Why netlink, and why polling, cannot be had, each as `code|errno|detail` with the number of the code; null: it can. */
@@ -12,7 +12,7 @@ export interface NativeBinding {
  * Something is waiting. Unless the records copied before are still to be answered, it has been copied already: `end` is
  * what `drain` would have returned, and `isAll` says whether that was all; then this is called again when there is more.
  */
-export type Ring = (end: number, isAll: boolean) => void;
+export type OnRecords = (end: number, isAll: boolean) => void;
 /** How to open a source; for the three sizes 0 is the core's default. */
 export interface NativeOptions {
     /** 0 netlink, 1 polling, 2 netlink or else polling. */
@@ -26,25 +26,25 @@ export interface NativeOptions {
     /** Bytes. */
     readonly maxArgvBytes: number;
     readonly procRoot: string;
-    /** Whether the reader may ask to be woken sooner while details are captured. */
-    readonly hurries: boolean;
+    /** True: the reader may raise its priority while details are captured. */
+    readonly raisePriority: boolean;
     /** The rules in force at first, see `addRule`. */
-    readonly wishes: readonly Wish[];
+    readonly rules: readonly FilterRule[];
 }
 /** One running native reader. Its constructor returns at once; how opening went is the first record. */
 export interface NativeSource {
     /**
      * Copies whole records behind the first of the words that were given, and returns where they end, which that first word
-     * says, too: 0 is to be written there once they are answered. 0: nothing is waiting, and the bell is armed again. -n: the
-     * next record needs n words.
+     * says, too: 0 is to be written there once they are answered. 0: nothing is waiting, and `OnRecords` is
+     * called when there is more. -n: the next record needs n words.
      */
     drain(): number;
-    /** Gives other words to copy records to. */
-    lend(words: Uint32Array): void;
+    /** Sets the words to copy records to. */
+    setBuffer(words: Uint32Array): void;
     /** Adds a rule: what is wanted is what any of them asks for. Costs the same however many there are. */
-    addRule(rule: Wish): void;
+    addRule(rule: FilterRule): void;
     /** Takes away a rule that equals one that was added. */
-    removeRule(rule: Wish): void;
+    removeRule(rule: FilterRule): void;
     /**
      * Queues every running process as an exec record of the origin `bootstrap` that carries `id`, then a `scanned` record
      * with it. Behind them are those events that are newer than the look; ahead of them, but at the first scan, the others.
@@ -55,7 +55,7 @@ export interface NativeSource {
      * that pid behind it is that process's, and will come. If not, all exits of that pid are ahead of it; where the
      * process has ended just now, or was not collected by its parent, the record tells how.
      */
-    watch(id: number, pid: number): void;
+    watchExit(id: number, pid: number): void;
     /** Fills `out`, at least 19 long, with counters. */
     stats(out: Float64Array): void;
     /** Asks the reader to end; the `closed` record follows as the very last one. */
@@ -68,8 +68,10 @@ export interface NativeSource {
  * A failure is not remembered: it may be mended while the program runs.
  */
 export declare function load(): NativeBinding;
-/** Where the host's proc file system is, if the user does not say so. */
-export declare function procRoot(value: unknown): string;
+/** Returns where the host's proc file system is mounted, unless an option names another place. */
+export declare function defaultProcRoot(): string;
+/** Checks the option `procRoot`, and returns it or its default. */
+export declare function checkProcRoot(value: unknown): string;
 /** What this environment can do. */
 export interface ProbeReport {
     /** Whether the kernel's process connector can be had. */

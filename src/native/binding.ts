@@ -1,4 +1,4 @@
-/** The door to the native part: the only importer of its loader. */
+/** The binding of the native part. Only this file imports the loader. */
 import { release } from 'node:os'
 import {
   type ErrorCode,
@@ -12,11 +12,11 @@ import {
   invalidArgType,
 } from '../api/errors.js'
 import { loadBinding } from './loader.js'
-import type { Wish } from './interest.js'
+import type { FilterRule } from './interest.js'
 
 /** What the binding exports. */
 export interface NativeBinding {
-  readonly Source: new (options: NativeOptions, words: Uint32Array, ring: Ring) => NativeSource
+  readonly Source: new (options: NativeOptions, words: Uint32Array, onRecords: OnRecords) => NativeSource
   /** Of `pids`, those whose process has terminated. Throws where `procRoot` cannot be read. */
   deletedPids(pids: Uint32Array, procRoot: string): Iterable<number>
   /** Why netlink, and why polling, cannot be had, each as `code|errno|detail` with the number of the code; null: it can. */
@@ -27,7 +27,7 @@ export interface NativeBinding {
  * Something is waiting. Unless the records copied before are still to be answered, it has been copied already: `end` is
  * what `drain` would have returned, and `isAll` says whether that was all; then this is called again when there is more.
  */
-export type Ring = (end: number, isAll: boolean) => void
+export type OnRecords = (end: number, isAll: boolean) => void
 
 /** How to open a source; for the three sizes 0 is the core's default. */
 export interface NativeOptions {
@@ -42,26 +42,26 @@ export interface NativeOptions {
   /** Bytes. */
   readonly maxArgvBytes: number
   readonly procRoot: string
-  /** Whether the reader may ask to be woken sooner while details are captured. */
-  readonly hurries: boolean
+  /** True: the reader may raise its priority while details are captured. */
+  readonly raisePriority: boolean
   /** The rules in force at first, see `addRule`. */
-  readonly wishes: readonly Wish[]
+  readonly rules: readonly FilterRule[]
 }
 
 /** One running native reader. Its constructor returns at once; how opening went is the first record. */
 export interface NativeSource {
   /**
    * Copies whole records behind the first of the words that were given, and returns where they end, which that first word
-   * says, too: 0 is to be written there once they are answered. 0: nothing is waiting, and the bell is armed again. -n: the
-   * next record needs n words.
+   * says, too: 0 is to be written there once they are answered. 0: nothing is waiting, and `OnRecords` is
+   * called when there is more. -n: the next record needs n words.
    */
   drain(): number
-  /** Gives other words to copy records to. */
-  lend(words: Uint32Array): void
+  /** Sets the words to copy records to. */
+  setBuffer(words: Uint32Array): void
   /** Adds a rule: what is wanted is what any of them asks for. Costs the same however many there are. */
-  addRule(rule: Wish): void
+  addRule(rule: FilterRule): void
   /** Takes away a rule that equals one that was added. */
-  removeRule(rule: Wish): void
+  removeRule(rule: FilterRule): void
   /**
    * Queues every running process as an exec record of the origin `bootstrap` that carries `id`, then a `scanned` record
    * with it. Behind them are those events that are newer than the look; ahead of them, but at the first scan, the others.
@@ -72,7 +72,7 @@ export interface NativeSource {
    * that pid behind it is that process's, and will come. If not, all exits of that pid are ahead of it; where the
    * process has ended just now, or was not collected by its parent, the record tells how.
    */
-  watch(id: number, pid: number): void
+  watchExit(id: number, pid: number): void
   /** Fills `out`, at least 19 long, with counters. */
   stats(out: Float64Array): void
   /** Asks the reader to end; the `closed` record follows as the very last one. */
@@ -98,9 +98,14 @@ export function load(): NativeBinding {
   return (binding ??= loadBinding() as NativeBinding)
 }
 
-/** Where the host's proc file system is, if the user does not say so. */
-export function procRoot(value: unknown): string {
-  return checkPath('options.procRoot', value, process.env['HOST_PROC'] || '/proc')
+/** Returns where the host's proc file system is mounted, unless an option names another place. */
+export function defaultProcRoot(): string {
+  return process.env['HOST_PROC'] || '/proc'
+}
+
+/** Checks the option `procRoot`, and returns it or its default. */
+export function checkProcRoot(value: unknown): string {
+  return checkPath('options.procRoot', value, defaultProcRoot())
 }
 
 /** What this environment can do. */
@@ -125,7 +130,7 @@ export interface ProbeReport {
  */
 export async function probe(options: { readonly procRoot?: string } = {}): Promise<ProbeReport> {
   checkObject('options', options)
-  const root = procRoot(options.procRoot)
+  const root = checkProcRoot(options.procRoot)
   const kernel = release()
   let netlink: ProcessMonitorError | null
   let polling = false
@@ -141,7 +146,8 @@ export async function probe(options: { readonly procRoot?: string } = {}): Promi
   return { netlink: false, polling, reason: netlink.code, hint: hintFor(netlink), kernel }
 }
 
-const PID_MAX = 2 ** 31 - 1
+/** The largest value of the kernel's type pid_t. */
+const PID_T_MAX = 2 ** 31 - 1
 
 /**
  * The pids among the keys whose process has terminated: it is gone, a zombie, or its number is only a thread's by now.
@@ -163,9 +169,9 @@ export function findDeletedProcesses(
     throw invalidArgType('pids', 'a Map or a Set by pid', pids)
   }
   checkObject('options', options)
-  const root = procRoot(options.procRoot)
+  const root = checkProcRoot(options.procRoot)
   const keys = [...pids.keys()]
-  for (const pid of keys) checkInteger('pids', pid, 0, PID_MAX)
+  for (const pid of keys) checkInteger('pids', pid, 0, PID_T_MAX)
   const native = load()
   try {
     return new Set(native.deletedPids(Uint32Array.from(keys), root))

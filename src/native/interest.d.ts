@@ -1,30 +1,32 @@
-/** What the native part is told of the subscriptions' filters, so that JavaScript is not woken for what nobody takes. */
-/** What a filter asks that the native part can judge; all of it must hold. */
-export interface Narrow {
+/** The rules by which the native part filters events: it wakes JavaScript only for events that a subscription takes. */
+/** The conditions of a filter that the native part can check. All of them must hold. */
+export interface FilterCriteria {
     readonly name?: string;
     readonly exe?: string;
     readonly uid?: number;
     readonly ancestor?: number;
-    /** The facade's number for this wish to follow an ancestor: 1 or more. */
+    /** The tag that records of the ancestor's descendants carry: a number of the facade's, 1 or more. */
     readonly ancestorId?: number;
     /** The process itself. */
     readonly pid?: number;
 }
-/** Events of some kinds, a mask, of the processes of which all that is given holds; and the details to capture, a mask. */
-export interface Wish extends Narrow {
-    readonly kinds: number;
+/** Selects events of some types of the processes that meet all criteria, and names the details to capture. */
+export interface FilterRule extends FilterCriteria {
+    /** A mask of event types. */
+    readonly types: number;
+    /** A mask of the process's fields. */
     readonly fields: number;
 }
-/** Is told of each rule that comes or goes, at once. */
+/** Receives each rule as it is added or removed. */
 export interface RuleListener {
-    addRule(rule: Wish): void;
-    removeRule(rule: Wish): void;
+    addRule(rule: FilterRule): void;
+    removeRule(rule: FilterRule): void;
 }
-/** The rules in force. Each is an object of its own, even where several ask the same. */
-export declare class Wishes {
+/** The rules in force. Each is an object of its own, even if several are equal. */
+export declare class InterestBuilder {
     #private;
     constructor(listener: RuleListener);
-    add(rule: Wish): void;
-    delete(rule: Wish): void;
-    list(): Wish[];
+    add(rule: FilterRule): void;
+    delete(rule: FilterRule): void;
+    list(): FilterRule[];
 }

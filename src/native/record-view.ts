@@ -6,21 +6,29 @@ import {
   originOf,
   readArguments,
   readEvent,
-  readFollowed,
+  readAncestryTags,
   readProcess,
   readText,
   readUid,
   splitArguments,
 } from './record.js'
 import type { ProcessEvent, ProcessInfo } from '../api/event-types.js'
-import type { Judged } from '../monitor/filter.js'
 import type { Redact } from '../api/types.js'
 
 /** The `kind` of a record is the place of its type. */
 export const EXEC: number = EVENT_TYPES.indexOf('exec')
 export const EXIT: number = EVENT_TYPES.indexOf('exit')
 
-export class Reading implements Judged {
+/** The details that filters compare. Null, for one not read or of a process whose exec was not seen, matches nothing. */
+export interface FilterSubject {
+  readonly name: string | null
+  readonly exe: string | null
+  readonly commandLine: string | null
+  readonly cgroup: string | null
+  readonly uid: number | null
+}
+
+export class RecordView implements FilterSubject {
   #buffer!: RecordBuffer
   #at = 0
   #name: string | null = null
@@ -28,7 +36,7 @@ export class Reading implements Judged {
   #commandLine: string | null = null
   #cgroup: string | null = null
   /** Read once: as many may ask as there are numbers. */
-  #followed: ReadonlySet<number> | null = null
+  #ancestryTags: ReadonlySet<number> | null = null
   #event: ProcessEvent | null = null
   readonly #redact: Redact | null
   readonly #redactFailed: (error: unknown) => void
@@ -40,14 +48,14 @@ export class Reading implements Judged {
   }
 
   /** From here on it is the record at `at`. One object serves all records, since most are of interest to nobody. */
-  turnTo(buffer: RecordBuffer, at: number): this {
+  seek(buffer: RecordBuffer, at: number): this {
     this.#buffer = buffer
     this.#at = at
     this.#name = null
     this.#exe = null
     this.#commandLine = null
     this.#cgroup = null
-    this.#followed = null
+    this.#ancestryTags = null
     this.#event = null
     return this
   }
@@ -61,20 +69,20 @@ export class Reading implements Judged {
   }
 
   /** The id of the scan that found this process running; null where the record is of another origin. */
-  get scan(): number | null {
+  get scanId(): number | null {
     const { words } = this.#buffer
     return this.kind === EXEC && originOf(words, this.#at) === 'bootstrap' ? words[this.#at + 5]! : null
   }
 
   /** False where the record belongs to a scan that was made for one subscription only. */
   get isForAll(): boolean {
-    return (this.scan ?? FIRST_SCAN) <= FIRST_SCAN
+    return (this.scanId ?? FIRST_SCAN) <= FIRST_SCAN
   }
 
-  /** Whether the process descends from the ancestor of the filter that has this number. */
-  descendsFrom(ancestorId: number): boolean {
-    this.#followed ??= new Set(readFollowed(this.#buffer.words, this.#at))
-    return this.#followed.has(ancestorId)
+  /** Returns true if the process descends from the ancestor of the filter that has this number. */
+  hasAncestryTag(ancestorId: number): boolean {
+    this.#ancestryTags ??= new Set(readAncestryTags(this.#buffer.words, this.#at))
+    return this.#ancestryTags.has(ancestorId)
   }
 
   get name(): string | null {

@@ -33,14 +33,14 @@ export const PROCESS_FIELDS: readonly ProcessField[] = [
 /** The kinds of record from here on tell about the source, not about a process. */
 export const CONTROL: {
   readonly OPENED: 32
-  readonly SCANNED: 33
+  readonly SCAN_FINISHED: 33
   readonly LOSS: 34
   readonly RESTART: 35
   readonly FAILED: 36
   readonly CLOSED: 37
-  readonly FALLEN_BACK: 38
-  readonly WATCHED: 39
-} = { OPENED: 32, SCANNED: 33, LOSS: 34, RESTART: 35, FAILED: 36, CLOSED: 37, FALLEN_BACK: 38, WATCHED: 39 }
+  readonly FELL_BACK: 38
+  readonly WATCH_RESULT: 39
+} = { OPENED: 32, SCAN_FINISHED: 33, LOSS: 34, RESTART: 35, FAILED: 36, CLOSED: 37, FELL_BACK: 38, WATCH_RESULT: 39 }
 
 /** The id of the scan at the start, which is the first. */
 export const FIRST_SCAN = 1
@@ -51,18 +51,19 @@ const SIGNALED = 4
 const CORE_DUMPED = 8
 const HAS_DURATION = 16
 const ARGV_TRUNCATED = 32
-const IS_FOLLOWED = 64
+const HAS_ANCESTRY_TAGS = 64
 const FLAGS_SHIFT = 16
 
-/** Words of a record before its captured fields. */
-const HEAD = 10
+/** Words that a record has at least: its captured fields follow them. */
+const RECORD_HEAD_WORDS = 10
+export { RECORD_HEAD_WORDS }
 const HIGH = 2 ** 32
 
 const ORIGINS = ['kernel', 'bootstrap', 'resync', 'polling'] as const
 const [NAME, PPID, EXE, ARGV, CWD, UID, GID, CGROUP, START_TIME] = [1, 2, 4, 8, 16, 32, 64, 128, 256] as const
 const TEXTS = NAME | EXE | ARGV | CWD | CGROUP
 
-const NOT_FOLLOWED = new Uint32Array(0)
+const NO_ANCESTRY_TAGS = new Uint32Array(0)
 
 /** Nothing was captured; frozen, since all such events share it. */
 const NO_PROCESS: ProcessInfo = Object.freeze({})
@@ -88,18 +89,18 @@ export function originOf(words: Uint32Array, at: number): (typeof ORIGINS)[numbe
   return ORIGINS[(words[at]! >>> 8) & 0xff] ?? 'kernel'
 }
 
-/** The numbers of the wishes to follow an ancestor under which a record falls: its last words, before their count. */
-export function readFollowed(words: Uint32Array, at: number): Uint32Array {
-  if (((words[at]! >>> FLAGS_SHIFT) & IS_FOLLOWED) === 0) return NOT_FOLLOWED
+/** The ancestry tags of a record, one for each filter by ancestor that its process meets: the last words before their count. */
+export function readAncestryTags(words: Uint32Array, at: number): Uint32Array {
+  if (((words[at]! >>> FLAGS_SHIFT) & HAS_ANCESTRY_TAGS) === 0) return NO_ANCESTRY_TAGS
   const last = at + words[at + 1]! - 1
   return words.subarray(last - words[last]!, last)
 }
 
 /** Where the value of a detail stands in the record at `at`; 0: it was not read. */
 function placeOf(words: Uint32Array, at: number, field: number): number {
-  const read = hasProcess(words, at) ? words[at + HEAD + 1]! : 0
+  const read = hasProcess(words, at) ? words[at + RECORD_HEAD_WORDS + 1]! : 0
   if ((read & field) === 0) return 0
-  let place = at + HEAD + 2
+  let place = at + RECORD_HEAD_WORDS + 2
   for (let bit = 1; bit < field; bit <<= 1) {
     if (read & bit) place += bit & TEXTS ? textWords(words, place) : 1
   }
@@ -128,12 +129,12 @@ export function readUid(words: Uint32Array, at: number): number | null {
 export function readProcess(buffer: RecordBuffer, at: number, name: string | null = null): ProcessInfo {
   const { words } = buffer
   if (!hasProcess(words, at)) return NO_PROCESS
-  const asked = words[at + HEAD]!
+  const asked = words[at + RECORD_HEAD_WORDS]!
   if (asked === 0) return NO_PROCESS
-  const read = words[at + HEAD + 1]!
+  const read = words[at + RECORD_HEAD_WORDS + 1]!
   const info: { -readonly [K in keyof ProcessInfo]: ProcessInfo[K] } = {}
   // Always in the order of the bits, so that equal masks give objects of one hidden class.
-  let next = at + HEAD + 2
+  let next = at + RECORD_HEAD_WORDS + 2
   if (asked & NAME) {
     info.name = read & NAME ? (name ?? text(buffer, next)) : null
     if (read & NAME) next += textWords(words, next)
@@ -198,8 +199,8 @@ export function readEvent(buffer: RecordBuffer, at: number, process: ProcessInfo
   }
 }
 
-/** The exit of a process that had ended, uncollected, before it was asked for: of a `watched` record. */
-export function readCorpse(words: Uint32Array, at: number): ExitEvent {
+/** The exit of a process that had exited before it was watched: of a `WATCH_RESULT` record. */
+export function readPastExit(words: Uint32Array, at: number): ExitEvent {
   const [pid, timestampNs] = [words[at + 2]!, u64(words, at + 3)]
   const { exitCode, signal, coreDumped } = readStatus(words, at, at + 7)
   const process = NO_PROCESS
@@ -225,12 +226,12 @@ export function readLoss(words: Uint32Array, at: number): LossReport {
   return { cause, lost: words[at + 6]!, recoveredExecs: words[at + 7]!, recoveredExits: words[at + 8]! }
 }
 
-/** The error of a `restart`, `failed` or `fallen back` record. */
+/** The error of a `restart`, `failed` or `FELL_BACK` record. */
 export function readFailure(buffer: RecordBuffer, at: number): ProcessMonitorError {
   const { words } = buffer
   const isMended = (words[at]! & 0xff) === CONTROL.RESTART
   const hint = isMended ? 'It was opened anew, and what was missed is made right from /proc' : undefined
-  const detail = hasProcess(words, at) ? text(buffer, at + HEAD) : ''
+  const detail = hasProcess(words, at) ? text(buffer, at + RECORD_HEAD_WORDS) : ''
   return nativeError(nativeCode(words[at + 5]!), words[at + 6]!, detail, undefined, hint)
 }
 

@@ -4,21 +4,21 @@ import { RecordBuffer } from './record.js';
 import type { ExitEvent } from '../api/event-types.js';
 import type { NativeBinding, NativeOptions } from './binding.js';
 import type { LossReport } from '../api/types.js';
-import type { RuleListener, Wish } from './interest.js';
-/** What a session tells its owner; all but `closed` cease with `stop()`. */
+import type { FilterRule, RuleListener } from './interest.js';
+/** The calls of a session to its owner; all but `onClosed` cease with `stop()`. */
 export interface SessionListener {
     /** A record of a process. */
-    event(buffer: RecordBuffer, at: number): void;
+    onEvent(buffer: RecordBuffer, at: number): void;
     /** Every process that a scan has found running has been reported. */
-    scanned(id: number): void;
+    onScanFinished(id: number): void;
     /** Whether a process is running, or else how it has ended, where it is still there to be asked. */
-    watched(id: number, answer: boolean | ExitEvent): void;
-    loss(report: LossReport): void;
-    restart(error: ProcessMonitorError): void;
+    onWatchResult(id: number, result: boolean | ExitEvent): void;
+    onLoss(report: LossReport): void;
+    onRestart(error: ProcessMonitorError): void;
     /** The process connector cannot be had, or not any more: /proc is polled instead. */
-    fallenBack(reason: ProcessMonitorError): void;
+    onFallback(reason: ProcessMonitorError): void;
     /** The thread is gone. `failure` is why the source ended by itself, null where it was stopped. */
-    closed(failure: ProcessMonitorError | null): void;
+    onClosed(failure: ProcessMonitorError | null): void;
 }
 /** A promise, and what settles it. */
 export interface Pending {
@@ -28,8 +28,8 @@ export interface Pending {
 }
 export declare class Session implements RuleListener {
     #private;
-    /** `held`: whether events that wait keep Node.js running. */
-    constructor(native: NativeBinding, options: NativeOptions, held: boolean, listener: SessionListener);
+    /** `keepsAlive`: true if events that wait keep Node.js running. */
+    constructor(native: NativeBinding, options: NativeOptions, keepsAlive: boolean, listener: SessionListener);
     /** Where events come from, once that is open. */
     get kind(): 'netlink' | 'polling' | null;
     /**
@@ -40,13 +40,13 @@ export declare class Session implements RuleListener {
     /** Has all running processes reported, and returns the id under which that is done. */
     scan(): number;
     /** Has the end of a process awaited, whoever its parent is. */
-    watch(id: number, pid: number): void;
-    addRule(rule: Wish): void;
-    removeRule(rule: Wish): void;
-    /** From here on nothing is told but `closed`. */
+    watchExit(id: number, pid: number): void;
+    addRule(rule: FilterRule): void;
+    removeRule(rule: FilterRule): void;
+    /** From here on only `onClosed` is called. */
     stop(): void;
     counters(): Float64Array;
-    /** Whether events that wait keep Node.js running. */
-    hold(held: boolean): void;
+    /** Sets whether events that wait keep Node.js running. */
+    setKeepAlive(keepsAlive: boolean): void;
 }
 export declare function pending(): Pending;

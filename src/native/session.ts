@@ -1,10 +1,10 @@
 /** One run of the native source, from its opening to the end of its thread: records are pumped here, and answered. */
 import { type ProcessMonitorError, nativeError, stoppedError } from '../api/errors.js'
-import { CONTROL, FIRST_SCAN, RecordBuffer, readCorpse, readFailure, readLoss } from './record.js'
+import { CONTROL, FIRST_SCAN, RECORD_HEAD_WORDS, RecordBuffer, readFailure, readLoss, readPastExit } from './record.js'
 import type { ExitEvent } from '../api/event-types.js'
 import type { NativeBinding, NativeOptions, NativeSource } from './binding.js'
 import type { LossReport } from '../api/types.js'
-import type { RuleListener, Wish } from './interest.js'
+import type { FilterRule, RuleListener } from './interest.js'
 
 /** Words held at first: some 1,600 records. */
 const BUFFER_WORDS = 16 * 1024
@@ -13,25 +13,23 @@ const BUDGET_MS = 4
 /** How many records may pass between two looks at the clock, and the milliseconds after which they are to be fewer. */
 const RECORDS_PER_LOOK = 16
 const LOOK_MS = 0.5
-/** The words that a record has at least. */
-const RECORD_WORDS = 10
 /** After how many records in a row that the first buffer has room for, a longer one is given up. */
 const FITTING_RECORDS = 4096
 
-/** What a session tells its owner; all but `closed` cease with `stop()`. */
+/** The calls of a session to its owner; all but `onClosed` cease with `stop()`. */
 export interface SessionListener {
   /** A record of a process. */
-  event(buffer: RecordBuffer, at: number): void
+  onEvent(buffer: RecordBuffer, at: number): void
   /** Every process that a scan has found running has been reported. */
-  scanned(id: number): void
+  onScanFinished(id: number): void
   /** Whether a process is running, or else how it has ended, where it is still there to be asked. */
-  watched(id: number, answer: boolean | ExitEvent): void
-  loss(report: LossReport): void
-  restart(error: ProcessMonitorError): void
+  onWatchResult(id: number, result: boolean | ExitEvent): void
+  onLoss(report: LossReport): void
+  onRestart(error: ProcessMonitorError): void
   /** The process connector cannot be had, or not any more: /proc is polled instead. */
-  fallenBack(reason: ProcessMonitorError): void
+  onFallback(reason: ProcessMonitorError): void
   /** The thread is gone. `failure` is why the source ended by itself, null where it was stopped. */
-  closed(failure: ProcessMonitorError | null): void
+  onClosed(failure: ProcessMonitorError | null): void
 }
 
 /** A promise, and what settles it. */
@@ -43,8 +41,8 @@ export interface Pending {
 
 export class Session implements RuleListener {
   /**
-   * Null once it has closed: it holds what it rings, and through that this session, and neither would ever be collected
-   * if the session held it.
+   * Null once it has closed: the source holds its callback, and through that this session, and neither
+   * would ever be collected if the session held the source.
    */
   #source: NativeSource | null
   readonly #listener: SessionListener
@@ -75,16 +73,16 @@ export class Session implements RuleListener {
   #kind: 'netlink' | 'polling' | null = null
   #failure: ProcessMonitorError | null = null
   #stopped = false
-  #held: boolean
+  #keepsAlive: boolean
 
   /** Counters in the binding's order: the last ones, once it has closed. */
   readonly #counters = new Float64Array(19)
 
-  /** `held`: whether events that wait keep Node.js running. */
-  constructor(native: NativeBinding, options: NativeOptions, held: boolean, listener: SessionListener) {
+  /** `keepsAlive`: true if events that wait keep Node.js running. */
+  constructor(native: NativeBinding, options: NativeOptions, keepsAlive: boolean, listener: SessionListener) {
     this.#listener = listener
-    this.#held = held
-    this.#source = new native.Source(options, this.#buffer.words, (end, isAll) => this.#ring(end, isAll))
+    this.#keepsAlive = keepsAlive
+    this.#source = new native.Source(options, this.#buffer.words, (end, isAll) => this.#onRecords(end, isAll))
   }
 
   /** Where events come from, once that is open. */
@@ -115,19 +113,19 @@ export class Session implements RuleListener {
   }
 
   /** Has the end of a process awaited, whoever its parent is. */
-  watch(id: number, pid: number): void {
-    if (!this.#stopped) this.#source?.watch(id, pid)
+  watchExit(id: number, pid: number): void {
+    if (!this.#stopped) this.#source?.watchExit(id, pid)
   }
 
-  addRule(rule: Wish): void {
+  addRule(rule: FilterRule): void {
     if (!this.#stopped) this.#source?.addRule(rule)
   }
 
-  removeRule(rule: Wish): void {
+  removeRule(rule: FilterRule): void {
     if (!this.#stopped) this.#source?.removeRule(rule)
   }
 
-  /** From here on nothing is told but `closed`. */
+  /** From here on only `onClosed` is called. */
   stop(): void {
     if (this.#stopped || this.#source === null) return
     this.#stopped = true
@@ -139,18 +137,18 @@ export class Session implements RuleListener {
     return this.#counters
   }
 
-  /** Whether events that wait keep Node.js running. */
-  hold(held: boolean): void {
-    if (held === this.#held) return
-    this.#held = held
+  /** Sets whether events that wait keep Node.js running. */
+  setKeepAlive(keepsAlive: boolean): void {
+    if (keepsAlive === this.#keepsAlive) return
+    this.#keepsAlive = keepsAlive
     if (this.#next === null) return
     clearImmediate(this.#next as NodeJS.Immediate)
     clearTimeout(this.#next as NodeJS.Timeout)
     this.#pumpLater()
   }
 
-  #ring(end: number, isAll: boolean): void {
-    // Time was up: the event loop is to turn first, though Node.js may ring again before it does.
+  #onRecords(end: number, isAll: boolean): void {
+    // Time was up: the event loop is to turn first, though Node.js may call again before it does.
     if (this.#next !== null) return
     if (end > 0) this.#take(end)
     this.#pump(isAll)
@@ -162,7 +160,7 @@ export class Session implements RuleListener {
     this.#end = end
   }
 
-  /** `isAll`: nothing is waiting but what was copied already; for the rest the bell rings. */
+  /** `isAll`: nothing is waiting but what was copied already; for the rest `#onRecords` is called. */
   #pump(isAll = false): void {
     if (this.#source === null) return
     // Within a callback that has the event loop turn. What was copied is answered by the drain that is going on; so is the
@@ -180,38 +178,38 @@ export class Session implements RuleListener {
     }
   }
 
-  /** Answers what waits. False: time is up, and more may be waiting; the bell stays silent until all is drained. */
+  /** Answers what waits. False: time is up, and more may be waiting; `#onRecords` is not called until all is drained. */
   #drain(): boolean {
     for (;;) {
       // Looking costs more than a record: it is not done for a few.
-      if (this.#began === 0 && this.#end - this.#at >= this.#left * RECORD_WORDS) this.#begin()
+      if (this.#began === 0 && this.#end - this.#at >= this.#left * RECORD_HEAD_WORDS) this.#begin()
       while (this.#at < this.#end) {
         const at = this.#at
         const length = this.#buffer.words[at + 1]!
         this.#fitting = length < BUFFER_WORDS ? this.#fitting + 1 : 0
         // Moved on before it is answered: whatever happens there, no record is answered twice.
         this.#at += length
-        this.#answer(at)
+        this.#handleRecord(at)
         if (--this.#left <= 0 && !this.#hasTime()) return this.#source === null
       }
       this.#buffer.words[0] = 0
       if (this.#source === null) return true
-      if (this.#buffer.words.length > BUFFER_WORDS && this.#fitting >= FITTING_RECORDS) this.#lend(BUFFER_WORDS)
+      if (this.#buffer.words.length > BUFFER_WORDS && this.#fitting >= FITTING_RECORDS) this.#setBuffer(BUFFER_WORDS)
       if (this.#isAll) return true
       const end = this.#source.drain()
       if (end === 0) return true
       if (end > 0) this.#take(end)
-      else this.#lend(Math.max(-end, 2 * this.#buffer.words.length))
+      else this.#setBuffer(Math.max(-end, 2 * this.#buffer.words.length))
     }
   }
 
-  #lend(length: number): void {
+  #setBuffer(length: number): void {
     this.#fitting = 0
     this.#buffer = new RecordBuffer(length)
-    this.#source?.lend(this.#buffer.words)
+    this.#source?.setBuffer(this.#buffer.words)
   }
 
-  /** One budget is for all that is answered until the event loop turns, however often the bell rings meanwhile. */
+  /** One budget is for all that is answered until the event loop turns, however often `#onRecords` is called meanwhile. */
   #begin(): void {
     this.#began = this.#looked = performance.now()
     setImmediate(() => (this.#began = 0)).unref()
@@ -225,7 +223,7 @@ export class Session implements RuleListener {
     return now - this.#began < BUDGET_MS
   }
 
-  #answer(at: number): void {
+  #handleRecord(at: number): void {
     const { words } = this.#buffer
     const kind = words[at]! & 0xff
     if (kind === CONTROL.CLOSED) return this.#close()
@@ -234,25 +232,28 @@ export class Session implements RuleListener {
       case CONTROL.OPENED:
         this.#kind = words[at + 6] === 0 ? 'netlink' : 'polling'
         return this.#opened.resolve()
-      case CONTROL.SCANNED: {
+      case CONTROL.SCAN_FINISHED: {
         const id = words[at + 5]!
         if (id === FIRST_SCAN) this.#firstScan?.resolve()
-        return this.#listener.scanned(id)
+        return this.#listener.onScanFinished(id)
       }
-      case CONTROL.WATCHED:
-        return this.#listener.watched(words[at + 5]!, words[at + 6] === 2 ? readCorpse(words, at) : words[at + 6] === 1)
+      case CONTROL.WATCH_RESULT:
+        return this.#listener.onWatchResult(
+          words[at + 5]!,
+          words[at + 6] === 2 ? readPastExit(words, at) : words[at + 6] === 1,
+        )
       case CONTROL.LOSS:
-        return this.#listener.loss(readLoss(words, at))
+        return this.#listener.onLoss(readLoss(words, at))
       case CONTROL.RESTART:
-        return this.#listener.restart(readFailure(this.#buffer, at))
-      case CONTROL.FALLEN_BACK:
+        return this.#listener.onRestart(readFailure(this.#buffer, at))
+      case CONTROL.FELL_BACK:
         this.#kind = 'polling'
-        return this.#listener.fallenBack(readFailure(this.#buffer, at))
+        return this.#listener.onFallback(readFailure(this.#buffer, at))
       case CONTROL.FAILED:
         this.#failure = readFailure(this.#buffer, at)
         return
       default:
-        this.#listener.event(this.#buffer, at)
+        this.#listener.onEvent(this.#buffer, at)
     }
   }
 
@@ -266,7 +267,7 @@ export class Session implements RuleListener {
     this.#opened.reject(reason)
     this.#firstScan?.reject(reason)
     this.#ended.resolve()
-    this.#listener.closed(this.#failure)
+    this.#listener.onClosed(this.#failure)
   }
 
   #reason(): ProcessMonitorError {
@@ -279,7 +280,7 @@ export class Session implements RuleListener {
       this.#pump()
     }
     // An unref'd immediate would wait for the event loop to wake for something else; a timer wakes it, if it is alive.
-    this.#next = this.#held ? setImmediate(pump) : setTimeout(pump, 0).unref()
+    this.#next = this.#keepsAlive ? setImmediate(pump) : setTimeout(pump, 0).unref()
   }
 }
 

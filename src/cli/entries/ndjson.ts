@@ -1,6 +1,6 @@
 /** Entries as lines of JSON, and lines of JSON as entries again. */
 import { type Entry, type EventEntry, type LossEntry, type NoteEntry, isEvent } from './entry.js'
-import { PID_MAX } from '../../monitor/filter.js'
+import { PID_MAX_LIMIT } from '../../monitor/filter.js'
 import { EVENTS } from '../flags/options.js'
 
 /**
@@ -65,7 +65,7 @@ function complete(given: EventEntry): EventEntry {
   const entry = { ...given }
   for (const [key, value] of Object.entries(ABSENT)) if (!(key in given)) Object.assign(entry, { [key]: value })
   // The number of pids bounds the memory that is kept for each.
-  if (!Number.isInteger(entry.pid) || entry.pid < 0 || entry.pid > PID_MAX) throw new Error('it has no pid')
+  if (!Number.isInteger(entry.pid) || entry.pid < 0 || entry.pid > PID_MAX_LIMIT) throw new Error('it has no pid')
   for (const key of TEXTS) {
     if (typeof (entry[key] ?? '') !== 'string') throw new Error(`its ${key} is no text`)
   }

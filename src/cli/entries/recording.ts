@@ -1,7 +1,8 @@
 /** Entries out of a file that --json has written, through the same filters as live ones. */
 import { createReadStream } from 'node:fs'
 import { type Readable, addAbortSignal } from 'node:stream'
-import { type Judged, compileFilter } from '../../monitor/filter.js'
+import { compileFilter } from '../../monitor/filter.js'
+import type { FilterSubject } from '../../native/record-view.js'
 import type { Filter, ShowOptions } from '../flags/args.js'
 import { type Entry, type EventEntry, isEvent } from './entry.js'
 import { readEntry } from './ndjson.js'
@@ -81,7 +82,7 @@ class Family {
   }
 }
 
-function judged({ name, exe, argv, uid, cgroup }: EventEntry): Judged {
+function judged({ name, exe, argv, uid, cgroup }: EventEntry): FilterSubject {
   return { name, exe, commandLine: argv?.join(' ') ?? null, uid, cgroup }
 }
 

@@ -1,5 +1,5 @@
 /** What the values of the options mean: a word of the command line becomes a pattern, a number, a user. */
-import { PID_MAX } from '../../monitor/filter.js'
+import { PID_MAX_LIMIT } from '../../monitor/filter.js'
 import type { EventType } from '../../api/event-types.js'
 import { EVENTS } from './options.js'
 import { UsageError } from '../exit-codes.js'
@@ -30,7 +30,7 @@ export function count(option: string, text: string): number {
 }
 
 export function pid(option: string, text: string): number {
-  return integer(option, text, PID_MAX)
+  return integer(option, text, PID_MAX_LIMIT)
 }
 
 export function user(option: string, text: string, users: Users): number {
