@@ -1,6 +1,6 @@
 /** What ends a run: that it is done, a signal, a failure; the first of them. */
 
-export class Ending {
+export class Shutdown {
   /** Rejects where it was a failure. */
   readonly reached: Promise<void>
   /** By signal, not because it was done. */
@@ -27,7 +27,7 @@ export class Ending {
         reject(error)
       }
     })
-    // Whoever waits for it hears of it.
+    // A caller that awaits it still gets the rejection.
     this.reached.catch(() => {})
     for (const signal of SIGNALS) process.once(signal, this.#interrupted)
   }

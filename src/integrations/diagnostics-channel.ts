@@ -1,7 +1,7 @@
 /** The channels of `node:diagnostics_channel` on which events and losses are published. */
 import { type Channel, channel } from 'node:diagnostics_channel'
-import { EXEC, EXIT, type RecordView } from '../native/record-view.js'
 import type { LossReport } from '../api/types.js'
+import { EXEC, EXIT, type RecordView } from '../native/record-view.js'
 
 /** By the kind of record. */
 const EVENTS: (Channel | undefined)[] = []

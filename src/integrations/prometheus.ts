@@ -14,7 +14,7 @@ export interface MonitorMetricsOptions {
 }
 
 /** What is exposed under one name. One that ends in `_total` is a counter, any other a gauge. */
-interface Family {
+interface MetricFamily {
   readonly name: string
   readonly help: string
   /** The label that tells samples of the family apart, where it has more than one. */
@@ -23,7 +23,7 @@ interface Family {
   readonly read: (stats: MonitorStats) => number | Readonly<Record<string, number>>
 }
 
-const FAMILIES: readonly Family[] = [
+const FAMILIES: readonly MetricFamily[] = [
   {
     name: 'proc_events_received_total',
     help: 'Events received, by type.',
@@ -135,7 +135,7 @@ export function collectMonitorMetrics(
   checkObject('options.register', register)
   if (typeof prefix !== 'string') throw invalidArgType('options.prefix', 'of type string', prefix)
   checkObject('options.labels', labels)
-  const stats = onceATurn(() => monitor.stats())
+  const stats = oncePerTurn(() => monitor.stats())
   const metrics = FAMILIES.map((family) => metricOf(family, prefix, labels, stats))
   const taken = FAMILIES.find(({ name }) => register.getSingleMetric(prefix + name) !== undefined)
   if (taken) throw new Error(`A metric with the name ${prefix}${taken.name} has already been registered.`)
@@ -144,7 +144,7 @@ export function collectMonitorMetrics(
 
 /** A metric that is in no registry yet. */
 function metricOf(
-  { name, help, by, read }: Family,
+  { name, help, by, read }: MetricFamily,
   prefix: string,
   labels: Readonly<Record<string, string | number>>,
   stats: () => MonitorStats,
@@ -174,11 +174,11 @@ function metricOf(
 }
 
 /** A registry asks all its metrics within one turn of the event loop: one look serves them all. */
-function onceATurn<T>(look: () => T): () => T {
+function oncePerTurn<T>(read: () => T): () => T {
   let seen: { readonly value: T } | null = null
   return () => {
     if (seen === null) {
-      seen = { value: look() }
+      seen = { value: read() }
       queueMicrotask(() => {
         seen = null
       })

@@ -1,3 +1,4 @@
+/** Events as an async iterable: a bounded buffer between the callbacks and a loop that takes its time. */
 import { ProcessMonitorError } from '../api/errors.js';
 import type { EventOf, EventType, ProcessEvent } from '../api/event-types.js';
 import type { EventsOptions, SubscribeOptions, Unsubscribe } from '../api/types.js';

@@ -1,5 +1,4 @@
 /** Events as an async iterable: a bounded buffer between the callbacks and a loop that takes its time. */
-import { onAbort } from './abort.js'
 import {
   ProcessMonitorError,
   abortError,
@@ -9,11 +8,12 @@ import {
   invalidArgType,
   outOfRange,
 } from '../api/errors.js'
-import { EVENT_TYPES } from '../native/record.js'
 import type { EventOf, EventType, ProcessEvent } from '../api/event-types.js'
+import type { EventsOptions, SubscribeOptions, Unsubscribe } from '../api/types.js'
+import { EVENT_TYPES } from '../native/record.js'
+import { onAbort } from './abort.js'
 import { checkSignal } from './filter.js'
 import { Queue } from './queue.js'
-import type { EventsOptions, SubscribeOptions, Unsubscribe } from '../api/types.js'
 
 /** What ends with the monitor, and is told of it once. */
 export interface StopListener {

@@ -1,8 +1,9 @@
+/** The promises of `waitForExit`, by process. */
 import { ProcessMonitorError } from '../api/errors.js';
 import type { ExitEvent } from '../api/event-types.js';
+import type { InterestBuilder } from '../native/interest.js';
 import { type RecordView } from '../native/record-view.js';
 import type { StopListener } from './event-stream.js';
-import type { InterestBuilder } from '../native/interest.js';
 /** One promise to tell of a process's exit. */
 export interface Wait {
     /** What the native part knows it by. */

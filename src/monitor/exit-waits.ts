@@ -1,10 +1,10 @@
 /** The promises of `waitForExit`, by process. */
-import { onAbort } from './abort.js'
 import { ProcessMonitorError, abortError, stoppedError } from '../api/errors.js'
 import type { ExitEvent } from '../api/event-types.js'
-import { EXIT, type RecordView } from '../native/record-view.js'
-import type { StopListener } from './event-stream.js'
 import type { InterestBuilder } from '../native/interest.js'
+import { EXIT, type RecordView } from '../native/record-view.js'
+import { onAbort } from './abort.js'
+import type { StopListener } from './event-stream.js'
 
 /** One promise to tell of a process's exit. */
 export interface Wait {

@@ -1,11 +1,11 @@
 /** What a ProcessFilter means: a predicate over what was captured, and the details that it needs captured. */
 import { types } from 'node:util'
 import { checkInteger, checkObject, checkOneOf, invalidArgType } from '../api/errors.js'
-import { PROCESS_FIELDS } from '../native/record.js'
 import type { ProcessField } from '../api/event-types.js'
 import type { ProcessFilter } from '../api/types.js'
 import type { FilterCriteria } from '../native/interest.js'
 import type { FilterSubject } from '../native/record-view.js'
+import { PROCESS_FIELDS } from '../native/record.js'
 
 /** Returns true if a process passes. */
 export type Predicate = (process: FilterSubject) => boolean

@@ -1,6 +1,5 @@
 /** The monitor: who holds a reference, and when a session of the native source starts and ends. */
 import { EventEmitter } from 'node:events'
-import { publishEvent, publishLoss } from '../integrations/diagnostics-channel.js'
 import {
   type ProcessMonitorError,
   abortError,
@@ -9,15 +8,7 @@ import {
   notInitializedError,
   stoppedError,
 } from '../api/errors.js'
-import { PID_MAX_LIMIT } from './filter.js'
 import type { EventOf, EventType, ExecEvent, ExitEvent } from '../api/event-types.js'
-import { checkSignal } from './filter.js'
-import { load } from '../native/binding.js'
-import { type CheckedOptions, TIMER_MAX_MS, checkOptions } from './options.js'
-import { RecordView } from '../native/record-view.js'
-import { Registry, throwUncaught } from './subscriptions.js'
-import { type Pending, Session, pending } from '../native/session.js'
-import { type StopListener, openStream } from './event-stream.js'
 import type {
   EventsOptions,
   MonitorEvents,
@@ -28,8 +19,17 @@ import type {
   SubscribeOptions,
   Unsubscribe,
 } from '../api/types.js'
-import { ExitWaits } from './exit-waits.js'
+import { publishEvent, publishLoss } from '../integrations/diagnostics-channel.js'
+import { load } from '../native/binding.js'
 import { InterestBuilder } from '../native/interest.js'
+import { RecordView } from '../native/record-view.js'
+import { type Pending, Session, pending } from '../native/session.js'
+import { type StopListener, openStream } from './event-stream.js'
+import { ExitWaits } from './exit-waits.js'
+import { PID_MAX_LIMIT } from './filter.js'
+import { checkSignal } from './filter.js'
+import { type CheckedOptions, TIMER_MAX_MS, checkOptions } from './options.js'
+import { Registry, throwUncaught } from './subscriptions.js'
 
 /** In the order of the binding's numbers for them. */
 const PRIORITIES = ['ordinary', 'short-slice', 'realtime'] as const

@@ -1,5 +1,5 @@
-import { type NativeOptions } from '../native/binding.js';
 import type { MonitorOptions, Redact } from '../api/types.js';
+import { type NativeOptions } from '../native/binding.js';
 /** The longest delay a timer takes, in milliseconds: 24 days. */
 export declare const TIMER_MAX_MS: number;
 /** How to open a source, but for the rules; and what the facade keeps for itself. */

@@ -1,7 +1,7 @@
 /** The options of `initialize` as a user gave them: checked, and made ready for the native part. */
 import { checkInteger, checkObject, checkOneOf, invalidArgType } from '../api/errors.js'
-import { type NativeOptions, checkProcRoot } from '../native/binding.js'
 import type { MonitorOptions, Redact } from '../api/types.js'
+import { type NativeOptions, checkProcRoot } from '../native/binding.js'
 
 /** The longest delay a timer takes, in milliseconds: 24 days. */
 export const TIMER_MAX_MS: number = 2 ** 31 - 1

@@ -1,7 +1,7 @@
 import type { EventOf, EventType } from '../api/event-types.js';
-import { type RecordView } from '../native/record-view.js';
 import type { ProcessCallback, SubscribeOptions, Unsubscribe } from '../api/types.js';
 import type { InterestBuilder } from '../native/interest.js';
+import { type RecordView } from '../native/record-view.js';
 export declare class Registry {
     #private;
     /** Callbacks called so far. */

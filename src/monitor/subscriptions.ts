@@ -1,14 +1,14 @@
 /** The subscriptions: dispatch of a record to their callbacks, and the rules that they make. */
-import { onAbort } from './abort.js'
 import { ProcessMonitorError, checkFlag, checkObject, checkOneOf, invalidArgType } from '../api/errors.js'
-import { EVENT_TYPES } from '../native/record.js'
 import type { EventOf, EventType, ProcessEvent } from '../api/event-types.js'
-import { type Predicate, captureMask, checkSignal, compileFilter } from './filter.js'
-import { EXEC, EXIT, type RecordView } from '../native/record-view.js'
-import { Replay } from './replay.js'
-import { type IndexEntry, SubscriptionIndex } from './subscription-index.js'
 import type { ProcessCallback, SubscribeOptions, Unsubscribe } from '../api/types.js'
 import type { FilterRule, InterestBuilder } from '../native/interest.js'
+import { EXEC, EXIT, type RecordView } from '../native/record-view.js'
+import { EVENT_TYPES } from '../native/record.js'
+import { onAbort } from './abort.js'
+import { type Predicate, captureMask, checkSignal, compileFilter } from './filter.js'
+import { Replay } from './replay.js'
+import { type IndexEntry, SubscriptionIndex } from './subscription-index.js'
 
 /** One callback, and the events that it is called with. */
 interface Subscription extends IndexEntry {

@@ -11,8 +11,8 @@ import {
   hintFor,
   invalidArgType,
 } from '../api/errors.js'
-import { loadBinding } from './loader.js'
 import type { FilterRule } from './interest.js'
+import { loadBinding } from './loader.js'
 
 /** What the binding exports. */
 export interface NativeBinding {

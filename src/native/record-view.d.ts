@@ -1,7 +1,7 @@
 /** One native record, read as far as somebody wants it, and once, however many are told of it. */
-import { type RecordBuffer } from './record.js';
 import type { ProcessEvent } from '../api/event-types.js';
 import type { Redact } from '../api/types.js';
+import { type RecordBuffer } from './record.js';
 /** The `kind` of a record is the place of its type. */
 export declare const EXEC: number;
 export declare const EXIT: number;

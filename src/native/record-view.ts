@@ -1,4 +1,6 @@
 /** One native record, read as far as somebody wants it, and once, however many are told of it. */
+import type { ProcessEvent, ProcessInfo } from '../api/event-types.js'
+import type { Redact } from '../api/types.js'
 import {
   EVENT_TYPES,
   FIRST_SCAN,
@@ -12,8 +14,6 @@ import {
   readUid,
   splitArguments,
 } from './record.js'
-import type { ProcessEvent, ProcessInfo } from '../api/event-types.js'
-import type { Redact } from '../api/types.js'
 
 /** The `kind` of a record is the place of its type. */
 export const EXEC: number = EVENT_TYPES.indexOf('exec')

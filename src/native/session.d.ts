@@ -1,10 +1,10 @@
 /** One run of the native source, from its opening to the end of its thread: records are pumped here, and answered. */
 import { type ProcessMonitorError } from '../api/errors.js';
-import { RecordBuffer } from './record.js';
 import type { ExitEvent } from '../api/event-types.js';
-import type { NativeBinding, NativeOptions } from './binding.js';
 import type { LossReport } from '../api/types.js';
+import type { NativeBinding, NativeOptions } from './binding.js';
 import type { FilterRule, RuleListener } from './interest.js';
+import { RecordBuffer } from './record.js';
 /** The calls of a session to its owner; all but `onClosed` cease with `stop()`. */
 export interface SessionListener {
     /** A record of a process. */

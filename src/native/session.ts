@@ -1,10 +1,10 @@
 /** One run of the native source, from its opening to the end of its thread: records are pumped here, and answered. */
 import { type ProcessMonitorError, nativeError, stoppedError } from '../api/errors.js'
-import { CONTROL, FIRST_SCAN, RECORD_HEAD_WORDS, RecordBuffer, readFailure, readLoss, readPastExit } from './record.js'
 import type { ExitEvent } from '../api/event-types.js'
-import type { NativeBinding, NativeOptions, NativeSource } from './binding.js'
 import type { LossReport } from '../api/types.js'
+import type { NativeBinding, NativeOptions, NativeSource } from './binding.js'
 import type { FilterRule, RuleListener } from './interest.js'
+import { CONTROL, FIRST_SCAN, RECORD_HEAD_WORDS, RecordBuffer, readFailure, readLoss, readPastExit } from './record.js'
 
 /** Words held at first: some 1,600 records. */
 const BUFFER_WORDS = 16 * 1024

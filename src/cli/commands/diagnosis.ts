@@ -14,8 +14,8 @@ export interface Facts {
   readonly capabilities: readonly string[]
   /** The option of /proc's mount, where it hides other users' processes. */
   readonly hidepid: string | null
-  /** null: could not be tried. */
-  readonly trial: Trial | null
+  /** null: could not be run. */
+  readonly selfTest: SelfTest | null
 }
 
 export interface Problem {
@@ -24,7 +24,7 @@ export interface Problem {
 }
 
 /** What became of processes that were started to see whether they are reported. */
-export interface Trial {
+export interface SelfTest {
   readonly priority: string | null
   readonly receiveBufferSize: number
   readonly tracked: number
@@ -63,7 +63,7 @@ export function diagnose(facts: Facts): readonly Check[] {
         ),
     details(facts),
     ...(facts.hidepid === null ? [] : [hidden(facts.hidepid, facts.capabilities)]),
-    ...(facts.trial === null ? [] : tried(facts.trial)),
+    ...(facts.selfTest === null ? [] : selfTestChecks(facts.selfTest)),
   ]
 }
 
@@ -87,8 +87,8 @@ function hidden(hidepid: string, capabilities: readonly string[]): Check {
 
 const LATE = 'What ends at once is gone before a busy machine gets to look: see priority, or try again later.'
 
-function tried(trial: Trial): Check[] {
-  const { priority, receiveBufferSize, started, execs, exits, captured, tracked, latenciesNs } = trial
+function selfTestChecks(selfTest: SelfTest): Check[] {
+  const { priority, receiveBufferSize, started, execs, exits, captured, tracked, latenciesNs } = selfTest
   const mib = `${(receiveBufferSize / 2 ** 20).toFixed(1)} MiB`
   const sorted = [...latenciesNs].sort((a, b) => a - b)
   const [half, most] = [sorted[Math.floor(sorted.length / 2)], sorted.at(-1)]

@@ -1,20 +1,20 @@
-/** `doctor`: finds out what works here, by asking and by trying, and tells it. */
+/** `doctor`: finds out what works here, by probing and by a self-test, and prints it. */
 import { spawn } from 'node:child_process'
 import { userInfo } from 'node:os'
-import { describe, EXIT_CODES } from '../exit-codes.js'
 import { getProcessMonitor } from '../../monitor/monitor.js'
-import { type ProbeReport, probe } from '../../native/binding.js'
-import { type Check, type Facts, type Trial, diagnose, isHealthy } from './diagnosis.js'
+import { type ProbeReport, defaultProcRoot, probe } from '../../native/binding.js'
 import { jsonLine } from '../entries/ndjson.js'
+import { read } from '../entries/proc.js'
+import { describe, EXIT_CODES } from '../exit-codes.js'
 import { print } from '../output/output.js'
 import { layoutOf } from '../output/present.js'
-import { procRoot, read } from '../entries/proc.js'
 import { type Piece, type Style, line, printable } from '../output/text.js'
+import { type Check, type Facts, type SelfTest, diagnose, isHealthy } from './diagnosis.js'
 
 /** Processes started for the self-test. */
-const STARTED = 20
-/** How long their events may take. */
-const LATE_MS = 2000
+const SELF_TEST_PROCESSES = 20
+/** Milliseconds that their events may take. */
+const EVENT_TIMEOUT_MS = 2000
 
 const CAPABILITIES: readonly (readonly [bit: bigint, name: string])[] = [
   [12n, 'CAP_NET_ADMIN'],
@@ -36,12 +36,12 @@ export async function doctor({ json }: { readonly json: boolean }, version: stri
 
 async function facts(version: string): Promise<Facts> {
   const report = await probe()
-  const root = procRoot()
+  const root = defaultProcRoot()
   let netlink = report.netlink ? null : problem(report)
-  let trial: Trial | null = null
+  let selfTest: SelfTest | null = null
   if (netlink === null) {
     try {
-      trial = await tryOut()
+      selfTest = await runSelfTest()
     } catch (error) {
       netlink = { code: (error as { code?: string }).code ?? 'ERR', hint: describe(error) }
     }
@@ -56,7 +56,7 @@ async function facts(version: string): Promise<Facts> {
     polls: report.polling,
     capabilities: capabilities(),
     hidepid: /\bhidepid=(?!0\b|off\b)\w+/.exec(mountOf(root))?.[0] ?? null,
-    trial,
+    selfTest,
   }
 }
 
@@ -65,29 +65,29 @@ function problem({ reason, hint }: ProbeReport): Facts['netlink'] {
 }
 
 /** Starts processes one after the other, and listens. */
-async function tryOut(): Promise<Trial> {
+async function runSelfTest(): Promise<SelfTest> {
   const monitor = getProcessMonitor()
   const latenciesNs: number[] = []
   const wanted = { ancestor: process.pid, capture: ['argv'] } as const
   const counted = { execs: 0, exits: 0, captured: 0 }
-  const heard = (timestampNs: number): void => void latenciesNs.push(Number(process.hrtime.bigint()) - timestampNs)
+  const addLatency = (timestampNs: number): void => void latenciesNs.push(Number(process.hrtime.bigint()) - timestampNs)
   monitor.subscribeExec((_pid, { timestampNs, process: { argv } }) => {
-    heard(timestampNs)
+    addLatency(timestampNs)
     counted.execs++
     if (argv) counted.captured++
   }, wanted)
   monitor.subscribeExit((_pid, { timestampNs }) => {
-    heard(timestampNs)
+    addLatency(timestampNs)
     counted.exits++
   }, wanted)
   try {
     await monitor.initialize({ source: 'netlink' })
-    for (let n = 0; n < STARTED; n++) await startOne()
-    const deadline = performance.now() + LATE_MS
-    while (counted.exits < STARTED && performance.now() < deadline)
+    for (let n = 0; n < SELF_TEST_PROCESSES; n++) await startOne()
+    const deadline = performance.now() + EVENT_TIMEOUT_MS
+    while (counted.exits < SELF_TEST_PROCESSES && performance.now() < deadline)
       await new Promise((resolve) => setTimeout(resolve, 5))
     const { priority, receiveBufferSize, trackedProcesses: tracked } = monitor.stats()
-    return { priority, receiveBufferSize, tracked, started: STARTED, ...counted, latenciesNs }
+    return { priority, receiveBufferSize, tracked, started: SELF_TEST_PROCESSES, ...counted, latenciesNs }
   } finally {
     await monitor.stop()
   }

@@ -1,6 +1,6 @@
 /** --help, one screen of 24 lines by 80 columns for each command, out of the table of options. */
-import { COMMANDS, type Command, type Option, optionsOf, spelling } from '../flags/options.js'
 import { EXIT_CODES } from '../exit-codes.js'
+import { COMMANDS, type Command, type Option, optionsOf, spelling } from '../flags/options.js'
 import { wrap } from '../output/text.js'
 
 const WIDTH = 80

@@ -1,6 +1,6 @@
 /** The manual, man/proc-events.1, out of the table of options. */
-import { COMMANDS, type Command, ENVIRONMENT, OPTIONS, type Option, optionsOf } from '../flags/options.js'
 import { EXIT_CODES } from '../exit-codes.js'
+import { COMMANDS, type Command, ENVIRONMENT, OPTIONS, type Option, optionsOf } from '../flags/options.js'
 
 export function manual(): string {
   const [main, ...others] = COMMANDS as readonly [Command, ...Command[]]

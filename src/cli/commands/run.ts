@@ -1,26 +1,26 @@
 /** `run`: a command as a child, and a report of all that it and its descendants have started. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, openSync, writeFileSync } from 'node:fs'
-import type { RunOptions } from '../flags/args.js'
 import { type Entry, isEvent } from '../entries/entry.js'
-import { lossText } from '../output/format.js'
-import { Live } from '../entries/live.js'
-import { EXIT_CODES, describe, signalCode } from '../exit-codes.js'
+import { LiveEntries } from '../entries/live.js'
 import { jsonLine } from '../entries/ndjson.js'
-import { print } from '../output/output.js'
-import { layoutOf } from '../output/present.js'
 import { isForeground, isRunning } from '../entries/proc.js'
 import { redact } from '../entries/redact/redact.js'
+import { EXIT_CODES, describe, signalCode } from '../exit-codes.js'
+import type { RunOptions } from '../flags/args.js'
+import { lossText } from '../output/format.js'
+import { print } from '../output/output.js'
+import { layoutOf } from '../output/present.js'
 import { type CommandOutcome, Report } from '../views/report.js'
 
-interface Ended {
+interface ExitStatus {
   readonly pid: number
   readonly exitCode: number | null
   readonly signal: string | null
 }
 
-/** How long an end that has happened may take to be told. */
-const LATE_MS = 2000
+/** Milliseconds that the report of an exit may take. */
+const REPORT_TIMEOUT_MS = 2000
 /** As shells have it. */
 const NOT_FOUND = 127
 const NOT_RUNNABLE = 126
@@ -30,18 +30,18 @@ const NOT_RUNNABLE = 126
  *
  * @throws where nothing can be monitored, or no report be written: then nothing has been run.
  */
-export async function run(options: RunOptions, tell: (text: string) => void): Promise<number> {
+export async function run(options: RunOptions, notify: (text: string) => void): Promise<number> {
   const report = new Report()
   let lost = 0
-  const hear = (entry: Entry): void => {
+  const onEntry = (entry: Entry): void => {
     if (isEvent(entry)) report.add(entry)
-    else if (entry.type === 'note') tell(entry.message)
+    else if (entry.type === 'note') notify(entry.message)
     else lost += entry.lost
-    if (entry.type === 'loss') tell(lossText(entry))
+    if (entry.type === 'loss') notify(lossText(entry))
   }
   // This process starts nothing but the command: its descendants are the command and those of the command.
   const wanted = { types: ['fork', 'exec', 'exit'], filter: { ancestor: process.pid }, show: options } as const
-  const live = new Live(wanted, hear, (error) => tell(describe(error)))
+  const live = new LiveEntries(wanted, onEntry, (error) => notify(describe(error)))
   await live.start().catch(async (error: unknown) => {
     await live.stop()
     throw error
@@ -53,10 +53,10 @@ export async function run(options: RunOptions, tell: (text: string) => void): Pr
     if (ended instanceof Error) {
       const isMissing = ended.code === 'ENOENT' || options.program === ''
       const why = isMissing ? 'there is no such command' : `it cannot be run (${ended.code ?? ended.message})`
-      tell(`${options.program}: ${why}`)
+      notify(`${options.program}: ${why}`)
       return isMissing ? NOT_FOUND : NOT_RUNNABLE
     }
-    await told(report, ended.pid)
+    await exitsReported(report, ended.pid)
     const command = commandOf(options)
     if (options.args !== 'hidden') report.complete(ended.pid, command)
     const { exitCode, signal } = outcomeOf(ended, report)
@@ -69,7 +69,7 @@ export async function run(options: RunOptions, tell: (text: string) => void): Pr
 }
 
 /** Resolves when the command has ended; meanwhile, signals are its own affair. */
-async function execute({ program, programArgs }: RunOptions): Promise<Ended | NodeJS.ErrnoException> {
+async function execute({ program, programArgs }: RunOptions): Promise<ExitStatus | NodeJS.ErrnoException> {
   let child: ChildProcess | undefined
   // Listened for before it starts: it may have said that it is ready before this function goes on.
   const passed = SIGNALS.map(([signal, sentByTerminal]) => {
@@ -105,15 +105,15 @@ const SIGNALS: readonly (readonly [NodeJS.Signals, boolean])[] = [
   ['SIGUSR2', false],
 ]
 
-/** Until the ends of those that have ended have been told; those that run on are left to it. */
-async function told(report: Report, pid: number): Promise<void> {
-  const deadline = performance.now() + LATE_MS
-  const isTold = (): boolean => report.endOf(pid) !== null && !report.running().some((other) => !isRunning(other))
-  while (!isTold() && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 2))
+/** Resolves when the exits of all processes that have exited are reported. Processes that run on stay in the report. */
+async function exitsReported(report: Report, pid: number): Promise<void> {
+  const deadline = performance.now() + REPORT_TIMEOUT_MS
+  const areReported = (): boolean => report.endOf(pid) !== null && !report.running().some((other) => !isRunning(other))
+  while (!areReported() && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 2))
 }
 
 /** Node.js has no name for a real-time signal, and reports a command that one has killed as code 0: the kernel does not. */
-function outcomeOf(ended: Ended, report: Report): Pick<Ended, 'exitCode' | 'signal'> {
+function outcomeOf(ended: ExitStatus, report: Report): Pick<ExitStatus, 'exitCode' | 'signal'> {
   const { exitCode = null, signal = null } = report.endOf(ended.pid) ?? {}
   // The kernel's own report may have been lost.
   return exitCode === null && signal === null ? ended : { exitCode, signal }

@@ -2,31 +2,31 @@
 import { ProcessMonitorError } from '../../api/errors.js'
 import type { ExitEvent } from '../../api/event-types.js'
 import { getProcessMonitor } from '../../monitor/monitor.js'
-import type { WaitOptions } from '../flags/args.js'
 import { WallClock } from '../entries/clock.js'
-import { Ending } from '../shutdown.js'
 import { type EventEntry, eventEntry } from '../entries/entry.js'
-import { Names } from '../entries/process-names.js'
-import { EXIT_CODES, describe, signalCode } from '../exit-codes.js'
-import { Output } from '../output/output.js'
-import { layoutOf } from '../output/present.js'
-import { look } from '../entries/proc.js'
+import { readDetails } from '../entries/proc.js'
+import { ProcessNames } from '../entries/process-names.js'
 import { redact } from '../entries/redact/redact.js'
 import { Users } from '../entries/users.js'
+import { onMonitorWarning } from '../entries/warnings.js'
+import { EXIT_CODES, describe, signalCode } from '../exit-codes.js'
+import type { WaitOptions } from '../flags/args.js'
+import { Output } from '../output/output.js'
+import { layoutOf } from '../output/present.js'
+import { Shutdown } from '../shutdown.js'
 import { Lines } from '../views/lines.js'
 import { JsonLines } from '../views/view.js'
-import { onMonitorWarning } from '../entries/warnings.js'
 
 /** As a shell says it of a command that Ctrl-C has ended. */
 const INTERRUPTED = 130
 
 /** Resolves with the exit code of the last of them to fail. */
-export async function wait(options: WaitOptions, tell: (text: string) => void): Promise<number> {
-  const ending = new Ending()
+export async function wait(options: WaitOptions, notify: (text: string) => void): Promise<number> {
+  const shutdown = new Shutdown()
   const monitor = getProcessMonitor()
   const output = new Output(process.stdout)
-  output.closed.then(ending.end, ending.fail)
-  const restoreWarnings = onMonitorWarning((message) => tell(message))
+  output.closed.then(shutdown.end, shutdown.fail)
+  const restoreWarnings = onMonitorWarning((message) => notify(message))
   const view = options.json ? new JsonLines() : new Lines()
   let code: number = EXIT_CODES.done.code
   let left = options.pids.length
@@ -40,10 +40,10 @@ export async function wait(options: WaitOptions, tell: (text: string) => void): 
       for (const line of view.add(entry, layoutOf(process.stdout))) output.line(line)
       code = exitCodeOf(entry) || code
     } catch (error) {
-      if (ending.isReached) return
+      if (shutdown.isReached) return
       // Anything else holds for all of them.
-      if (!(error instanceof ProcessMonitorError) || error.code !== 'ERR_NO_SUCH_PROCESS') return ending.fail(error)
-      tell(`${pid}: ${hasRun ? 'it ended too soon, its exit code is not known' : describe(error)}`)
+      if (!(error instanceof ProcessMonitorError) || error.code !== 'ERR_NO_SUCH_PROCESS') return shutdown.fail(error)
+      notify(`${pid}: ${hasRun ? 'it ended too soon, its exit code is not known' : describe(error)}`)
       code = EXIT_CODES.failed.code
     }
     left--
@@ -51,32 +51,32 @@ export async function wait(options: WaitOptions, tell: (text: string) => void): 
 
   try {
     const initialized = monitor.initialize({ source: options.source })
-    // They listen from now on: what ends before the monitor has begun is heard, too.
+    // They listen from now on: an exit before the monitor has begun is reported, too.
     const waits = Promise.all(remembered.map(one))
-    await Promise.race([initialized, ending.reached])
-    if (options.durationMs !== undefined) ending.endAfter(options.durationMs)
-    await Promise.race([waits, ending.reached])
-    if (ending.wasInterrupted) return INTERRUPTED
+    await Promise.race([initialized, shutdown.reached])
+    if (options.durationMs !== undefined) shutdown.endAfter(options.durationMs)
+    await Promise.race([waits, shutdown.reached])
+    if (shutdown.wasInterrupted) return INTERRUPTED
     if (left === 0 || !output.open) return code
-    tell(`${left} of ${options.pids.length} still running`)
+    notify(`${left} of ${options.pids.length} still running`)
     return EXIT_CODES.failed.code
   } finally {
-    ending.release()
+    shutdown.release()
     await monitor.stop()
     restoreWarnings()
     await output.end()
   }
 }
 
-interface Remembered {
+interface WaitedProcess {
   readonly hasRun: boolean
   readonly entryOf: (event: ExitEvent) => EventEntry
 }
 
 /** What the end of a process does not tell is read before it. */
-function remember(pid: number, { args }: WaitOptions, users: Users): Remembered {
-  const { name, argv, uid } = look(pid)
-  const [clock, names] = [new WallClock(), new Names(false)]
+function remember(pid: number, { args }: WaitOptions, users: Users): WaitedProcess {
+  const { name, argv, uid } = readDetails(pid)
+  const [clock, names] = [new WallClock(), new ProcessNames(false)]
   const shown = args === 'redacted' && argv !== null ? redact(argv) : argv
   const entryOf = (event: ExitEvent): EventEntry =>
     eventEntry(

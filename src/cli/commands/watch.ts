@@ -1,19 +1,19 @@
 /** A run of the command without a name: live events, or a recording, through a view, until it is to end. */
-import type { WatchOptions } from '../flags/args.js'
 import { WallClock } from '../entries/clock.js'
-import { Ending } from '../shutdown.js'
 import { type Entry, isEvent } from '../entries/entry.js'
-import { Live, moment } from '../entries/live.js'
-import { Output } from '../output/output.js'
-import { type Presentation, counts, isWanted, present, skippedEntry, summaryText } from '../output/present.js'
+import { LiveEntries, moment } from '../entries/live.js'
 import { containerMatcher, recorded } from '../entries/recording.js'
+import type { WatchOptions } from '../flags/args.js'
+import { Output } from '../output/output.js'
+import { type Presenter, counts, createPresenter, isWanted, skippedEntry, summaryText } from '../output/present.js'
+import { Shutdown } from '../shutdown.js'
 import { Summary } from '../views/summary.js'
 import { isNews } from '../views/view.js'
 
 /** Where entries come from. */
-interface Source {
+interface EntrySource {
   /** Resolves at the end of a recording; live, when all is set up. */
-  run(show: (entry: Entry) => void, view: Presentation, ending: Ending): Promise<void>
+  run(show: (entry: Entry) => void, view: Presenter, shutdown: Shutdown): Promise<void>
   stop(): Promise<void>
   /** Entries that only the end brings. */
   rest(summary: Summary): Entry | null
@@ -27,27 +27,35 @@ interface Source {
 export async function watch(options: WatchOptions): Promise<void> {
   const { stdout, stdin, stderr } = process
   const clock = new WallClock()
-  const ending = new Ending()
+  const shutdown = new Shutdown()
   const summary = new Summary()
-  const source: Source = options.replay === undefined ? new LiveSource(options) : new Recording(options, options.replay)
+  const source: EntrySource =
+    options.replay === undefined ? new LiveSource(options) : new RecordingSource(options, options.replay)
   const output = new Output(stdout, { onSkipped: (lines) => show(skippedEntry(lines, moment(clock))) })
-  const view = present(options, { stdout, stdin, output, summary, nowNs: () => source.nowNs, quit: ending.end })
+  const view = createPresenter(options, {
+    stdout,
+    stdin,
+    output,
+    summary,
+    nowNs: () => source.nowNs,
+    quit: shutdown.end,
+  })
   let left = options.count ?? Infinity
 
   function show(entry: Entry): void {
     if (!isWanted(entry, options) || (left === 0 && isEvent(entry))) return
     summary.add(entry)
     view.add(entry)
-    if (counts(entry, options) && --left === 0) ending.end()
+    if (counts(entry, options) && --left === 0) shutdown.end()
   }
 
-  output.closed.then(ending.end, ending.fail)
+  output.closed.then(shutdown.end, shutdown.fail)
   try {
-    await Promise.race([source.run(show, view, ending), ending.reached])
-    await ending.reached
+    await Promise.race([source.run(show, view, shutdown), shutdown.reached])
+    await shutdown.reached
   } finally {
     const { elapsedMs } = source
-    ending.release()
+    shutdown.release()
     await source.stop()
     if (elapsedMs !== null) {
       const rest = source.rest(summary)
@@ -60,31 +68,31 @@ export async function watch(options: WatchOptions): Promise<void> {
   }
 }
 
-class LiveSource implements Source {
+class LiveSource implements EntrySource {
   readonly #options: WatchOptions
-  #live: Live | null = null
+  #live: LiveEntries | null = null
   #started: number | null = null
 
   constructor(options: WatchOptions) {
     this.#options = options
   }
 
-  async run(show: (entry: Entry) => void, view: Presentation, ending: Ending): Promise<void> {
+  async run(show: (entry: Entry) => void, view: Presenter, shutdown: Shutdown): Promise<void> {
     const { types, view: kind, filter, durationMs } = this.#options
     const { container, ...known } = filter
     const isInContainer = containerMatcher(container)
-    const tell = (entry: Entry): void => {
+    const onEntry = (entry: Entry): void => {
       // The first may come while the start is not quite over.
       if (isNews(entry)) this.#started ??= performance.now()
       if (!isEvent(entry) || isInContainer(entry)) show(entry)
     }
     const all = kind === 'tree' ? [...new Set([...types, 'fork' as const])] : types
     const wanted = { types: all, filter: known, show: this.#options, needsCgroup: container !== undefined }
-    this.#live = new Live(wanted, tell, ending.fail)
+    this.#live = new LiveEntries(wanted, onEntry, shutdown.fail)
     await this.#live.start()
     this.#started ??= performance.now()
     view.begin()
-    if (durationMs !== undefined) ending.endAfter(durationMs)
+    if (durationMs !== undefined) shutdown.endAfter(durationMs)
   }
 
   async stop(): Promise<void> {
@@ -104,7 +112,7 @@ class LiveSource implements Source {
   }
 }
 
-class Recording implements Source {
+class RecordingSource implements EntrySource {
   readonly #options: WatchOptions
   readonly #path: string
   readonly #stopped = new AbortController()
@@ -117,22 +125,22 @@ class Recording implements Source {
     this.#path = path
   }
 
-  async run(show: (entry: Entry) => void, view: Presentation, ending: Ending): Promise<void> {
+  async run(show: (entry: Entry) => void, view: Presenter, shutdown: Shutdown): Promise<void> {
     const { filter, durationMs = Infinity } = this.#options
     for await (const entry of recorded(this.#path, filter, this.#options, this.#stopped.signal)) {
       this.#firstNs ??= entry.timestampNs
-      if (ending.isReached || entry.timestampNs - this.#firstNs > durationMs * 1e6) break
+      if (shutdown.isReached || entry.timestampNs - this.#firstNs > durationMs * 1e6) break
       this.nowNs = entry.timestampNs
       this.#begin(view)
       show(entry)
       await view.room()
     }
     this.#begin(view)
-    ending.end()
+    shutdown.end()
   }
 
   /** Not before the file could be read. */
-  #begin(view: Presentation): void {
+  #begin(view: Presenter): void {
     if (!this.#hasBegun) view.begin()
     this.#hasBegun = true
   }

@@ -65,7 +65,7 @@ export function isEvent(entry: Entry): entry is EventEntry {
 }
 
 /** What cannot be read off the event itself. */
-export interface Surroundings {
+export interface EntryContext {
   readonly time: Date
   /** What a process is called that has started no program since it was created. */
   readonly inheritedName: string | null
@@ -75,23 +75,23 @@ export interface Surroundings {
   readonly showsArguments: boolean
 }
 
-export function eventEntry(event: ProcessEvent, around: Surroundings): EventEntry {
+export function eventEntry(event: ProcessEvent, context: EntryContext): EventEntry {
   const { type, pid, timestampNs, origin, process } = event
   return {
     type,
-    time: around.time.toISOString(),
+    time: context.time.toISOString(),
     timestampNs,
     pid,
-    ppid: around.ppid,
-    name: process.name ?? (type === 'exec' ? null : around.inheritedName),
+    ppid: context.ppid,
+    name: process.name ?? (type === 'exec' ? null : context.inheritedName),
     origin,
-    ...particulars(event),
-    parentName: around.parentName,
+    ...typeSpecificFields(event),
+    parentName: context.parentName,
     uid: process.uid ?? null,
-    user: around.user,
+    user: context.user,
     exe: process.exe ?? null,
-    argv: (around.showsArguments ? process.argv : null) ?? null,
-    ...(around.showsArguments && process.argvTruncated ? { argvTruncated: true } : {}),
+    argv: (context.showsArguments ? process.argv : null) ?? null,
+    ...(context.showsArguments && process.argvTruncated ? { argvTruncated: true } : {}),
     cgroup: process.cgroup ?? null,
     containerId: process.containerId ?? null,
   }
@@ -103,7 +103,7 @@ export function parentOf(event: ProcessEvent): number | null {
 }
 
 /** In the order of their keys. */
-function particulars(event: ProcessEvent): Partial<EventEntry> {
+function typeSpecificFields(event: ProcessEvent): Partial<EventEntry> {
   switch (event.type) {
     case 'exit': {
       const { exitCode, signal, coreDumped, durationNs } = event

@@ -1,7 +1,7 @@
 /** Entries as lines of JSON, and lines of JSON as entries again. */
-import { type Entry, type EventEntry, type LossEntry, type NoteEntry, isEvent } from './entry.js'
 import { PID_MAX_LIMIT } from '../../monitor/filter.js'
 import { EVENTS } from '../flags/options.js'
+import { type Entry, type EventEntry, type LossEntry, type NoteEntry, isEvent } from './entry.js'
 
 /**
  * JSON in one line, which a terminal may be shown: what could steer it or reorder the line is written as \\uXXXX, which

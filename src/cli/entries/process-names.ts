@@ -1,20 +1,21 @@
 /** What processes are called, for the sake of their children and of those that end without an exec of their own. */
 import type { ProcessEvent } from '../../api/event-types.js'
+import { defaultProcRoot } from '../../native/binding.js'
+import { keptName } from '../output/text.js'
 import { dropOldest } from './bounded.js'
 import { parentOf } from './entry.js'
-import { nameOf, procRoot } from './proc.js'
-import { keptName } from '../output/text.js'
+import { nameOf } from './proc.js'
 
 /** Processes that are remembered. Of others, /proc is asked. A filter may let an exec pass and the exit not. */
 const KNOWN_MAX = 65_536
 
-export class Names {
+export class ProcessNames {
   readonly #known = new Map<number, { readonly name: string | null; readonly ppid: number | null }>()
   readonly #remembers: boolean
   readonly #procRoot: string
 
   /** Only where exits are told, too, is anything remembered: else it would never be forgotten. */
-  constructor(remembers: boolean, from: string = procRoot()) {
+  constructor(remembers: boolean, from: string = defaultProcRoot()) {
     this.#remembers = remembers
     this.#procRoot = from
   }
@@ -25,7 +26,7 @@ export class Names {
     if (name !== null) this.#remember(pid, name, null)
   }
 
-  hear(event: ProcessEvent): void {
+  observe(event: ProcessEvent): void {
     if (!this.#remembers) return
     const { pid } = event
     if (event.type === 'exit') this.#known.delete(pid)

@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs'
 import { type Readable, addAbortSignal } from 'node:stream'
 import { compileFilter } from '../../monitor/filter.js'
 import type { FilterSubject } from '../../native/record-view.js'
-import type { Filter, ShowOptions } from '../flags/args.js'
+import type { ShowOptions, WatchFilter } from '../flags/args.js'
 import { type Entry, type EventEntry, isEvent } from './entry.js'
 import { readEntry } from './ndjson.js'
 import { redact } from './redact/redact.js'
@@ -18,7 +18,7 @@ const LINE_MAX = 2 ** 26
  */
 export async function* recorded(
   path: string,
-  filter: Filter,
+  filter: WatchFilter,
   show: ShowOptions,
   signal: AbortSignal,
 ): AsyncGenerator<Entry> {
@@ -43,30 +43,30 @@ async function* linesOf(input: Readable): AsyncGenerator<string> {
   yield rest
 }
 
-/** Whether an entry passes; it has to be asked of each, in order. What is no event passes always. */
-export function entryFilter(filter: Filter): (entry: Entry) => boolean {
+/** Returns a predicate over entries, to be called with each, in order. An entry that is no event always passes. */
+export function entryFilter(filter: WatchFilter): (entry: Entry) => boolean {
   const { ancestor, container, ...rest } = filter
   const { matches } = compileFilter(rest)
   const isInContainer = containerMatcher(container)
-  const family = ancestor === undefined ? null : new Family(ancestor)
+  const descendants = ancestor === undefined ? null : new RecordedDescendants(ancestor)
   return (entry) => {
     if (!isEvent(entry)) return true
-    const belongs = family === null || family.has(entry)
-    return belongs && (matches === null || matches(judged(entry))) && isInContainer(entry)
+    const belongs = descendants === null || descendants.has(entry)
+    return belongs && (matches === null || matches(filterSubject(entry))) && isInContainer(entry)
   }
 }
 
 /** The part of a filter that the monitor does not know. */
-export function containerMatcher(container: Filter['container']): (entry: EventEntry) => boolean {
+export function containerMatcher(container: WatchFilter['container']): (entry: EventEntry) => boolean {
   if (container === undefined) return () => true
   if (typeof container === 'string') return ({ containerId }) => containerId?.startsWith(container) === true
   return ({ containerId }) => containerId !== null && container.test(containerId)
 }
 
 /** The descendants of a process, as far as forks and parents were recorded. */
-class Family {
+class RecordedDescendants {
   readonly #ancestor: number
-  readonly #members = new Set<number>()
+  readonly #pids = new Set<number>()
 
   constructor(ancestor: number) {
     this.#ancestor = ancestor
@@ -74,15 +74,15 @@ class Family {
 
   has({ type, pid, ppid }: EventEntry): boolean {
     // A fork begins a new life: an end that was not recorded leaves the pid to another process.
-    if (type === 'fork') this.#members.delete(pid)
-    const isMember = this.#members.has(pid) || ppid === this.#ancestor || (ppid !== null && this.#members.has(ppid))
-    if (type === 'exit') this.#members.delete(pid)
-    else if (isMember) this.#members.add(pid)
-    return isMember
+    if (type === 'fork') this.#pids.delete(pid)
+    const isDescendant = this.#pids.has(pid) || ppid === this.#ancestor || (ppid !== null && this.#pids.has(ppid))
+    if (type === 'exit') this.#pids.delete(pid)
+    else if (isDescendant) this.#pids.add(pid)
+    return isDescendant
   }
 }
 
-function judged({ name, exe, argv, uid, cgroup }: EventEntry): FilterSubject {
+function filterSubject({ name, exe, argv, uid, cgroup }: EventEntry): FilterSubject {
   return { name, exe, commandLine: argv?.join(' ') ?? null, uid, cgroup }
 }
 

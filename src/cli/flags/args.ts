@@ -2,9 +2,9 @@
 import { parseArgs } from 'node:util'
 import type { EventType } from '../../api/event-types.js'
 import type { ProcessFilter } from '../../api/types.js'
-import { COMMANDS, type Command, SHELLS, SOURCES, optionsOf } from './options.js'
-import { UsageError } from '../exit-codes.js'
 import { Users } from '../entries/users.js'
+import { UsageError } from '../exit-codes.js'
+import { COMMANDS, type Command, DEFAULT_EVENTS, SHELLS, SOURCES, optionsOf } from './options.js'
 import * as values from './values.js'
 
 /** What was asked for. */
@@ -27,7 +27,7 @@ export interface ShowOptions {
 
 export interface WatchOptions extends ShowOptions {
   readonly view: 'lines' | 'tree' | 'summary' | 'top'
-  readonly filter: Filter
+  readonly filter: WatchFilter
   readonly types: readonly EventType[]
   readonly durationMs?: number
   readonly count?: number
@@ -36,7 +36,7 @@ export interface WatchOptions extends ShowOptions {
   readonly replay?: string
 }
 
-export interface Filter extends ProcessFilter {
+export interface WatchFilter extends ProcessFilter {
   /** The beginning of a container's id, or what it matches. */
   readonly container?: string | RegExp
 }
@@ -81,13 +81,13 @@ export function parse(args: readonly string[], users: Users = new Users()): Requ
   }
 }
 
-interface Given {
+interface ParsedArgs {
   readonly values: Values
   readonly operands: readonly string[]
 }
 
 /** Options end where the first operand stands: what follows `run CMD` are the arguments of CMD. */
-function split(args: readonly string[], command: Command): Given {
+function split(args: readonly string[], command: Command): ParsedArgs {
   const entries = optionsOf(command).map(({ name, short, value }) => {
     const type: 'string' | 'boolean' = value === undefined ? 'boolean' : 'string'
     return [name, { type, ...(short === undefined ? {} : { short }) }] as const
@@ -141,7 +141,7 @@ function watch(show: ShowOptions, given: Values, users: Users): Request {
     ...show,
     view: view ?? 'lines',
     filter: filter(given, users),
-    types: events === undefined ? ['exec', 'exit'] : values.eventTypes('--events', events),
+    types: events === undefined ? DEFAULT_EVENTS : values.eventTypes('--events', events),
     intervalMs: (interval === undefined ? 1 : values.seconds('--interval', interval)) * 1000,
     ...duration(given),
     ...(count === undefined ? {} : { count: values.count('--count', count) }),
@@ -149,7 +149,7 @@ function watch(show: ShowOptions, given: Values, users: Users): Request {
   }
 }
 
-function filter(given: Values, users: Users): Filter {
+function filter(given: Values, users: Users): WatchFilter {
   const patterns = { name: 'name', exe: 'exe', commandLine: 'cmd', cgroup: 'cgroup', container: 'container' }
   const entries = Object.entries(patterns).flatMap(([field, option]) => {
     const value = text(given, option)
@@ -163,14 +163,14 @@ function filter(given: Values, users: Users): Filter {
   }
 }
 
-function run(show: ShowOptions, given: Given): Request {
+function run(show: ShowOptions, given: ParsedArgs): Request {
   const [program, ...programArgs] = given.operands
   if (program === undefined) throw new UsageError('run takes a command: proc-events run -- CMD [ARG...]')
   const output = text(given.values, 'output')
   return { command: 'run', ...show, program, programArgs, ...(output === undefined ? {} : { output }) }
 }
 
-function wait(show: ShowOptions, given: Given): Request {
+function wait(show: ShowOptions, given: ParsedArgs): Request {
   if (given.operands.length === 0) throw new UsageError('wait takes at least one PID')
   const pids = [...new Set(given.operands.map((operand) => values.pid('PID', operand)))]
   return { command: 'wait', ...show, pids, ...duration(given.values) }

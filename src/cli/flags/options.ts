@@ -1,4 +1,6 @@
 /** What can be asked of the `proc-events` command: the one table that the parser, --help, the manual and completions read. */
+import type { EventType } from '../../api/event-types.js'
+import { EVENT_TYPES } from '../../native/record.js'
 
 /** What a value is, for the completion of shells. */
 export type ValueKind = 'text' | 'number' | 'file' | 'user' | 'pid' | readonly string[]
@@ -28,7 +30,11 @@ export interface Command {
   readonly options: readonly string[]
 }
 
-export const EVENTS = ['exec', 'exit', 'fork', 'comm', 'uid', 'gid', 'sid', 'ptrace', 'coredump'] as const
+export const DEFAULT_EVENTS: readonly EventType[] = ['exec', 'exit']
+export const EVENTS: readonly EventType[] = [
+  ...DEFAULT_EVENTS,
+  ...EVENT_TYPES.filter((type) => !DEFAULT_EVENTS.includes(type)),
+]
 export const SOURCES = ['netlink', 'polling', 'auto'] as const
 export const SHELLS = ['bash', 'zsh', 'fish'] as const
 

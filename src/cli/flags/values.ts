@@ -1,9 +1,9 @@
 /** What the values of the options mean: a word of the command line becomes a pattern, a number, a user. */
-import { PID_MAX_LIMIT } from '../../monitor/filter.js'
 import type { EventType } from '../../api/event-types.js'
-import { EVENTS } from './options.js'
-import { UsageError } from '../exit-codes.js'
+import { PID_MAX_LIMIT } from '../../monitor/filter.js'
 import type { Users } from '../entries/users.js'
+import { UsageError } from '../exit-codes.js'
+import { EVENTS } from './options.js'
 
 /** The longest delay that a timer takes, in whole seconds: 24 days. */
 const SECONDS_MAX = Math.floor((2 ** 31 - 1) / 1000)

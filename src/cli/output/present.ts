@@ -1,18 +1,18 @@
 /** How entries reach the user: by which view, and where to. */
 import type { ReadStream, WriteStream } from 'node:tty'
-import type { WatchOptions } from '../flags/args.js'
 import { type Entry, type LossEntry, isEvent } from '../entries/entry.js'
 import { jsonLine } from '../entries/ndjson.js'
-import { type Output, wantsColors } from './output.js'
-import { Screen } from './screen.js'
-import type { Layout } from './text.js'
+import type { WatchOptions } from '../flags/args.js'
 import { Lines } from '../views/lines.js'
 import type { Summary } from '../views/summary.js'
 import { Top } from '../views/top.js'
 import { Tree } from '../views/tree.js'
 import { JsonLines, type Screenful, type Stream, isNews } from '../views/view.js'
+import { type Output, wantsColors } from './output.js'
+import { Screen } from './screen.js'
+import type { Layout } from './text.js'
 
-export interface Presentation {
+export interface Presenter {
   /** It is certain that there will be something to see. */
   begin(): void
   add(entry: Entry): void
@@ -22,7 +22,7 @@ export interface Presentation {
   end(elapsedMs: number): Promise<void>
 }
 
-export interface Surroundings {
+export interface PresenterContext {
   readonly stdout: WriteStream
   readonly stdin: ReadStream
   readonly output: Output
@@ -35,16 +35,16 @@ export interface Surroundings {
 /** Programs and parents that the summary lists. */
 const LISTED = { asked: 40, atTheEnd: 10 }
 
-export function present(options: WatchOptions, around: Surroundings): Presentation {
-  const { stdout, output } = around
+export function createPresenter(options: WatchOptions, context: PresenterContext): Presenter {
+  const { stdout, output } = context
   switch (options.view) {
     case 'summary':
-      return new SummaryAtTheEnd(options, around)
+      return new SummaryPresenter(options, context)
     case 'top':
-      return new Refreshed(new Top(options.types.includes('exit')), options, around)
+      return new ScreenPresenter(new Top(options.types.includes('exit')), options, context)
     default: {
       const view = options.json ? new JsonLines() : options.view === 'tree' ? new Tree() : new Lines()
-      return new Streamed(view, stdout, output)
+      return new StreamPresenter(view, stdout, output)
     }
   }
 }
@@ -60,7 +60,7 @@ export function layoutOf(stream: WriteStream): Layout {
   return { columns: (stream.isTTY && stream.columns) || Infinity, colors: wantsColors(stream, process.env) }
 }
 
-class Streamed implements Presentation {
+class StreamPresenter implements Presenter {
   readonly #view: Stream
   readonly #stdout: WriteStream
   readonly #output: Output
@@ -98,13 +98,13 @@ class Streamed implements Presentation {
   }
 }
 
-class SummaryAtTheEnd implements Presentation {
+class SummaryPresenter implements Presenter {
   readonly #isJson: boolean
-  readonly #around: Surroundings
+  readonly #context: PresenterContext
 
-  constructor({ json }: WatchOptions, around: Surroundings) {
+  constructor({ json }: WatchOptions, context: PresenterContext) {
     this.#isJson = json
-    this.#around = around
+    this.#context = context
   }
 
   begin(): void {}
@@ -112,7 +112,7 @@ class SummaryAtTheEnd implements Presentation {
   async room(): Promise<void> {}
 
   async end(elapsedMs: number): Promise<void> {
-    const { summary, output, stdout } = this.#around
+    const { summary, output, stdout } = this.#context
     const lines = this.#isJson
       ? [jsonLine(summary.toObject(elapsedMs))]
       : summary.toLines(elapsedMs, LISTED.asked, layoutOf(stdout))
@@ -121,18 +121,18 @@ class SummaryAtTheEnd implements Presentation {
   }
 }
 
-class Refreshed implements Presentation {
+class ScreenPresenter implements Presenter {
   readonly #view: Screenful
   readonly #options: WatchOptions
-  readonly #around: Surroundings
+  readonly #context: PresenterContext
   readonly #screen: Screen | null
   #timer: NodeJS.Timeout | undefined
 
-  constructor(view: Screenful, options: WatchOptions, around: Surroundings) {
+  constructor(view: Screenful, options: WatchOptions, context: PresenterContext) {
     this.#view = view
     this.#options = options
-    this.#around = around
-    const { stdout, stdin, quit } = around
+    this.#context = context
+    const { stdout, stdin, quit } = context
     const redraw = (): void => this.#show()
     const isDrawn = stdout.isTTY && !options.json && options.replay === undefined
     this.#screen = isDrawn ? new Screen(stdout, stdin, { redraw, quit }) : null
@@ -156,11 +156,11 @@ class Refreshed implements Presentation {
     this.#screen?.close()
     // A recording is shown as it stands at its end.
     if (this.#options.replay !== undefined) this.#show()
-    await this.#around.output.end()
+    await this.#context.output.end()
   }
 
   #show(): void {
-    const { stdout, output, nowNs } = this.#around
+    const { stdout, output, nowNs } = this.#context
     const layout = layoutOf(stdout)
     if (this.#options.json) {
       output.line(jsonLine(this.#view.toObject(nowNs())))

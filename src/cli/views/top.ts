@@ -30,7 +30,7 @@ class Program {
     this.name = name
   }
 
-  heard(second: number): void {
+  touch(second: number): void {
     this.execs++
     this.recent.set(second, (this.recent.get(second) ?? 0) + 1)
     dropOldest(this.recent, 2 * WINDOW_S)
@@ -86,8 +86,8 @@ export class Top implements Screenful {
     if (this.#programs.size > 2 * PROGRAMS_MAX) this.#prune(entry.timestampNs)
     if (!isNews(entry)) return
     const second = Math.floor(entry.timestampNs / 1e9)
-    program.heard(second)
-    this.#all.heard(second)
+    program.touch(second)
+    this.#all.touch(second)
     program.last = excerpt(commandOf(entry), COMMAND_MAX)
   }
 
