@@ -29,7 +29,7 @@ type Subscribe = (
 ) => Unsubscribe
 
 /** A call of `next()` that waits for an event. */
-interface Waiting<E> {
+interface PendingNext<E> {
   readonly resolve: (result: IteratorResult<E, undefined>) => void
   readonly reject: (reason: unknown) => void
 }
@@ -78,7 +78,7 @@ class EventStream<E extends ProcessEvent>
   readonly #queueSize: number
   readonly #events = new Queue<E>()
   /** Only where no event is held. */
-  readonly #waiting = new Queue<Waiting<E>>()
+  readonly #waiting = new Queue<PendingNext<E>>()
   /** Null once it has ended: nothing new comes. */
   #unsubscribe: (() => void) | null
   /** Lets go of what could abort it: what is held may be dropped until it was asked for. */

@@ -23,7 +23,7 @@ import { publishEvent, publishLoss } from '../integrations/diagnostics-channel.j
 import { load } from '../native/binding.js'
 import { InterestBuilder } from '../native/interest.js'
 import { RecordView } from '../native/record-view.js'
-import { type Pending, Session, pending } from '../native/session.js'
+import { type Deferred, Session, deferred } from '../native/session.js'
 import { type StopListener, openStream } from './event-stream.js'
 import { ExitWaits } from './exit-waits.js'
 import { PID_MAX_LIMIT } from './filter.js'
@@ -49,7 +49,7 @@ class Monitor extends EventEmitter<MonitorEvents> implements ProcessMonitor {
   /** How many of these are pending: one that was stopped may still be when the next begins. */
   #starting = 0
   /** What `stop` gives until everything is torn down. */
-  #stopping: Pending | null = null
+  #stopping: Deferred | null = null
   /** How often everything was stopped: what began before the last time is not to go on. */
   #stops = 0
   #referenced = true
@@ -116,7 +116,7 @@ class Monitor extends EventEmitter<MonitorEvents> implements ProcessMonitor {
     this.#stops++
     this.#initialized = null
     if (this.#session !== null && this.#stopping === null) {
-      this.#stopping = pending()
+      this.#stopping = deferred()
       this.#updateKeepAlive()
       this.#session.stop()
     }

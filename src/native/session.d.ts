@@ -21,7 +21,7 @@ export interface SessionListener {
     onClosed(failure: ProcessMonitorError | null): void;
 }
 /** A promise, and what settles it. */
-export interface Pending {
+export interface Deferred {
     readonly promise: Promise<void>;
     readonly resolve: () => void;
     readonly reject: (error: ProcessMonitorError) => void;
@@ -49,4 +49,4 @@ export declare class Session implements RuleListener {
     /** Sets whether events that wait keep Node.js running. */
     setKeepAlive(keepsAlive: boolean): void;
 }
-export declare function pending(): Pending;
+export declare function deferred(): Deferred;

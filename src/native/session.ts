@@ -11,8 +11,8 @@ const BUFFER_WORDS = 16 * 1024
 /** Milliseconds that one turn of the event loop may take for events. */
 const BUDGET_MS = 4
 /** How many records may pass between two looks at the clock, and the milliseconds after which they are to be fewer. */
-const RECORDS_PER_LOOK = 16
-const LOOK_MS = 0.5
+const MAX_RECORDS_PER_CLOCK_CHECK = 16
+const SLOW_CLOCK_CHECK_MS = 0.5
 /** After how many records in a row that the first buffer has room for, a longer one is given up. */
 const FITTING_RECORDS = 4096
 
@@ -33,7 +33,7 @@ export interface SessionListener {
 }
 
 /** A promise, and what settles it. */
-export interface Pending {
+export interface Deferred {
   readonly promise: Promise<void>
   readonly resolve: () => void
   readonly reject: (error: ProcessMonitorError) => void
@@ -46,10 +46,10 @@ export class Session implements RuleListener {
    */
   #source: NativeSource | null
   readonly #listener: SessionListener
-  readonly #opened: Pending = pending()
-  readonly #ended: Pending = pending()
+  readonly #opened: Deferred = deferred()
+  readonly #ended: Deferred = deferred()
   /** The scan at the start, once it was asked for. */
-  #firstScan: Pending | null = null
+  #firstScan: Deferred | null = null
   #scans = 0
 
   #buffer = new RecordBuffer(BUFFER_WORDS)
@@ -64,7 +64,7 @@ export class Session implements RuleListener {
   #left = 8
   /** When the clock was first looked at since the event loop has turned, and when last; 0: it was not. */
   #began = 0
-  #looked = 0
+  #lastClockCheck = 0
   #pumping = false
   /** Whether nothing is waiting but what was copied already. */
   #isAll = false
@@ -97,7 +97,7 @@ export class Session implements RuleListener {
   async ready(): Promise<void> {
     await this.#opened.promise
     if (this.#source === null) throw this.#reason()
-    this.#firstScan = pending()
+    this.#firstScan = deferred()
     this.scan()
     await this.#firstScan.promise
     // It may have been stopped, or have failed, in the very turn in which the scan ended.
@@ -211,15 +211,17 @@ export class Session implements RuleListener {
 
   /** One budget is for all that is answered until the event loop turns, however often `#onRecords` is called meanwhile. */
   #begin(): void {
-    this.#began = this.#looked = performance.now()
+    this.#began = this.#lastClockCheck = performance.now()
     setImmediate(() => (this.#began = 0)).unref()
   }
 
   #hasTime(): boolean {
     const now = performance.now()
-    const isSlow = now - this.#looked > LOOK_MS
-    this.#left = this.#stride = isSlow ? Math.ceil(this.#stride / 2) : Math.min(RECORDS_PER_LOOK, 2 * this.#stride)
-    this.#looked = now
+    const isSlow = now - this.#lastClockCheck > SLOW_CLOCK_CHECK_MS
+    this.#left = this.#stride = isSlow
+      ? Math.ceil(this.#stride / 2)
+      : Math.min(MAX_RECORDS_PER_CLOCK_CHECK, 2 * this.#stride)
+    this.#lastClockCheck = now
     return now - this.#began < BUDGET_MS
   }
 
@@ -284,7 +286,7 @@ export class Session implements RuleListener {
   }
 }
 
-export function pending(): Pending {
+export function deferred(): Deferred {
   let resolve!: () => void
   let reject!: (error: ProcessMonitorError) => void
   const promise = new Promise<void>((onResolve, onReject) => {
