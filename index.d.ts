@@ -14,12 +14,12 @@
  *
  * @module proc-events
  */
-export { ProcessMonitorError } from './src/errors.js';
-export type { ErrorCode } from './src/errors.js';
-export type { CommEvent, CoredumpEvent, EventBase, EventOf, EventType, ExecEvent, ExitEvent, ForkEvent, GidEvent, ProcessEvent, ProcessField, ProcessInfo, PtraceEvent, SidEvent, UidEvent, } from './src/event-types.js';
-export { getProcessMonitor } from './src/monitor.js';
-export { findDeletedProcesses, probe } from './src/native.js';
-export type { ProbeReport } from './src/native.js';
-export { toOpenTelemetry } from './src/opentelemetry.js';
-export type { OpenTelemetryAttributes, OpenTelemetryEvent, OpenTelemetryOptions } from './src/opentelemetry.js';
-export type { EventsOptions, LossReport, MonitorEvents, MonitorOptions, MonitorStats, ProcessCallback, ProcessFilter, ProcessMonitor, Redact, SubscribeOptions, Unsubscribe, } from './src/types.js';
+export { ProcessMonitorError } from './src/api/errors.js';
+export type { ErrorCode } from './src/api/errors.js';
+export type { CommEvent, CoredumpEvent, EventBase, EventOf, EventType, ExecEvent, ExitEvent, ForkEvent, GidEvent, ProcessEvent, ProcessField, ProcessInfo, PtraceEvent, SidEvent, UidEvent, } from './src/api/event-types.js';
+export { getProcessMonitor } from './src/monitor/monitor.js';
+export { findDeletedProcesses, probe } from './src/native/binding.js';
+export type { ProbeReport } from './src/native/binding.js';
+export { toOpenTelemetry } from './src/integrations/opentelemetry.js';
+export type { OpenTelemetryAttributes, OpenTelemetryEvent, OpenTelemetryOptions, } from './src/integrations/opentelemetry.js';
+export type { EventsOptions, LossReport, MonitorEvents, MonitorOptions, MonitorStats, ProcessCallback, ProcessFilter, ProcessMonitor, Redact, SubscribeOptions, Unsubscribe, } from './src/api/types.js';

@@ -13,5 +13,5 @@
  *
  * @module proc-events/prometheus
  */
-export { collectMonitorMetrics } from './src/prometheus.js';
-export type { MonitorMetricsOptions } from './src/prometheus.js';
+export { collectMonitorMetrics } from './src/integrations/prometheus.js';
+export type { MonitorMetricsOptions } from './src/integrations/prometheus.js';

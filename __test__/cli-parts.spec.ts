@@ -1,16 +1,16 @@
 /** The parts of the `proc-events` command that need no process: tables of plain values. */
 import test from 'ava'
-import { ProcessMonitorError } from '../src/errors.js'
-import type { ExecEvent, ExitEvent, ProcessEvent } from '../src/event-types.js'
-import { WallClock } from '../src/cli/clock.js'
-import { type Facts, diagnose, isHealthy } from '../src/cli/diagnosis.js'
-import { eventEntry } from '../src/cli/entry.js'
-import { commandOf, formatDuration, formatTime } from '../src/cli/format.js'
-import { Names } from '../src/cli/names.js'
-import { jsonLine } from '../src/cli/ndjson.js'
-import { UsageError, describe, exitCodeOf, signalCode } from '../src/cli/outcome.js'
-import { wantsColors } from '../src/cli/output.js'
-import { column, cut, excerpt, line, printable, widthOf, wrap } from '../src/cli/text.js'
+import { ProcessMonitorError } from '../src/api/errors.js'
+import type { ExecEvent, ExitEvent, ProcessEvent } from '../src/api/event-types.js'
+import { WallClock } from '../src/cli/entries/clock.js'
+import { type Facts, diagnose, isHealthy } from '../src/cli/commands/diagnosis.js'
+import { eventEntry } from '../src/cli/entries/entry.js'
+import { commandOf, formatDuration, formatTime } from '../src/cli/output/format.js'
+import { ProcessNames } from '../src/cli/entries/process-names.js'
+import { jsonLine } from '../src/cli/entries/ndjson.js'
+import { UsageError, describe, exitCodeOf, signalCode } from '../src/cli/exit-codes.js'
+import { wantsColors } from '../src/cli/output/output.js'
+import { column, cut, excerpt, line, printable, widthOf, wrap } from '../src/cli/output/text.js'
 
 const time = new Date(2024, 0, 2, 3, 4, 5, 67)
 const exec: ExecEvent = { type: 'exec', pid: 123, timestampNs: 7, origin: 'kernel', process: { name: 'sh', ppid: 12 } }
@@ -160,14 +160,14 @@ test('JSON has stable keys in a stable order', (t) => {
 })
 
 test('who has started no program is called as its parent', (t) => {
-  const names = new Names(true, '/nowhere')
+  const names = new ProcessNames(true, '/nowhere')
   const base = { timestampNs: 7, origin: 'kernel' } as const
-  names.hear({ type: 'exec', pid: 2, ...base, process: { name: 'sh', ppid: 1 } })
-  names.hear({ type: 'fork', pid: 3, ppid: 2, ...base, process: {} })
+  names.observe({ type: 'exec', pid: 2, ...base, process: { name: 'sh', ppid: 1 } })
+  names.observe({ type: 'fork', pid: 3, ppid: 2, ...base, process: {} })
   t.deepEqual([names.known(3), names.of(2), names.of(1), names.of(null)], ['sh', 'sh', null, null])
   t.is(names.parentOf({ type: 'exec', pid: 3, ...base, process: {} }), 2)
-  names.hear({ ...exit, pid: 2 })
-  names.hear({ ...exit, pid: 3 })
+  names.observe({ ...exit, pid: 2 })
+  names.observe({ ...exit, pid: 3 })
   t.deepEqual([names.known(2), names.known(3)], [null, null])
   t.is(eventEntry({ ...exit, process: {} }, { ...around, inheritedName: 'sh' }).name, 'sh')
   t.is(eventEntry({ ...exec, process: {} }, { ...around, inheritedName: 'sh' }).name, null)
@@ -183,7 +183,7 @@ const healthy: Facts = {
   polls: true,
   capabilities: ['CAP_SYS_PTRACE'],
   hidepid: null,
-  trial: {
+  selfTest: {
     priority: 'realtime',
     receiveBufferSize: 16 * 2 ** 20,
     tracked: 100,
@@ -204,19 +204,19 @@ test('what the doctor finds has a name, a status, and advice where there is some
   }
   t.deepEqual(found({}), [true])
   t.true(diagnose(healthy).some(({ detail }) => detail.endsWith('30 µs after the fact (median), 2.0ms at most')))
-  const refused = { netlink: { code: 'ERR_PERMISSION', hint: 'Run as root.' }, trial: null }
+  const refused = { netlink: { code: 'ERR_PERMISSION', hint: 'Run as root.' }, selfTest: null }
   t.deepEqual(found(refused), [false, 'live events failed'])
   t.deepEqual(found({ polls: false }), [false, 'polling failed'])
   t.deepEqual(found({ capabilities: [], hidepid: 'hidepid=2' }), [true, 'permissions warning', 'hidepid warning'])
   t.deepEqual(found({ hidepid: 'hidepid=2' }), [true])
-  const trial = healthy.trial!
-  t.deepEqual(found({ trial: { ...trial, priority: 'ordinary', captured: 1 } }), [
+  const selfTest = healthy.selfTest!
+  t.deepEqual(found({ selfTest: { ...selfTest, priority: 'ordinary', captured: 1 } }), [
     true,
     'priority warning',
     'details warning',
   ])
-  t.deepEqual(found({ trial: { ...trial, receiveBufferSize: 212_992 } }), [true, 'buffer warning'])
-  t.deepEqual(found({ trial: { ...trial, exits: 1, latenciesNs: [] } }), [false, 'self-test failed'])
+  t.deepEqual(found({ selfTest: { ...selfTest, receiveBufferSize: 212_992 } }), [true, 'buffer warning'])
+  t.deepEqual(found({ selfTest: { ...selfTest, exits: 1, latenciesNs: [] } }), [false, 'self-test failed'])
 })
 
 test('the clock keeps to one offset, and follows the time of day where that was set', (t) => {

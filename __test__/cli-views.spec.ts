@@ -2,13 +2,13 @@
 import { closeSync, openSync, readFileSync } from 'node:fs'
 import { stripVTControlCharacters } from 'node:util'
 import test from 'ava'
-import { parse } from '../src/cli/args.js'
-import type { Entry } from '../src/cli/entry.js'
-import { Names } from '../src/cli/names.js'
-import { jsonLine, readEntry } from '../src/cli/ndjson.js'
-import { entryFilter } from '../src/cli/recording.js'
-import { widthOf } from '../src/cli/text.js'
-import { Users } from '../src/cli/users.js'
+import { parse } from '../src/cli/flags/args.js'
+import type { Entry } from '../src/cli/entries/entry.js'
+import { ProcessNames } from '../src/cli/entries/process-names.js'
+import { jsonLine, readEntry } from '../src/cli/entries/ndjson.js'
+import { entryFilter } from '../src/cli/entries/recording.js'
+import { widthOf } from '../src/cli/output/text.js'
+import { Users } from '../src/cli/entries/users.js'
 import { Histogram } from '../src/cli/views/histogram.js'
 import { Lines } from '../src/cli/views/lines.js'
 import { Report } from '../src/cli/views/report.js'
@@ -243,9 +243,9 @@ test('names are kept short, and of a bounded number of processes', (t) => {
   const { programs, parents } = summary.toObject(1) as { [key: string]: { name: string }[] }
   t.true([...programs!, ...parents!].every(({ name }) => name.length < 300))
 
-  const names = new Names(true, '/nowhere')
+  const names = new ProcessNames(true, '/nowhere')
   const hear = (pid: number, name: string) =>
-    names.hear({ type: 'exec', pid, timestampNs: 1, origin: 'kernel', process: { name, ppid: 1 } })
+    names.observe({ type: 'exec', pid, timestampNs: 1, origin: 'kernel', process: { name, ppid: 1 } })
   hear(1, 'first')
   t.is(names.known(1), 'first')
   hear(2, long)

@@ -3,17 +3,18 @@ import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import test from 'ava'
 import * as fc from 'fast-check'
-import type * as Events from '../src/events.js'
-import type * as Filters from '../src/filter.js'
-import type * as Readings from '../src/reading.js'
+import type * as Records from '../src/native/record.js'
+import type * as Filters from '../src/monitor/filter.js'
+import type * as RecordViews from '../src/native/record-view.js'
 import type { ProcessInfo } from '../index.js'
 import { FIELDS, fieldsOf, filters, passes, processes, written } from './fake/filters.ts'
 import { initialized, settled } from './fake/load.ts'
 
 const require = createRequire(import.meta.url)
-const { RecordBuffer, containerIdOf, hasProcess, readEvent, readProcess } = require('../src/events.js') as typeof Events
-const { compileFilter } = require('../src/filter.js') as typeof Filters
-const { Reading } = require('../src/reading.js') as typeof Readings
+const { RecordBuffer, containerIdOf, hasProcess, readEvent, readProcess } =
+  require('../src/native/record.js') as typeof Records
+const { compileFilter } = require('../src/monitor/filter.js') as typeof Filters
+const { RecordView } = require('../src/native/record-view.js') as typeof RecordViews
 const r = require('./fake/records.cjs')
 
 test('a process passes a filter where all conditions hold, as often as it is asked', (t) => {
@@ -29,13 +30,13 @@ test('a process passes a filter where all conditions hold, as often as it is ask
         FIELDS.filter((field) => fieldsOf(filter).includes(field)),
       )
       if (matches === null) return
-      const reading = new Reading(null, () => {})
+      const view = new RecordView(null, () => {})
       for (const process of [...processes, ...processes]) {
         // Whatever else is captured stands around what the filter looks at.
         const words = r.exec(7, { process: process && { ppid: 1, cwd: 'x', gid: 2, startTime: 3, ...process } })
         const buffer = new RecordBuffer(words.length)
         buffer.words.set(words)
-        assert.equal(matches(reading.turnTo(buffer, 0)), passes(filter, process))
+        assert.equal(matches(view.seek(buffer, 0)), passes(filter, process))
       }
       assert.deepEqual(
         regexes.map(({ lastIndex }) => lastIndex),

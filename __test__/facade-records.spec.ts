@@ -1,7 +1,7 @@
 /** What is made of native records: events, captured details, and what a filter says to them. */
 import { createRequire } from 'node:module'
 import test from 'ava'
-import type * as Readings from '../src/reading.js'
+import type * as RecordViews from '../src/native/record-view.js'
 import { initialized, loadFacade, settled } from './fake/load.ts'
 
 const require = createRequire(import.meta.url)
@@ -203,18 +203,18 @@ test('a filter by ancestor takes what is marked with its own number', async (t) 
   for (const pids of seen) monitor.subscribeExec((pid) => pids.push(pid), { ancestor: 9 })
   const ids: number[] = fake.source.rules.map(({ ancestorId }: { ancestorId: number }) => ancestorId)
   const process = { name: 'x' }
-  fake.source.push(r.exec(1, { followed: ids }), r.exec(2, { followed: ids.slice(1, 2), process }), r.exec(3))
+  fake.source.push(r.exec(1, { ancestryTags: ids }), r.exec(2, { ancestryTags: ids.slice(1, 2), process }), r.exec(3))
   await settled(fake)
   t.deepEqual(seen, [[1], [1, 2], [1]])
 })
 
 test('whom an ancestor leads to is read once of a record, however many ask', (t) => {
   const { r } = loadFacade(t)
-  const { Reading } = require('../src/reading.js') as typeof Readings
+  const { RecordView } = require('../src/native/record-view.js') as typeof RecordViews
   const many = 1000
   const ids = Array.from({ length: many }, (_, i) => i + 1)
   let reads = 0
-  const words = new Proxy(Uint32Array.from([0, ...r.exec(1, { followed: ids })]), {
+  const words = new Proxy(Uint32Array.from([0, ...r.exec(1, { ancestryTags: ids })]), {
     get(target, key) {
       const value: unknown = Reflect.get(target, key, target)
       if (typeof value !== 'function') return (reads++, value)
@@ -225,9 +225,9 @@ test('whom an ancestor leads to is read once of a record, however many ask', (t)
       }
     },
   })
-  const reading = new Reading(null, () => {}).turnTo({ words, bytes: Buffer.alloc(0) }, 1)
-  for (const id of ids) t.true(reading.descendsFrom(id))
-  t.false(reading.descendsFrom(many + 1))
+  const view = new RecordView(null, () => {}).seek({ words, bytes: Buffer.alloc(0) }, 1)
+  for (const id of ids) t.true(view.hasAncestryTag(id))
+  t.false(view.hasAncestryTag(many + 1))
   t.true(reads < 2 * many, String(reads))
 })
 
@@ -237,19 +237,19 @@ test('after many records that fit the first buffer, a larger one is given up', a
   monitor.subscribeExec(() => seen++)
   const large = r.exec(1, { process: { argv: ['y'.repeat(1_000_000)] } })
   const small = Array.from({ length: 10_000 }, () => r.exec(2))
-  const [first] = fake.source.lent
+  const [first] = fake.source.bufferLengths
   fake.source.push(large, ...small, large, large, ...small.slice(0, 100), large, ...small.slice(0, 100))
   await settled(fake)
-  const grown = fake.source.lent[1]
+  const grown = fake.source.bufferLengths[1]
   t.true(grown > large.length)
   // Grown anew, but not given up between large ones that follow soon.
-  t.deepEqual(fake.source.lent, [first, grown, first, grown])
+  t.deepEqual(fake.source.bufferLengths, [first, grown, first, grown])
   for (const record of small) {
     fake.source.push(record)
-    if (fake.source.outbox.length >= 100) await settled(fake)
+    if (fake.source.queue.length >= 100) await settled(fake)
   }
   await settled(fake)
-  t.deepEqual(fake.source.lent, [first, grown, first, grown, first])
+  t.deepEqual(fake.source.bufferLengths, [first, grown, first, grown, first])
   t.is(seen, 20_204)
 })
 

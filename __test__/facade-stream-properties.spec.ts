@@ -117,8 +117,8 @@ class Real {
   /** Whether events are still asked for. */
   isOpen(): boolean {
     const { firstInterest, interests } = this.#facade.fake.source
-    const [kinds] = [firstInterest, ...interests].at(-1)
-    return kinds !== 0
+    const [types] = [firstInterest, ...interests].at(-1)
+    return types !== 0
   }
 }
 

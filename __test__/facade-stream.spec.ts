@@ -162,9 +162,9 @@ test('a long queue is read as fast as a short one', async (t) => {
   const { monitor, fake, r } = await initialized(t)
   const events = monitor.events()
   const record = r.exec(1)
-  fake.source.outbox = Array.from({ length: 60_000 }, () => record)
+  fake.source.queue = Array.from({ length: 60_000 }, () => record)
   // The fake itself takes them one by one.
-  fake.source.outbox.shift = Array.prototype.pop
+  fake.source.queue.shift = Array.prototype.pop
   fake.source.push(record)
   await settled(fake)
   const started = performance.now()

@@ -65,12 +65,12 @@ test('the native part is told of each rule as it comes and goes, however many th
   const many = 1000
   const ends = Array.from({ length: many }, (_, i) => monitor.subscribeExec(() => {}, { name: `n${i}`, uid: 7 }))
   t.is(fake.source.ruleCalls, many)
-  t.deepEqual(fake.source.rules[5], { kinds: 0b10, fields: 0b100001, uid: 7, name: 'n5' })
+  t.deepEqual(fake.source.rules[5], { types: 0b10, fields: 0b100001, uid: 7, name: 'n5' })
   t.is(fake.source.rules.length, many)
   const controller = new AbortController()
   const waits = Array.from({ length: many }, (_, i) => monitor.waitForExit(i + 1, { signal: controller.signal }))
   t.is(fake.source.ruleCalls, 2 * many)
-  t.deepEqual(fake.source.rules.at(-1), { kinds: 0b100, fields: 0, pid: many })
+  t.deepEqual(fake.source.rules.at(-1), { types: 0b100, fields: 0, pid: many })
   ends.forEach((end) => end())
   controller.abort()
   await Promise.allSettled(waits)
@@ -84,18 +84,16 @@ test('a source is opened with the rules in force, those of waits too', async (t)
   monitor.subscribeExit(noop, { ancestor: 9, capture: ['uid'] })
   off()
   await monitor.initialize()
-  const [rule] = fake.source.options.wishes
-  t.deepEqual(fake.source.options.wishes, [
-    { kinds: 0b100, fields: 0b100000, ancestor: 9, ancestorId: rule.ancestorId },
-  ])
+  const [rule] = fake.source.options.rules
+  t.deepEqual(fake.source.options.rules, [{ types: 0b100, fields: 0b100000, ancestor: 9, ancestorId: rule.ancestorId }])
   void monitor.stop()
   const again = monitor.initialize()
   const wait = monitor.waitForExit(7)
   monitor.subscribe('sid', noop)
   await again
-  t.deepEqual(fake.source.options.wishes, [
-    { kinds: 0b100, fields: 0, pid: 7 },
-    { kinds: 0b1000000, fields: 0 },
+  t.deepEqual(fake.source.options.rules, [
+    { types: 0b100, fields: 0, pid: 7 },
+    { types: 0b1000000, fields: 0 },
   ])
   void monitor.stop()
   await t.throwsAsync(wait, { code: 'ERR_STOPPED' })
@@ -132,7 +130,7 @@ test('a signal ends a subscription, and an aborted one does not begin it', async
 
 test('one signal for many subscriptions, waits and iterators has one listener, and none when they have ended', async (t) => {
   const { monitor, fake } = await initialized(t)
-  fake.behaviour.watch = () => null
+  fake.behaviour.watchExit = () => null
   const { signal } = new AbortController()
   const calls: string[] = []
   for (const name of ['addEventListener', 'removeEventListener'] as const) {
@@ -220,7 +218,7 @@ test('one turn of the event loop takes about 4 ms of events, then others have th
   }
 })
 
-test('that holds though the bell rings again and again before the event loop turns', async (t) => {
+test('that holds though the callback is called again and again before the event loop turns', async (t) => {
   const { monitor, fake, r } = await initialized(t)
   let seen = 0
   monitor.subscribeExec(() => {
@@ -228,7 +226,7 @@ test('that holds though the bell rings again and again before the event loop tur
     const until = performance.now() + 1
     while (performance.now() < until);
   })
-  // So Node.js does, up to a thousand times, where a thread rings while what it rang for before is answered.
+  // So Node.js does, up to a thousand times, where a thread calls while its last call is being answered.
   for (let pid = 1; pid <= 200; pid++) fake.source.pushNow(r.exec(pid))
   t.true(seen < 50, `${seen} were answered in one turn`)
   await settled(fake)

@@ -41,7 +41,7 @@ class Run {
     const { fake, monitor } = facade
     fake.behaviour.open = () => null
     fake.behaviour.scan = () => null
-    fake.behaviour.watch = (source: any, id: number) => {
+    fake.behaviour.watchExit = (source: any, id: number) => {
       source.asked = [...(source.asked ?? []), id]
       return null
     }
@@ -124,7 +124,7 @@ class Run {
     fake.behaviour.scan = () => []
     fake.behaviour.closeAfter = 0
     await monitor.initialize()
-    assert.deepEqual(fake.source.options.wishes, [], 'something of them is left')
+    assert.deepEqual(fake.source.options.rules, [], 'something of them is left')
     await monitor.stop()
   }
 

@@ -11,7 +11,7 @@ test('it resolves with the exit of the process, to all who wait for it', async (
   await settled(fake)
   // The interest is in force before it is asked.
   t.deepEqual(fake.source.interests, [[0b100, 0]])
-  t.deepEqual(fake.source.calls, ['scan', 'watch 7', 'watch 7', 'watch 8'])
+  t.deepEqual(fake.source.calls, ['scan', 'watchExit 7', 'watchExit 7', 'watchExit 8'])
   fake.source.push(r.exit(9, { code: 1 }), r.exec(7), r.exit(7, { code: 3, ppid: 1 }))
   const [first, second] = await Promise.all(waits.slice(0, 2))
   t.like(first, { type: 'exit', pid: 7, exitCode: 3, ppid: 1 })
@@ -24,14 +24,14 @@ test('it resolves with the exit of the process, to all who wait for it', async (
 
 test('one that is not running is refused', async (t) => {
   const { monitor, fake } = await initialized(t)
-  fake.behaviour.watch = () => false
+  fake.behaviour.watchExit = () => false
   await t.throwsAsync(monitor.waitForExit(7), NO_SUCH)
   t.deepEqual(fake.source.interests.at(-1), [0, 0])
 })
 
 test('of a process that runs, an exit before the answer is that of an earlier one with its pid', async (t) => {
   const { monitor, fake, r } = await initialized(t)
-  fake.behaviour.watch = () => null
+  fake.behaviour.watchExit = () => null
   const wait = monitor.waitForExit(7)
   await settled(fake)
   fake.source.push(
@@ -46,7 +46,7 @@ test('of a process that runs, an exit before the answer is that of an earlier on
 
 test('one that ended just in between has exited; before the call counts for nothing', async (t) => {
   const { monitor, fake, r } = await initialized(t)
-  fake.behaviour.watch = () => null
+  fake.behaviour.watchExit = () => null
   monitor.subscribeExit(noop)
   fake.source.push(r.exit(7, { code: 1 }))
   await settled(fake)
@@ -60,7 +60,7 @@ test('one that ended just in between has exited; before the call counts for noth
 
 test('of one that ended before the call, but was not collected, the end is told', async (t) => {
   const { monitor, fake, r } = await initialized(t)
-  fake.behaviour.watch = () => null
+  fake.behaviour.watchExit = () => null
   const [coded, signalled, unknown] = [7, 8, 9].map((pid) => monitor.waitForExit(pid))
   await settled(fake)
   fake.source.push(r.corpse(1, 7, { code: 3, time: 5 }), r.corpse(2, 8, { signal: 9 }), r.corpse(3, 9))
@@ -83,13 +83,13 @@ test('an aborted signal rejects at once; the other waits go on', async (t) => {
   t.is((await other).exitCode, 0)
   const { signal } = controller
   t.is((await t.throwsAsync(monitor.waitForExit(7, { signal }), { name: 'AbortError' })).cause, 'enough')
-  t.is(fake.source.calls.filter((call: string) => call === 'watch 7').length, 2)
+  t.is(fake.source.calls.filter((call: string) => call === 'watchExit 7').length, 2)
   // Even where it is aborted before it was asked.
   const early = new AbortController()
   const waiting = monitor.waitForExit(9, { signal: early.signal })
   early.abort()
   await t.throwsAsync(waiting, { name: 'AbortError' })
-  t.false(fake.source.calls.includes('watch 9'))
+  t.false(fake.source.calls.includes('watchExit 9'))
 })
 
 test('it takes a monitor that runs, or is about to', async (t) => {

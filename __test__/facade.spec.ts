@@ -42,8 +42,8 @@ test('initialize opens the source, then scans, once', async (t) => {
     queueSize: 64,
     maxArgvBytes: 512,
     procRoot: '/host/proc',
-    hurries: true,
-    wishes: [{ kinds: 1 << 1, fields: 1 | (1 << 3) }],
+    raisePriority: true,
+    rules: [{ types: 1 << 1, fields: 1 | (1 << 3) }],
   })
 })
 

@@ -169,11 +169,11 @@ test("with another system's binary the error says so", async (t) => {
 
 test('a bundle that cannot load it is told to keep it outside', async (t) => {
   const app = installed(t)
-  const at = (name: string) => join(app, 'node_modules', 'proc-events', 'src', name)
+  const at = (name: string) => join(app, 'node_modules', 'proc-events', 'src', 'native', name)
   // In a bundle no file keeps its name.
-  renameSync(at('binding-error.js'), at('bundle.js'))
+  renameSync(at('load-error.js'), at('bundle.js'))
   const loader = readFileSync(at('loader.js'), 'utf8')
-  writeFileSync(at('loader.js'), loader.replaceAll('./binding-error.js', './bundle.js'))
+  writeFileSync(at('loader.js'), loader.replaceAll('./load-error.js', './bundle.js'))
   t.regex((await refusal(app)).message, /keep 'proc-events' external/)
 })
 

@@ -2,9 +2,9 @@
  * Each view of the command on one recording, as it is expected to look: `node __test__/screens.ts` writes screens/ anew.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
-import { isEvent } from '../src/cli/entry.js'
-import { jsonLine, readEntry } from '../src/cli/ndjson.js'
-import type { Layout } from '../src/cli/text.js'
+import { isEvent } from '../src/cli/entries/entry.js'
+import { jsonLine, readEntry } from '../src/cli/entries/ndjson.js'
+import type { Layout } from '../src/cli/output/text.js'
 import { Lines } from '../src/cli/views/lines.js'
 import { Report } from '../src/cli/views/report.js'
 import { Summary } from '../src/cli/views/summary.js'

@@ -13,7 +13,7 @@ const behaviour = {
   /** What a scan reports before its `scanned`, or null to leave it to the test. */
   scan: () => [],
   /** Whether a process is running that is to be watched, or null to leave it to the test. */
-  watch: (_source, _id, _pid) => true,
+  watchExit: (_source, _id, _pid) => true,
   /** Milliseconds from stop() to `closed`, or null to leave it to the test. */
   closeAfter: 0,
   /** How many records one drain gives at most. */
@@ -23,60 +23,60 @@ const behaviour = {
 }
 
 class Source {
-  outbox = []
+  queue = []
   /** The names of the calls so far but drain's, which are too many: they are counted. */
   calls = []
   drains = 0
-  /** The masks of kinds and of fields that all rules ask for together: at first, and whenever they have changed. */
+  /** The masks of types and of fields that all rules ask for together: at first, and whenever they have changed. */
   firstInterest
   interests = []
   /** How often rules were added and taken away. */
   ruleCalls = 0
   #lastInterest
   #rules = new Map()
-  #counts = { kinds: new Array(9).fill(0), fields: new Array(9).fill(0) }
+  #counts = { types: new Array(9).fill(0), fields: new Array(9).fill(0) }
   counters = new Array(16).fill(0)
-  /** How long the arrays were that were lent. */
-  lent = []
+  /** The lengths of all buffers that were set. */
+  bufferLengths = []
   #words
-  #ring
+  #onRecords
   #armed = true
   #stopped = false
   #closed = false
 
-  constructor(options, words, ring) {
+  constructor(options, words, onRecords) {
     this.options = options
-    for (const rule of options.wishes) this.#count(rule, 1)
+    for (const rule of options.rules) this.#count(rule, 1)
     this.firstInterest = this.#lastInterest = this.#interest()
-    this.lent.push(words.length)
+    this.bufferLengths.push(words.length)
     this.#words = words
-    this.#ring = ring
+    this.#onRecords = onRecords
     sources.push(this)
     const answer = behaviour.open(this)
     if (answer) this.push(...answer)
   }
 
-  /** Queues records and rings as the native side does: later, and once until all was taken. */
+  /** Queues records and calls back as the native side does: later, and once until all was taken. */
   push(...words) {
-    this.outbox.push(...words)
-    if (!this.#armed || this.outbox.length === 0) return
+    this.queue.push(...words)
+    if (!this.#armed || this.queue.length === 0) return
     this.#armed = false
-    setImmediate(() => this.#rung())
+    setImmediate(() => this.#deliver())
   }
 
-  /** The same, but rings at once. */
+  /** The same, but calls back at once. */
   pushNow(...words) {
-    this.outbox.push(...words)
+    this.queue.push(...words)
     if (!this.#armed) return
     this.#armed = false
-    this.#rung()
+    this.#deliver()
   }
 
   /** With what there is, unless what was copied before is still to be answered. */
-  #rung() {
-    if (this.#words[0] !== 0) return this.#ring(0, false)
+  #deliver() {
+    if (this.#words[0] !== 0) return this.#onRecords(0, false)
     const end = this.#copy()
-    this.#ring(end, this.#armed)
+    this.#onRecords(end, this.#armed)
   }
 
   /** Whether all that was queued has been answered. */
@@ -94,16 +94,16 @@ class Source {
     return this.#copy()
   }
 
-  lend(words) {
-    this.lent.push(words.length)
+  setBuffer(words) {
+    this.bufferLengths.push(words.length)
     this.#words = words
   }
 
   #copy() {
     const words = this.#words
     let end = 1
-    for (let records = 0; this.outbox.length > 0 && records < behaviour.drainAtMost; records++) {
-      const next = this.outbox[0]
+    for (let records = 0; this.queue.length > 0 && records < behaviour.drainAtMost; records++) {
+      const next = this.queue[0]
       if (end + next.length > words.length) {
         if (end === 1) return -(end + next.length)
         break
@@ -111,9 +111,9 @@ class Source {
       words.set(next, end)
       end += next.length
       if ((next[0] & 0xff) === 37) this.#closed = true
-      this.outbox.shift()
+      this.queue.shift()
     }
-    this.#armed ||= this.outbox.length === 0
+    this.#armed ||= this.queue.length === 0
     return (words[0] = end === 1 ? 0 : end)
   }
 
@@ -144,14 +144,14 @@ class Source {
     if (count < 0) throw new Error(`no such rule was added: ${key}`)
     if (count === 0) this.#rules.delete(key)
     else this.#rules.set(key, count)
-    for (const mask of ['kinds', 'fields']) {
+    for (const mask of ['types', 'fields']) {
       this.#counts[mask].forEach((_, bit, counts) => (counts[bit] += rule[mask] & (1 << bit) ? by : 0))
     }
   }
 
   #interest() {
     const mask = (counts) => counts.reduce((sum, count, bit) => sum + (count > 0 ? 1 << bit : 0), 0)
-    return [mask(this.#counts.kinds), mask(this.#counts.fields)]
+    return [mask(this.#counts.types), mask(this.#counts.fields)]
   }
 
   scan(id) {
@@ -160,9 +160,9 @@ class Source {
     if (answer) this.push(...records.found(id, ...answer), records.scanned(id))
   }
 
-  watch(id, pid) {
-    this.calls.push(`watch ${pid}`)
-    const answer = behaviour.watch(this, id, pid)
+  watchExit(id, pid) {
+    this.calls.push(`watchExit ${pid}`)
+    const answer = behaviour.watchExit(this, id, pid)
     if (answer !== null) this.push(records.watched(id, answer))
   }
 

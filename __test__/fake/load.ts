@@ -24,7 +24,7 @@ export function loadFacade(t: ExecutionContext): Fake {
   process.env['NAPI_RS_NATIVE_LIBRARY_PATH'] = binding
   const api = require('../../index.js') as typeof Api
   // The facade loads its binding when first needed, which may be when another test's has taken its place.
-  const { fake } = require('../../src/native.js').load()
+  const { fake } = require('../../src/native/binding.js').load()
   const monitor = api.getProcessMonitor()
   t.teardown(() => monitor.unref())
   return { api, monitor, fake, r: fake.records }
@@ -36,7 +36,7 @@ export async function initialized(t: ExecutionContext): Promise<Fake> {
   return facade
 }
 
-/** After all that is queued now, and rings for it, have been answered. */
+/** After all records that are queued now have been handled. */
 export async function settled(fake: Fake['fake']): Promise<void> {
   let turns = 0
   do {

@@ -1,6 +1,6 @@
 /** What a monitor ought to do, said once more in plain order: the model that the facade's properties are held against. */
 import { FIELDS, KINDS, fieldsOf, passes } from './filters.ts'
-import type { Action, Item, Wish } from './steps.ts'
+import type { Action, Item, SubscribeArgs } from './steps.ts'
 
 /** What can be seen from outside. */
 export interface Seen {
@@ -16,7 +16,7 @@ export interface Seen {
   stats: object
 }
 
-interface Subscription extends Wish {
+interface Subscription extends SubscribeArgs {
   callback: { id: number; calls: number; reactions: Action[] }
   active: boolean
 }
@@ -84,7 +84,7 @@ export class Model {
       case 'stop':
         return this.#gave(this.#stop())
       case 'subscribe':
-        return this.#subscribe(action.wish)
+        return this.#subscribe(action.args)
       case 'unsubscribe': {
         const subscription = this.#subscriptions[action.which % this.#subscriptions.length]
         if (subscription?.active !== true) return
@@ -184,14 +184,14 @@ export class Model {
     return this.#stopping ?? this.#promise('fulfilled')
   }
 
-  #subscribe(wish: Wish): void {
-    const reused = this.#subscriptions[(wish.reuse ?? -1) % this.#subscriptions.length]?.callback
-    if (this.#subscriptions.some((s) => s.active && s.callback === reused && s.type === wish.type)) {
+  #subscribe(args: SubscribeArgs): void {
+    const reused = this.#subscriptions[(args.reuse ?? -1) % this.#subscriptions.length]?.callback
+    if (this.#subscriptions.some((s) => s.active && s.callback === reused && s.type === args.type)) {
       this.#log.push('ERR_CALLBACK_REGISTERED')
       return
     }
-    const callback = reused ?? { id: this.#callbacks++, calls: 0, reactions: wish.reactions }
-    this.#subscriptions.push({ ...wish, callback, active: true })
+    const callback = reused ?? { id: this.#callbacks++, calls: 0, reactions: args.reactions }
+    this.#subscriptions.push({ ...args, callback, active: true })
     this.#updateInterest()
   }
 

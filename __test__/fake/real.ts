@@ -3,7 +3,7 @@ import type { LossReport, ProcessMonitor, Unsubscribe } from '../../index.js'
 import { written } from './filters.ts'
 import { type Fake, settled } from './load.ts'
 import { COUNTERS, type Seen } from './model.ts'
-import type { Action, Item, Wish } from './steps.ts'
+import type { Action, Item, SubscribeArgs } from './steps.ts'
 
 type Callback = Parameters<ProcessMonitor['subscribe']>[1]
 
@@ -61,7 +61,7 @@ export class Real {
       case 'stop':
         return this.#given(monitor[action.do]())
       case 'subscribe':
-        return this.#subscribe(action.wish)
+        return this.#subscribe(action.args)
       case 'unsubscribe': {
         const subscription = this.#subscriptions[action.which % this.#subscriptions.length]
         if (action.by === 'call') subscription?.end()
@@ -117,7 +117,7 @@ export class Real {
     this.#log.push(`promise ${place}`)
   }
 
-  #subscribe({ type, filter, capture, reactions, reuse = -1 }: Wish): void {
+  #subscribe({ type, filter, capture, reactions, reuse = -1 }: SubscribeArgs): void {
     const callback = this.#subscriptions[reuse % this.#subscriptions.length]?.callback ?? this.#callback(reactions)
     const signal = new AbortController()
     const options = { ...written(filter), capture, signal: signal.signal }

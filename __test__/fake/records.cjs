@@ -11,7 +11,9 @@ const CODES = [
   'ERR_PROC_UNREADABLE',
   'ERR_SOURCE_FAILED',
 ]
-const [HAS_PROCESS, EXITED, SIGNALED, CORE_DUMPED, HAS_DURATION, ARGV_TRUNCATED, IS_FOLLOWED] = [1, 2, 4, 8, 16, 32, 64]
+const [HAS_PROCESS, EXITED, SIGNALED, CORE_DUMPED, HAS_DURATION, ARGV_TRUNCATED, HAS_ANCESTRY_TAGS] = [
+  1, 2, 4, 8, 16, 32, 64,
+]
 
 const pair = (n) => [Number(BigInt(n) & 0xffffffffn), Number(BigInt(n) >> 32n)]
 
@@ -50,13 +52,14 @@ function captured(process) {
 }
 
 /**
- * A process event: `event('exec', 10, { process: { name: 'sh' } })`; `five` are the kind's own words, `followed` the ids of
- * the rules with an ancestor.
+ * A process event: `event('exec', 10, { process: { name: 'sh' } })`; `five` are the kind's own words,
+ * `ancestryTags` the ids of the rules with an ancestor.
  */
-function event(type, pid, { process, flags = 0, truncated = false, followed = [], ...others } = {}) {
-  const isFollowed = followed.length > 0
-  const all = flags | (process ? HAS_PROCESS : 0) | (truncated ? ARGV_TRUNCATED : 0) | (isFollowed ? IS_FOLLOWED : 0)
-  const rest = (process ? captured(process) : []).concat(isFollowed ? [...followed, followed.length] : [])
+function event(type, pid, { process, flags = 0, truncated = false, ancestryTags = [], ...others } = {}) {
+  const hasAncestryTags = ancestryTags.length > 0
+  const all =
+    flags | (process ? HAS_PROCESS : 0) | (truncated ? ARGV_TRUNCATED : 0) | (hasAncestryTags ? HAS_ANCESTRY_TAGS : 0)
+  const rest = (process ? captured(process) : []).concat(hasAncestryTags ? [...ancestryTags, ancestryTags.length] : [])
   return record(KINDS.indexOf(type), { pid, ...others, flags: all, rest })
 }
 

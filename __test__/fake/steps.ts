@@ -4,7 +4,7 @@ import type { ErrorCode, EventType, ProcessField, ProcessInfo } from '../../inde
 import { FIELDS, type Filter, filters, processes } from './filters.ts'
 
 /** A subscription to be made. */
-export interface Wish {
+export interface SubscribeArgs {
   type: EventType
   filter: Filter
   capture: ProcessField[]
@@ -17,7 +17,7 @@ export interface Wish {
 /** What a user may do, within a callback too; `throw` only there. */
 export type Action =
   | { do: 'take' | 'initialize' | 'stop' | 'ref' | 'unref' | 'nothing' | 'throw' }
-  | { do: 'subscribe'; wish: Wish }
+  | { do: 'subscribe'; args: SubscribeArgs }
   | { do: 'unsubscribe'; which: number; by: 'call' | 'dispose' | 'abort' }
 
 /** What a source reports. */
@@ -41,7 +41,7 @@ const unsubscription = fc
 const subscription = (reactions: fc.Arbitrary<Action[]>): fc.Arbitrary<Action> => {
   const capture = fc.subarray(FIELDS)
   const reuse = fc.oneof({ weight: 4, arbitrary: fc.constant(-1) }, { weight: 1, arbitrary: fc.nat(5) })
-  return fc.record({ type, filter: filters, capture, reactions, reuse }).map((wish) => ({ do: 'subscribe', wish }))
+  return fc.record({ type, filter: filters, capture, reactions, reuse }).map((args) => ({ do: 'subscribe', args }))
 }
 const action = fc.constantFrom<Action>(
   ...(['take', 'take', 'initialize', 'initialize', 'initialize', 'stop', 'stop', 'ref', 'unref'] as const).map(

@@ -11,18 +11,18 @@ class Source {
   /** Records about the source itself, which come first. */
   #control = [records.opened()]
   #words
-  #ring
+  #onRecords
   /** The records that are repeated, one after the other; how many words each has; and how many are still to come. */
   #block = new Uint32Array(0)
   #length = 1
   #left = 0
   #done = () => {}
 
-  constructor(_options, words, ring) {
+  constructor(_options, words, onRecords) {
     this.#words = words
-    this.#ring = () => ring(0, false)
+    this.#onRecords = () => onRecords(0, false)
     source = this
-    setImmediate(this.#ring)
+    setImmediate(this.#onRecords)
   }
 
   /** Has `count` records wait, out of `block` that holds some of `length` words each; resolves when all were answered. */
@@ -32,7 +32,7 @@ class Source {
     this.#left = count
     return new Promise((resolve) => {
       this.#done = resolve
-      this.#ring()
+      this.#onRecords()
     })
   }
 
@@ -57,7 +57,7 @@ class Source {
 
   scan(id) {
     this.#control.push(records.scanned(id))
-    setImmediate(this.#ring)
+    setImmediate(this.#onRecords)
   }
 
   addRule() {}
@@ -68,7 +68,7 @@ class Source {
 
   stop() {
     this.#control.push(records.closed())
-    setImmediate(this.#ring)
+    setImmediate(this.#onRecords)
   }
 
   join() {}

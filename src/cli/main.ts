@@ -1,28 +1,28 @@
 #!/usr/bin/env node
 /** The `proc-events` command: does what is asked for, and ends as the outcome says. */
-import { type Request, parse } from './args.js'
-import { completion } from './completion.js'
-import { doctor } from './doctor.js'
-import { help } from './help.js'
-import { describe, exitCodeOf } from './outcome.js'
-import { print } from './output.js'
-import { run } from './run.js'
-import { printable } from './text.js'
-import { wait } from './wait.js'
-import { watch } from './watch.js'
+import { completion } from './commands/completion.js'
+import { doctor } from './commands/doctor.js'
+import { help } from './commands/help.js'
+import { run } from './commands/run.js'
+import { wait } from './commands/wait.js'
+import { watch } from './commands/watch.js'
+import { describe, exitCodeOf } from './exit-codes.js'
+import { type Request, parse } from './flags/args.js'
+import { print } from './output/output.js'
+import { printable } from './output/text.js'
 
 /** stdout is only for what was asked for. What went wrong may quote a file, or an argument. */
-function tell(text: string): void {
+function notify(text: string): void {
   process.stderr.write(`proc-events: ${printable(text)}\n`)
 }
 
 /** Resolves with the exit code. */
-async function answer(request: Request): Promise<number> {
+async function execute(request: Request): Promise<number> {
   switch (request.command) {
     case 'run':
-      return run(request, tell)
+      return run(request, notify)
     case 'wait':
-      return wait(request, tell)
+      return wait(request, notify)
     case 'doctor':
       return doctor(request, version())
     case 'watch':
@@ -46,14 +46,14 @@ function version(): string {
 
 async function main(): Promise<void> {
   try {
-    process.exitCode = await answer(parse(process.argv.slice(2)))
+    process.exitCode = await execute(parse(process.argv.slice(2)))
   } catch (error) {
-    tell(describe(error))
+    notify(describe(error))
     process.exitCode = exitCodeOf(error)
   }
 }
 
-// Nobody is left to be told.
+// There is nowhere left to report it.
 process.stderr.on('error', () => {})
 
 void main()

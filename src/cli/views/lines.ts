@@ -1,5 +1,5 @@
 /** Each event as a line, in columns: few where the terminal is narrow, all where it is wide or there is none. */
-import { type Entry, type EventEntry, isEvent } from '../entry.js'
+import { type Entry, type EventEntry, isEvent } from '../entries/entry.js'
 import {
   commandOrFork,
   formatDuration,
@@ -9,8 +9,8 @@ import {
   isShort,
   lossText,
   statusOf,
-} from '../format.js'
-import { type Layout, type Piece, type Style, column, line, printable } from '../text.js'
+} from '../output/format.js'
+import { type Layout, type Piece, type Style, column, line, printable } from '../output/text.js'
 import { type Stream, isNews } from './view.js'
 
 /** From this width on each detail has a column of its own. */

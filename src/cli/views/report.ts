@@ -1,7 +1,7 @@
 /** What a command has started, as a tree after its end: who started whom, how each ended, and how long it lived. */
-import type { EventEntry } from '../entry.js'
-import { commandOf, forkOf, formatDuration, isFailed, plural, statusOf } from '../format.js'
-import { type Layout, type Piece, keptName, line } from '../text.js'
+import type { EventEntry } from '../entries/entry.js'
+import { commandOf, forkOf, formatDuration, isFailed, plural, statusOf } from '../output/format.js'
+import { type Layout, type Piece, keptName, line } from '../output/text.js'
 
 interface Exec {
   readonly timestampNs: number

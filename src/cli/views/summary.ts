@@ -1,7 +1,7 @@
 /** What a run came to: events counted, by program and by parent; lifetimes; failures; losses. */
-import { type Entry, type EventEntry, isEvent } from '../entry.js'
-import { formatDuration, formatElapsed, isFailed, plural } from '../format.js'
-import { type Layout, column, keptName, line, printable, wrap } from '../text.js'
+import { type Entry, type EventEntry, isEvent } from '../entries/entry.js'
+import { formatDuration, formatElapsed, isFailed, plural } from '../output/format.js'
+import { type Layout, column, keptName, line, printable, wrap } from '../output/text.js'
 import { Histogram } from './histogram.js'
 import { isNews } from './view.js'
 

@@ -1,8 +1,8 @@
 /** The busiest programs of the last seconds, as a screen. */
-import { dropOldest } from '../bounded.js'
-import { type Entry, type EventEntry, isEvent } from '../entry.js'
-import { commandOf, formatDuration, formatSeconds, isFailed, plural } from '../format.js'
-import { type Layout, type Piece, column, excerpt, keptName, line, printable } from '../text.js'
+import { dropOldest } from '../entries/bounded.js'
+import { type Entry, type EventEntry, isEvent } from '../entries/entry.js'
+import { commandOf, formatDuration, formatSeconds, isFailed, plural } from '../output/format.js'
+import { type Layout, type Piece, column, excerpt, keptName, line, printable } from '../output/text.js'
 import { Histogram } from './histogram.js'
 import { quantiles } from './summary.js'
 import { type Screenful, isNews } from './view.js'
@@ -30,7 +30,7 @@ class Program {
     this.name = name
   }
 
-  heard(second: number): void {
+  touch(second: number): void {
     this.execs++
     this.recent.set(second, (this.recent.get(second) ?? 0) + 1)
     dropOldest(this.recent, 2 * WINDOW_S)
@@ -86,8 +86,8 @@ export class Top implements Screenful {
     if (this.#programs.size > 2 * PROGRAMS_MAX) this.#prune(entry.timestampNs)
     if (!isNews(entry)) return
     const second = Math.floor(entry.timestampNs / 1e9)
-    program.heard(second)
-    this.#all.heard(second)
+    program.touch(second)
+    this.#all.touch(second)
     program.last = excerpt(commandOf(entry), COMMAND_MAX)
   }
 

@@ -1,8 +1,8 @@
 /** Each event as a line, indented under its parent's; a parent is repeated where other lines came in between. */
-import { dropOldest } from '../bounded.js'
-import { type Entry, type EventEntry, isEvent } from '../entry.js'
-import { commandOrFork, formatDuration, statusOf } from '../format.js'
-import { type Layout, type Piece, column, excerpt, line, printable } from '../text.js'
+import { dropOldest } from '../entries/bounded.js'
+import { type Entry, type EventEntry, isEvent } from '../entries/entry.js'
+import { commandOrFork, formatDuration, statusOf } from '../output/format.js'
+import { type Layout, type Piece, column, excerpt, line, printable } from '../output/text.js'
 import { EVENT_WORDS, detailOf, markOf, remarkLine, styleOf, timeOf } from './lines.js'
 import { type Stream, isNews } from './view.js'
 

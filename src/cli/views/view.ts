@@ -1,7 +1,7 @@
 /** What a view is: it is told entries, and says what is to be shown of them. It knows no terminal and no clock. */
-import { type Entry, isEvent } from '../entry.js'
-import { jsonLine } from '../ndjson.js'
-import type { Layout } from '../text.js'
+import { type Entry, isEvent } from '../entries/entry.js'
+import { jsonLine } from '../entries/ndjson.js'
+import type { Layout } from '../output/text.js'
 
 /** Lines, one below the other, as entries come. */
 export interface Stream {

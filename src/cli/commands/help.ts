@@ -1,0 +1,58 @@
+/** --help, one screen of 24 lines by 80 columns for each command, out of the table of options. */
+import { EXIT_CODES } from '../exit-codes.js'
+import { COMMANDS, type Command, type Option, optionsOf, spelling } from '../flags/options.js'
+import { wrap } from '../output/text.js'
+
+const WIDTH = 80
+/** Options that are spelt longer have their words where there is room. */
+const LONG = 30
+
+export function help(about: Command = COMMANDS[0]!): string {
+  const isMain = about.name === ''
+  const usage = isMain
+    ? table(COMMANDS.map((command): Row => [`proc-events ${synopsis(command)}`, command.brief]))
+    : [`  proc-events ${synopsis(about)}`, '', ...wrap(about.text, WIDTH)]
+  return [
+    'Usage:',
+    ...usage,
+    ...(isMain ? [] : ['']),
+    'Options:',
+    ...table(optionRows(optionsOf(about)), LONG),
+    ...(isMain ? [`Exit codes: ${codes()}. More: man proc-events`] : []),
+    '',
+  ].join('\n')
+}
+
+type Row = readonly [left: string, right: string]
+
+function synopsis({ name, operands }: Command): string {
+  return name === '' ? operands : `${name} ${operands}`
+}
+
+/** Options that follow each other, and share their words, share a row. */
+function optionRows(options: readonly Option[]): Row[] {
+  const rows: { options: Option[]; brief: string }[] = []
+  for (const option of options) {
+    const last = rows.at(-1)
+    if (last?.brief === option.brief) last.options.push(option)
+    else rows.push({ options: [option], brief: option.brief })
+  }
+  return rows.map(({ options: shared, brief }) => {
+    const [first, ...others] = shared
+    const value = others.length > 0 && first!.value ? ` ${first!.value}` : ''
+    const words = others.length > 0 ? shared.map((option) => spelling({ ...option, value: '' })) : [spelling(first!)]
+    return [words.join(', ') + value, brief]
+  })
+}
+
+function codes(): string {
+  return Object.values(EXIT_CODES)
+    .map(({ code, brief }) => `${code} ${brief}`)
+    .join(', ')
+}
+
+/** A left side beyond the limit pushes its words to the right. */
+function table(rows: readonly Row[], limit: number = Infinity): string[] {
+  const width = Math.max(...rows.map(([left]) => left.length).filter((length) => length <= limit))
+  return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`)
+}

@@ -1,0 +1,138 @@
+/** `run`: a command as a child, and a report of all that it and its descendants have started. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { closeSync, openSync, writeFileSync } from 'node:fs'
+import { type Entry, isEvent } from '../entries/entry.js'
+import { LiveEntries } from '../entries/live.js'
+import { jsonLine } from '../entries/ndjson.js'
+import { isForeground, isRunning } from '../entries/proc.js'
+import { redact } from '../entries/redact/redact.js'
+import { EXIT_CODES, describe, signalCode } from '../exit-codes.js'
+import type { RunOptions } from '../flags/args.js'
+import { lossText } from '../output/format.js'
+import { print } from '../output/output.js'
+import { layoutOf } from '../output/present.js'
+import { type CommandOutcome, Report } from '../views/report.js'
+
+interface ExitStatus {
+  readonly pid: number
+  readonly exitCode: number | null
+  readonly signal: string | null
+}
+
+/** Milliseconds that the report of an exit may take. */
+const REPORT_TIMEOUT_MS = 2000
+/** As shells have it. */
+const NOT_FOUND = 127
+const NOT_RUNNABLE = 126
+
+/**
+ * Resolves with the exit code of the command.
+ *
+ * @throws where nothing can be monitored, or no report be written: then nothing has been run.
+ */
+export async function run(options: RunOptions, notify: (text: string) => void): Promise<number> {
+  const report = new Report()
+  let lost = 0
+  const onEntry = (entry: Entry): void => {
+    if (isEvent(entry)) report.add(entry)
+    else if (entry.type === 'note') notify(entry.message)
+    else lost += entry.lost
+    if (entry.type === 'loss') notify(lossText(entry))
+  }
+  // This process starts nothing but the command: its descendants are the command and those of the command.
+  const wanted = { types: ['fork', 'exec', 'exit'], filter: { ancestor: process.pid }, show: options } as const
+  const live = new LiveEntries(wanted, onEntry, (error) => notify(describe(error)))
+  await live.start().catch(async (error: unknown) => {
+    await live.stop()
+    throw error
+  })
+  let file: number | null = null
+  try {
+    if (options.output !== undefined) file = openSync(options.output, 'w')
+    const ended = await execute(options)
+    if (ended instanceof Error) {
+      const isMissing = ended.code === 'ENOENT' || options.program === ''
+      const why = isMissing ? 'there is no such command' : `it cannot be run (${ended.code ?? ended.message})`
+      notify(`${options.program}: ${why}`)
+      return isMissing ? NOT_FOUND : NOT_RUNNABLE
+    }
+    await exitsReported(report, ended.pid)
+    const command = commandOf(options)
+    if (options.args !== 'hidden') report.complete(ended.pid, command)
+    const { exitCode, signal } = outcomeOf(ended, report)
+    await write(file, options, report, { command, exitCode, signal, lost })
+    return signal === null ? (exitCode ?? EXIT_CODES.failed.code) : signalCode(signal)
+  } finally {
+    if (file !== null) closeSync(file)
+    await live.stop()
+  }
+}
+
+/** Resolves when the command has ended; meanwhile, signals are its own affair. */
+async function execute({ program, programArgs }: RunOptions): Promise<ExitStatus | NodeJS.ErrnoException> {
+  let child: ChildProcess | undefined
+  // Listened for before it starts: it may have said that it is ready before this function goes on.
+  const passed = SIGNALS.map(([signal, sentByTerminal]) => {
+    const pass = (): void => {
+      // What the terminal sends to this process, it sends to the command, too.
+      if (!sentByTerminal || !isForeground()) child?.kill(signal)
+    }
+    process.on(signal, pass)
+    return [signal, pass] as const
+  })
+  try {
+    return await new Promise((resolve) => {
+      const started = spawn(program, programArgs, { stdio: 'inherit' })
+      child = started
+      started.once('error', resolve)
+      started.once('exit', (exitCode, signal) => resolve({ pid: started.pid!, exitCode, signal }))
+    })
+  } catch (error) {
+    // Node.js throws all but a few of what the kernel refuses.
+    return error as NodeJS.ErrnoException
+  } finally {
+    for (const [signal, pass] of passed) process.off(signal, pass)
+  }
+}
+
+/** And whether a terminal may have sent it to all in the foreground. */
+const SIGNALS: readonly (readonly [NodeJS.Signals, boolean])[] = [
+  ['SIGINT', true],
+  ['SIGQUIT', true],
+  ['SIGHUP', true],
+  ['SIGTERM', false],
+  ['SIGUSR1', false],
+  ['SIGUSR2', false],
+]
+
+/** Resolves when the exits of all processes that have exited are reported. Processes that run on stay in the report. */
+async function exitsReported(report: Report, pid: number): Promise<void> {
+  const deadline = performance.now() + REPORT_TIMEOUT_MS
+  const areReported = (): boolean => report.endOf(pid) !== null && !report.running().some((other) => !isRunning(other))
+  while (!areReported() && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 2))
+}
+
+/** Node.js has no name for a real-time signal, and reports a command that one has killed as code 0: the kernel does not. */
+function outcomeOf(ended: ExitStatus, report: Report): Pick<ExitStatus, 'exitCode' | 'signal'> {
+  const { exitCode = null, signal = null } = report.endOf(ended.pid) ?? {}
+  // The kernel's own report may have been lost.
+  return exitCode === null && signal === null ? ended : { exitCode, signal }
+}
+
+function commandOf({ program, programArgs, args }: RunOptions): readonly string[] {
+  const command = [program, ...programArgs]
+  return args === 'shown' ? command : args === 'redacted' ? redact(command) : [program]
+}
+
+async function write(
+  file: number | null,
+  { json }: RunOptions,
+  report: Report,
+  outcome: CommandOutcome,
+): Promise<void> {
+  const layout = file === null ? layoutOf(process.stderr) : { columns: Infinity, colors: false }
+  const lines = json ? [jsonLine(report.toObject(outcome))] : report.lines(outcome, layout)
+  const text = `${lines.join('\n')}\n`
+  if (file === null) await print(process.stderr, text)
+  else writeFileSync(file, text)
+}

@@ -1,0 +1,99 @@
+/** `wait`: until processes have ended, whoever their parents are. */
+import { ProcessMonitorError } from '../../api/errors.js'
+import type { ExitEvent } from '../../api/event-types.js'
+import { getProcessMonitor } from '../../monitor/monitor.js'
+import { WallClock } from '../entries/clock.js'
+import { type EventEntry, eventEntry } from '../entries/entry.js'
+import { readDetails } from '../entries/proc.js'
+import { ProcessNames } from '../entries/process-names.js'
+import { redact } from '../entries/redact/redact.js'
+import { Users } from '../entries/users.js'
+import { onMonitorWarning } from '../entries/warnings.js'
+import { EXIT_CODES, describe, signalCode } from '../exit-codes.js'
+import type { WaitOptions } from '../flags/args.js'
+import { Output } from '../output/output.js'
+import { layoutOf } from '../output/present.js'
+import { Shutdown } from '../shutdown.js'
+import { Lines } from '../views/lines.js'
+import { JsonLines } from '../views/view.js'
+
+/** As a shell says it of a command that Ctrl-C has ended. */
+const INTERRUPTED = 130
+
+/** Resolves with the exit code of the last of them to fail. */
+export async function wait(options: WaitOptions, notify: (text: string) => void): Promise<number> {
+  const shutdown = new Shutdown()
+  const monitor = getProcessMonitor()
+  const output = new Output(process.stdout)
+  output.closed.then(shutdown.end, shutdown.fail)
+  const restoreWarnings = onMonitorWarning((message) => notify(message))
+  const view = options.json ? new JsonLines() : new Lines()
+  let code: number = EXIT_CODES.done.code
+  let left = options.pids.length
+
+  // Read before anything is waited for: they may end at any moment.
+  const users = new Users()
+  const remembered = options.pids.map((pid) => ({ pid, ...remember(pid, options, users) }))
+  const one = async ({ pid, hasRun, entryOf }: (typeof remembered)[number]): Promise<void> => {
+    try {
+      const entry = entryOf(await monitor.waitForExit(pid))
+      for (const line of view.add(entry, layoutOf(process.stdout))) output.line(line)
+      code = exitCodeOf(entry) || code
+    } catch (error) {
+      if (shutdown.isReached) return
+      // Anything else holds for all of them.
+      if (!(error instanceof ProcessMonitorError) || error.code !== 'ERR_NO_SUCH_PROCESS') return shutdown.fail(error)
+      notify(`${pid}: ${hasRun ? 'it ended too soon, its exit code is not known' : describe(error)}`)
+      code = EXIT_CODES.failed.code
+    }
+    left--
+  }
+
+  try {
+    const initialized = monitor.initialize({ source: options.source })
+    // They listen from now on: an exit before the monitor has begun is reported, too.
+    const waits = Promise.all(remembered.map(one))
+    await Promise.race([initialized, shutdown.reached])
+    if (options.durationMs !== undefined) shutdown.endAfter(options.durationMs)
+    await Promise.race([waits, shutdown.reached])
+    if (shutdown.wasInterrupted) return INTERRUPTED
+    if (left === 0 || !output.open) return code
+    notify(`${left} of ${options.pids.length} still running`)
+    return EXIT_CODES.failed.code
+  } finally {
+    shutdown.release()
+    await monitor.stop()
+    restoreWarnings()
+    await output.end()
+  }
+}
+
+interface WaitedProcess {
+  readonly hasRun: boolean
+  readonly entryOf: (event: ExitEvent) => EventEntry
+}
+
+/** What the end of a process does not tell is read before it. */
+function remember(pid: number, { args }: WaitOptions, users: Users): WaitedProcess {
+  const { name, argv, uid } = readDetails(pid)
+  const [clock, names] = [new WallClock(), new ProcessNames(false)]
+  const shown = args === 'redacted' && argv !== null ? redact(argv) : argv
+  const entryOf = (event: ExitEvent): EventEntry =>
+    eventEntry(
+      { ...event, process: { name, argv: shown, uid } },
+      {
+        time: clock.timeOf(event.timestampNs),
+        inheritedName: name,
+        ppid: event.ppid,
+        parentName: names.of(event.ppid),
+        user: uid === null ? null : users.nameOf(uid),
+        showsArguments: args !== 'hidden',
+      },
+    )
+  return { hasRun: name !== null, entryOf }
+}
+
+/** One that nobody could tell is a failure: it may have been one. */
+function exitCodeOf({ exitCode = null, signal = null }: EventEntry): number {
+  return signal === null ? (exitCode ?? EXIT_CODES.failed.code) : signalCode(signal)
+}

@@ -1,0 +1,159 @@
+/** A run of the command without a name: live events, or a recording, through a view, until it is to end. */
+import { WallClock } from '../entries/clock.js'
+import { type Entry, isEvent } from '../entries/entry.js'
+import { LiveEntries, moment } from '../entries/live.js'
+import { containerMatcher, recorded } from '../entries/recording.js'
+import type { WatchOptions } from '../flags/args.js'
+import { Output } from '../output/output.js'
+import { type Presenter, counts, createPresenter, isWanted, skippedEntry, summaryText } from '../output/present.js'
+import { Shutdown } from '../shutdown.js'
+import { Summary } from '../views/summary.js'
+import { isNews } from '../views/view.js'
+
+/** Where entries come from. */
+interface EntrySource {
+  /** Resolves at the end of a recording; live, when all is set up. */
+  run(show: (entry: Entry) => void, view: Presenter, shutdown: Shutdown): Promise<void>
+  stop(): Promise<void>
+  /** Entries that only the end brings. */
+  rest(summary: Summary): Entry | null
+  /** How long a time the events are from; null where it has not begun. */
+  readonly elapsedMs: number | null
+  /** On the clock of the entries. */
+  readonly nowNs: number
+}
+
+/** Resolves when it is over; rejects where it could not begin, or broke off. */
+export async function watch(options: WatchOptions): Promise<void> {
+  const { stdout, stdin, stderr } = process
+  const clock = new WallClock()
+  const shutdown = new Shutdown()
+  const summary = new Summary()
+  const source: EntrySource =
+    options.replay === undefined ? new LiveSource(options) : new RecordingSource(options, options.replay)
+  const output = new Output(stdout, { onSkipped: (lines) => show(skippedEntry(lines, moment(clock))) })
+  const view = createPresenter(options, {
+    stdout,
+    stdin,
+    output,
+    summary,
+    nowNs: () => source.nowNs,
+    quit: shutdown.end,
+  })
+  let left = options.count ?? Infinity
+
+  function show(entry: Entry): void {
+    if (!isWanted(entry, options) || (left === 0 && isEvent(entry))) return
+    summary.add(entry)
+    view.add(entry)
+    if (counts(entry, options) && --left === 0) shutdown.end()
+  }
+
+  output.closed.then(shutdown.end, shutdown.fail)
+  try {
+    await Promise.race([source.run(show, view, shutdown), shutdown.reached])
+    await shutdown.reached
+  } finally {
+    const { elapsedMs } = source
+    shutdown.release()
+    await source.stop()
+    if (elapsedMs !== null) {
+      const rest = source.rest(summary)
+      if (rest !== null) show(rest)
+      await view.end(elapsedMs)
+      if (output.open && options.view !== 'summary') {
+        stderr.write(summaryText(summary, elapsedMs, !options.json, stderr))
+      }
+    }
+  }
+}
+
+class LiveSource implements EntrySource {
+  readonly #options: WatchOptions
+  #live: LiveEntries | null = null
+  #started: number | null = null
+
+  constructor(options: WatchOptions) {
+    this.#options = options
+  }
+
+  async run(show: (entry: Entry) => void, view: Presenter, shutdown: Shutdown): Promise<void> {
+    const { types, view: kind, filter, durationMs } = this.#options
+    const { container, ...known } = filter
+    const isInContainer = containerMatcher(container)
+    const onEntry = (entry: Entry): void => {
+      // The first may come while the start is not quite over.
+      if (isNews(entry)) this.#started ??= performance.now()
+      if (!isEvent(entry) || isInContainer(entry)) show(entry)
+    }
+    const all = kind === 'tree' ? [...new Set([...types, 'fork' as const])] : types
+    const wanted = { types: all, filter: known, show: this.#options, needsCgroup: container !== undefined }
+    this.#live = new LiveEntries(wanted, onEntry, shutdown.fail)
+    await this.#live.start()
+    this.#started ??= performance.now()
+    view.begin()
+    if (durationMs !== undefined) shutdown.endAfter(durationMs)
+  }
+
+  async stop(): Promise<void> {
+    await this.#live?.stop()
+  }
+
+  rest(summary: Summary): Entry | null {
+    return this.#live?.unreported(summary.lost) ?? null
+  }
+
+  get elapsedMs(): number | null {
+    return this.#started === null ? null : performance.now() - this.#started
+  }
+
+  get nowNs(): number {
+    return Number(process.hrtime.bigint())
+  }
+}
+
+class RecordingSource implements EntrySource {
+  readonly #options: WatchOptions
+  readonly #path: string
+  readonly #stopped = new AbortController()
+  #firstNs: number | null = null
+  #hasBegun = false
+  nowNs = 0
+
+  constructor(options: WatchOptions, path: string) {
+    this.#options = options
+    this.#path = path
+  }
+
+  async run(show: (entry: Entry) => void, view: Presenter, shutdown: Shutdown): Promise<void> {
+    const { filter, durationMs = Infinity } = this.#options
+    for await (const entry of recorded(this.#path, filter, this.#options, this.#stopped.signal)) {
+      this.#firstNs ??= entry.timestampNs
+      if (shutdown.isReached || entry.timestampNs - this.#firstNs > durationMs * 1e6) break
+      this.nowNs = entry.timestampNs
+      this.#begin(view)
+      show(entry)
+      await view.room()
+    }
+    this.#begin(view)
+    shutdown.end()
+  }
+
+  /** Not before the file could be read. */
+  #begin(view: Presenter): void {
+    if (!this.#hasBegun) view.begin()
+    this.#hasBegun = true
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped.abort()
+  }
+
+  rest(): null {
+    return null
+  }
+
+  get elapsedMs(): number | null {
+    return this.#hasBegun ? (this.nowNs - (this.#firstNs ?? this.nowNs)) / 1e6 : null
+  }
+}

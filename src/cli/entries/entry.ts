@@ -1,0 +1,123 @@
+/** What the command tells: an event, a loss or a note, flat, with all that is known of the process. */
+import type { EventType, ProcessEvent } from '../../api/event-types.js'
+import type { LossReport } from '../../api/types.js'
+
+/**
+ * An event. The keys, their order and their units are those of --json and relied upon: they are added to, never changed.
+ * What is unknown is null; what only other events have is absent.
+ */
+export interface EventEntry {
+  readonly type: EventType
+  /** ISO 8601. */
+  readonly time: string
+  readonly timestampNs: number
+  readonly pid: number
+  readonly ppid: number | null
+  readonly name: string | null
+  readonly origin: ProcessEvent['origin']
+  readonly exitCode?: number | null
+  readonly signal?: string | null
+  readonly coreDumped?: boolean
+  readonly durationNs?: number | null
+  readonly tid?: number
+  readonly comm?: string
+  readonly ruid?: number
+  readonly euid?: number
+  readonly rgid?: number
+  readonly egid?: number
+  readonly tracerPid?: number | null
+  readonly parentName: string | null
+  readonly uid: number | null
+  readonly user: string | null
+  readonly exe: string | null
+  readonly argv: readonly string[] | null
+  readonly argvTruncated?: true
+  readonly cgroup: string | null
+  readonly containerId: string | null
+}
+
+/** Events that were lost, here. `output`: lines that the reader of the output was too slow for. */
+export interface LossEntry {
+  readonly type: 'loss'
+  readonly time: string
+  readonly timestampNs: number
+  readonly cause: LossReport['cause'] | 'output'
+  readonly lost: number
+  readonly recoveredExecs: number
+  readonly recoveredExits: number
+}
+
+/** Something else that happened to the monitoring: it polls from here on, it was taken up again. */
+export interface NoteEntry {
+  readonly type: 'note'
+  readonly time: string
+  readonly timestampNs: number
+  readonly note: 'polling' | 'restart'
+  /** Of the error that led to it. */
+  readonly code: string | null
+  readonly message: string
+}
+
+export type Entry = EventEntry | LossEntry | NoteEntry
+
+export function isEvent(entry: Entry): entry is EventEntry {
+  return entry.type !== 'loss' && entry.type !== 'note'
+}
+
+/** What cannot be read off the event itself. */
+export interface EntryContext {
+  readonly time: Date
+  /** What a process is called that has started no program since it was created. */
+  readonly inheritedName: string | null
+  readonly ppid: number | null
+  readonly parentName: string | null
+  readonly user: string | null
+  readonly showsArguments: boolean
+}
+
+export function eventEntry(event: ProcessEvent, context: EntryContext): EventEntry {
+  const { type, pid, timestampNs, origin, process } = event
+  return {
+    type,
+    time: context.time.toISOString(),
+    timestampNs,
+    pid,
+    ppid: context.ppid,
+    name: process.name ?? (type === 'exec' ? null : context.inheritedName),
+    origin,
+    ...typeSpecificFields(event),
+    parentName: context.parentName,
+    uid: process.uid ?? null,
+    user: context.user,
+    exe: process.exe ?? null,
+    argv: (context.showsArguments ? process.argv : null) ?? null,
+    ...(context.showsArguments && process.argvTruncated ? { argvTruncated: true } : {}),
+    cgroup: process.cgroup ?? null,
+    containerId: process.containerId ?? null,
+  }
+}
+
+/** An event that tells its parent knows better than what was captured at the exec. */
+export function parentOf(event: ProcessEvent): number | null {
+  return ('ppid' in event ? event.ppid : event.process.ppid) ?? null
+}
+
+/** In the order of their keys. */
+function typeSpecificFields(event: ProcessEvent): Partial<EventEntry> {
+  switch (event.type) {
+    case 'exit': {
+      const { exitCode, signal, coreDumped, durationNs } = event
+      return { exitCode, signal, coreDumped, durationNs }
+    }
+    case 'comm':
+      return { tid: event.tid, comm: event.comm }
+    case 'uid':
+      return { ruid: event.ruid, euid: event.euid }
+    case 'gid':
+      return { rgid: event.rgid, egid: event.egid }
+    case 'ptrace':
+      return { tracerPid: event.tracerPid }
+    default:
+      return {}
+  }
+}

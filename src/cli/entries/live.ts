@@ -1,0 +1,113 @@
+/** Entries as they happen: subscribes to the monitor, and completes its events. */
+import type { EventType, ProcessEvent, ProcessField } from '../../api/event-types.js'
+import type { ProcessFilter, ProcessMonitor } from '../../api/types.js'
+import { getProcessMonitor } from '../../monitor/monitor.js'
+import { describe } from '../exit-codes.js'
+import type { ShowOptions } from '../flags/args.js'
+import { WallClock } from './clock.js'
+import { type Entry, type LossEntry, type NoteEntry, eventEntry } from './entry.js'
+import { ProcessNames } from './process-names.js'
+import { redact } from './redact/redact.js'
+import { Users } from './users.js'
+import { onMonitorWarning } from './warnings.js'
+
+export interface LiveOptions {
+  readonly types: readonly EventType[]
+  readonly filter: ProcessFilter
+  readonly show: ShowOptions
+  /** True: a filter reads it, though it is not shown. */
+  readonly needsCgroup?: boolean
+}
+
+export class LiveEntries {
+  readonly #options: LiveOptions
+  readonly #onEntry: (entry: Entry) => void
+  readonly #monitor: ProcessMonitor = getProcessMonitor()
+  readonly #clock = new WallClock()
+  readonly #users = new Users()
+  readonly #names: ProcessNames
+  #restoreWarnings: (() => void) | null = null
+
+  /** `onEntry` gets every entry, the processes already running among them; `fail` the error that has ended it for good. */
+  constructor(options: LiveOptions, onEntry: (entry: Entry) => void, fail: (error: unknown) => void) {
+    this.#options = options
+    this.#onEntry = onEntry
+    this.#names = new ProcessNames(options.types.includes('exit'))
+    if (options.filter.ancestor !== undefined) this.#names.keep(options.filter.ancestor)
+    this.#monitor.on('error', fail)
+    this.#monitor.on('restart', (error) => {
+      this.#note('restart', `reading from the kernel failed and was taken up again: ${describe(error)}`, error.code)
+    })
+    this.#monitor.on('loss', ({ cause, lost, recoveredExecs, recoveredExits }) => {
+      onEntry({ type: 'loss', ...this.#now(), cause, lost, recoveredExecs, recoveredExits })
+    })
+  }
+
+  /** Resolves when those that run already have been told, and from then on nothing is missed. */
+  async start(): Promise<void> {
+    const { types, filter, show, needsCgroup = false } = this.#options
+    this.#restoreWarnings = onMonitorWarning((message, code) => this.#note('polling', message, code))
+    const capture = fieldsFor(show, needsCgroup)
+    for (const type of types)
+      this.#monitor.subscribe(type, (_pid, event) => this.#onEvent(event), { ...filter, capture })
+    await this.#monitor.initialize({ source: show.source, ...(show.args === 'redacted' ? { redact } : {}) })
+    if (show.source === 'polling') {
+      this.#note('polling', 'Polling /proc, which misses short-lived processes, as --source says.', null)
+    }
+  }
+
+  /** Nothing is told any more. */
+  async stop(): Promise<void> {
+    this.#restoreWarnings?.()
+    await this.#monitor.stop()
+  }
+
+  /** Returns the events that were lost, without the `reported` ones. */
+  unreported(reported: number): LossEntry | null {
+    const { lostSocket, lostQueue } = this.#monitor.stats()
+    const lost = lostSocket + lostQueue - reported
+    if (lost <= 0) return null
+    const cause = lostSocket > 0 ? 'socket' : 'queue'
+    return { type: 'loss', ...this.#now(), cause, lost, recoveredExecs: 0, recoveredExits: 0 }
+  }
+
+  #onEvent(event: ProcessEvent): void {
+    const { pid, timestampNs, process: known } = event
+    const uid = known.uid ?? null
+    const ppid = this.#names.parentOf(event)
+    if (event.type === 'fork') this.#names.observe(event)
+    const entry = eventEntry(event, {
+      time: this.#clock.timeOf(timestampNs),
+      inheritedName: this.#names.known(pid),
+      ppid,
+      parentName: this.#names.of(ppid),
+      user: uid === null ? null : this.#users.nameOf(uid),
+      showsArguments: this.#options.show.args !== 'hidden',
+    })
+    if (event.type !== 'fork') this.#names.observe(event)
+    this.#onEntry(entry)
+  }
+
+  #note(note: NoteEntry['note'], message: string, code: string | null): void {
+    this.#onEntry({ type: 'note', ...this.#now(), note, code, message })
+  }
+
+  #now(): { time: string; timestampNs: number } {
+    return moment(this.#clock)
+  }
+}
+
+/** Now, on both clocks. */
+export function moment(clock: WallClock): { time: string; timestampNs: number } {
+  const timestampNs = Number(process.hrtime.bigint())
+  return { time: clock.timeOf(timestampNs).toISOString(), timestampNs }
+}
+
+/** What costs more to read is read only where it is shown. */
+function fieldsFor({ json, args }: ShowOptions, needsCgroup: boolean): ProcessField[] {
+  const fields: ProcessField[] = ['name', 'ppid', 'uid']
+  if (args !== 'hidden') fields.push('argv')
+  if (json) fields.push('exe')
+  if (json || needsCgroup) fields.push('cgroup')
+  return fields
+}

@@ -1,0 +1,88 @@
+/** Entries as lines of JSON, and lines of JSON as entries again. */
+import { PID_MAX_LIMIT } from '../../monitor/filter.js'
+import { EVENTS } from '../flags/options.js'
+import { type Entry, type EventEntry, type LossEntry, type NoteEntry, isEvent } from './entry.js'
+
+/**
+ * JSON in one line, which a terminal may be shown: what could steer it or reorder the line is written as \\uXXXX, which
+ * means the same. JSON.stringify does so for C0 controls and lone surrogates only.
+ */
+export function jsonLine(entry: object): string {
+  const text = JSON.stringify(entry)
+  if (/^[\x20-\x7e]*$/.test(text)) return text
+  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, escaped)
+}
+
+/** Each half of a surrogate pair on its own. */
+function escaped(character: string): string {
+  let text = ''
+  for (let at = 0; at < character.length; at++) {
+    text += `\\u${character.charCodeAt(at).toString(16).padStart(4, '0')}`
+  }
+  return text
+}
+
+/**
+ * What a line says; null for a line that is no entry, such as a summary. A key that an older version did not write is
+ * null.
+ *
+ * @throws Error where it is not JSON, or lacks what every entry has.
+ */
+export function readEntry(line: string): Entry | null {
+  const value: unknown = JSON.parse(line)
+  if (typeof value !== 'object' || value === null) throw new Error('it is no object')
+  const { type, time, timestampNs } = value as Partial<Entry>
+  const isKnown = type === 'loss' || type === 'note' || (EVENTS as readonly unknown[]).includes(type)
+  if (!isKnown) return null
+  if (typeof time !== 'string' || Number.isNaN(Date.parse(time))) throw new Error('it has no time')
+  if (!Number.isFinite(timestampNs)) throw new Error('it has no timestampNs')
+  const entry = value as Entry
+  if (isEvent(entry)) return complete(entry)
+  checkRemark(entry)
+  return entry
+}
+
+const ABSENT = {
+  ppid: null,
+  name: null,
+  origin: 'kernel',
+  parentName: null,
+  uid: null,
+  user: null,
+  exe: null,
+  argv: null,
+  cgroup: null,
+  containerId: null,
+} as const
+
+const TEXTS = ['name', 'parentName', 'user', 'exe', 'cgroup', 'containerId', 'signal', 'comm'] as const
+const OWN_NUMBERS = ['tid', 'ruid', 'euid', 'rgid', 'egid', 'tracerPid'] as const
+const NUMBERS = ['ppid', 'uid', 'exitCode', 'durationNs', ...OWN_NUMBERS] as const
+const COUNTS = ['lost', 'recoveredExecs', 'recoveredExits'] as const
+
+/** It may have been written by hand, or by another program: what is shown as text has to be text. */
+function complete(given: EventEntry): EventEntry {
+  const entry = { ...given }
+  for (const [key, value] of Object.entries(ABSENT)) if (!(key in given)) Object.assign(entry, { [key]: value })
+  // The number of pids bounds the memory that is kept for each.
+  if (!Number.isInteger(entry.pid) || entry.pid < 0 || entry.pid > PID_MAX_LIMIT) throw new Error('it has no pid')
+  for (const key of TEXTS) {
+    if (typeof (entry[key] ?? '') !== 'string') throw new Error(`its ${key} is no text`)
+  }
+  for (const key of NUMBERS) {
+    if (typeof (entry[key] ?? 0) !== 'number') throw new Error(`its ${key} is no number`)
+  }
+  const { argv } = entry
+  const isList = argv === null || (Array.isArray(argv) && argv.every((argument) => typeof argument === 'string'))
+  if (!isList) throw new Error('its argv is no list of texts')
+  return entry
+}
+
+/** Losses are added up, and notes are shown. */
+function checkRemark(remark: LossEntry | NoteEntry): void {
+  if (remark.type === 'note') {
+    if (typeof remark.message !== 'string') throw new Error('it has no message')
+    return
+  }
+  for (const key of COUNTS) if (!Number.isInteger(remark[key])) throw new Error(`it has no ${key}`)
+}

@@ -1,0 +1,59 @@
+/** What processes are called, for the sake of their children and of those that end without an exec of their own. */
+import type { ProcessEvent } from '../../api/event-types.js'
+import { defaultProcRoot } from '../../native/binding.js'
+import { keptName } from '../output/text.js'
+import { dropOldest } from './bounded.js'
+import { parentOf } from './entry.js'
+import { nameOf } from './proc.js'
+
+/** Processes that are remembered. Of others, /proc is asked. A filter may let an exec pass and the exit not. */
+const KNOWN_MAX = 65_536
+
+export class ProcessNames {
+  readonly #known = new Map<number, { readonly name: string | null; readonly ppid: number | null }>()
+  readonly #remembers: boolean
+  readonly #procRoot: string
+
+  /** Only where exits are told, too, is anything remembered: else it would never be forgotten. */
+  constructor(remembers: boolean, from: string = defaultProcRoot()) {
+    this.#remembers = remembers
+    this.#procRoot = from
+  }
+
+  /** One that runs now, and of whom nothing will be told. */
+  keep(pid: number): void {
+    const name = nameOf(pid, this.#procRoot)
+    if (name !== null) this.#remember(pid, name, null)
+  }
+
+  observe(event: ProcessEvent): void {
+    if (!this.#remembers) return
+    const { pid } = event
+    if (event.type === 'exit') this.#known.delete(pid)
+    else if (event.type === 'exec') this.#remember(pid, event.process.name ?? null, this.parentOf(event))
+    else if (event.type === 'fork') this.#remember(pid, this.of(event.ppid), event.ppid)
+  }
+
+  #remember(pid: number, name: string | null, ppid: number | null): void {
+    // The latest stands last.
+    this.#known.delete(pid)
+    this.#known.set(pid, { name: name === null ? null : keptName(name), ppid })
+    dropOldest(this.#known, KNOWN_MAX)
+  }
+
+  /** Of whom it was told. */
+  known(pid: number): string | null {
+    return this.#known.get(pid)?.name ?? null
+  }
+
+  /** Where the event does not tell it, whoever created the process. */
+  parentOf(event: ProcessEvent): number | null {
+    return parentOf(event) ?? this.#known.get(event.pid)?.ppid ?? null
+  }
+
+  /** Of anybody who runs. */
+  of(pid: number | null): string | null {
+    if (pid === null || pid === 0) return null
+    return this.known(pid) ?? nameOf(pid, this.#procRoot)
+  }
+}

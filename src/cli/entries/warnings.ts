@@ -1,0 +1,15 @@
+/** Node.js's warnings: the monitor's own, that it polls, is shown as all else; the others stay as they are. */
+
+/** Returns what gives things back as they were. */
+export function onMonitorWarning(onWarning: (message: string, code: string | null) => void): () => void {
+  const listeners = process.listeners('warning')
+  const warned = (warning: Error & { code?: string }): void => {
+    if (warning.name === 'ProcessMonitorWarning') onWarning(warning.message, warning.code ?? null)
+    else for (const listener of listeners) listener(warning)
+  }
+  process.removeAllListeners('warning').on('warning', warned)
+  return () => {
+    process.off('warning', warned)
+    for (const listener of listeners) process.on('warning', listener)
+  }
+}

@@ -1,0 +1,57 @@
+/** How the command ends: its exit codes, and which of them an error means. */
+import { constants } from 'node:os'
+import { type ErrorCode, ProcessMonitorError } from '../api/errors.js'
+
+export const EXIT_CODES = {
+  done: { code: 0, brief: 'ok', meaning: 'Done, or ended by Ctrl-C or SIGTERM.' },
+  failed: { code: 1, brief: 'error', meaning: 'Something failed.' },
+  usage: { code: 2, brief: 'usage', meaning: 'The command line cannot be understood.' },
+  unsupported: { code: 3, brief: 'not possible here', meaning: 'Not supported or not permitted here.' },
+} as const
+
+/** What lies in the machine or the user's rights: trying again does not help. */
+const UNSUPPORTED: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'ERR_PERMISSION',
+  'ERR_PID_NAMESPACE',
+  'ERR_USER_NAMESPACE',
+  'ERR_NETWORK_NAMESPACE',
+  'ERR_CONNECTOR_UNAVAILABLE',
+  'ERR_UNSUPPORTED_PLATFORM',
+  'ERR_NATIVE_BINDING',
+  'ERR_PROC_UNREADABLE',
+])
+
+/** The command line cannot be understood. The message says what is wrong with it. */
+export class UsageError extends Error {}
+
+export function exitCodeOf(error: unknown): number {
+  if (error instanceof UsageError) return EXIT_CODES.usage.code
+  if (error instanceof ProcessMonitorError && UNSUPPORTED.has(error.code)) return EXIT_CODES.unsupported.code
+  return EXIT_CODES.failed.code
+}
+
+/** What went wrong, in one line: the code, where there is one, and the next step. */
+export function describe(error: unknown): string {
+  if (error instanceof UsageError) return `${oneLine(error.message)} (see proc-events --help)`
+  if (error instanceof ProcessMonitorError) return `${error.code}: ${oneLine(error.message)}`
+  return oneLine(error instanceof Error ? error.message : String(error))
+}
+
+/** Returns 128 plus the number of the signal, as shells do; 128 for one that is not known. */
+export function signalCode(signal: string): number {
+  return 128 + (constants.signals[signal as NodeJS.Signals] ?? unnamedSignal(signal))
+}
+
+/** The kernel's; the C library gives away those from SIGRTMIN on, of which it keeps the first two for itself. */
+const [SIGRTMIN, SIGNAL_MAX] = [34, 64]
+
+/** Returns the number of a signal that Node.js has no name for: SIGRTMIN+n, or SIGn. */
+function unnamedSignal(signal: string): number {
+  const [, base, digits] = /^SIG(RTMIN\+)?(\d{1,2})$/.exec(signal) ?? []
+  const number = Number(digits ?? 0) + (base === undefined ? 0 : SIGRTMIN)
+  return number <= SIGNAL_MAX ? number : 0
+}
+
+function oneLine(text: string): string {
+  return text.trim().replace(/\s*\n\s*/g, ' ')
+}

@@ -1,0 +1,108 @@
+/** What a ProcessFilter means: a predicate over what was captured, and the details that it needs captured. */
+import { types } from 'node:util'
+import { checkInteger, checkObject, checkOneOf, invalidArgType } from '../api/errors.js'
+import type { ProcessField } from '../api/event-types.js'
+import type { ProcessFilter } from '../api/types.js'
+import type { FilterCriteria } from '../native/interest.js'
+import type { FilterSubject } from '../native/record-view.js'
+import { PROCESS_FIELDS } from '../native/record.js'
+
+/** Returns true if a process passes. */
+export type Predicate = (process: FilterSubject) => boolean
+
+/** A ProcessFilter made ready for use. */
+export interface CompiledFilter {
+  /** The mask of the fields that `matches` reads. */
+  readonly fields: number
+  /** null: everything passes, unseen processes too. */
+  readonly matches: Predicate | null
+  /** The tag of records whose process descends from the filter's ancestor; 0 where it names none. */
+  readonly ancestorId: number
+  /** The conditions that the native part can check, too; null: none. */
+  readonly criteria: FilterCriteria | null
+}
+
+const UID_MAX = 2 ** 32 - 1
+/** The kernel's limit of pids on 64 bits. */
+export const PID_MAX_LIMIT: number = 2 ** 22
+
+let lastAncestorId = 0
+
+/** Checks and compiles a filter; property names in errors are those of the options it came with. */
+export function compileFilter(filter: ProcessFilter): CompiledFilter {
+  const conditions: Predicate[] = []
+  const criteria: { -readonly [K in keyof FilterCriteria]: FilterCriteria[K] } = {}
+  let fields = 0
+  const demand = (field: ProcessField, condition: Predicate): void => {
+    fields |= fieldMask([field])
+    conditions.push(condition)
+  }
+
+  // The cheap ones come first: the first that does not hold decides.
+  const { uid } = filter
+  if (uid !== undefined) {
+    checkInteger('options.uid', uid, 0, UID_MAX)
+    demand('uid', (process) => process.uid === uid)
+    criteria.uid = uid
+  }
+  for (const field of ['name', 'exe', 'cgroup', 'commandLine'] as const) {
+    const pattern = filter[field]
+    if (pattern === undefined) continue
+    demand(field === 'commandLine' ? 'argv' : field, textCondition(field, pattern))
+    if ((field === 'name' || field === 'exe') && typeof pattern === 'string') criteria[field] = pattern
+  }
+
+  const { ancestor } = filter
+  if (ancestor !== undefined) {
+    checkInteger('options.ancestor', ancestor, 1, PID_MAX_LIMIT)
+    criteria.ancestor = ancestor
+    criteria.ancestorId = ++lastAncestorId
+  }
+
+  return {
+    fields,
+    matches: all(conditions),
+    ancestorId: criteria.ancestorId ?? 0,
+    criteria: Object.keys(criteria).length === 0 ? null : criteria,
+  }
+}
+
+/** The mask of some fields, in the native part's bits. */
+export function fieldMask(fields: readonly ProcessField[]): number {
+  return fields.reduce((mask, field) => mask | (1 << PROCESS_FIELDS.indexOf(field)), 0)
+}
+
+/** The mask of the fields that `capture` names, or 0 without one. */
+export function captureMask(capture: unknown): number {
+  if (capture === undefined) return 0
+  if (!Array.isArray(capture)) throw invalidArgType('options.capture', 'an array of strings', capture)
+  capture.forEach((field, i) => checkOneOf(`options.capture[${i}]`, field, PROCESS_FIELDS))
+  return fieldMask(capture)
+}
+
+/** Refuses all but abort signals, as Node.js does: by their shape, since there may be several realms. */
+export function checkSignal(signal: unknown): asserts signal is AbortSignal | undefined {
+  if (signal === undefined) return
+  checkObject('options.signal', signal)
+  if (!('aborted' in signal)) throw invalidArgType('options.signal', 'an AbortSignal', signal)
+}
+
+function all(conditions: readonly Predicate[]): Predicate | null {
+  const [first, ...others] = conditions
+  if (first === undefined) return null
+  return others.length === 0 ? first : (process) => conditions.every((condition) => condition(process))
+}
+
+function textCondition(field: 'name' | 'exe' | 'cgroup' | 'commandLine', pattern: unknown): Predicate {
+  if (typeof pattern === 'string') return (process) => process[field] === pattern
+  if (!types.isRegExp(pattern)) throw invalidArgType(`options.${field}`, 'a string or an instance of RegExp', pattern)
+  // A copy of its own: under the flags g and y a RegExp remembers where its last match ended, and the user's may be in
+  // use elsewhere.
+  const own = new RegExp(pattern)
+  return (process) => {
+    const text = process[field]
+    if (text === null) return false
+    own.lastIndex = 0
+    return own.test(text)
+  }
+}

@@ -1,0 +1,277 @@
+/** The monitor: who holds a reference, and when a session of the native source starts and ends. */
+import { EventEmitter } from 'node:events'
+import {
+  type ProcessMonitorError,
+  abortError,
+  checkInteger,
+  checkObject,
+  notInitializedError,
+  stoppedError,
+} from '../api/errors.js'
+import type { EventOf, EventType, ExecEvent, ExitEvent } from '../api/event-types.js'
+import type {
+  EventsOptions,
+  MonitorEvents,
+  MonitorOptions,
+  MonitorStats,
+  ProcessCallback,
+  ProcessMonitor,
+  SubscribeOptions,
+  Unsubscribe,
+} from '../api/types.js'
+import { publishEvent, publishLoss } from '../integrations/diagnostics-channel.js'
+import { load } from '../native/binding.js'
+import { InterestBuilder } from '../native/interest.js'
+import { RecordView } from '../native/record-view.js'
+import { type Deferred, Session, deferred } from '../native/session.js'
+import { type StopListener, openStream } from './event-stream.js'
+import { ExitWaits } from './exit-waits.js'
+import { PID_MAX_LIMIT } from './filter.js'
+import { checkSignal } from './filter.js'
+import { type CheckedOptions, TIMER_MAX_MS, checkOptions } from './options.js'
+import { Registry, throwUncaught } from './subscriptions.js'
+
+/** In the order of the binding's numbers for them. */
+const PRIORITIES = ['ordinary', 'short-slice', 'realtime'] as const
+
+class Monitor extends EventEmitter<MonitorEvents> implements ProcessMonitor {
+  #references = 0
+  readonly #interest: InterestBuilder = new InterestBuilder({
+    addRule: (rule) => this.#session?.addRule(rule),
+    removeRule: (rule) => this.#session?.removeRule(rule),
+  })
+  readonly #registry: Registry = new Registry(this.#interest, () => this.#session!.scan())
+  readonly #waits: ExitWaits = new ExitWaits(this.#interest)
+  readonly #streams = new Set<StopListener>()
+  #session: Session | null = null
+  /** What `initialize` gives while it is pending or fulfilled. */
+  #initialized: Promise<void> | null = null
+  /** How many of these are pending: one that was stopped may still be when the next begins. */
+  #starting = 0
+  /** What `stop` gives until everything is torn down. */
+  #stopping: Deferred | null = null
+  /** How often everything was stopped: what began before the last time is not to go on. */
+  #stops = 0
+  #referenced = true
+  /** The weak native side lets Node.js end at any time; this timer does not. */
+  #keepAlive: NodeJS.Timeout | null = null
+  /** Those of the last session, once it has ended. */
+  #counters: Float64Array = new Float64Array(19)
+
+  addReference(): this {
+    this.#references++
+    return this
+  }
+
+  initialize(options: MonitorOptions = {}): Promise<void> {
+    if (this.#initialized !== null) return this.#initialized
+    const attempt: Promise<void> = this.#start(options).catch((error: unknown) => {
+      if (this.#initialized === attempt) this.#initialized = null
+      throw error
+    })
+    this.#initialized = attempt
+    return attempt
+  }
+
+  subscribeExec(callback: ProcessCallback<ExecEvent>, options?: SubscribeOptions): Unsubscribe {
+    return this.subscribe('exec', callback, options)
+  }
+
+  subscribeExit(callback: ProcessCallback<ExitEvent>, options?: SubscribeOptions): Unsubscribe {
+    return this.subscribe('exit', callback, options)
+  }
+
+  subscribe<T extends EventType>(
+    type: T,
+    callback: ProcessCallback<EventOf<T>>,
+    options: SubscribeOptions = {},
+  ): Unsubscribe {
+    return this.#registry.subscribe(type, callback, options)
+  }
+
+  events<T extends EventType = 'exec' | 'exit'>(
+    options: EventsOptions<T> = {},
+  ): AsyncIterableIterator<EventOf<T>> & AsyncDisposable {
+    return openStream(options, (...args) => this.#registry.subscribe(...args), this.#streams)
+  }
+
+  async waitForExit(pid: number, options: { readonly signal?: AbortSignal } = {}): Promise<ExitEvent> {
+    checkInteger('pid', pid, 1, PID_MAX_LIMIT)
+    checkObject('options', options)
+    const { signal } = options
+    checkSignal(signal)
+    if (signal?.aborted === true) throw abortError(signal)
+    if (this.#initialized === null) throw notInitializedError()
+    const wait = this.#waits.begin(pid, signal)
+    // Before the scan at the start has been reported, live events are not in one order with what else is answered.
+    this.#initialized
+      .then(() => wait.isPending && this.#session?.watchExit(wait.id, pid))
+      .catch((error: unknown) => wait.reject(error))
+    return wait.promise
+  }
+
+  stop(): Promise<void> {
+    if (this.#references > 0) this.#references--
+    if (this.#references > 0) return Promise.resolve()
+    this.#stops++
+    this.#initialized = null
+    if (this.#session !== null && this.#stopping === null) {
+      this.#stopping = deferred()
+      this.#updateKeepAlive()
+      this.#session.stop()
+    }
+    // After the session's stop, so that it gets no rules that no longer matter.
+    this.#registry.clear()
+    this.#notifyStopListeners(null)
+    return this.#stopping?.promise ?? Promise.resolve()
+  }
+
+  stats(): MonitorStats {
+    const counters = this.#session?.counters() ?? this.#counters
+    const counter = (index: number): number => counters[index]!
+    const gauge = (index: number): number => (this.#session === null ? 0 : counters[index]!)
+    return {
+      source: this.#session?.kind ?? null,
+      events: counter(0),
+      exec: counter(1),
+      exit: counter(2),
+      restart: counter(3),
+      reinitFailed: counter(4),
+      processScanFailed: counter(5),
+      callbackExecuted: this.#registry.executed,
+      lostSocket: counter(6),
+      lostQueue: counter(7),
+      resync: counter(8),
+      rejected: counter(13),
+      ignored: counter(14),
+      captureTimeouts: counter(16),
+      detailsDropped: counter(18),
+      queueDepth: gauge(9),
+      queueHighWater: counter(10),
+      receiveBufferSize: gauge(11),
+      trackedProcesses: gauge(12),
+      stuckThreads: gauge(17),
+      priority: this.#session === null ? null : (PRIORITIES[counter(15)] ?? 'ordinary'),
+      references: this.#references,
+    }
+  }
+
+  ref(): this {
+    this.#referenced = true
+    this.#updateKeepAlive()
+    return this
+  }
+
+  unref(): this {
+    this.#referenced = false
+    this.#updateKeepAlive()
+    return this
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop()
+  }
+
+  async #start(options: MonitorOptions): Promise<void> {
+    const stops = this.#stops
+    this.#starting++
+    this.#updateKeepAlive()
+    try {
+      const checked = checkOptions(options)
+      if (this.#stopping !== null) await this.#stopping.promise
+      if (stops !== this.#stops) throw stoppedError()
+      await this.#open(checked)
+    } finally {
+      this.#starting--
+      this.#updateKeepAlive()
+    }
+  }
+
+  async #open({ redact, ...options }: CheckedOptions): Promise<void> {
+    let ready = false
+    const record = new RecordView(redact, throwUncaught)
+    const session: Session = new Session(load(), { ...options, rules: this.#interest.list() }, true, {
+      onEvent: (buffer, at) => {
+        record.seek(buffer, at)
+        publishEvent(record)
+        this.#registry.dispatch(record)
+        this.#waits.dispatch(record)
+      },
+      onScanFinished: (id) => this.#registry.onScanFinished(id),
+      onWatchResult: (id, result) => this.#waits.onWatchResult(id, result),
+      onLoss: (report) => {
+        publishLoss(report)
+        this.#emit('loss', report)
+      },
+      onRestart: (error) => this.#emit('restart', error),
+      onFallback: warn,
+      onClosed: (failure) => this.#onClosed(session, ready ? failure : null),
+    })
+    this.#session = session
+    this.#registry.executed = 0
+    await session.ready()
+    ready = true
+  }
+
+  /** `failure` has not been reported yet: a pending `initialize` rejects by itself. */
+  #onClosed(session: Session, failure: ProcessMonitorError | null): void {
+    this.#counters = session.counters()
+    this.#session = null
+    const stopping = this.#stopping
+    this.#stopping = null
+    this.#updateKeepAlive()
+    if (stopping !== null) return stopping.resolve()
+    this.#registry.onSourceEnd()
+    if (failure === null) return
+    this.#initialized = null
+    const stops = this.#stops
+    const isReported = this.#notifyStopListeners(failure)
+    // Later, so that without a listener it is thrown where nothing of ours is on the stack.
+    process.nextTick(() => {
+      if (stops !== this.#stops || (isReported && this.listenerCount('error') === 0)) return
+      this.emit('error', failure)
+    })
+  }
+
+  /** Returns true if a listener was notified. */
+  #notifyStopListeners(failure: ProcessMonitorError | null): boolean {
+    const stopListeners: StopListener[] = [...this.#streams, ...(this.#waits.size > 0 ? [this.#waits] : [])]
+    for (const listener of stopListeners) listener.onMonitorEnd(failure)
+    return stopListeners.length > 0
+  }
+
+  #emit<K extends 'loss' | 'restart'>(name: K, ...about: MonitorEvents[K]): void {
+    try {
+      ;(this as EventEmitter).emit(name, ...about)
+    } catch (error) {
+      throwUncaught(error)
+    }
+  }
+
+  /** Starting and stopping keep Node.js running in any case: somebody waits for their promises. */
+  #updateKeepAlive(): void {
+    const keepsAlive = this.#starting > 0 || this.#stopping !== null || (this.#session !== null && this.#referenced)
+    if (keepsAlive) {
+      this.#keepAlive ??= setInterval(() => {}, TIMER_MAX_MS)
+    } else if (this.#keepAlive !== null) {
+      clearInterval(this.#keepAlive)
+      this.#keepAlive = null
+    }
+    this.#session?.setKeepAlive(keepsAlive)
+  }
+}
+
+const monitor = new Monitor()
+
+/**
+ * The one monitor of this JavaScript environment. Each call takes a reference; each `stop()` gives one back, and the
+ * last of them ends monitoring. Nothing is started, and no call fails, before `initialize()`.
+ */
+export function getProcessMonitor(): ProcessMonitor {
+  return monitor.addReference()
+}
+
+function warn(reason: ProcessMonitorError): void {
+  const message = `Polling /proc, which misses short-lived processes. ${reason.message}`
+  process.emitWarning(message, { type: 'ProcessMonitorWarning', code: reason.code })
+}

@@ -1,0 +1,41 @@
+/** The options of `initialize` as a user gave them: checked, and made ready for the native part. */
+import { checkInteger, checkObject, checkOneOf, invalidArgType } from '../api/errors.js'
+import type { MonitorOptions, Redact } from '../api/types.js'
+import { type NativeOptions, checkProcRoot } from '../native/binding.js'
+
+/** The longest delay a timer takes, in milliseconds: 24 days. */
+export const TIMER_MAX_MS: number = 2 ** 31 - 1
+const SIZE_MAX = 2 ** 31 - 1
+/** In bytes: 1 MiB. */
+const ARGV_BYTES_MAX = 2 ** 20
+/** In the order of the binding's numbers for them. */
+const SOURCES: readonly string[] = ['netlink', 'polling', 'auto']
+
+/** How to open a source, but for the rules; and what the facade keeps for itself. */
+export interface CheckedOptions extends Omit<NativeOptions, 'rules'> {
+  readonly redact: Redact | null
+}
+
+export function checkOptions(options: MonitorOptions): CheckedOptions {
+  checkObject('options', options)
+  const { source, pollingInterval, receiveBufferSize, queueSize, maxArgvBytes, priority, redact } = options
+  if (redact !== undefined && typeof redact !== 'function') {
+    throw invalidArgType('options.redact', 'of type function', redact)
+  }
+  if (source !== undefined) checkOneOf('options.source', source, SOURCES)
+  if (pollingInterval !== undefined) checkInteger('options.pollingInterval', pollingInterval, 1, TIMER_MAX_MS)
+  if (receiveBufferSize !== undefined) checkInteger('options.receiveBufferSize', receiveBufferSize, 1, SIZE_MAX)
+  if (queueSize !== undefined) checkInteger('options.queueSize', queueSize, 1, SIZE_MAX)
+  if (maxArgvBytes !== undefined) checkInteger('options.maxArgvBytes', maxArgvBytes, 1, ARGV_BYTES_MAX)
+  if (priority !== undefined) checkOneOf('options.priority', priority, ['auto', 'ordinary'])
+  return {
+    source: SOURCES.indexOf(source ?? 'netlink'),
+    pollingInterval: pollingInterval ?? 250,
+    receiveBufferSize: receiveBufferSize ?? 0,
+    queueSize: queueSize ?? 0,
+    maxArgvBytes: maxArgvBytes ?? 0,
+    procRoot: checkProcRoot(options.procRoot),
+    raisePriority: priority !== 'ordinary',
+    redact: redact ?? null,
+  }
+}

@@ -1,0 +1,287 @@
+/** How a native record is read: the layout of its words, and the public event made of them. */
+import { constants } from 'node:os'
+import { type ProcessMonitorError, nativeCode, nativeError } from '../api/errors.js'
+import type { EventType, ExitEvent, ProcessEvent, ProcessField, ProcessInfo } from '../api/event-types.js'
+import type { LossReport } from '../api/types.js'
+
+/** The types of event; the place is the record's kind and the bit of the interest mask. */
+export const EVENT_TYPES: readonly EventType[] = [
+  'fork',
+  'exec',
+  'exit',
+  'comm',
+  'uid',
+  'gid',
+  'sid',
+  'ptrace',
+  'coredump',
+]
+
+/** The details of a process; the place is the bit of the fields' mask. */
+export const PROCESS_FIELDS: readonly ProcessField[] = [
+  'name',
+  'ppid',
+  'exe',
+  'argv',
+  'cwd',
+  'uid',
+  'gid',
+  'cgroup',
+  'startTime',
+]
+
+/** The kinds of record from here on tell about the source, not about a process. */
+export const CONTROL: {
+  readonly OPENED: 32
+  readonly SCAN_FINISHED: 33
+  readonly LOSS: 34
+  readonly RESTART: 35
+  readonly FAILED: 36
+  readonly CLOSED: 37
+  readonly FELL_BACK: 38
+  readonly WATCH_RESULT: 39
+} = { OPENED: 32, SCAN_FINISHED: 33, LOSS: 34, RESTART: 35, FAILED: 36, CLOSED: 37, FELL_BACK: 38, WATCH_RESULT: 39 }
+
+/** The id of the scan at the start, which is the first. */
+export const FIRST_SCAN = 1
+
+const HAS_PROCESS = 1
+const EXITED = 2
+const SIGNALED = 4
+const CORE_DUMPED = 8
+const HAS_DURATION = 16
+const ARGV_TRUNCATED = 32
+const HAS_ANCESTRY_TAGS = 64
+const FLAGS_SHIFT = 16
+
+/** Words that a record has at least: its captured fields follow them. */
+const RECORD_HEAD_WORDS = 10
+export { RECORD_HEAD_WORDS }
+const HIGH = 2 ** 32
+
+const ORIGINS = ['kernel', 'bootstrap', 'resync', 'polling'] as const
+const [NAME, PPID, EXE, ARGV, CWD, UID, GID, CGROUP, START_TIME] = [1, 2, 4, 8, 16, 32, 64, 128, 256] as const
+const TEXTS = NAME | EXE | ARGV | CWD | CGROUP
+
+const NO_ANCESTRY_TAGS = new Uint32Array(0)
+
+/** Nothing was captured; frozen, since all such events share it. */
+const NO_PROCESS: ProcessInfo = Object.freeze({})
+
+/** The memory that the binding copies records into, seen as words and as bytes. */
+export class RecordBuffer {
+  readonly words: Uint32Array
+  readonly bytes: Buffer
+
+  constructor(length: number) {
+    this.words = new Uint32Array(length)
+    this.bytes = Buffer.from(this.words.buffer)
+  }
+}
+
+/** Whether a record carries anything of its process: only then can a filter be judged. */
+export function hasProcess(words: Uint32Array, at: number): boolean {
+  return ((words[at]! >>> FLAGS_SHIFT) & HAS_PROCESS) !== 0
+}
+
+/** How the event of a record was learnt. */
+export function originOf(words: Uint32Array, at: number): (typeof ORIGINS)[number] {
+  return ORIGINS[(words[at]! >>> 8) & 0xff] ?? 'kernel'
+}
+
+/** The ancestry tags of a record, one for each filter by ancestor that its process meets: the last words before their count. */
+export function readAncestryTags(words: Uint32Array, at: number): Uint32Array {
+  if (((words[at]! >>> FLAGS_SHIFT) & HAS_ANCESTRY_TAGS) === 0) return NO_ANCESTRY_TAGS
+  const last = at + words[at + 1]! - 1
+  return words.subarray(last - words[last]!, last)
+}
+
+/** Where the value of a detail stands in the record at `at`; 0: it was not read. */
+function placeOf(words: Uint32Array, at: number, field: number): number {
+  const read = hasProcess(words, at) ? words[at + RECORD_HEAD_WORDS + 1]! : 0
+  if ((read & field) === 0) return 0
+  let place = at + RECORD_HEAD_WORDS + 2
+  for (let bit = 1; bit < field; bit <<= 1) {
+    if (read & bit) place += bit & TEXTS ? textWords(words, place) : 1
+  }
+  return place
+}
+
+/** One detail of the process, the others being left alone; null where it was not read. The arguments are joined by NUL. */
+export function readText(buffer: RecordBuffer, at: number, field: 'name' | 'exe' | 'argv' | 'cgroup'): string | null {
+  const place = placeOf(buffer.words, at, 1 << PROCESS_FIELDS.indexOf(field))
+  return place === 0 ? null : text(buffer, place)
+}
+
+/** The arguments, joined; null where they were not read, or were cut to none. */
+export function readArguments(buffer: RecordBuffer, at: number): string | null {
+  const joined = readText(buffer, at, 'argv')
+  return joined === '' && (buffer.words[at]! >>> FLAGS_SHIFT) & ARGV_TRUNCATED ? null : joined
+}
+
+/** The real user id of the process; null where it was not read. */
+export function readUid(words: Uint32Array, at: number): number | null {
+  const place = placeOf(words, at, UID)
+  return place === 0 ? null : words[place]!
+}
+
+/** The details of the process that the record at `at` carries; `name` if it was read already. */
+export function readProcess(buffer: RecordBuffer, at: number, name: string | null = null): ProcessInfo {
+  const { words } = buffer
+  if (!hasProcess(words, at)) return NO_PROCESS
+  const asked = words[at + RECORD_HEAD_WORDS]!
+  if (asked === 0) return NO_PROCESS
+  const read = words[at + RECORD_HEAD_WORDS + 1]!
+  const info: { -readonly [K in keyof ProcessInfo]: ProcessInfo[K] } = {}
+  // Always in the order of the bits, so that equal masks give objects of one hidden class.
+  let next = at + RECORD_HEAD_WORDS + 2
+  if (asked & NAME) {
+    info.name = read & NAME ? (name ?? text(buffer, next)) : null
+    if (read & NAME) next += textWords(words, next)
+  }
+  if (asked & PPID) info.ppid = read & PPID ? words[next++]! : null
+  if (asked & EXE) {
+    info.exe = read & EXE ? text(buffer, next) : null
+    if (read & EXE) next += textWords(words, next)
+  }
+  if (asked & ARGV) {
+    info.argv = read & ARGV ? splitArguments(text(buffer, next)) : null
+    if (read & ARGV) next += textWords(words, next)
+    if ((words[at]! >>> FLAGS_SHIFT) & ARGV_TRUNCATED) info.argvTruncated = true
+  }
+  if (asked & CWD) {
+    info.cwd = read & CWD ? text(buffer, next) : null
+    if (read & CWD) next += textWords(words, next)
+  }
+  if (asked & UID) info.uid = read & UID ? words[next++]! : null
+  if (asked & GID) info.gid = read & GID ? words[next++]! : null
+  if (asked & CGROUP) {
+    info.cgroup = read & CGROUP ? text(buffer, next) : null
+    info.containerId = info.cgroup === null ? null : containerIdOf(info.cgroup)
+    if (read & CGROUP) next += textWords(words, next)
+  }
+  if (asked & START_TIME) info.startTime = read & START_TIME ? u64(words, next) : null
+  return info
+}
+
+/** The public event of the record at `at`, whose details have been read already. One hidden class per type. */
+export function readEvent(buffer: RecordBuffer, at: number, process: ProcessInfo): ProcessEvent {
+  const { words } = buffer
+  const head = words[at]!
+  const pid = words[at + 2]!
+  const timestampNs = u64(words, at + 3)
+  const origin = originOf(words, at)
+  switch (EVENT_TYPES[head & 0xff]!) {
+    case 'fork':
+      return { type: 'fork', pid, timestampNs, origin, process, ppid: words[at + 5]! }
+    case 'exec':
+      return { type: 'exec', pid, timestampNs, origin, process }
+    case 'exit': {
+      const { exitCode, signal, coreDumped } = readStatus(words, at, at + 5)
+      const durationNs = (head >>> FLAGS_SHIFT) & HAS_DURATION ? u64(words, at + 8) : null
+      const ppid = words[at + 7]! || null
+      return { type: 'exit', pid, timestampNs, origin, process, exitCode, signal, coreDumped, ppid, durationNs }
+    }
+    case 'comm': {
+      const comm = buffer.bytes.toString('utf8', (at + 6) * 4, (at + 10) * 4).split('\0', 1)[0]!
+      return { type: 'comm', pid, timestampNs, origin, process, tid: words[at + 5]!, comm }
+    }
+    case 'uid':
+      return { type: 'uid', pid, timestampNs, origin, process, ruid: words[at + 5]!, euid: words[at + 6]! }
+    case 'gid':
+      return { type: 'gid', pid, timestampNs, origin, process, rgid: words[at + 5]!, egid: words[at + 6]! }
+    case 'sid':
+      return { type: 'sid', pid, timestampNs, origin, process }
+    case 'ptrace':
+      return { type: 'ptrace', pid, timestampNs, origin, process, tracerPid: words[at + 5]! || null }
+    case 'coredump':
+      return { type: 'coredump', pid, timestampNs, origin, process, ppid: words[at + 5]! || null }
+  }
+}
+
+/** The exit of a process that had exited before it was watched: of a `WATCH_RESULT` record. */
+export function readPastExit(words: Uint32Array, at: number): ExitEvent {
+  const [pid, timestampNs] = [words[at + 2]!, u64(words, at + 3)]
+  const { exitCode, signal, coreDumped } = readStatus(words, at, at + 7)
+  const process = NO_PROCESS
+  const origin = 'resync'
+  return { type: 'exit', pid, timestampNs, origin, process, exitCode, signal, coreDumped, ppid: null, durationNs: null }
+}
+
+/** How a process has ended: the flags are in the record at `at`, code and signal at `from`. */
+function readStatus(
+  words: Uint32Array,
+  at: number,
+  from: number,
+): Pick<ExitEvent, 'exitCode' | 'signal' | 'coreDumped'> {
+  const flags = words[at]! >>> FLAGS_SHIFT
+  const exitCode = flags & EXITED ? words[from]! : null
+  const signal = flags & SIGNALED ? toSignalName(words[from + 1]!) : null
+  return { exitCode, signal, coreDumped: (flags & CORE_DUMPED) !== 0 }
+}
+
+/** The report of a `loss` record. */
+export function readLoss(words: Uint32Array, at: number): LossReport {
+  const cause = words[at + 5] === 0 ? 'socket' : 'queue'
+  return { cause, lost: words[at + 6]!, recoveredExecs: words[at + 7]!, recoveredExits: words[at + 8]! }
+}
+
+/** The error of a `restart`, `failed` or `FELL_BACK` record. */
+export function readFailure(buffer: RecordBuffer, at: number): ProcessMonitorError {
+  const { words } = buffer
+  const isMended = (words[at]! & 0xff) === CONTROL.RESTART
+  const hint = isMended ? 'It was opened anew, and what was missed is made right from /proc' : undefined
+  const detail = hasProcess(words, at) ? text(buffer, at + RECORD_HEAD_WORDS) : ''
+  return nativeError(nativeCode(words[at + 5]!), words[at + 6]!, detail, undefined, hint)
+}
+
+function u64(words: Uint32Array, at: number): number {
+  return words[at + 1]! * HIGH + words[at]!
+}
+
+function text(buffer: RecordBuffer, at: number): string {
+  const start = (at + 1) * 4
+  return buffer.bytes.toString('utf8', start, start + buffer.words[at]!)
+}
+
+function textWords(words: Uint32Array, at: number): number {
+  return 1 + ((words[at]! + 3) >>> 2)
+}
+
+/** Each argument is ended by a NUL, so that an empty one counts and none at all is the empty string. */
+export function splitArguments(joined: string): string[] {
+  const argv = joined.split('\0')
+  if (joined === '' || joined.endsWith('\0')) argv.pop()
+  return argv
+}
+
+/** The kernel's last real-time signal, and the first that the C library leaves to programs. */
+const [SIGRTMAX, SIGRTMIN] = [64, 34]
+
+const SIGNAL_NAMES: readonly (string | undefined)[] = signalNames()
+
+function signalNames(): string[] {
+  const names: string[] = []
+  // Of two names of one number (SIGABRT, SIGIOT) the first is the one that child_process reports.
+  for (const [name, number] of Object.entries(constants.signals)) names[number] ??= name
+  for (let number = SIGRTMIN; number <= SIGRTMAX; number++) names[number] = `SIGRTMIN+${number - SIGRTMIN}`
+  return names
+}
+
+/** The name of a signal. One without a name gets its number, as null would say that no signal came. */
+export function toSignalName(number: number): NodeJS.Signals {
+  return (SIGNAL_NAMES[number] ?? `SIG${number}`) as NodeJS.Signals
+}
+
+/** docker, containerd, cri-o, podman and Kubernetes name a container by 64 hexadecimal digits, the innermost last. */
+const HEX_ID = /[0-9a-f]{64}(?![0-9a-f])(?!.*[0-9a-f]{64})/
+/** systemd-nspawn and LXC name it by a word of the user's. */
+const NAMED_ID = /\/(?:machine-([^/]+)\.scope|systemd-nspawn@([^/]+)\.service|lxc(?:\.payload)?[./]([^/]+))/
+
+/** The container's id in a cgroup path, or null where it carries none. */
+export function containerIdOf(cgroup: string): string | null {
+  const hex = HEX_ID.exec(cgroup)
+  if (hex !== null) return hex[0]
+  const named = NAMED_ID.exec(cgroup)
+  return named === null ? null : (named[1] ?? named[2] ?? named[3] ?? null)
+}

@@ -1,9 +1,0 @@
-import { type NativeOptions } from './native.js';
-import type { MonitorOptions, Redact } from './types.js';
-/** The longest delay a timer takes, in milliseconds: 24 days. */
-export declare const TIMER_MAX_MS: number;
-/** How to open a source, but for the rules; and what the facade keeps for itself. */
-export interface CheckedOptions extends Omit<NativeOptions, 'wishes'> {
-    readonly redact: Redact | null;
-}
-export declare function checkOptions(options: MonitorOptions): CheckedOptions;
