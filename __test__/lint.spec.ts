@@ -1,34 +1,39 @@
 /** The repository's own checks, each run in a folder with violations and in one without. */
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 
-const scripts = join(import.meta.dirname, '..', 'scripts', 'lint')
+const root = join(import.meta.dirname, '..')
 
 interface Outcome {
   readonly status: number | null
   readonly lines: readonly string[]
 }
 
-/** Runs a check in a new repository with these files. */
-function lint(
-  t: ExecutionContext,
-  script: string,
-  files: Readonly<Record<string, string>>,
-  ...options: string[]
-): Outcome {
+/** Creates a folder with these files. Returns its path. */
+function project(t: ExecutionContext, files: Readonly<Record<string, string>>): string {
   const folder = mkdtempSync(join(tmpdir(), 'proc-events-lint-'))
   t.teardown(() => rmSync(folder, { recursive: true }))
   for (const [name, text] of Object.entries(files)) {
     mkdirSync(join(folder, dirname(name)), { recursive: true })
     writeFileSync(join(folder, name), text)
   }
+  return folder
+}
+
+/** Runs a script of scripts/lint on a new repository with these files. */
+function lint(
+  t: ExecutionContext,
+  script: string,
+  files: Readonly<Record<string, string>>,
+  ...options: string[]
+): Outcome {
+  const folder = project(t, files)
   spawnSync('git', ['init', '--quiet', folder])
-  const { status, stdout, stderr } = spawnSync(process.execPath, [join(scripts, script), folder, ...options], {
-    encoding: 'utf8',
-  })
+  const command = [join(root, 'scripts', 'lint', script), folder, ...options]
+  const { status, stdout, stderr } = spawnSync(process.execPath, command, { encoding: 'utf8' })
   t.is(stderr, '')
   return { status, lines: stdout.split('\n').filter(Boolean) }
 }
@@ -132,6 +137,81 @@ test('layers: rooms of one layer form no circle', (t) => {
 test('layers: a file in no layer fails', (t) => {
   const outcome = layers(t, { 'lib.rs': 'mod attic;', 'attic.rs': '' })
   t.deepEqual(outcome, fails(`${core}/attic.rs is in no layer: add "attic" to scripts/lint/layers.mjs`))
+})
+
+/** Runs oxlint, as it is configured here, on a project. Returns the file and the rule of each complaint. */
+function oxlint(t: ExecutionContext, files: Readonly<Record<string, string>>): string[] {
+  const folder = project(t, { ...files, '.oxlintrc.json': readFileSync(join(root, '.oxlintrc.json'), 'utf8') })
+  const { stdout } = spawnSync(join(root, 'node_modules', '.bin', 'oxlint'), ['--format=json'], {
+    cwd: folder,
+    encoding: 'utf8',
+  })
+  const { diagnostics } = JSON.parse(stdout) as { diagnostics: { readonly filename: string; readonly code: string }[] }
+  return diagnostics.map(({ filename, code }) => `${filename}: ${code}`).toSorted()
+}
+
+const exported = 'export interface A {\n  readonly a: number\n}\nexport const a = 1\n'
+
+test('oxlint: imports of lower layers pass', (t) => {
+  const complaints = oxlint(t, {
+    'src/api/errors.ts': exported,
+    'src/native/loader.ts': "export const load = (): unknown => require('../../a.node')\n",
+    'src/native/binding.ts':
+      "import { load } from './loader.js'\nexport type { A } from '../api/errors.js'\nexport const loaded = load()\n",
+    'src/monitor/monitor.ts': "import type { A } from '../native/binding.js'\nexport type B = A\n",
+    'index.ts': "export type { B } from './src/monitor/monitor.js'\n",
+    'src/cli/views/main.ts': "export type { B } from '../../../index.js'\n",
+  })
+  t.deepEqual(complaints, [])
+})
+
+test('oxlint: an import of a higher layer fails, in every form', (t) => {
+  const layers = ['api', 'native', 'integrations', 'monitor', 'cli']
+  const forms = {
+    'no-restricted-imports': [
+      (to: string) => `import { a } from '${to}'\nexport const b = a\n`,
+      (to: string) => `import type { A } from '${to}'\nexport type B = A\n`,
+      (to: string) => `export * from '${to}'\n`,
+      (to: string) => `export const b = import('${to}')\n`,
+    ],
+    'consistent-type-imports': [(to: string) => `export type B = import('${to}').A\n`],
+    'no-require-imports': [(to: string) => `export const b: unknown = require('${to}')\n`],
+  }
+  for (const [rule, texts] of Object.entries(forms)) {
+    for (const [index, text] of texts.entries()) {
+      const files = layers.slice(0, -1).map((layer, at) => [`src/${layer}/a.ts`, text(`../${layers[at + 1]}/b.js`)])
+      const targets = layers.map((layer) => [`src/${layer}/b.ts`, exported])
+      const complaints = oxlint(t, Object.fromEntries([...files, ...targets]))
+      const wanted = files.map(([file]) => file!).toSorted()
+      t.deepEqual(
+        complaints.map((line) => line.replace(/\w+\((.*)\)/, '$1')),
+        wanted.map((file) => `${file}: ${rule}`),
+        `${rule} ${index}`,
+      )
+    }
+  }
+})
+
+test('oxlint: only src/native/ imports the addon', (t) => {
+  const complaints = oxlint(t, {
+    'src/native/loader.ts': exported,
+    'src/monitor/a.ts': "export * from '../native/loader.js'\n",
+    'index.ts': "export * from './src/native/loader.js'\n",
+    'bench/a.ts': "export * from '../src/native/loader.ts'\n",
+  })
+  const files = ['bench/a.ts', 'index.ts', 'src/monitor/a.ts']
+  t.deepEqual(
+    complaints,
+    files.map((file) => `${file}: eslint(no-restricted-imports)`),
+  )
+})
+
+test('oxlint: a circle fails, even if it is of types only', (t) => {
+  const complaints = oxlint(t, {
+    'src/api/a.ts': "import type { B } from './b.js'\nexport type A = B[]\n",
+    'src/api/b.ts': "import type { A } from './a.js'\nexport interface B {\n  readonly a: A\n}\n",
+  })
+  t.deepEqual(complaints, ['src/api/a.ts: import(no-cycle)', 'src/api/b.ts: import(no-cycle)'])
 })
 
 /** Returns as many words as are asked for, as one sentence. */

@@ -41,6 +41,7 @@ const checks = fix
         'warnings',
       ]),
       step('oxlint', env, ['oxlint', '--deny-warnings', '--report-unused-disable-directives']),
+      step('layers', env, ['node', 'scripts/lint/layers.mjs']),
       step('prettier', env, ['prettier', '--check', '.']),
       // Compiles in place, so that what is committed can be compared with it.
       step('tsc', env, ['tsc', '-p', 'tsconfig.json']),
