@@ -141,14 +141,21 @@ test('commands are there, with their options', (t) => {
 })
 
 test('code in the text names what there is', (t) => {
-  const declared = ['types', 'event-types', 'errors', 'native', 'monitor', 'opentelemetry', 'prometheus']
-    .map((name) => readFileSync(join(root, 'src', `${name}.d.ts`), 'utf8'))
+  const declared = [
+    'api/types',
+    'api/event-types',
+    'api/errors',
+    'native/binding',
+    'monitor/monitor',
+    'integrations/opentelemetry',
+  ]
+    .map((name) => readFileSync(join(root, 'src', `${name}.ts`), 'utf8'))
     .join('\n')
   for (const [, code] of readme.matchAll(/\b(ERR_[A-Z_]+)\b/g)) t.true(declared.includes(`'${code}'`), code)
   for (const [, script] of readme.matchAll(/`npm run (\w+)/g)) t.true(scripts.has(script!), script)
   for (const [, name] of readme.matchAll(/^\| `(\w+)\(/gm)) t.regex(declared, new RegExp(`\\b${name}[<(]`), name)
   for (const [, name] of readme.matchAll(/stats\(\)\.(\w+)/g)) t.regex(declared, new RegExp(`readonly ${name}:`), name)
-  const metrics = readFileSync(join(root, 'src', 'prometheus.js'), 'utf8')
+  const metrics = readFileSync(join(root, 'src', 'integrations', 'prometheus.ts'), 'utf8')
   for (const [name] of readme.matchAll(/\bproc_events_\w+/g)) t.true(metrics.includes(`'${name}'`), name)
 })
 
