@@ -68,6 +68,25 @@ pub struct Message {
     pub event: ProcEvent,
 }
 
+/// Identifies a message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MessageId {
+    /// See [`Message::seq`].
+    pub seq: u32,
+    /// See [`Message::cpu`].
+    pub cpu: u32,
+    /// See [`Message::timestamp_ns`].
+    pub timestamp_ns: u64,
+}
+
+impl Message {
+    /// Returns the identity of this message. A duplicate has the same one.
+    pub const fn id(&self) -> MessageId {
+        let &Self { seq, cpu, timestamp_ns, .. } = self;
+        MessageId { seq, cpu, timestamp_ns }
+    }
+}
+
 /// Why a datagram is not a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reject {

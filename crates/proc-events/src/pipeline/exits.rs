@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::Pipeline;
+use super::awaited::{PendingExit, RECENT_MAX, RECENT_NS, WatchRequest};
 use super::resync::REPORT_GRACE;
 use crate::connector::source::DatagramSource;
 use crate::delivery::queue::SubscriberQueue;
@@ -15,32 +16,6 @@ use crate::model::now::Now;
 use crate::model::snapshot::ObservedProcess;
 use crate::model::stream_position::StreamPosition;
 use crate::process::inspector::{Liveness, ProcessInspector};
-
-/// The longest time for which an exit is remembered.
-const RECENT_NS: u64 = 1_000_000_000;
-/// The largest number of exits that are remembered.
-pub(super) const RECENT_MAX: usize = 1024;
-
-/// A request to watch the exit of a process.
-#[derive(Debug)]
-pub(super) struct WatchRequest {
-    queue: Arc<SubscriberQueue>,
-    id: u32,
-    pid: u32,
-    /// Time at which to answer it.
-    due: Instant,
-}
-
-/// The exit of a process that a pidfd showed, and that the kernel is about to report.
-#[derive(Debug)]
-pub(super) struct PendingExit {
-    /// Position in the stream at which the exit was noticed.
-    noticed: StreamPosition,
-    /// Time until which the report is awaited.
-    until: Instant,
-    /// The subscribers that have asked whether the process runs, with the ids of their requests.
-    pub(super) requesters: Vec<(Arc<SubscriberQueue>, u32)>,
-}
 
 impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
     /// Watches the exit of a process that is `pidfd`'s. Returns false if that is impossible. Then no earlier process with

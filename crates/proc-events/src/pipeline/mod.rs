@@ -2,6 +2,7 @@
 //! events, and repairs losses. It asks the machine through two traits only, and takes time as an argument.
 
 pub(crate) mod activity;
+mod awaited;
 mod exits;
 mod loss_ledger;
 mod receive;
@@ -18,6 +19,7 @@ use tokio::time::Instant;
 
 use crate::connector::drop_counter::DropCounter;
 use crate::connector::source::{Batch, DatagramSource};
+use crate::connector::wire::MessageId;
 use crate::delivery::queue::SubscriberQueue;
 use crate::model::event::{ExitStatus, ProcessEvent};
 use crate::model::interest::Interest;
@@ -27,8 +29,7 @@ use crate::process::inspector::ProcessInspector;
 use crate::process::table::ProcessTable;
 use crate::stats::Stats;
 use activity::ActivityFlag;
-use exits::{PendingExit, RECENT_MAX, WatchRequest};
-use receive::MessageId;
+use awaited::{PendingExit, RECENT_MAX, WatchRequest};
 use resync::Resync;
 
 /// Events that are usually dispatched at once.

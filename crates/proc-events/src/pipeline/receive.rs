@@ -20,14 +20,6 @@ use crate::process::table::LeaderExit;
 /// have no time.
 const CATCH_UP_MAX: usize = 1 << 20;
 
-/// Identifies a message.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct MessageId {
-    seq: u32,
-    cpu: u32,
-    timestamp_ns: u64,
-}
-
 impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
     /// Handles datagrams until the socket is drained, `budget` of them are handled, or an interest change is to be applied.
     ///
@@ -125,8 +117,7 @@ impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
             }
         };
         message.timestamp_ns = message.timestamp_ns.saturating_add_signed(self.clock_offset_ns);
-        let Message { seq, cpu, timestamp_ns, .. } = message;
-        let id = MessageId { seq, cpu, timestamp_ns };
+        let (id, timestamp_ns) = (message.id(), message.timestamp_ns);
         // A duplicate is reported once.
         if std::mem::replace(&mut self.last_message, id) == id {
             stats.ignored.count();
