@@ -1,4 +1,4 @@
-//! The values that are passed around. They do nothing by themselves.
+//! Inert values that the rooms pass to each other.
 
 pub mod event;
 pub mod interest;

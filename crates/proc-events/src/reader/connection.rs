@@ -1,4 +1,4 @@
-//! Where events come from: opening the source, keeping it, and what is left when it fails.
+//! The connection to the event source: opens it, tests it, and reopens it after a failure.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -7,7 +7,7 @@ use rustix::time::ClockId;
 use tokio::time::Instant;
 
 use super::Reader;
-
+use super::interest::kernel_types;
 use crate::connector::Connector;
 use crate::delivery::queue::SubscriberQueue;
 use crate::error::{Error, ErrorCode};
@@ -18,10 +18,11 @@ use crate::options::Options;
 use crate::probe::shows_others;
 use crate::procfs::{Procfs, clock_ns};
 
-/// The thread's name is what it renames itself to: to nothing else, but in a way that the kernel reports.
+/// The name of the reader thread. The self-test sets the same name again, because the kernel reports that too.
 pub(crate) const THREAD_NAME: &str = "proc-events";
 
-/// The source that the options name; the reason, where it is not the one that was wished for.
+/// Opens the source that the options name. If the connector is unavailable and the options allow it, returns no connector and
+/// the reason.
 pub(super) fn open(
     options: &Options,
     procfs: &Arc<Procfs>,
@@ -30,16 +31,18 @@ pub(super) fn open(
     if options.source == SourceKind::Polling {
         return shows_others(procfs).map(|()| (None, None));
     }
-    match netlink(options, procfs, types) {
+    match open_connector(options, procfs, types) {
         Ok(connector) => Ok((Some(connector), None)),
         Err(reason) if options.falls_back && shows_others(procfs).is_ok() => Ok((None, Some(reason))),
         Err(reason) => Err(reason),
     }
 }
 
-fn netlink(options: &Options, procfs: &Arc<Procfs>, types: EventTypes) -> Result<Connector, Error> {
+/// Opens the connector, and checks that `/proc` shows the pid namespace of its events.
+fn open_connector(options: &Options, procfs: &Arc<Procfs>, types: EventTypes) -> Result<Connector, Error> {
     let connector = Connector::open(&options.proc_root, options.receive_buffer_size, types)?;
-    // The kernel's numbers are those of the initial pid namespace, where this process is, or it would not be heard.
+    // The kernel reports pids of the initial pid namespace, and accepts listeners from that namespace only. So `/proc` must
+    // show the pid namespace of this process.
     if !procfs.is_of_own_pid_namespace() {
         let shown = "readlink self: the proc file system of another pid namespace";
         return Err(Error::shown_by(ErrorCode::ProcUnreadable, shown));
@@ -48,24 +51,25 @@ fn netlink(options: &Options, procfs: &Arc<Procfs>, types: EventTypes) -> Result
 }
 
 impl Reader<'_> {
+    /// Notifies a new subscriber of the source, and sets the position at which it joins the stream.
     pub(super) fn announce_source(&self, queue: &SubscriberQueue) {
-        queue.join(self.pipeline.table.position());
+        queue.set_joined(self.pipeline.table.position());
         let source = if self.pipeline.source.is_some() { SourceKind::Netlink } else { SourceKind::Polling };
         let receive_buffer_size = self.handle.receive_buffer_size.load(Ordering::Relaxed) as u32;
         queue.notify(Notification::Opened { receive_buffer_size, source });
-        if let Some(reason) = &self.fallen_back {
+        if let Some(reason) = &self.fallback_reason {
             queue.notify(Notification::FellBackToPolling(reason.clone()));
         }
     }
 
-    /// Takes the source into service.
+    /// Attaches a connector that was opened just now. Without one, starts to poll `/proc`.
     pub(super) fn attach(&mut self, connector: Option<Connector>) -> Result<(), Error> {
         let size = connector.as_ref().map_or(0, Connector::receive_buffer_size);
         self.handle.receive_buffer_size.store(size as u64, Ordering::Relaxed);
         let failed = |error: std::io::Error| Error::unexpected("fcntl F_DUPFD_CLOEXEC", &error);
         self.handle.kernel_filter.attach(connector.as_ref()).map_err(failed)?;
         let queues = &*self.pipeline.queues;
-        self.handle.kernel_filter.set(|| super::commands::kernel_types(queues))?;
+        self.handle.kernel_filter.set(|| kernel_types(queues))?;
         if connector.is_none() {
             self.pipeline.resync.poll_every(self.handle.options.polling_interval, Instant::now());
         }
@@ -73,7 +77,8 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Called from time to time: whether a silence since is that of the machine, or of a kernel that no longer reports.
+    /// Reopens the source if it was silent since the last check and does not report a self-test. The self-test distinguishes an
+    /// idle machine from a kernel that no longer reports.
     pub(super) fn check_connector(&mut self) -> Result<(), Error> {
         self.pipeline.resync.audit(Instant::now());
         if self.pipeline.source.is_none() || self.pipeline.activity.take() || self.self_test()? {
@@ -84,21 +89,19 @@ impl Reader<'_> {
         self.reopen(reason)
     }
 
-    /// Opens the source anew. What was missed meanwhile is found by a resync.
+    /// Reopens the source. The resync that follows recovers the events in between.
     pub(super) fn reopen(&mut self, reason: Error) -> Result<(), Error> {
-        // Closed first: it no longer counts among the kernel's listeners when the new one is opened.
-        // Nothing can fail where nothing is opened.
+        // Close the old socket first, so that the kernel no longer counts it as a listener. Detaching never fails.
         let _ = self.handle.kernel_filter.attach(None);
         self.pipeline.attach(None);
         let options = &self.handle.options;
         let procfs = Arc::clone(self.pipeline.processes.procfs());
-        let opened = netlink(options, &procfs, super::commands::kernel_types(self.pipeline.queues)).and_then(
-            |connector| {
+        let opened =
+            open_connector(options, &procfs, kernel_types(self.pipeline.queues)).and_then(|connector| {
                 self.attach(Some(connector))?;
                 if self.self_test()? { Ok(()) } else { Err(reason.clone()) }
-            },
-        );
-        let told = match opened {
+            });
+        let notification = match opened {
             Ok(()) => {
                 self.handle.stats.restart.count();
                 self.pipeline.resync.lost(1);
@@ -110,17 +113,17 @@ impl Reader<'_> {
                     return Err(error);
                 }
                 self.attach(None)?;
-                self.fallen_back = Some(error.clone());
+                self.fallback_reason = Some(error.clone());
                 Notification::FellBackToPolling(error)
             }
         };
-        self.pipeline.queues.iter().for_each(|queue| queue.notify(told.clone()));
+        self.pipeline.queues.iter().for_each(|queue| queue.notify(notification.clone()));
         self.apply_capture();
         Ok(())
     }
 
-    /// Makes an event that only this listener is sent, and looks whether it comes. The kernel queues it before the call
-    /// returns.
+    /// Triggers an event that the kernel filter passes to this socket only. Returns true if the event arrives. The kernel queues
+    /// it before the call returns.
     fn self_test(&mut self) -> Result<bool, Error> {
         let before = self.handle.stats.lost_socket.get();
         self.pipeline.activity.take();
@@ -128,7 +131,7 @@ impl Reader<'_> {
         rustix::thread::set_name(&name)
             .map_err(|errno| Error::unexpected("prctl PR_SET_NAME", &errno.into()))?;
         self.pipeline.catch_up(clock_ns(ClockId::Monotonic))?;
-        // A full queue has had no room for it, but is no sign of deafness.
+        // A full receive buffer may have dropped the event. That is a loss, and not a failure.
         Ok(self.pipeline.activity.take() || self.handle.stats.lost_socket.get() > before)
     }
 }

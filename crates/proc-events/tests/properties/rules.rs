@@ -123,7 +123,7 @@ proptest! {
                 }
                 Step::Push(subject) => {
                     let Subject { data, pid, process, ancestry } = subject.clone();
-                    let number = |is_own: bool| if is_own { queue.number() } else { queue.number() + 1 };
+                    let number = |is_own: bool| if is_own { queue.id() } else { queue.id() + 1 };
                     let follow = |(id, is_own)| AncestryTag { subscriber: number(is_own), id };
                     let ancestry: Vec<_> = ancestry.into_iter().map(follow).collect();
                     queue.push(&[ProcessEvent {
