@@ -1,4 +1,4 @@
-//! The contents of a subscriber's queue, in order. Pure: [`super::queue`] adds the lock and the waker.
+//! The contents of a subscriber's queue, in order. Pure: `queue.rs` adds the lock and the waker.
 
 use std::collections::VecDeque;
 
@@ -51,8 +51,8 @@ impl QueueState {
         !self.scan_queue.is_empty() || !self.awaiting_scan && !self.live.is_empty()
     }
 
-    /// Returns the event types to queue. Before the bootstrap scan they include exec and exit, because the subscriber may add
-    /// a rule for them that must not miss an event between the scan and the live events.
+    /// Returns the event types to queue. Before the bootstrap scan they include exec and exit. The subscriber may add a rule for
+    /// them, which must not miss an event between the scan and the live events.
     pub(super) fn types(&self) -> EventTypes {
         if self.awaiting_scan {
             self.interest.types.union(EventTypes::LIFECYCLE)

@@ -94,7 +94,7 @@ impl ProcessInfo {
     }
 
     /// Returns a copy with empty, truncated arguments and no working directory. The name, the executable and the cgroup stay,
-    /// because filters need them: an event that no filter can match would be neither delivered nor counted as lost.
+    /// because filters need them. An event that no filter can match would be neither delivered nor counted as lost.
     pub(crate) fn without_long_texts(&self) -> Self {
         let argv = self.argv.as_ref().map(|_| Argv { text: Box::default(), truncated: true });
         let [name, exe, cgroup] = [&self.name, &self.exe, &self.cgroup].map(Clone::clone);

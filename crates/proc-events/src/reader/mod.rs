@@ -10,6 +10,7 @@
 //!  after each: begin a snapshot if a resync or a scan is due
 //! ```
 
+mod apply;
 mod coalescer;
 pub(crate) mod command_queue;
 mod commands;
@@ -19,6 +20,7 @@ mod host;
 mod interest;
 mod interval;
 mod snapshot_task;
+mod supervision;
 
 use std::future::pending;
 use std::io;

@@ -4,10 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use proc_events::delivery::queue::SubscriberQueue;
-use proc_events::model::event::AncestryTag;
 use proc_events::{
-    Ancestor, EventData, EventType, EventTypes, Fields, FilterRule, Interest, Notification, Origin,
-    ProcessEvent, ProcessInfo,
+    Ancestor, AncestryTag, EventData, EventType, EventTypes, Fields, FilterRule, Interest, Notification,
+    Origin, ProcessEvent, ProcessInfo,
 };
 use proptest::collection::vec;
 use proptest::option::of;
