@@ -7,8 +7,8 @@
 //!                        └──────────── reader: one tokio thread, one event loop, this picture ────────┘
 //! ```
 //!
-//! One idea carries the project: a snapshot of `/proc` is reconciled with the process table. The bootstrap scan, the resync
-//! after a loss, the `/proc` source and the repair of missed exits are that one operation.
+//! One idea carries the project: a snapshot of `/proc` is reconciled with the process table. The bootstrap scan, the
+//! resync after a loss, the `/proc` source and the repair of missed exits are that one operation.
 //!
 //! ```no_run
 //! use std::sync::mpsc::channel;

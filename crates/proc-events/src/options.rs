@@ -20,8 +20,8 @@ pub struct Options {
     pub receive_buffer_size: usize,
     /// Mount point of the host's proc file system.
     pub proc_root: PathBuf,
-    /// Raises the scheduling priority of the reader thread while details are captured, see [`Priority`], and starts a capture
-    /// worker on each CPU.
+    /// Raises the scheduling priority of the reader thread while details are captured, see [`Priority`], and starts a
+    /// capture worker on each CPU.
     ///
     /// [`Priority`]: crate::Priority
     pub raise_priority: bool,

@@ -47,8 +47,8 @@ counters! {
     resync,
     /// Number of datagrams that the kernel did not send, or that were malformed.
     rejected,
-    /// Number of messages that were ignored: unknown types, duplicates, events that were reported before, and exits of leaders
-    /// that a non-leader exec replaced.
+    /// Number of messages that were ignored: unknown types, duplicates, events that were reported before, and exits of
+    /// leaders that a non-leader exec replaced.
     ignored,
     /// Number of processes whose arguments were not read, because a read of that process did not return in time.
     capture_timeouts,

@@ -61,10 +61,11 @@ impl fmt::Debug for Subscription {
 }
 
 impl Subscription {
-    /// Joins the reader with these options, or starts it. Returns at once. The first notification is [`Notification::Opened`]
-    /// or [`Notification::Failed`].
+    /// Joins the reader with these options, or starts it. Returns at once. The first notification is
+    /// [`Notification::Opened`] or [`Notification::Failed`].
     ///
-    /// `queue_size` is the maximum number of queued live events; 0: 65,536. The reader thread calls `waker`, at most once until
+    /// `queue_size` is the maximum number of queued live events; 0: 65,536. The reader thread calls `waker`, at most
+    /// once until
     /// [`Subscription::take`] has emptied the queue. `waker` must not block.
     ///
     /// Live events wait until a [`Subscription::scan`] is delivered.
@@ -106,12 +107,14 @@ impl Subscription {
         Self { queue, handle: Some(handle), before }
     }
 
-    /// Moves up to `max` notifications into `notifications`. Returns true if the queue is empty and the waker is armed again.
+    /// Moves up to `max` notifications into `notifications`. Returns true if the queue is empty and the waker is armed
+    /// again.
     pub fn take(&self, max: usize, notifications: &mut Vec<Notification>) -> bool {
         self.queue.take(max, notifications)
     }
 
-    /// Replaces all rules by one that selects all processes. Added fields are also read for the processes that already run.
+    /// Replaces all rules by one that selects all processes. Added fields are also read for the processes that already
+    /// run.
     pub fn set_interest(&self, interest: Interest) {
         self.set_filter_rules(&[FilterRule::for_all_processes(interest)]);
     }
@@ -134,9 +137,9 @@ impl Subscription {
     /// Makes the reader apply the rules if `interest_changed`.
     fn apply(&self, interest_changed: bool) {
         if let Some(handle) = self.handle.as_ref().filter(|_| interest_changed) {
-            // Increment the counter first, because the reader checks it before it reads the socket. The command only wakes the
-            // reader. Both precede widening the kernel filter, so that the reader applies the new interest to the datagrams that
-            // the filter now passes.
+            // Increment the counter first, because the reader checks it before it reads the socket. The command only
+            // wakes the reader. Both precede widening the kernel filter, so that the reader applies the new interest to
+            // the datagrams that the filter now passes.
             handle.interest_changes.fetch_add(1, Ordering::AcqRel);
             handle.commands.send(Command::InterestChanged);
             handle.kernel_filter.widen(self.queue.kernel_types());
@@ -187,8 +190,8 @@ impl Subscription {
         self.command(Command::Leave(Arc::clone(&self.queue)));
     }
 
-    /// Waits until the reader thread has ended, if this was its last subscription. Waits for at most one second. To be called
-    /// after [`Notification::Closed`].
+    /// Waits until the reader thread has ended, if this was its last subscription. Waits for at most one second. To be
+    /// called after [`Notification::Closed`].
     pub fn join(&self) {
         let Some(handle) = self.handle.as_ref().filter(|handle| handle.is_ending()) else { return };
         // Hold the lock while waiting, so that other callers wait too.

@@ -2,8 +2,8 @@
 
 use rustix::thread::{CpuSet, sched_getaffinity};
 
-/// Maximum number of CPUs with a capture worker each. The kernel offers each event to the socket of each worker, which costs
-/// 0.1 µs a worker.
+/// Maximum number of CPUs with a capture worker each. The kernel offers each event to the socket of each worker, which
+/// costs 0.1 µs a worker.
 pub(super) const MAX_CPUS: usize = 16;
 
 /// The number of online CPUs, and the CPUs among them on which the calling thread may run.

@@ -55,11 +55,12 @@ impl<T: MemoryUse, C: Channel<T>> CaptureQueue<C, T> {
         Self { channel, early: None, has_timed_out: false, queued_bytes }
     }
 
-    /// Takes the details of the exec `seq`, and drops those of earlier execs. Waits for the worker for at most `timeout`.
+    /// Takes the details of the exec `seq`, and drops those of earlier execs. Waits for the worker for at most
+    /// `timeout`.
     pub(super) fn take(&mut self, seq: u32, timeout: Duration) -> Option<T> {
         loop {
-            // After one timeout, do not wait again until the worker sends. Otherwise the reader would wait once for each of
-            // thousands of execs, for example after the whole program was stopped.
+            // After one timeout, do not wait again until the worker sends. Otherwise the reader would wait once for
+            // each of thousands of execs, for example after the whole program was stopped.
             let timeout = if self.has_timed_out { Duration::ZERO } else { timeout };
             let captured = self.early.take().or_else(|| self.channel.next(timeout));
             self.has_timed_out = captured.is_none();

@@ -1,14 +1,15 @@
 //! Capture workers: one thread per CPU that reads the details of each process that calls exec on that CPU.
 //!
-//! The kernel wakes the worker on the CPU of the exec, ahead of the process. The worker has read everything before the process
-//! runs one instruction of its new program. A single thread would mostly be woken on another CPU, and race against the process.
+//! The kernel wakes the worker on the CPU of the exec, ahead of the process. The worker has read everything before the
+//! process runs one instruction of its new program. A single thread would mostly be woken on another CPU, and race
+//! against the process.
 //!
-//! Each worker has a socket with its own BPF program. The reader thread takes the captured details when it handles the exec,
-//! and reads missing details by itself. Workers run ahead of all ordinary threads. They therefore only copy bytes, and the
-//! reader thread parses them.
+//! Each worker has a socket with its own BPF program. The reader thread takes the captured details when it handles the
+//! exec, and reads missing details by itself. Workers run ahead of all ordinary threads. They therefore only copy
+//! bytes, and the reader thread parses them.
 //!
-//! A read does not return while the process holds its memory lock. The reader thread then abandons the worker, and starts
-//! another one in its place.
+//! A read of the arguments does not return while the process holds its mmap lock, for example in a page fault on a file
+//! system that has stopped answering. The reader thread then abandons the worker, and starts another one in its place.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -44,8 +45,8 @@ use crate::sys::scheduling::{Priority, ThreadScheduling};
 const CAPTURE_QUEUE_LEN: usize = 512;
 /// Memory use of all queues, in bytes, at which the workers stop reading.
 const MAX_QUEUED_BYTES: usize = 8 << 20;
-/// Maximum time that the reader thread waits for the details of one exec. A capture takes far less. If both threads read the
-/// same process at once, they block each other in the kernel, and the process runs meanwhile.
+/// Maximum time that the reader thread waits for the details of one exec. A capture takes far less. If both threads
+/// read the same process at once, they block each other in the kernel, and the process runs meanwhile.
 const CAPTURE_TIMEOUT: Duration = Duration::from_millis(2);
 /// Maximum time that the reader thread waits at shutdown for a worker that is not stuck, but gets no CPU.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(1);
@@ -54,7 +55,8 @@ const START_RETRY_NS: u64 = 1_000_000_000;
 /// Stack size of a worker, in bytes. Everything large is on the heap.
 const STACK_SIZE: usize = 256 * 1024;
 
-/// The capture workers of all CPUs on which this program may run. Some may be missing, because they could not be started.
+/// The capture workers of all CPUs on which this program may run. Some may be missing, because they could not be
+/// started.
 #[derive(Debug)]
 pub(crate) struct CaptureWorkers {
     by_cpu: FxHashMap<u32, WorkerHandle>,
@@ -274,7 +276,8 @@ impl Worker {
         }
     }
 
-    /// Reads and sends the details of a process that called exec. Returns true if the reader thread has abandoned this worker.
+    /// Reads and sends the details of a process that called exec. Returns true if the reader thread has abandoned this
+    /// worker.
     fn handle_datagram(&mut self, datagram: &[u8]) -> bool {
         let Ok(message) = wire::parse(datagram) else { return false };
         let ProcEvent::Exec { process_tgid, .. } = message.event else { return false };

@@ -1,8 +1,8 @@
 //! Coalesces the events of a full queue. Pure.
 //!
-//! Per process, the overflow retains the last exec, and the exit of a process that the subscriber knows. It therefore never
-//! holds more than the live processes and the known ones that exited. The other events count as lost. Their processes
-//! started and exited during the overflow, or a later event of the same process replaced them.
+//! Per process, the overflow retains the last exec, and the exit of a process that the subscriber knows. It therefore
+//! never holds more than the live processes and the known ones that exited. The other events count as lost. Their
+//! processes started and exited during the overflow, or a later event of the same process replaced them.
 //!
 //! The captured texts have a budget of bytes. Past it, the overflow retains an event without its arguments and working
 //! directory.
@@ -33,7 +33,8 @@ struct TextBudget {
 }
 
 impl TextBudget {
-    /// Charges the texts of an event to the budget. Removes the long texts if they exceed it. Returns the charged bytes.
+    /// Charges the texts of an event to the budget. Removes the long texts if they exceed it. Returns the charged
+    /// bytes.
     fn charge(&mut self, event: &mut ProcessEvent) -> usize {
         let Some(process) = &mut event.process else { return 0 };
         let mut bytes = process.text_bytes();
@@ -87,8 +88,8 @@ impl Overflow {
         Self { by_pid: FxHashMap::default(), lost: 0, texts }
     }
 
-    /// Adds an event that does not fit into the queue. An exit that is not wanted still cancels the retained exec of its
-    /// process.
+    /// Adds an event that does not fit into the queue. An exit that is not wanted still cancels the retained exec of
+    /// its process.
     pub fn add(&mut self, mut event: ProcessEvent, is_wanted: bool) {
         let lost = u64::from(is_wanted);
         match event.data {

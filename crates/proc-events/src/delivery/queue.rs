@@ -1,7 +1,7 @@
 //! The bounded queue between the reader thread and one subscriber.
 //!
-//! The queue calls its waker at most once until the subscriber has taken everything. Events that do not fit are coalesced,
-//! see [`crate::delivery::overflow`], or count as lost.
+//! The queue calls its waker at most once until the subscriber has taken everything. Events that do not fit are
+//! coalesced, see [`crate::delivery::overflow`], or count as lost.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -19,8 +19,8 @@ use crate::model::stream_position::StreamPosition;
 /// Default number of live events that a queue holds.
 pub const DEFAULT_QUEUE_SIZE: usize = 65_536;
 
-/// Maximum size of the captured texts that a queue holds: 64 MiB, or 1,000 bytes for each event of a full queue. Past it, the
-/// queue coalesces events as it does past its number of events.
+/// Maximum size of the captured texts that a queue holds: 64 MiB, or 1,000 bytes for each event of a full queue. Past
+/// it, the queue coalesces events as it does past its number of events.
 const MAX_BYTES: usize = 64 << 20;
 
 /// The fill level of a queue, and its losses.
@@ -53,8 +53,8 @@ impl fmt::Debug for SubscriberQueue {
 }
 
 impl SubscriberQueue {
-    /// Creates a queue for `capacity` live events, at least one. The reader thread calls `waker`, which must not block. Live
-    /// events wait until [`SubscriberQueue::deliver_scan`].
+    /// Creates a queue for `capacity` live events, at least one. The reader thread calls `waker`, which must not block.
+    /// Live events wait until [`SubscriberQueue::deliver_scan`].
     #[must_use]
     pub fn new(capacity: usize, interest: Interest, waker: Box<dyn Fn() + Send + Sync>) -> Self {
         Self::with_max_bytes(capacity, MAX_BYTES, interest, waker)
@@ -102,8 +102,8 @@ impl SubscriberQueue {
         self.change_rules(|filter| filter.replace(rules))
     }
 
-    /// Adds a rule. Returns true if the interest or the ancestors of all rules together have changed, so that the reader must
-    /// apply them.
+    /// Adds a rule. Returns true if the interest or the ancestors of all rules together have changed, so that the
+    /// reader must apply them.
     pub fn add_rule(&self, rule: &FilterRule) -> bool {
         self.change_rules(|filter| filter.add(rule))
     }
@@ -201,8 +201,8 @@ impl SubscriberQueue {
         drop(self.closed.wait_timeout_while(state, timeout, |state| !state.is_closed));
     }
 
-    /// Queues the processes that a scan found, and [`Notification::ScanFinished`] behind them. The first scan goes ahead of the
-    /// live events, a later one behind them.
+    /// Queues the processes that a scan found, and [`Notification::ScanFinished`] behind them. The first scan goes
+    /// ahead of the live events, a later one behind them.
     pub fn deliver_scan(&self, running: impl Iterator<Item = ProcessEvent>, id: u32) {
         let mut state = self.state();
         state.deliver_scan(running, id);
@@ -217,8 +217,8 @@ impl SubscriberQueue {
         }
     }
 
-    /// Moves up to `max` notifications into `notifications`, fewer if their texts exceed 1 MiB. Returns true if the queue is
-    /// empty and the waker is armed again.
+    /// Moves up to `max` notifications into `notifications`, fewer if their texts exceed 1 MiB. Returns true if the
+    /// queue is empty and the waker is armed again.
     pub fn take(&self, max: usize, notifications: &mut Vec<Notification>) -> bool {
         let mut state = self.state();
         let from_scan = max.min(state.scan_queue.len());
@@ -353,13 +353,13 @@ mod tests {
             queue.push(&events);
             let mut notifications = Vec::new();
             while !queue.take(3, &mut notifications) {}
-            let whole = |notification: &&Notification| matches!(notification, Notification::Event(event) if event.text_bytes() == 1000);
+            let is_whole = |notification: &&Notification| matches!(notification, Notification::Event(event) if event.text_bytes() == 1000);
             let events = notifications
                 .iter()
                 .filter(|notification| matches!(notification, Notification::Event(_)))
                 .count();
             // The queue holds six events with their texts, and the overflow has room for two.
-            assert_eq!((events, notifications.iter().filter(whole).count()), (20, 8));
+            assert_eq!((events, notifications.iter().filter(is_whole).count()), (20, 8));
             assert_eq!(queue.state().bytes, 0, "taken events do not count");
         }
         assert_eq!(queue.stats().details_dropped, 36);

@@ -31,8 +31,8 @@ pub(super) struct QueueState {
     pub(super) overflow: Option<Overflow>,
     /// Maximum number of live events.
     pub(super) capacity: usize,
-    /// Size of the texts in `live`, in bytes. Each event counts its own texts, though an exec and its exit share them. Scan
-    /// events do not count, because the process table holds their texts.
+    /// Size of the texts in `live`, in bytes. Each event counts its own texts, though an exec and its exit share them.
+    /// Scan events do not count, because the process table holds their texts.
     pub(super) bytes: usize,
     /// Limit of the texts in `live` and `overflow` together, in bytes.
     pub(super) max_bytes: usize,
@@ -51,8 +51,8 @@ impl QueueState {
         !self.scan_queue.is_empty() || !self.awaiting_scan && !self.live.is_empty()
     }
 
-    /// Returns the event types to queue. Before the bootstrap scan they include exec and exit. The subscriber may add a rule for
-    /// them, which must not miss an event between the scan and the live events.
+    /// Returns the event types to queue. Before the bootstrap scan they include exec and exit. The subscriber may add a
+    /// rule for them, which must not miss an event between the scan and the live events.
     pub(super) fn types(&self) -> EventTypes {
         if self.awaiting_scan {
             self.interest.types.union(EventTypes::LIFECYCLE)
@@ -116,8 +116,8 @@ impl QueueState {
         pids
     }
 
-    /// Queues the repairs that a snapshot made. Before the bootstrap scan, it queues only repairs of queued live events: the
-    /// scan will report all other processes as they are.
+    /// Queues the repairs that a snapshot made. Before the bootstrap scan, it queues only repairs of queued live
+    /// events: the scan will report all other processes as they are.
     pub(super) fn repair(&mut self, events: &[ProcessEvent]) {
         if !self.awaiting_scan {
             return self.push(events);
@@ -130,9 +130,9 @@ impl QueueState {
         self.push(events.iter().filter(repairs_queued));
     }
 
-    /// Queues the processes that a scan found. The bootstrap scan goes ahead of the live events, which are newer. A process
-    /// whose pid has queued live events goes behind them, because they may be of an earlier process with the same pid. A later
-    /// scan goes behind the live events, which are older.
+    /// Queues the processes that a scan found. The bootstrap scan goes ahead of the live events, which are newer. A
+    /// process whose pid has queued live events goes behind them, because they may be of an earlier process with the
+    /// same pid. A later scan goes behind the live events, which are older.
     pub(super) fn deliver_scan(&mut self, running: impl Iterator<Item = ProcessEvent>, id: u32) {
         let scan_event = |event| Notification::ScanEvent { event, id };
         let types = self.interest.types;

@@ -63,7 +63,8 @@ macro_rules! process_info {
 process_info! {
     /// The captured details of a process. A field is `None` if it was not requested or could not be read.
     struct ProcessInfo {
-        /// The kernel's comm. If the kernel truncated it at 15 bytes, it is completed from the arguments or the executable.
+        /// The kernel's comm. If the kernel truncated it at 15 bytes, it is completed from the arguments or the
+        /// executable.
         name: Box<str>,
         /// The parent's pid.
         ppid: u32,
@@ -93,16 +94,17 @@ impl ProcessInfo {
         argv + bytes(&self.name) + bytes(&self.exe) + bytes(&self.cwd) + bytes(&self.cgroup)
     }
 
-    /// Returns a copy with empty, truncated arguments and no working directory. The name, the executable and the cgroup stay,
-    /// because filters need them. An event that no filter can match would be neither delivered nor counted as lost.
+    /// Returns a copy with empty, truncated arguments and no working directory. The name, the executable and the cgroup
+    /// stay, because filters need them. An event that no filter can match would be neither delivered nor counted as
+    /// lost.
     pub(crate) fn without_long_texts(&self) -> Self {
         let argv = self.argv.as_ref().map(|_| Argv { text: Box::default(), truncated: true });
         let [name, exe, cgroup] = [&self.name, &self.exe, &self.cgroup].map(Clone::clone);
         Self { requested: self.requested, name, argv, exe, cwd: None, cgroup, ..*self }
     }
 
-    /// Adds the fields that `this` lacks from a later reading of the same program. Fields that were read before stay, because
-    /// the process may have changed them since the exec.
+    /// Adds the fields that `this` lacks from a later reading of the same program. Fields that were read before stay,
+    /// because the process may have changed them since the exec.
     pub(crate) fn fill(this: &mut Option<Arc<Self>>, later: Option<&Arc<Self>>) {
         let Some(later) = later else { return };
         match this {

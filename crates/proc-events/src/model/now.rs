@@ -2,7 +2,8 @@
 
 use tokio::time::Instant;
 
-/// The time at which something is handled. Callers pass it as an argument, so that tests of state machines need no clock.
+/// The time at which something is handled. Callers pass it as an argument, so that tests of state machines need no
+/// clock.
 #[derive(Clone, Copy, Debug)]
 pub struct Now {
     /// Time on the clock of timers.

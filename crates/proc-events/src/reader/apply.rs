@@ -12,8 +12,9 @@ use crate::pipeline::Pipeline;
 impl Reader<'_> {
     /// Applies the interest if a subscriber has changed it.
     ///
-    /// A subscriber changes its rules, increments `interest_changes`, and then sends the command. The reader checks the counter,
-    /// because it may have preempted the subscriber before the command. Waiting for the command would then be a deadlock.
+    /// A subscriber changes its rules, increments `interest_changes`, and then sends the command. The reader checks the
+    /// counter, because it may have preempted the subscriber before the command. Waiting for the command would then be
+    /// a deadlock.
     pub(super) fn apply_interest_if_changed(&mut self) -> Result<(), Error> {
         if self.handle.interest_changes.load(Ordering::Acquire) > self.pipeline.applied_interest_changes {
             self.apply_interest()?;
@@ -21,6 +22,8 @@ impl Reader<'_> {
         Ok(())
     }
 
+    /// Applies the interest of all subscriptions. Requests a snapshot if running processes need new fields or ancestry
+    /// tags.
     pub(super) fn apply_interest(&mut self) -> Result<(), Error> {
         let pipeline = &mut self.pipeline;
         // Read the counter first, because the rules below may lack a change that is counted later.
@@ -41,8 +44,8 @@ impl Reader<'_> {
         result
     }
 
-    /// Starts or stops the capture workers, and raises or restores the priority of this thread. Captures are urgent, because
-    /// `/proc/PID` disappears with the process.
+    /// Starts or stops the capture workers, and raises or restores the priority of this thread. Captures are urgent,
+    /// because `/proc/PID` disappears with the process.
     pub(super) fn apply_capture(&mut self) {
         let Pipeline { source, interest, processes, .. } = &mut self.pipeline;
         let options = &self.handle.options;
@@ -65,8 +68,8 @@ impl Reader<'_> {
         self.update_scheduling();
     }
 
-    /// Updates the thread's scheduling. Returns true if the reader may delay reads, that is, if it captures nothing or the
-    /// capture workers do.
+    /// Updates the thread's scheduling. Returns true if the reader may delay reads, that is, if it captures nothing or
+    /// the capture workers do.
     pub(super) fn update_scheduling(&mut self) -> bool {
         let Pipeline { interest, processes, .. } = &self.pipeline;
         let workers = processes.workers.as_ref().and_then(CaptureWorkers::priority);

@@ -1,8 +1,8 @@
 //! Coalesces wake-ups, as interrupt coalescing does for a network card.
 //!
-//! A wake-up costs more than an event, in the reader and in JavaScript. At a high rate the reader therefore delays a read by
-//! 1.5 ms and handles the events in one batch. At a low rate the delay itself would cost a wake-up, so the reader reads each
-//! event at once.
+//! A wake-up costs more than an event, in the reader and in the subscriber. At a high rate the reader therefore delays
+//! a read by 1.5 ms and handles the events in one batch. At a low rate the delay itself would cost a wake-up, so the
+//! reader reads each event at once.
 
 use std::time::Duration;
 
@@ -13,8 +13,8 @@ const BURST_EVENTS: u32 = 48;
 /// Time window of the rate, in nanoseconds.
 const RATE_WINDOW_NS: u64 = 20_000_000;
 
-/// The recent rate of events. It uses the kernel's timestamps of the events, because at a low rate reading the clock costs more
-/// than it helps.
+/// The recent rate of events. It uses the kernel's timestamps of the events, because at a low rate reading the clock
+/// costs more than it helps.
 #[derive(Debug, Default)]
 pub(super) struct Coalescer {
     /// Time of the last event, in nanoseconds on `CLOCK_MONOTONIC`.
@@ -28,7 +28,8 @@ pub(super) struct Coalescer {
 }
 
 impl Coalescer {
-    /// Returns the time by which to delay the next read. Returns `None` if the rate is low, or if events are left to read.
+    /// Returns the time by which to delay the next read. Returns `None` if the rate is low, or if events are left to
+    /// read.
     pub(super) fn coalesce_delay(&self, now_ns: impl FnOnce() -> u64) -> Option<Duration> {
         (self.is_burst() && self.decayed_rate(now_ns()) >= BURST_EVENTS as f32).then_some(COALESCE_DELAY)
     }
@@ -37,8 +38,8 @@ impl Coalescer {
         !self.has_backlog && self.rate >= BURST_EVENTS as f32
     }
 
-    /// Returns true if the reader should read again without waiting for the socket. This saves a wake-up, and the processes that
-    /// cause the events need not wake the reader.
+    /// Returns true if the reader should read again without waiting for the socket. This saves a wake-up, and the
+    /// processes that cause the events need not wake the reader.
     pub(super) fn should_read_again(&self) -> bool {
         self.had_events && self.is_burst()
     }
@@ -65,7 +66,8 @@ mod tests {
 
     const MS: u64 = 1_000_000;
 
-    /// Records `count` pairs of events, 0.1 ms apart, one pair every `interval_us` microseconds. Returns the time after them.
+    /// Records `count` pairs of events, 0.1 ms apart, one pair every `interval_us` microseconds. Returns the time after
+    /// them.
     fn record_pairs(coalescer: &mut Coalescer, mut now_ns: u64, count: u64, interval_us: u64) -> u64 {
         for _ in 0..count {
             for offset_ns in [0, MS / 10] {

@@ -1,8 +1,8 @@
 //! The queue of commands to the reader thread, and the eventfd that wakes that thread.
 //!
-//! A tokio channel is not suitable, because its receiver spins while a sender is about to wake it. At real-time priority the
-//! reader preempts that sender, and spins until the kernel throttles it. Here the reader blocks on a lock, so that the sender
-//! gets the CPU and releases the lock.
+//! A tokio channel is not suitable, because its receiver spins while a sender is about to wake it. At real-time
+//! priority the reader preempts that sender, and spins until the kernel throttles it. Here the reader blocks on a lock,
+//! so that the sender gets the CPU and releases the lock.
 
 use std::collections::VecDeque;
 use std::io;
@@ -158,7 +158,8 @@ mod tests {
             let waker = Waker::from(Arc::clone(&wakes));
             let mut recv = pin!(receiver.recv());
             assert!(recv.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
-            // Simulate a sender that has queued a command, which the receiver has taken, and has not woken the receiver yet.
+            // Simulate a sender that has queued a command, which the receiver has taken, and has not woken the receiver
+            // yet.
             let wake_fd = queue.state().wake_fd.take();
             queue.send(Command::InterestChanged);
             assert!(receiver.try_recv().is_some());

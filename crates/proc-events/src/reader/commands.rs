@@ -9,7 +9,8 @@ use crate::error::Error;
 use crate::model::notification::Notification;
 
 impl Reader<'_> {
-    /// Handles the pending commands, and applies a change of the interest. Returns true if the last subscription has left.
+    /// Handles the pending commands, and applies a change of the interest. Returns true if the last subscription has
+    /// left.
     pub(super) fn drain_commands(&mut self) -> Result<bool, Error> {
         while let Some(command) = self.commands.try_recv() {
             if self.handle_command(command)? {
@@ -55,7 +56,8 @@ impl Reader<'_> {
             Command::Scan(queue, id) => self.pipeline.resync.request_scan(queue, id),
             Command::WatchExit(queue, id, pid) => {
                 let now = now();
-                // Watching reads the socket. An interest that was set before must apply to the datagrams that this reads.
+                // Watching reads the socket. An interest that was set before must apply to the datagrams that this
+                // reads.
                 self.apply_interest_if_changed()?;
                 self.pipeline.watch_exit(queue, id, pid, now)?;
             }

@@ -13,8 +13,8 @@ use crate::procfs::Procfs;
 /// The name of the reader thread. The self-test sets the same name again, because the kernel reports that too.
 pub(crate) const THREAD_NAME: &str = "proc-events";
 
-/// Opens the source that the options name. If the connector is unavailable and the options allow it, returns no connector and
-/// the reason.
+/// Opens the source that the options name. Returns no connector if the reader must poll `/proc`. Returns an error
+/// beside it if the options ask for the connector, which is unavailable for this reason.
 pub(super) fn open(
     options: &Options,
     procfs: &Arc<Procfs>,
@@ -37,8 +37,8 @@ pub(super) fn open_connector(
     types: EventTypes,
 ) -> Result<Connector, Error> {
     let connector = Connector::open(&options.proc_root, options.receive_buffer_size, types)?;
-    // The kernel reports pids of the initial pid namespace, and accepts listeners from that namespace only. So `/proc` must
-    // show the pid namespace of this process.
+    // The kernel reports pids of the initial pid namespace, and accepts listeners from that namespace only. So `/proc`
+    // must show the pid namespace of this process.
     if !procfs.is_of_own_pid_namespace() {
         let shown = "readlink self: the proc file system of another pid namespace";
         return Err(Error::shown_by(ErrorCode::ProcUnreadable, shown));

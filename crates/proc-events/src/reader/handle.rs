@@ -18,11 +18,14 @@ pub(crate) struct ReaderHandle {
     pub(crate) commands: CommandQueue,
     pub(crate) stats: Arc<Stats>,
     pub(crate) kernel_filter: KernelFilter,
-    /// Number of changes that subscribers made to their rules. The pipeline handles no datagram while it has not applied all.
+    /// Number of changes that subscribers made to their rules. The pipeline stops reading until the reader has applied
+    /// all.
     pub(crate) interest_changes: Arc<AtomicU64>,
-    /// See [`crate::Gauges`], also for the next two.
+    /// Effective size of the socket's receive buffer, in bytes; 0: no socket.
     pub(crate) receive_buffer_size: AtomicU64,
+    /// Number of live processes in the process table.
     pub(crate) tracked_processes: AtomicU64,
+    /// The [`Priority`] in force.
     pub(crate) priority: AtomicU64,
     /// True once the reader accepts no further subscription.
     is_ending: AtomicBool,

@@ -18,8 +18,8 @@ use crate::sys::pidfd;
 
 use crate::capture::workers::CaptureWorkers;
 
-/// A spare descriptor. When the program is out of descriptors, the reader closes it to open a pidfd. Without a pidfd, the
-/// reader cannot distinguish a zombie from a running process.
+/// A spare descriptor. When the program is out of descriptors, the reader closes it to open a pidfd. Without a pidfd,
+/// the reader cannot distinguish a zombie from a running process.
 #[derive(Debug)]
 struct SpareFd(RefCell<Option<OwnedFd>>);
 
@@ -34,8 +34,8 @@ impl SpareFd {
         eventfd(0, EventfdFlags::CLOEXEC).ok()
     }
 
-    /// Calls `open`. If the program is out of descriptors, closes the spare one and calls `open` once more, which fails if
-    /// another thread was faster.
+    /// Calls `open`. If the program is out of descriptors, closes the spare one and calls `open` once more, which fails
+    /// if another thread was faster.
     fn retry_with<T>(&self, open: impl Fn() -> io::Result<T>) -> io::Result<T> {
         let is_full =
             |error: &io::Error| matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE));
@@ -122,8 +122,8 @@ impl ProcessInspector for LinuxProcesses {
         self.procfs.zombie_status(pid)
     }
     fn exit_status(&mut self, pid: u32) -> Option<ExitStatus> {
-        // `/proc` has the status until the parent reaps the process, and the pidfd has it afterwards. The pidfd is queried on
-        // both sides of `/proc`, because the parent may reap the process in between.
+        // `/proc` has the status until the parent reaps the process, and the pidfd has it afterwards. The pidfd is
+        // queried on both sides of `/proc`, because the parent may reap the process in between.
         let reaped = |exit_watcher: &ExitWatcher| exit_watcher.exit_status(pid).map(ExitStatus);
         reaped(&self.exit_watcher)
             .or_else(|| self.procfs.exit_status(pid))

@@ -12,8 +12,8 @@ use tokio::io::unix::AsyncFd;
 
 use crate::sys;
 
-/// A periodic timer on a timerfd. The kernel keeps it running, whereas a tokio timer would be set and cancelled around every
-/// wait for an event.
+/// A periodic timer on a timerfd. The kernel keeps it running, whereas a tokio timer would be set and cancelled around
+/// every wait for an event.
 #[derive(Debug)]
 pub(super) struct IntervalTimer(AsyncFd<OwnedFd>);
 

@@ -120,8 +120,8 @@ struct Reader<'a> {
     self_test_timer: IntervalTimer,
     /// The reason why the reader polls `/proc` although the options ask for the connector.
     fallback_reason: Option<Error>,
-    /// The sum of all [`SubscriberQueue::tags_revision`]s when the ancestry tags were last set. `None` after a subscription
-    /// joined or left.
+    /// The sum of all [`SubscriberQueue::tags_revision`]s when the ancestry tags were last set. `None` after a
+    /// subscription joined or left.
     tags_revision: Option<u64>,
 }
 
@@ -187,7 +187,8 @@ impl<'a> Reader<'a> {
         let Pipeline { source, processes, resync, .. } = &mut self.pipeline;
         let due = resync.due().into_iter().chain(report_due).min();
         let exit_watcher = processes.exit_watcher();
-        // Skip the select. Commands are drained before the next read anyway, and a steady stream of events needs no self-test.
+        // Skip the select. Commands are drained before the next read anyway, and a steady stream of events needs no
+        // self-test.
         if reads_again
             && source.is_some()
             && due.is_none()
@@ -210,7 +211,8 @@ impl<'a> Reader<'a> {
 
     /// Handles one wake-up. Returns true if the last subscription has left.
     fn handle_wake(&mut self, wake: Wake) -> Result<bool, Error> {
-        // Apply pending commands before reading the socket, so that an interest applies to every datagram sent after it was set.
+        // Apply pending commands before reading the socket, so that an interest applies to every datagram sent after it
+        // was set.
         let now = now();
         let is_unused = match &wake {
             Wake::Command(_) => Ok(false),
@@ -238,8 +240,8 @@ impl<'a> Reader<'a> {
     }
 
     fn read_socket(&mut self) -> Result<(), Error> {
-        // Sleep only if nothing is captured here: `/proc/PID` disappears with the process. (Capture workers, where they run,
-        // read it in time.)
+        // Sleep only if nothing is captured here: `/proc/PID` disappears with the process. (Capture workers, where they
+        // run, read it in time.)
         if self.update_scheduling()
             && let Some(delay) = self.coalescer.coalesce_delay(|| clock_ns(ClockId::Monotonic))
         {
@@ -282,7 +284,8 @@ async fn finished(task: Option<&mut SnapshotTask>) -> Result<Snapshot, Error> {
     }
 }
 
-/// Waits until the socket is readable, or only yields if the caller `reads_again` in any case. Waits forever without a socket.
+/// Waits until the socket is readable, or only yields if the caller `reads_again` in any case. Waits forever without a
+/// socket.
 async fn readable(connector: Option<&Connector>, reads_again: bool) -> io::Result<()> {
     match connector {
         // Yield once, so that the runtime can poll the other wake-ups.

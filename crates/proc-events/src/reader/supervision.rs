@@ -43,8 +43,8 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Reopens the source if it was silent since the last check and does not report a self-test. The self-test distinguishes an
-    /// idle machine from a kernel that no longer reports.
+    /// Reopens the source if it was silent since the last check and does not report a self-test. The self-test
+    /// distinguishes an idle machine from a kernel that no longer reports.
     pub(super) fn check_connector(&mut self) -> Result<(), Error> {
         self.pipeline.resync.audit(Instant::now());
         if self.pipeline.source.is_none() || self.pipeline.activity.take() || self.self_test()? {
@@ -88,8 +88,8 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Triggers an event that the kernel filter passes to this socket only. Returns true if the event arrives. The kernel queues
-    /// it before the call returns.
+    /// Triggers an event that the kernel filter passes to this socket only. Returns true if the event arrives. The
+    /// kernel queues it before the call returns.
     fn self_test(&mut self) -> Result<bool, Error> {
         let before = self.handle.stats.lost_socket.get();
         self.pipeline.activity.take();

@@ -1,8 +1,8 @@
 //! The filter of one subscriber. It selects events by their type and the captured details of their process, so that an
 //! unwanted event does not wake the subscriber.
 //!
-//! The filter is a tuple space search: it looks an event up once for each combination of conditions that any rule has. The cost
-//! of an event, and of adding or removing a rule, does not depend on the number of rules. Pure.
+//! The filter is a tuple space search: it looks an event up once for each combination of conditions that any rule has.
+//! The cost of an event, and of adding or removing a rule, does not depend on the number of rules. Pure.
 
 mod counts;
 mod shape;
@@ -15,8 +15,8 @@ use crate::model::interest::{EventTypes, Fields, Interest};
 use counts::{BitCounts, TextIds};
 use shape::{ANCESTOR, EXE, NAME, PID, Shape, Shapes, UID};
 
-/// Selects events of some types, of the processes that meet all given conditions. Without conditions it selects all processes.
-/// A process whose exec was not seen can only meet the conditions `ancestor` and `pid`.
+/// A rule that selects events of some types, of the processes that meet all given conditions. Without conditions it
+/// selects all processes. A process whose exec was not seen can only meet the conditions `ancestor` and `pid`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FilterRule {
     /// The event types to select.
@@ -38,8 +38,8 @@ pub struct FilterRule {
 /// A process whose descendants a rule selects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ancestor {
-    /// An id that the subscriber assigns. Rules that are added at different times need different ids, because the pid may have
-    /// been reused in between.
+    /// An id that the subscriber assigns. Rules that are added at different times need different ids, because the pid
+    /// may have been reused in between.
     pub id: u32,
     /// The pid of the ancestor.
     pub pid: u32,
@@ -69,7 +69,8 @@ impl FilterRule {
     }
 }
 
-/// The values of the conditions of a rule or an event. Texts are represented by their ids. A value that is not in `shape` is 0.
+/// The values of the conditions of a rule or an event. Texts are represented by their ids. A value that is not in
+/// `shape` is 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 struct Key {
     name: u64,
