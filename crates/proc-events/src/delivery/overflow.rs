@@ -83,7 +83,7 @@ pub struct Flush {
 impl Overflow {
     /// Creates an overflow that retains at most `max_bytes` bytes of texts.
     #[must_use]
-    pub fn new(max_bytes: usize) -> Self {
+    pub(crate) fn new(max_bytes: usize) -> Self {
         let texts = TextBudget { max_bytes, used: 0, details_dropped: 0 };
         Self { by_pid: FxHashMap::default(), lost: 0, texts }
     }

@@ -17,7 +17,7 @@ use crate::model::notification::Notification;
 use crate::model::stream_position::StreamPosition;
 
 /// Default number of live events that a queue holds.
-pub const DEFAULT_QUEUE_SIZE: usize = 65_536;
+pub(crate) const DEFAULT_QUEUE_SIZE: usize = 65_536;
 
 /// Maximum size of the captured texts that a queue holds: 64 MiB, or 1,000 bytes for each event of a full queue. Past
 /// it, the queue coalesces events as it does past its number of events.
@@ -134,7 +134,7 @@ impl SubscriberQueue {
     }
 
     /// Returns a number that grows whenever [`SubscriberQueue::ancestry_tags`] changes.
-    pub fn tags_revision(&self) -> u64 {
+    pub(crate) fn tags_revision(&self) -> u64 {
         self.state().filter.tags_revision()
     }
 
@@ -157,7 +157,7 @@ impl SubscriberQueue {
     }
 
     /// Returns the position at which the subscriber joined the stream.
-    pub fn joined(&self) -> StreamPosition {
+    pub(crate) fn joined(&self) -> StreamPosition {
         self.state().joined
     }
 
@@ -176,7 +176,7 @@ impl SubscriberQueue {
     }
 
     /// Queues a notification, even if the queue is full.
-    pub fn notify(&self, notification: Notification) {
+    pub(crate) fn notify(&self, notification: Notification) {
         let mut state = self.state();
         let is_final = matches!(notification, Notification::Failed(_) | Notification::Closed);
         if is_final {
@@ -195,7 +195,7 @@ impl SubscriberQueue {
     }
 
     /// Waits until the reader has queued [`Notification::Closed`], for at most `timeout`.
-    pub fn wait_closed(&self, timeout: Duration) {
+    pub(crate) fn wait_closed(&self, timeout: Duration) {
         let state = self.state();
         // The result only says if the time ran out. The caller goes on in either case.
         drop(self.closed.wait_timeout_while(state, timeout, |state| !state.is_closed));
