@@ -208,7 +208,7 @@ fn write_process(process: &ProcessInfo, rest: &mut [u32]) {
         }
         rest = behind;
     }
-    masks[0] = process.asked.bits().into();
+    masks[0] = process.requested.bits().into();
     masks[1] = read.bits().into();
 }
 

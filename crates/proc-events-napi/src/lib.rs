@@ -158,7 +158,7 @@ impl Source {
         let out = unsafe { out.as_mut() };
         let writer = self.writer.borrow();
         let counts = writer.subscription.counts();
-        let level = writer.subscription.level();
+        let queue = writer.subscription.queue_stats();
         let gauges = writer.subscription.gauges();
         let values = [
             counts.events,
@@ -168,10 +168,10 @@ impl Source {
             counts.reinit_failed,
             counts.process_scan_failed,
             counts.lost_socket,
-            level.lost,
+            queue.lost,
             counts.resync,
-            (level.depth + writer.waiting()) as u64,
-            level.high_water as u64,
+            (queue.depth + writer.waiting()) as u64,
+            queue.high_water as u64,
             gauges.receive_buffer_size,
             gauges.tracked_processes,
             counts.rejected,
@@ -179,7 +179,7 @@ impl Source {
             gauges.priority,
             counts.capture_timeouts,
             gauges.stuck_threads,
-            level.without_texts,
+            queue.details_dropped,
         ];
         for (place, value) in out.iter_mut().zip(values) {
             *place = value as f64;

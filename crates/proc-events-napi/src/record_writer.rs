@@ -60,7 +60,7 @@ impl RecordWriter {
             self.copied = 0;
             self.is_all = self.subscription.take(most, &mut self.notifications);
         }
-        let subscriber = self.subscription.number();
+        let subscriber = self.subscription.id();
         let mut end = FIRST;
         for notification in self.notifications.iter().skip(self.copied) {
             let length = convert::length(notification, subscriber);

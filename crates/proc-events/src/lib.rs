@@ -1,4 +1,4 @@
-//! Reports every exec and exit on this Linux machine, as the kernel's process connector sends them.
+//! Reports every exec and exit on a Linux machine, from the kernel's process connector.
 //!
 //! ```text
 //!  kernel ─datagrams→ connector ─Message→ process table ─ProcessEvent→ subscriber queues ─wake→ subscriber
@@ -7,9 +7,8 @@
 //!                        └──────────── reader: one tokio thread, one event loop, this picture ────────┘
 //! ```
 //!
-//! One idea carries the project: a snapshot of `/proc` is reconciled with the process table
-//! ([`process::table::ProcessTable::reconcile`]). The bootstrap scan, the resync after a loss, the `/proc` source and the
-//! repair of missed exits are that one operation.
+//! One idea carries the project: a snapshot of `/proc` is reconciled with the process table. The bootstrap scan, the
+//! resync after a loss, the `/proc` source and the repair of missed exits are that one operation.
 //!
 //! ```no_run
 //! use std::sync::mpsc::channel;
@@ -21,9 +20,9 @@
 //! subscription.scan(0);
 //! let mut notifications = Vec::new();
 //! while woken.recv().is_ok() {
-//!     let mut is_all = false;
-//!     while !is_all {
-//!         is_all = subscription.take(1024, &mut notifications);
+//!     let mut is_empty = false;
+//!     while !is_empty {
+//!         is_empty = subscription.take(1024, &mut notifications);
 //!         for notification in notifications.drain(..) {
 //!             match notification {
 //!                 Notification::Event(event) => println!("{} {:?}", event.pid, event.data),
@@ -35,7 +34,7 @@
 //! }
 //! ```
 
-// The hidden modules are public for the tests, fuzzers and benchmarks of this package.
+// Hidden modules are public only for the tests, fuzzers and benchmarks of this package.
 mod capture;
 #[doc(hidden)]
 pub mod connector;
@@ -60,6 +59,7 @@ mod subscription;
 pub mod sys;
 
 pub use delivery::filter::{Ancestor, FilterRule};
+pub use delivery::queue::QueueStats;
 pub use error::{Error, ErrorCode};
 pub use model::event::{
     AncestryTag, AncestryTags, Argv, EventData, ExitStatus, Origin, ProcessEvent, ProcessInfo,
@@ -70,5 +70,6 @@ pub use model::source_kind::SourceKind;
 pub use options::Options;
 pub use probe::{Probe, probe};
 pub use procfs::Procfs;
+pub use stats::Counts;
 pub use subscription::{Gauges, Subscription};
 pub use sys::scheduling::Priority;

@@ -1,4 +1,4 @@
-//! How to monitor.
+//! The options of a subscription.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,22 +7,25 @@ use crate::connector::DEFAULT_RECEIVE_BUFFER_SIZE;
 use crate::model::source_kind::SourceKind;
 use crate::procfs::DEFAULT_MAX_ARGV_BYTES;
 
-/// How to monitor.
+/// The options of a subscription. Subscriptions with equal options share a reader.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Where events come from.
+    /// The event source.
     pub source: SourceKind,
-    /// Whether to poll where netlink cannot be had, or has failed for good.
+    /// Polls `/proc` if the connector is unavailable, or has failed for good.
     pub falls_back: bool,
-    /// Between two snapshots, when polling.
+    /// Time between two snapshots when polling.
     pub polling_interval: Duration,
-    /// Bytes asked for the socket's receive buffer.
+    /// Requested size of the socket's receive buffer, in bytes. The kernel may limit it.
     pub receive_buffer_size: usize,
-    /// Where the host's proc file system is mounted.
+    /// Mount point of the host's proc file system.
     pub proc_root: PathBuf,
-    /// Whether the reader's thread asks to be woken sooner while details are captured, see [`Priority`].
+    /// Raises the scheduling priority of the reader thread while details are captured, see [`Priority`], and starts a
+    /// capture worker on each CPU.
+    ///
+    /// [`Priority`]: crate::Priority
     pub raise_priority: bool,
-    /// The bytes of text that are kept of the arguments of a process, at most, the NUL behind each among them.
+    /// Maximum size of the arguments of a process, in bytes of text. Includes the NUL behind each argument.
     pub max_argv_bytes: usize,
 }
 

@@ -1,25 +1,25 @@
-//! The counters of one reader, written by its thread and read by any.
+//! The counters of one reader. Its threads write them, and any thread reads them.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// Counters that are still being counted.
+        /// The counters of a running reader.
         #[derive(Debug, Default)]
         pub struct Stats { $($(#[$doc])* pub $name: Counter,)* }
 
-        /// The counters at one moment.
+        /// A copy of the counters at one moment.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         pub struct Counts { $($(#[$doc])* pub $name: u64,)* }
 
         impl Stats {
-            /// The counters as they stand.
+            /// Copies the counters.
             pub fn counts(&self) -> Counts {
                 Counts { $($name: self.$name.get(),)* }
             }
         }
         impl Counts {
-            /// What was counted since `earlier`.
+            /// Returns the difference to an earlier copy.
             #[must_use]
             pub const fn since(&self, earlier: &Self) -> Self {
                 Self { $($name: self.$name.saturating_sub(earlier.$name),)* }
@@ -29,45 +29,45 @@ macro_rules! counters {
 }
 
 counters! {
-    /// Messages of processes that were read.
+    /// Number of process events that were received.
     events,
-    /// Execs among them.
+    /// Number of execs.
     exec,
-    /// Exits of processes among them.
+    /// Number of exits of processes.
     exit,
-    /// Times that the source was opened anew.
+    /// Number of times that the source was reopened.
     restart,
-    /// Times that opening it anew failed.
+    /// Number of failures to reopen the source.
     reinit_failed,
-    /// Snapshots that could not be taken.
+    /// Number of snapshots that failed.
     process_scan_failed,
-    /// Events that the socket dropped.
+    /// Number of events that the kernel dropped, because the socket's receive buffer was full.
     lost_socket,
-    /// Snapshots reconciled after a loss.
+    /// Number of snapshots that were reconciled after a loss.
     resync,
-    /// Datagrams that did not come from the kernel, or were malformed.
+    /// Number of datagrams that the kernel did not send, or that were malformed.
     rejected,
-    /// Messages that were dropped: of a kind that this version does not know, those that came twice, reports of what had
-    /// been reported before, and exits of leaders that made way for the exec of another thread.
+    /// Number of messages that were ignored: unknown types, duplicates, events that were reported before, and exits of
+    /// leaders that a non-leader exec replaced.
     ignored,
-    /// Details that were given up because the read did not return in time, or would not have.
+    /// Number of processes whose arguments were not read, because a read of that process did not return in time.
     capture_timeouts,
 }
 
-/// One counter. Relaxed order is enough: no counter says anything about another.
+/// A counter. Uses relaxed ordering, because no counter depends on another.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
 
 impl Counter {
-    /// Counts one.
+    /// Adds 1.
     pub fn count(&self) {
         self.add(1);
     }
-    /// Counts `n`.
+    /// Adds `n`.
     pub fn add(&self, n: u64) {
         self.0.fetch_add(n, Ordering::Relaxed);
     }
-    /// The count.
+    /// Returns the count.
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }

@@ -1,4 +1,4 @@
-//! What a program holds: one subscription to the reader that all subscriptions with the same options share.
+//! Subscriptions to the readers of this program.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,40 +18,39 @@ use crate::reader::connection::THREAD_NAME;
 use crate::reader::handle::{ReaderHandle, readers};
 use crate::stats::Counts;
 
-/// How long a subscription waits for the reader to let go of it, and then for the reader's thread to end.
+/// Maximum time that a subscription waits for [`Notification::Closed`], and then for the reader thread to end.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How a reader stands.
+/// The state of a reader.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Gauges {
-    /// The effective size of the socket's receive buffer, in bytes.
+    /// Effective size of the socket's receive buffer, in bytes; 0: no socket.
     pub receive_buffer_size: u64,
-    /// The number of processes known to run.
+    /// Number of live processes in the process table.
     pub tracked_processes: u64,
-    /// The number of the [`Priority`] in force.
+    /// The scheduling priority in force, a [`crate::Priority`] as number.
     pub priority: u64,
-    /// The threads of this program that wait in a read that does not return, and that nothing waits for any more.
+    /// Number of threads of this program that were abandoned, because a read does not return.
     pub stuck_threads: u64,
 }
 
-/// Starts a reader's thread.
+/// Starts a reader thread.
 fn start_reader(options: Options) -> std::io::Result<Arc<ReaderHandle>> {
     let handle = Arc::new(ReaderHandle::new(options));
-    let its = Arc::clone(&handle);
+    let shared = Arc::clone(&handle);
     let thread = std::thread::Builder::new().name(THREAD_NAME.into()).spawn(move || {
-        reader::run(&its);
-        *its.is_over.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        its.over.notify_all();
+        reader::run(&shared);
+        shared.set_ended();
     })?;
     *handle.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
     Ok(handle)
 }
 
-/// One subscription: a queue that fills, and what it is to be filled with.
+/// A subscription. Dropping it stops it and waits up to two seconds.
 pub struct Subscription {
     queue: Arc<SubscriberQueue>,
     handle: Option<Arc<ReaderHandle>>,
-    /// The reader's counters when this subscription came in.
+    /// The reader's counters when this subscription joined.
     before: Counts,
 }
 
@@ -62,11 +61,14 @@ impl fmt::Debug for Subscription {
 }
 
 impl Subscription {
-    /// Joins the reader with these options, or starts it. Returns at once: the first notice is
-    /// [`Notification::Opened`] or [`Notification::Failed`]. `queue_size` 0 stands for [`DEFAULT_QUEUE_SIZE`]. `waker` is called
-    /// on the reader's thread, at most once until [`Subscription::take`] has taken all; it must not block.
+    /// Joins the reader with these options, or starts it. Returns at once. The first notification is
+    /// [`Notification::Opened`] or [`Notification::Failed`].
     ///
-    /// Live events wait until [`Subscription::scan`] has been asked for and answered.
+    /// `queue_size` is the maximum number of queued live events; 0: 65,536. The reader thread calls `waker`, at most
+    /// once until
+    /// [`Subscription::take`] has emptied the queue. `waker` must not block.
+    ///
+    /// Live events wait until a [`Subscription::scan`] is delivered.
     #[must_use]
     pub fn new(
         options: Options,
@@ -99,74 +101,78 @@ impl Subscription {
             },
         };
         let before = handle.stats.counts();
-        // The reader cannot have ended: it asks for the lock that is held here.
+        // The reader cannot have ended, because ending takes the lock that is held here.
         handle.commands.send(Command::Join(Arc::clone(&queue)));
         drop(readers);
         Self { queue, handle: Some(handle), before }
     }
 
-    /// Moves up to `max` notices into `notifications`. Returns whether that was all: then the bell is armed again.
+    /// Moves up to `max` notifications into `notifications`. Returns true if the queue is empty and the waker is armed
+    /// again.
     pub fn take(&self, max: usize, notifications: &mut Vec<Notification>) -> bool {
         self.queue.take(max, notifications)
     }
 
-    /// Sets what is wanted from now on. Details that are new in it are also read for the processes already running.
+    /// Replaces all rules by one that selects all processes. Added fields are also read for the processes that already
+    /// run.
     pub fn set_interest(&self, interest: Interest) {
-        self.set_filter_rules(&[FilterRule::of_all(interest)]);
+        self.set_filter_rules(&[FilterRule::for_all_processes(interest)]);
     }
 
-    /// Sets what is wanted from now on, narrowed down to some processes.
+    /// Replaces all rules. An event is queued if any rule selects it.
     pub fn set_filter_rules(&self, rules: &[FilterRule]) {
         self.apply(self.queue.set_filter_rules(rules));
     }
 
-    /// Adds a rule. Costs the same however many rules there are.
+    /// Adds a rule. The cost does not depend on the number of rules.
     pub fn add_rule(&self, rule: &FilterRule) {
         self.apply(self.queue.add_rule(rule));
     }
 
-    /// Takes away a rule that equals one that was added.
+    /// Removes a rule that equals an added one. Does nothing if there is none.
     pub fn remove_rule(&self, rule: &FilterRule) {
         self.apply(self.queue.remove_rule(rule));
     }
 
-    /// Has the reader follow what is wanted, if that matters to it.
-    fn apply(&self, matters: bool) {
-        if let Some(handle) = self.handle.as_ref().filter(|_| matters) {
-            // The count is what the reader acts on, before it reads on; the command only wakes it.
-            handle.asked.fetch_add(1, Ordering::AcqRel);
+    /// Makes the reader apply the rules if `interest_changed`.
+    fn apply(&self, interest_changed: bool) {
+        if let Some(handle) = self.handle.as_ref().filter(|_| interest_changed) {
+            // Increment the counter first, because the reader checks it before it reads the socket. The command only
+            // wakes the reader. Both precede widening the kernel filter, so that the reader applies the new interest to
+            // the datagrams that the filter now passes.
+            handle.interest_changes.fetch_add(1, Ordering::AcqRel);
             handle.commands.send(Command::InterestChanged);
             handle.kernel_filter.widen(self.queue.kernel_types());
         }
     }
 
-    /// Asks for every process that is running, as [`Notification::ScanEvent`]s ahead of the live
-    /// events that wait, and a [`Notification::ScanFinished`] with this `id` behind them.
+    /// Requests a scan of all running processes. They arrive as [`Notification::ScanEvent`]s, and
+    /// [`Notification::ScanFinished`] follows, all with this `id`. The first scan arrives ahead of the live events.
     pub fn scan(&self, id: u32) {
         self.command(Command::Scan(Arc::clone(&self.queue), id));
     }
 
-    /// Asks whether a process is running, and for its end: a [`Notification::Watched`] with this `id` answers.
+    /// Requests to watch the exit of a process. [`Notification::Watched`] with this `id` answers if the process runs.
     pub fn watch_exit(&self, id: u32, pid: u32) {
         self.command(Command::WatchExit(Arc::clone(&self.queue), id, pid));
     }
 
-    /// What tells this subscription from all others of this program, see [`crate::model::event::AncestryTag`].
-    pub fn number(&self) -> u32 {
-        self.queue.number()
+    /// Returns the id of this subscription, which is unique in this program. See [`crate::AncestryTag::subscriber`].
+    pub fn id(&self) -> u32 {
+        self.queue.id()
     }
 
-    /// What was counted since this subscription came in.
+    /// Returns the reader's counters since this subscription joined.
     pub fn counts(&self) -> Counts {
         self.handle.as_ref().map_or_else(Counts::default, |handle| handle.stats.counts().since(&self.before))
     }
 
-    /// How full the queue is.
-    pub fn level(&self) -> QueueStats {
-        self.queue.level()
+    /// Returns the fill level of the queue, and its losses.
+    pub fn queue_stats(&self) -> QueueStats {
+        self.queue.stats()
     }
 
-    /// How the reader stands.
+    /// Returns the state of the reader.
     pub fn gauges(&self) -> Gauges {
         self.handle.as_ref().map_or_else(Gauges::default, |handle| {
             let value = |gauge: &AtomicU64| gauge.load(Ordering::Relaxed);
@@ -179,19 +185,19 @@ impl Subscription {
         })
     }
 
-    /// Asks the reader to let go; [`Notification::Closed`] is the last notice.
+    /// Leaves the reader. [`Notification::Closed`] is the last notification.
     pub fn stop(&self) {
         self.command(Command::Leave(Arc::clone(&self.queue)));
     }
 
-    /// After [`Notification::Closed`]: waits until the reader's thread is gone, if this was its last subscription. A thread that is
-    /// not gone after a second is left to end by itself.
+    /// Waits until the reader thread has ended, if this was its last subscription. Waits for at most one second. To be
+    /// called after [`Notification::Closed`].
     pub fn join(&self) {
         let Some(handle) = self.handle.as_ref().filter(|handle| handle.is_ending()) else { return };
-        // The lock is held until it is gone, so that whoever else asks waits too.
+        // Hold the lock while waiting, so that other callers wait too.
         let mut thread = handle.thread.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(thread) = thread.take().filter(|_| handle.wait_over(CLOSE_TIMEOUT)) {
-            // It catches its own panics, and reports them.
+        if let Some(thread) = thread.take().filter(|_| handle.wait_ended(CLOSE_TIMEOUT)) {
+            // The thread catches and reports its own panics.
             let _ = thread.join();
         }
     }

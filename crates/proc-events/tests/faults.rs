@@ -82,7 +82,7 @@ impl<'a> Simulation<'a> {
 
     fn join(&mut self, capacity: usize) {
         let queue = Arc::new(SubscriberQueue::new(capacity, self.pipeline.interest, Box::new(|| {})));
-        queue.join(self.pipeline.table.position());
+        queue.set_joined(self.pipeline.table.position());
         self.pipeline.queues.push(Arc::clone(&queue));
         let mut subscriber = Subscriber::default();
         subscriber.is_strict = self.listeners.is_empty();
@@ -315,7 +315,7 @@ impl<'a> Simulation<'a> {
         let world = self.world.borrow();
         for listener in &self.listeners {
             listener.subscriber.assert_agrees_with(&world.machine);
-            assert_eq!(listener.subscriber.lost_in_queue, listener.queue.level().lost);
+            assert_eq!(listener.subscriber.lost_in_queue, listener.queue.stats().lost);
         }
         let counts = self.stats.counts();
         assert_eq!(counts.lost_socket, world.dropped, "every drop is counted");

@@ -579,7 +579,7 @@ fn a_look_that_fails_for_one_does_not_end_it_for_all() {
 /// The details of one process, which `/proc` shows with these arguments.
 fn details(name: Option<&str>, argv: Option<&str>, fields: Fields) -> Arc<ProcessInfo> {
     let argv = argv.map(|text| Argv { text: text.into(), truncated: false });
-    Arc::new(ProcessInfo { asked: fields, name: name.map(Into::into), argv, ..ProcessInfo::default() })
+    Arc::new(ProcessInfo { requested: fields, name: name.map(Into::into), argv, ..ProcessInfo::default() })
 }
 /// The details that the last events carried: name and arguments of each.
 fn take_details(bed: &Harness) -> Vec<(String, String)> {

@@ -139,7 +139,7 @@ fn queue(count: u32, rule: fn(u32) -> FilterRule) -> impl FnMut() {
         queue.set_filter_rules(&(0..count).map(rule).collect::<Vec<_>>());
     }
     queue.deliver_scan(std::iter::empty(), 1);
-    let process = ProcessInfo { asked: fields, name: Some("program".into()), ..ProcessInfo::default() };
+    let process = ProcessInfo { requested: fields, name: Some("program".into()), ..ProcessInfo::default() };
     let exec = ProcessEvent {
         pid: 1000,
         timestamp_ns: 1 << 40,

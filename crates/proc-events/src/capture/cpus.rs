@@ -1,33 +1,35 @@
-//! The CPUs of the machine, and those that this program may run on.
+//! The CPUs of the machine, and those on which this thread may run.
 
 use rustix::thread::{CpuSet, sched_getaffinity};
 
-/// The kernel offers each event to each socket of a capture thread, for a tenth of a microsecond: that has to stay little.
-pub(super) const CPUS_MAX: usize = 16;
+/// Maximum number of CPUs with a capture worker each. The kernel offers each event to the socket of each worker, which
+/// costs 0.1 µs a worker.
+pub(super) const MAX_CPUS: usize = 16;
 
-/// The CPUs that run processes, and of those the ones that the calling thread may run on.
+/// The number of online CPUs, and the CPUs among them on which the calling thread may run.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Cpus {
     pub(super) online: usize,
-    pub(super) own: Vec<u32>,
+    pub(super) allowed: Vec<u32>,
 }
 
 impl Cpus {
-    /// None where they are not shown, or are more than [`CPUS_MAX`].
+    /// Reads the CPUs. Returns none if `/sys` does not show them, or if there are more than [`MAX_CPUS`].
     pub(super) fn of_this_thread() -> Self {
-        let online = online().filter(|cpus| cpus.len() <= CPUS_MAX).unwrap_or_default();
-        // The kernel refuses a set that is shorter than its own.
+        let online = online().filter(|cpus| cpus.len() <= MAX_CPUS).unwrap_or_default();
+        // The call fails if the kernel's set is longer than `CpuSet`.
         let affinity = sched_getaffinity(None).unwrap_or_default();
-        Self { online: online.len(), own: online.into_iter().filter(|&cpu| has(&affinity, cpu)).collect() }
+        let is_allowed = |cpu: &u32| contains(&affinity, *cpu);
+        Self { online: online.len(), allowed: online.into_iter().filter(is_allowed).collect() }
     }
 }
 
-/// Returns true if the set has this CPU. A set ends before [`CpuSet::MAX_CPU`].
-fn has(set: &CpuSet, cpu: u32) -> bool {
+/// Returns true if the set contains this CPU. No set contains [`CpuSet::MAX_CPU`] or greater.
+fn contains(set: &CpuSet, cpu: u32) -> bool {
     (cpu as usize) < CpuSet::MAX_CPU && set.is_set(cpu as usize)
 }
 
-/// The set of this CPU alone; `None` if there is no such set.
+/// Returns the set of this CPU alone. Returns `None` if a set cannot contain this CPU.
 pub(super) fn only(cpu: u32) -> Option<CpuSet> {
     let mut set = CpuSet::new();
     ((cpu as usize) < CpuSet::MAX_CPU).then(|| set.set(cpu as usize))?;
@@ -35,17 +37,17 @@ pub(super) fn only(cpu: u32) -> Option<CpuSet> {
 }
 
 fn online() -> Option<Vec<u32>> {
-    numbers(std::fs::read_to_string("/sys/devices/system/cpu/online").ok()?.trim_end())
+    parse_list(std::fs::read_to_string("/sys/devices/system/cpu/online").ok()?.trim_end())
 }
 
-/// The numbers of a list as the kernel writes it: `0-3,6`.
-fn numbers(list: &str) -> Option<Vec<u32>> {
+/// Parses a CPU list such as `0-3,6`, see `cpulist_parse()` in the kernel. Returns at most [`MAX_CPUS`] + 1 numbers.
+fn parse_list(list: &str) -> Option<Vec<u32>> {
     let range = |part: &str| {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
         Some(first.parse::<u32>().ok()?..=last.parse().ok()?)
     };
     let ranges: Option<Vec<_>> = list.split(',').map(range).collect();
-    Some(ranges?.into_iter().flatten().take(CPUS_MAX + 1).collect())
+    Some(ranges?.into_iter().flatten().take(MAX_CPUS + 1).collect())
 }
 
 #[cfg(test)]
@@ -53,30 +55,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_of_cpus_is_read_as_the_kernel_writes_it() {
-        assert_eq!(numbers("0"), Some(vec![0]));
-        assert_eq!(numbers("0-2,5"), Some(vec![0, 1, 2, 5]));
-        assert_eq!(numbers("0-4294967295").map(|cpus| cpus.len()), Some(CPUS_MAX + 1));
-        assert_eq!((numbers(""), numbers("0-x")), (None, None));
+    fn cpu_list_parses_single_cpus_and_ranges() {
+        assert_eq!(parse_list("0"), Some(vec![0]));
+        assert_eq!(parse_list("0-2,5"), Some(vec![0, 1, 2, 5]));
+        assert_eq!(parse_list("0-4294967295").map(|cpus| cpus.len()), Some(MAX_CPUS + 1));
+        assert_eq!((parse_list(""), parse_list("0-x")), (None, None));
     }
 
     #[test]
-    fn a_cpu_beyond_the_longest_set_is_in_none() {
+    fn cpu_past_the_set_size_is_in_no_set() {
         let last = CpuSet::MAX_CPU as u32 - 1;
-        assert!(only(last).is_some_and(|set| has(&set, last) && !has(&set, 0)));
+        assert!(only(last).is_some_and(|set| contains(&set, last) && !contains(&set, 0)));
         assert!(only(last + 1).is_none() && only(u32::MAX).is_none());
-        assert!(!has(&CpuSet::new(), u32::MAX));
+        assert!(!contains(&CpuSet::new(), u32::MAX));
     }
 
     #[test]
-    fn cpus_that_the_thread_may_not_run_on_are_not_its_own() {
+    fn cpus_outside_the_affinity_mask_are_not_allowed() {
         let before = Cpus::of_this_thread();
-        let Some(&last) = before.own.last() else { return };
-        // The thread ends with the test, and its mask with it.
+        let Some(&last) = before.allowed.last() else { return };
+        // A thread of its own, because the mask must not outlive the test.
         let narrowed = std::thread::spawn(move || {
             rustix::thread::sched_setaffinity(None, &only(last).unwrap()).unwrap();
             Cpus::of_this_thread()
         });
-        assert_eq!(narrowed.join().unwrap(), Cpus { online: before.online, own: vec![last] });
+        assert_eq!(narrowed.join().unwrap(), Cpus { online: before.online, allowed: vec![last] });
     }
 }

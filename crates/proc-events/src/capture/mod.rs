@@ -1,4 +1,4 @@
-//! Threads that read the details of a process before its new program runs.
+//! Per-CPU threads that read the details of a process before its new program runs.
 
 mod cpus;
 mod queue;

@@ -1,4 +1,4 @@
-//! Details that were read on a CPU, on their way to the reader's thread.
+//! The queue of captured details from one worker to the reader thread.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -8,77 +8,81 @@ use std::time::Duration;
 
 use crate::procfs::RawDetails;
 
-/// The details of a process, with the number of its exec among the messages of the CPU; `None` if they were not read.
+/// The sequence number of an exec on its CPU, and the details of its process; `None` if they were not read.
 pub(super) type Captured<T = RawDetails> = (u32, Option<T>);
 
-/// Details that take so many bytes of memory.
-pub(super) trait Weigh {
-    fn weight(&self) -> usize;
+/// A value with a known memory use.
+pub(super) trait MemoryUse {
+    /// Returns the memory use, in bytes.
+    fn memory_bytes(&self) -> usize;
 }
-impl Weigh for RawDetails {
-    fn weight(&self) -> usize {
+impl MemoryUse for RawDetails {
+    fn memory_bytes(&self) -> usize {
         self.weight()
     }
 }
 
-/// The captured of one CPU, in the order of its execs.
+/// The captured details of one CPU, in the order of their execs.
 #[derive(Debug)]
-pub(super) struct CaptureQueue<Q: Queue<T>, T: Weigh = RawDetails> {
-    pub(super) queue: Q,
-    /// The first one, if it belongs to an exec that was not heard yet.
-    next_captured: Option<Captured<T>>,
-    /// One was waited for in vain, and none has come since.
-    is_silent: bool,
-    /// The bytes that wait, on all CPUs together.
-    bytes: Arc<AtomicUsize>,
+pub(super) struct CaptureQueue<C: Channel<T>, T: MemoryUse = RawDetails> {
+    pub(super) channel: C,
+    /// Received details that belong to a later exec than the last one taken.
+    early: Option<Captured<T>>,
+    /// True if the last wait for the worker timed out.
+    has_timed_out: bool,
+    /// Memory use of the details in the queues of all CPUs, in bytes.
+    queued_bytes: Arc<AtomicUsize>,
 }
 
-/// Where captured come from.
-pub(super) trait Queue<T> {
+/// The receiving end of a channel of captured details.
+pub(super) trait Channel<T> {
+    /// Receives the next details. Waits for at most `timeout`.
     fn next(&mut self, timeout: Duration) -> Option<Captured<T>>;
 }
-impl<T> Queue<T> for Receiver<Captured<T>> {
+impl<T> Channel<T> for Receiver<Captured<T>> {
     fn next(&mut self, timeout: Duration) -> Option<Captured<T>> {
         self.recv_timeout(timeout).ok()
     }
 }
-impl<T> Queue<T> for VecDeque<Captured<T>> {
+impl<T> Channel<T> for VecDeque<Captured<T>> {
     fn next(&mut self, _: Duration) -> Option<Captured<T>> {
         self.pop_front()
     }
 }
 
-impl<T: Weigh, Q: Queue<T>> CaptureQueue<Q, T> {
-    pub(super) const fn new(queue: Q, bytes: Arc<AtomicUsize>) -> Self {
-        Self { queue, next_captured: None, is_silent: false, bytes }
+impl<T: MemoryUse, C: Channel<T>> CaptureQueue<C, T> {
+    pub(super) const fn new(channel: C, queued_bytes: Arc<AtomicUsize>) -> Self {
+        Self { channel, early: None, has_timed_out: false, queued_bytes }
     }
 
-    /// The find of this exec. Earlier ones are of no use any more.
+    /// Takes the details of the exec `seq`, and drops those of earlier execs. Waits for the worker for at most
+    /// `timeout`.
     pub(super) fn take(&mut self, seq: u32, timeout: Duration) -> Option<T> {
         loop {
-            // After a stop of the whole program, say, thousands were missed: they are not waited for one by one.
-            let timeout = if self.is_silent { Duration::ZERO } else { timeout };
-            let find = self.next_captured.take().or_else(|| self.queue.next(timeout));
-            self.is_silent = find.is_none();
-            let (found, details) = find?;
-            // The kernel's numbers start again at zero after the last one.
-            if found.wrapping_sub(seq).cast_signed() > 0 {
-                self.next_captured = Some((found, details));
+            // After one timeout, do not wait again until the worker sends. Otherwise the reader would wait once for
+            // each of thousands of execs, for example after the whole program was stopped.
+            let timeout = if self.has_timed_out { Duration::ZERO } else { timeout };
+            let captured = self.early.take().or_else(|| self.channel.next(timeout));
+            self.has_timed_out = captured.is_none();
+            let (captured_seq, details) = captured?;
+            // Compare as signed, because the kernel's sequence numbers wrap around.
+            if captured_seq.wrapping_sub(seq).cast_signed() > 0 {
+                self.early = Some((captured_seq, details));
                 return None;
             }
-            self.bytes.fetch_sub(details.as_ref().map_or(0, T::weight), Ordering::Relaxed);
-            if found == seq {
+            self.queued_bytes.fetch_sub(details.as_ref().map_or(0, T::memory_bytes), Ordering::Relaxed);
+            if captured_seq == seq {
                 return details;
             }
         }
     }
 }
 
-impl<T: Weigh, Q: Queue<T>> Drop for CaptureQueue<Q, T> {
-    /// Finds that are not taken any more no longer count.
+impl<T: MemoryUse, C: Channel<T>> Drop for CaptureQueue<C, T> {
+    /// Subtracts the remaining details from `queued_bytes`.
     fn drop(&mut self) {
-        while let Some((_, details)) = self.next_captured.take().or_else(|| self.queue.next(Duration::ZERO)) {
-            self.bytes.fetch_sub(details.as_ref().map_or(0, T::weight), Ordering::Relaxed);
+        while let Some((_, details)) = self.early.take().or_else(|| self.channel.next(Duration::ZERO)) {
+            self.queued_bytes.fetch_sub(details.as_ref().map_or(0, T::memory_bytes), Ordering::Relaxed);
         }
     }
 }
@@ -91,51 +95,51 @@ mod tests {
 
     #[derive(Debug)]
     struct Bytes(u32);
-    impl Weigh for Bytes {
-        fn weight(&self) -> usize {
+    impl MemoryUse for Bytes {
+        fn memory_bytes(&self) -> usize {
             10
         }
     }
 
     #[test]
-    fn a_find_is_taken_at_its_exec_and_earlier_ones_are_dropped() {
-        let queue: VecDeque<_> = [u32::MAX, 0, 3, 4, 9].map(|seq| (seq, Some(Bytes(seq)))).into();
+    fn details_are_taken_at_their_exec_and_earlier_ones_are_dropped() {
+        let channel: VecDeque<_> = [u32::MAX, 0, 3, 4, 9].map(|seq| (seq, Some(Bytes(seq)))).into();
         let bytes = Arc::new(AtomicUsize::new(50));
-        let mut captured = CaptureQueue::new(queue, Arc::clone(&bytes));
-        let mut pid = |seq| captured.take(seq, Duration::ZERO).map(|Bytes(pid)| pid);
+        let mut queue = CaptureQueue::new(channel, Arc::clone(&bytes));
+        let mut pid = |seq| queue.take(seq, Duration::ZERO).map(|Bytes(pid)| pid);
         assert_eq!(pid(u32::MAX - 1), None);
         assert_eq!(pid(u32::MAX), Some(u32::MAX));
         assert_eq!([pid(2), pid(4), pid(5), pid(9), pid(10)], [None, Some(4), None, Some(9), None]);
-        assert_eq!(bytes.load(Ordering::Relaxed), 0, "what was taken or dropped no longer counts");
+        assert_eq!(bytes.load(Ordering::Relaxed), 0, "taken and dropped details do not count");
     }
 
     #[test]
-    fn finds_that_are_dropped_no_longer_count() {
-        let queue: VecDeque<_> = [3, 4, 5].map(|seq| (seq, Some(Bytes(seq)))).into();
+    fn details_of_a_dropped_queue_do_not_count() {
+        let channel: VecDeque<_> = [3, 4, 5].map(|seq| (seq, Some(Bytes(seq)))).into();
         let bytes = Arc::new(AtomicUsize::new(40));
-        let mut captured = CaptureQueue::new(queue, Arc::clone(&bytes));
-        assert!(captured.take(2, Duration::ZERO).is_none());
-        drop(captured);
-        assert_eq!(bytes.load(Ordering::Relaxed), 10, "those of another CPU still wait");
+        let mut queue = CaptureQueue::new(channel, Arc::clone(&bytes));
+        assert!(queue.take(2, Duration::ZERO).is_none());
+        drop(queue);
+        assert_eq!(bytes.load(Ordering::Relaxed), 10, "details of another CPU remain");
     }
 
     #[test]
-    fn a_thread_that_has_kept_one_waiting_is_waited_for_again_once_it_has_found_something() {
-        struct Asked(VecDeque<Captured<Bytes>>, Vec<Duration>);
-        impl Queue<Bytes> for Asked {
+    fn worker_that_timed_out_is_waited_for_again_after_it_sends() {
+        struct TimeoutRecorder(VecDeque<Captured<Bytes>>, Vec<Duration>);
+        impl Channel<Bytes> for TimeoutRecorder {
             fn next(&mut self, timeout: Duration) -> Option<Captured<Bytes>> {
                 self.1.push(timeout);
                 self.0.pop_front()
             }
         }
-        let queue = Asked(VecDeque::new(), Vec::new());
-        let mut captured = CaptureQueue::new(queue, Arc::default());
+        let recorder = TimeoutRecorder(VecDeque::new(), Vec::new());
+        let mut queue = CaptureQueue::new(recorder, Arc::default());
         for seq in 1..4 {
-            assert!(captured.take(seq, CAPTURE_TIMEOUT).is_none());
+            assert!(queue.take(seq, CAPTURE_TIMEOUT).is_none());
         }
-        captured.queue.0.push_back((2, None));
-        assert!(captured.take(4, CAPTURE_TIMEOUT).is_none());
-        let none = Duration::ZERO;
-        assert_eq!(captured.queue.1, [CAPTURE_TIMEOUT, none, none, none, CAPTURE_TIMEOUT]);
+        queue.channel.0.push_back((2, None));
+        assert!(queue.take(4, CAPTURE_TIMEOUT).is_none());
+        let zero = Duration::ZERO;
+        assert_eq!(queue.channel.1, [CAPTURE_TIMEOUT, zero, zero, zero, CAPTURE_TIMEOUT]);
     }
 }

@@ -1,13 +1,15 @@
-//! One thread on each CPU that reads the details of what calls exec there, at once: it is woken on that very CPU, ahead
-//! of the process, which has not run one instruction of its new program when everything about it has been read. A single
-//! thread would mostly be woken on another CPU, and race against the process.
+//! Capture workers: one thread per CPU that reads the details of each process that calls exec on that CPU.
 //!
-//! Each has a socket with a filter of its own, and the stream of events is none of its business: the reader's thread
-//! takes what was found here when it comes to that exec, and reads for itself what was not. These threads run ahead of all
-//! ordinary ones, so that they only copy bytes: the reader's thread makes sense of them.
+//! The kernel wakes the worker on the CPU of the exec, ahead of the process. The worker has read everything before the
+//! process runs one instruction of its new program. A single thread would mostly be woken on another CPU, and race
+//! against the process.
 //!
-//! A read of a process that holds on to its memory lock does not return. The reader's thread abandons a thread that waits
-//! in one, and starts another in its place.
+//! Each worker has a socket with its own BPF program. The reader thread takes the captured details when it handles the
+//! exec, and reads missing details by itself. Workers run ahead of all ordinary threads. They therefore only copy
+//! bytes, and the reader thread parses them.
+//!
+//! A read of the arguments does not return while the process holds its mmap lock, for example in a page fault on a file
+//! system that has stopped answering. The reader thread then abandons the worker, and starts another one in its place.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -39,48 +41,49 @@ use crate::sys;
 use crate::sys::datagram::Datagram;
 use crate::sys::scheduling::{Priority, ThreadScheduling};
 
-/// How many captured wait for the reader's thread at most, for each CPU; and how many bytes of all CPUs, before nothing more is
-/// read here.
-const CAPTURED_MAX: usize = 512;
-const BYTES_MAX: usize = 8 << 20;
-/// How long a find is waited for: far longer than it takes. Two threads that look up the same process at once wait for
-/// each other in the kernel, and while one here waits, the process runs.
+/// Maximum number of processes in the queue of one worker.
+const CAPTURE_QUEUE_LEN: usize = 512;
+/// Memory use of all queues, in bytes, at which the workers stop reading.
+const MAX_QUEUED_BYTES: usize = 8 << 20;
+/// Maximum time that the reader thread waits for the details of one exec. A capture takes far less. If both threads
+/// read the same process at once, they block each other in the kernel, and the process runs meanwhile.
 const CAPTURE_TIMEOUT: Duration = Duration::from_millis(2);
-/// How long a thread is waited for at the end that is not stuck, but gets no CPU.
-const END_CAPTURE_TIMEOUT: Duration = Duration::from_secs(1);
-/// The least time between two attempts to start a thread that could not be had.
-const RETRY_NS: u64 = 1_000_000_000;
-/// Everything large is on the heap.
+/// Maximum time that the reader thread waits at shutdown for a worker that is not stuck, but gets no CPU.
+const JOIN_TIMEOUT: Duration = Duration::from_secs(1);
+/// Minimum time between two attempts to start a worker, in nanoseconds.
+const START_RETRY_NS: u64 = 1_000_000_000;
+/// Stack size of a worker, in bytes. Everything large is on the heap.
 const STACK_SIZE: usize = 256 * 1024;
 
-/// The threads, as far as they could be had.
+/// The capture workers of all CPUs on which this program may run. Some may be missing, because they could not be
+/// started.
 #[derive(Debug)]
 pub(crate) struct CaptureWorkers {
-    of_cpu: FxHashMap<u32, WorkerHandle>,
-    /// CPUs whose thread was abandoned when no other could be started.
-    vacant: Vec<u32>,
-    /// When to try again to start one, after that has failed; 0: at once.
-    retry_ns: u64,
-    tools: Tools,
-    online: usize,
+    by_cpu: FxHashMap<u32, WorkerHandle>,
+    /// CPUs whose worker is not started yet, or was abandoned.
+    cpus_without_worker: Vec<u32>,
+    /// Time of the next attempt to start a worker, in nanoseconds on `CLOCK_MONOTONIC`; 0: at once.
+    next_start_ns: u64,
+    context: WorkerContext,
+    online_cpus: usize,
 }
 
-/// The things that a thread is started with.
+/// Everything that a new worker needs.
 #[derive(Debug)]
-struct Tools {
+struct WorkerContext {
     procfs: Arc<Procfs>,
     proc_root: PathBuf,
     fields: Arc<AtomicU16>,
-    /// Readable once they are to end.
+    /// An eventfd that becomes readable when the workers must stop.
     stop: OwnedFd,
-    /// The bytes that wait for the reader's thread.
-    bytes: Arc<AtomicUsize>,
+    /// Memory use of all queues, in bytes.
+    queued_bytes: Arc<AtomicUsize>,
 }
 
 #[derive(Debug)]
 struct WorkerHandle {
-    captured: CaptureQueue<Receiver<Captured>>,
-    /// How it is scheduled, once it is on its CPU.
+    queue: CaptureQueue<Receiver<Captured>>,
+    /// The priority of the worker. Empty until the worker runs on its CPU.
     priority: Arc<OnceLock<Priority>>,
     state: Arc<ReadState>,
     socket: Arc<OwnedFd>,
@@ -88,96 +91,105 @@ struct WorkerHandle {
 }
 
 impl CaptureWorkers {
-    /// Starts one on each CPU that this program may run on.
+    /// Starts one worker on each CPU on which this program may run.
     pub(crate) fn start(procfs: &Arc<Procfs>, proc_root: &Path, fields: Fields) -> io::Result<Self> {
-        let Cpus { online, own } = Cpus::of_this_thread();
-        let tools = Tools {
+        let Cpus { online, allowed } = Cpus::of_this_thread();
+        let context = WorkerContext {
             procfs: Arc::clone(procfs),
             proc_root: proc_root.to_owned(),
             fields: Arc::new(AtomicU16::new(fields.bits())),
             stop: eventfd(0, EventfdFlags::CLOEXEC)?,
-            bytes: Arc::default(),
+            queued_bytes: Arc::default(),
         };
-        let mut workers = Self { of_cpu: FxHashMap::default(), vacant: own, retry_ns: 0, tools, online };
-        while workers.fill_vacancy()? {}
+        let mut workers = Self {
+            by_cpu: FxHashMap::default(),
+            cpus_without_worker: allowed,
+            next_start_ns: 0,
+            context,
+            online_cpus: online,
+        };
+        while workers.start_missing()? {}
         Ok(workers)
     }
 
-    /// Returns true if there may be another.
-    fn fill_vacancy(&mut self) -> io::Result<bool> {
+    /// Starts one missing worker. Returns false if none is missing, or if it is too early or impossible to start one.
+    fn start_missing(&mut self) -> io::Result<bool> {
         if stuck_threads() >= STUCK_MAX {
             return Ok(false);
         }
         let now_ns = clock_ns(ClockId::Monotonic);
-        let Some(&cpu) = self.vacant.last().filter(|_| now_ns >= self.retry_ns) else { return Ok(false) };
-        self.retry_ns = now_ns + RETRY_NS;
-        self.of_cpu.insert(cpu, self.tools.start(cpu)?);
-        self.vacant.pop();
-        self.retry_ns = 0;
+        let Some(&cpu) = self.cpus_without_worker.last().filter(|_| now_ns >= self.next_start_ns) else {
+            return Ok(false);
+        };
+        self.next_start_ns = now_ns + START_RETRY_NS;
+        self.by_cpu.insert(cpu, self.context.start(cpu)?);
+        self.cpus_without_worker.pop();
+        self.next_start_ns = 0;
         Ok(true)
     }
 
-    /// What is to be read from now on.
+    /// Sets the fields to read from now on.
     pub(crate) fn set_fields(&self, fields: Fields) {
-        self.tools.fields.store(fields.bits(), Ordering::Relaxed);
+        self.context.fields.store(fields.bits(), Ordering::Relaxed);
     }
 
-    /// How they are scheduled; `None` as long as there is not one on every CPU of the machine.
+    /// Returns the priority of the workers. Returns `None` unless a worker runs on every CPU of the machine.
     pub(crate) fn priority(&self) -> Option<Priority> {
-        let mut priorities = self.of_cpu.values().map(|worker| worker.priority.get().copied());
-        let first = priorities.next().filter(|_| self.of_cpu.len() == self.online)?;
+        let mut priorities = self.by_cpu.values().map(|worker| worker.priority.get().copied());
+        let first = priorities.next().filter(|_| self.by_cpu.len() == self.online_cpus)?;
         if priorities.all(|priority| priority.is_some()) { first } else { None }
     }
 
-    /// What was found of the process that made this call.
-    pub(crate) fn found(&mut self, exec: Exec) -> Option<RawDetails> {
-        let Some(WorkerHandle { captured, priority, .. }) = self.of_cpu.get_mut(&exec.cpu) else {
-            // The reader's thread reads for a CPU whose thread cannot be started now.
-            let _ = self.fill_vacancy();
+    /// Takes the captured details of the process that made this exec. Replaces the worker if it is stuck.
+    pub(crate) fn take(&mut self, exec: Exec) -> Option<RawDetails> {
+        let Some(WorkerHandle { queue, priority, .. }) = self.by_cpu.get_mut(&exec.cpu) else {
+            // Without a worker the reader thread reads the details, so a failure to start one has no effect.
+            let _ = self.start_missing();
             return None;
         };
-        let found = captured.take(exec.seq, priority.get().map_or(Duration::ZERO, |_| CAPTURE_TIMEOUT));
-        if found.is_none() {
-            self.replace_if_hung(exec.cpu);
+        let timeout = priority.get().map_or(Duration::ZERO, |_| CAPTURE_TIMEOUT);
+        let details = queue.take(exec.seq, timeout);
+        if details.is_none() {
+            self.replace_if_stuck(exec.cpu);
         }
-        found
+        details
     }
 
-    fn replace_if_hung(&mut self, cpu: u32) {
+    fn replace_if_stuck(&mut self, cpu: u32) {
         let now_ns = clock_ns(ClockId::Monotonic);
-        let Some(state) = self.of_cpu.get(&cpu).map(|worker| &worker.state) else { return };
+        let Some(state) = self.by_cpu.get(&cpu).map(|worker| &worker.state) else { return };
         let Some(reading) = state.hung(now_ns).filter(|reading| state.abandon(*reading)) else { return };
-        self.tools.procfs.hung().skip(reading.pid, now_ns);
-        self.tools.procfs.hung().count();
-        if let Some(worker) = self.of_cpu.remove(&cpu) {
-            worker.leave();
-            self.vacant.push(cpu);
-            let _ = self.fill_vacancy();
+        self.context.procfs.hung().skip(reading.pid, now_ns);
+        self.context.procfs.hung().count();
+        if let Some(worker) = self.by_cpu.remove(&cpu) {
+            worker.detach();
+            self.cpus_without_worker.push(cpu);
+            let _ = self.start_missing();
         }
     }
 }
 
 impl Drop for CaptureWorkers {
     fn drop(&mut self) {
-        // An eventfd takes a one at any time.
-        let _ = rustix::io::write(&self.tools.stop, &1u64.to_ne_bytes());
-        self.of_cpu.drain().for_each(|(_, worker)| worker.end());
+        // Adding 1 to an eventfd fails only at its maximum, and then it is readable already.
+        let _ = rustix::io::write(&self.context.stop, &1u64.to_ne_bytes());
+        self.by_cpu.drain().for_each(|(_, worker)| worker.join());
     }
 }
 
 impl WorkerHandle {
-    /// Waits for the thread, which was told to end, unless it is stuck.
-    fn end(self) {
+    /// Waits for a worker that was stopped. Detaches it if it is stuck or late.
+    fn join(self) {
         let began = Instant::now();
         loop {
-            match self.captured.queue.recv_timeout(DEADLINE) {
-                // It has let go of everything.
+            match self.queue.channel.recv_timeout(DEADLINE) {
+                // The worker drops its sender last, so it has released everything.
                 Err(RecvTimeoutError::Disconnected) => return drop(self.thread.join()),
                 Err(RecvTimeoutError::Timeout) => {
                     let reading = self.state.current().filter(|_| !self.state.is_runnable());
                     let is_abandoned = reading.is_some_and(|reading| self.state.abandon(reading));
-                    if is_abandoned || began.elapsed() > END_CAPTURE_TIMEOUT {
-                        return self.leave();
+                    if is_abandoned || began.elapsed() > JOIN_TIMEOUT {
+                        return self.detach();
                     }
                 }
                 Ok(_) => {}
@@ -185,50 +197,46 @@ impl WorkerHandle {
         }
     }
 
-    /// Leaves the thread alone. It closes its socket when its read returns; until then nothing is to be sent there.
-    fn leave(self) {
-        // Should this fail, no more is kept for it than its receive buffer takes.
+    /// Detaches the worker, which closes its socket when its read returns. Until then the socket must receive nothing.
+    fn detach(self) {
+        // If this fails, the socket retains no more than its receive buffer holds.
         let _ = sys::attach_filter(self.socket.as_fd(), &bpf::execs_on(u32::MAX));
     }
 }
 
-impl Tools {
+impl WorkerContext {
+    /// Starts the worker of a CPU.
     fn start(&self, cpu: u32) -> io::Result<WorkerHandle> {
-        let (captured, queue) = sync_channel(CAPTURED_MAX);
+        let (sender, receiver) = sync_channel(CAPTURE_QUEUE_LEN);
         let priority = Arc::new(OnceLock::new());
         let state = Arc::new(ReadState::default());
         let socket = Arc::new(open_exec_listener(&self.proc_root, cpu).map_err(io::Error::other)?);
-        let lookout = Worker {
+        let worker = Worker {
             procfs: self.procfs.direct_reader(),
             state: Arc::clone(&state),
             socket: Arc::clone(&socket),
             stop: self.stop.try_clone()?,
             fields: Arc::clone(&self.fields),
-            bytes: Arc::clone(&self.bytes),
-            captured,
+            queued_bytes: Arc::clone(&self.queued_bytes),
+            sender,
         };
-        let its_priority = Arc::clone(&priority);
-        // Under the name of the thread that starts it: giving itself one would be an event.
+        let worker_priority = Arc::clone(&priority);
+        // The thread keeps the name of its parent, because the kernel would report a change.
         let thread = Builder::new().stack_size(STACK_SIZE).spawn(move || {
-            // A CPU that this program may not run on any more is left to the reader's thread.
+            // If the program may no longer run on this CPU, the worker ends and the reader thread reads the details.
             if only(cpu).is_some_and(|only| sched_setaffinity(None, &only).is_ok()) {
-                let mut schedule = ThreadScheduling::of_this_thread();
-                schedule.raise();
-                let _ = its_priority.set(schedule.priority());
-                lookout.keep();
+                let mut scheduling = ThreadScheduling::of_this_thread();
+                scheduling.raise();
+                let _ = worker_priority.set(scheduling.priority());
+                worker.run();
             }
         })?;
-        Ok(WorkerHandle {
-            captured: CaptureQueue::new(queue, Arc::clone(&self.bytes)),
-            priority,
-            state,
-            socket,
-            thread,
-        })
+        let queue = CaptureQueue::new(receiver, Arc::clone(&self.queued_bytes));
+        Ok(WorkerHandle { queue, priority, state, socket, thread })
     }
 }
 
-/// What one thread works with.
+/// The state of one worker thread.
 #[derive(Debug)]
 struct Worker {
     procfs: DirectReader,
@@ -236,14 +244,14 @@ struct Worker {
     socket: Arc<OwnedFd>,
     stop: OwnedFd,
     fields: Arc<AtomicU16>,
-    bytes: Arc<AtomicUsize>,
-    /// The last that it lets go of: the reader's thread then knows that all else is gone.
-    captured: SyncSender<Captured>,
+    queued_bytes: Arc<AtomicUsize>,
+    /// Declared last, because it must be dropped last: its disconnection says that the worker has released everything.
+    sender: SyncSender<Captured>,
 }
 
 impl Worker {
-    /// The thread's body.
-    fn keep(mut self) {
+    /// Handles datagrams until the worker is stopped or abandoned.
+    fn run(mut self) {
         self.procfs.procfs().show_thread(&self.state);
         loop {
             let mut ready =
@@ -261,14 +269,15 @@ impl Worker {
                         return;
                     }
                 }
-                // What was lost here, the reader's thread reads.
+                // The socket dropped datagrams. The reader thread reads the details of their processes.
                 Err(Errno::NOBUFS) => {}
                 Err(_) => return,
             }
         }
     }
 
-    /// Returns true if the thread was abandoned meanwhile.
+    /// Reads and sends the details of a process that called exec. Returns true if the reader thread has abandoned this
+    /// worker.
     fn handle_datagram(&mut self, datagram: &[u8]) -> bool {
         let Ok(message) = wire::parse(datagram) else { return false };
         let ProcEvent::Exec { process_tgid, .. } = message.event else { return false };
@@ -276,8 +285,8 @@ impl Worker {
         let now_ns = clock_ns(ClockId::Monotonic);
         let fields = Fields::from_bits(self.fields.load(Ordering::Relaxed));
         let mut details = None;
-        // Where there is no room the reader's thread will have to see what is left.
-        if self.bytes.load(Ordering::Relaxed) < BYTES_MAX
+        // If the queues are full, the reader thread reads the details that are left by then.
+        if self.queued_bytes.load(Ordering::Relaxed) < MAX_QUEUED_BYTES
             && !self.procfs.procfs().hung().is_skipped(pid, now_ns)
         {
             self.state.begin(pid, now_ns);
@@ -286,10 +295,10 @@ impl Worker {
                 return true;
             }
         }
-        let weight = details.as_ref().map_or(0, RawDetails::weight);
-        self.bytes.fetch_add(weight, Ordering::Relaxed);
-        if self.captured.try_send((message.seq, details)).is_err() {
-            self.bytes.fetch_sub(weight, Ordering::Relaxed);
+        let bytes = details.as_ref().map_or(0, RawDetails::weight);
+        self.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
+        if self.sender.try_send((message.seq, details)).is_err() {
+            self.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
         }
         false
     }

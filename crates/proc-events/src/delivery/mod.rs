@@ -1,6 +1,6 @@
-//! From the reader to one subscriber: which events it takes, and a bounded queue of them.
+//! Delivery to one subscriber: its filter, its bounded queue, and the overflow of that queue.
 
-pub mod filter;
+pub(crate) mod filter;
 pub mod overflow;
 pub mod queue;
 mod queue_state;

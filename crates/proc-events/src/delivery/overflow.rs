@@ -1,7 +1,11 @@
-//! What is still owed to a subscriber whose queue is full: per process, no more than its last exec, or the exit of what
-//! the subscriber knows to be running. So the memory is bounded by the live processes, and nothing but the
-//! short lives that began and ended meanwhile is lost. The texts captured with these events have a budget of bytes of their
-//! own: past it an event is kept without its arguments and working directory. Pure.
+//! Coalesces the events of a full queue. Pure.
+//!
+//! Per process, the overflow retains the last exec, and the exit of a process that the subscriber knows. It therefore
+//! never holds more than the live processes and the known ones that exited. The other events count as lost. Their
+//! processes started and exited during the overflow, or a later event of the same process replaced them.
+//!
+//! The captured texts have a budget of bytes. Past it, the overflow retains an event without its arguments and working
+//! directory.
 
 use std::sync::Arc;
 
@@ -9,36 +13,38 @@ use rustc_hash::FxHashMap;
 
 use crate::model::event::{EventData, ProcessEvent};
 
-/// The events owed, process by process.
+/// The coalesced events of all processes.
 #[derive(Debug)]
 pub struct Overflow {
-    owed: FxHashMap<u32, CoalescedState>,
+    by_pid: FxHashMap<u32, CoalescedState>,
     lost: u64,
-    texts: Texts,
+    texts: TextBudget,
 }
 
-/// The texts of the events owed.
+/// The budget of the retained texts.
 #[derive(Debug)]
-struct Texts {
-    /// The bytes that may be kept, and those that are.
+struct TextBudget {
+    /// Limit of `used`, in bytes.
     max_bytes: usize,
-    bytes: usize,
-    /// How many events were kept without theirs.
-    left_out: u64,
+    /// Size of the retained texts, in bytes.
+    used: usize,
+    /// Number of events that lost their long texts.
+    details_dropped: u64,
 }
 
-impl Texts {
-    /// Takes the texts of an event into account, or takes them away if there is no room. Returns their bytes.
-    fn weigh(&mut self, event: &mut ProcessEvent) -> usize {
+impl TextBudget {
+    /// Charges the texts of an event to the budget. Removes the long texts if they exceed it. Returns the charged
+    /// bytes.
+    fn charge(&mut self, event: &mut ProcessEvent) -> usize {
         let Some(process) = &mut event.process else { return 0 };
-        let mut weight = process.weight();
-        if self.bytes + weight > self.max_bytes {
-            *process = Arc::new(process.without_texts());
-            weight = process.weight();
-            self.left_out += 1;
+        let mut bytes = process.text_bytes();
+        if self.used + bytes > self.max_bytes {
+            *process = Arc::new(process.without_long_texts());
+            bytes = process.text_bytes();
+            self.details_dropped += 1;
         }
-        self.bytes += weight;
-        weight
+        self.used += bytes;
+        bytes
     }
 }
 
@@ -48,73 +54,76 @@ impl Default for Overflow {
     }
 }
 
+/// The coalesced events of one pid.
 #[derive(Debug, Default)]
 struct CoalescedState {
-    /// The end of a life that the subscriber knows of.
+    /// The exit of a process that the subscriber knows.
     exit: Option<ProcessEvent>,
-    /// The last exec of the life that goes on, and whether the subscriber knows of that life.
+    /// The last exec of the running process. The flag is true if the subscriber knows that process.
     exec: Option<(ProcessEvent, bool)>,
-    /// The bytes of texts of that exec.
-    bytes: usize,
+    /// Bytes charged for the texts of `exec`.
+    exec_bytes: usize,
 }
 
-/// The repair of an overflow.
+/// The result of an overflow.
 #[derive(Debug, Default)]
 pub struct Flush {
-    /// Exits, then execs.
+    /// The retained events: exits first, then execs.
     pub events: Vec<ProcessEvent>,
-    /// How many of them are execs.
+    /// Number of execs in `events`.
     pub execs: u32,
-    /// How many of them are exits.
+    /// Number of exits in `events`.
     pub exits: u32,
-    /// How many events will never be delivered.
+    /// Number of events that are never delivered.
     pub lost: u64,
-    /// How many events were kept without their texts.
-    pub without_texts: u64,
+    /// Number of events that lost their arguments and working directory.
+    pub details_dropped: u64,
 }
 
 impl Overflow {
-    /// Keeps at most so many bytes of texts.
+    /// Creates an overflow that retains at most `max_bytes` bytes of texts.
     #[must_use]
-    pub fn new(max_bytes: usize) -> Self {
-        Self { owed: FxHashMap::default(), lost: 0, texts: Texts { max_bytes, bytes: 0, left_out: 0 } }
+    pub(crate) fn new(max_bytes: usize) -> Self {
+        let texts = TextBudget { max_bytes, used: 0, details_dropped: 0 };
+        Self { by_pid: FxHashMap::default(), lost: 0, texts }
     }
 
-    /// Takes an event that did not fit, or that only tells that a life has ended, of which nothing else is wanted.
+    /// Adds an event that does not fit into the queue. An exit that is not wanted still cancels the retained exec of
+    /// its process.
     pub fn add(&mut self, mut event: ProcessEvent, is_wanted: bool) {
         let lost = u64::from(is_wanted);
         match event.data {
             EventData::Exec { again } if is_wanted => {
-                let owed = self.owed.entry(event.pid).or_default();
-                let is_known = match &owed.exec {
+                let state = self.by_pid.entry(event.pid).or_default();
+                let is_known = match &state.exec {
                     Some((_, is_known)) => {
                         self.lost += 1;
                         *is_known
                     }
-                    // After an exit that is owed, this is another life.
-                    None => again && owed.exit.is_none(),
+                    // An exec after a retained exit belongs to another process: the pid was reused.
+                    None => again && state.exit.is_none(),
                 };
-                self.texts.bytes -= owed.bytes;
-                owed.bytes = self.texts.weigh(&mut event);
-                owed.exec = Some((event, is_known));
+                self.texts.used -= state.exec_bytes;
+                state.exec_bytes = self.texts.charge(&mut event);
+                state.exec = Some((event, is_known));
             }
             EventData::Exit { known, .. } => {
-                let owed = self.owed.entry(event.pid).or_default();
-                let is_known = match owed.exec.take() {
+                let state = self.by_pid.entry(event.pid).or_default();
+                let is_known = match state.exec.take() {
                     Some((_, is_known)) => {
-                        self.texts.bytes -= std::mem::take(&mut owed.bytes);
+                        self.texts.used -= std::mem::take(&mut state.exec_bytes);
                         self.lost += 1;
                         is_known
                     }
-                    None => known && owed.exit.is_none(),
+                    None => known && state.exit.is_none(),
                 };
                 if is_known && is_wanted {
-                    self.texts.weigh(&mut event);
-                    owed.exit = Some(event);
+                    self.texts.charge(&mut event);
+                    state.exit = Some(event);
                 } else {
                     self.lost += lost;
-                    if owed.exit.is_none() {
-                        self.owed.remove(&event.pid);
+                    if state.exit.is_none() {
+                        self.by_pid.remove(&event.pid);
                     }
                 }
             }
@@ -122,18 +131,19 @@ impl Overflow {
         }
     }
 
-    /// The processes of which something is owed, and whether that says that the process is running.
-    pub fn owed(&self) -> impl Iterator<Item = (u32, bool)> {
-        self.owed.iter().map(|(&pid, owed)| (pid, owed.exec.is_some()))
+    /// Returns the pids with retained events. The flag is true if, according to these events, the process runs.
+    pub fn pids(&self) -> impl Iterator<Item = (u32, bool)> {
+        self.by_pid.iter().map(|(&pid, state)| (pid, state.exec.is_some()))
     }
 
-    /// Hands over what is owed.
+    /// Returns the retained events, and the number of lost ones.
     pub fn flush(self) -> Flush {
-        let mut flush = Flush { lost: self.lost, without_texts: self.texts.left_out, ..Flush::default() };
+        let mut flush =
+            Flush { lost: self.lost, details_dropped: self.texts.details_dropped, ..Flush::default() };
         let mut execs = Vec::new();
-        for owed in self.owed.into_values() {
-            flush.events.extend(owed.exit);
-            execs.extend(owed.exec.map(|(event, _)| event));
+        for state in self.by_pid.into_values() {
+            flush.events.extend(state.exit);
+            execs.extend(state.exec.map(|(event, _)| event));
         }
         flush.exits = flush.events.len() as u32;
         flush.execs = execs.len() as u32;
@@ -157,7 +167,7 @@ mod tests {
         ProcessEvent { pid, timestamp_ns: 0, origin: Origin::Kernel, data, process: None, ancestry: None }
     }
 
-    fn owed(events: &[ProcessEvent]) -> (Vec<String>, u64) {
+    fn coalesce(events: &[ProcessEvent]) -> (Vec<String>, u64) {
         let mut overflow = Overflow::default();
         for event in events {
             overflow.add(event.clone(), true);
@@ -166,7 +176,7 @@ mod tests {
         assert_eq!(
             flush.events.len() as u64 + flush.lost,
             events.len() as u64,
-            "every event is owed or counted"
+            "every event is retained or counted"
         );
         let name =
             |event: &ProcessEvent| format!("{:?} {}", event.data.event_type(), event.pid).to_lowercase();
@@ -174,23 +184,23 @@ mod tests {
     }
 
     #[test]
-    fn a_life_that_came_and_went_unseen_is_lost() {
-        assert_eq!(owed(&[exec(1, false), exit(1, true)]), (vec![], 2));
-        assert_eq!(owed(&[exec(1, false), exec(1, true), exit(1, true)]), (vec![], 3));
-        assert_eq!(owed(&[exit(1, false)]), (vec![], 1));
-        assert_eq!(owed(&[event(1, EventData::Sid)]), (vec![], 1));
+    fn process_that_starts_and_exits_during_overflow_is_lost() {
+        assert_eq!(coalesce(&[exec(1, false), exit(1, true)]), (vec![], 2));
+        assert_eq!(coalesce(&[exec(1, false), exec(1, true), exit(1, true)]), (vec![], 3));
+        assert_eq!(coalesce(&[exit(1, false)]), (vec![], 1));
+        assert_eq!(coalesce(&[event(1, EventData::Sid)]), (vec![], 1));
     }
 
     #[test]
-    fn the_end_of_a_known_life_and_the_start_of_one_that_goes_on_are_kept() {
-        assert_eq!(owed(&[exit(1, true)]), (vec!["exit 1".into()], 0));
-        assert_eq!(owed(&[exec(1, false)]), (vec!["exec 1".into()], 0));
-        assert_eq!(owed(&[exec(1, true), exit(1, true)]), (vec!["exit 1".into()], 1));
-        assert_eq!(owed(&[exec(2, false), exit(1, true)]), (vec!["exit 1".into(), "exec 2".into()], 0));
+    fn exit_of_known_process_and_exec_of_running_one_are_retained() {
+        assert_eq!(coalesce(&[exit(1, true)]), (vec!["exit 1".into()], 0));
+        assert_eq!(coalesce(&[exec(1, false)]), (vec!["exec 1".into()], 0));
+        assert_eq!(coalesce(&[exec(1, true), exit(1, true)]), (vec!["exit 1".into()], 1));
+        assert_eq!(coalesce(&[exec(2, false), exit(1, true)]), (vec!["exit 1".into(), "exec 2".into()], 0));
     }
 
     #[test]
-    fn past_the_budget_an_event_is_kept_without_its_texts() {
+    fn event_past_the_text_budget_loses_its_long_texts() {
         let argv = Argv { text: "x".repeat(99).into(), truncated: false };
         let process = ProcessInfo {
             argv: Some(argv),
@@ -206,32 +216,32 @@ mod tests {
         for pid in [1, 2, 3, 2, 2, 4] {
             overflow.add(ProcessEvent { process: process.clone(), ..exec(pid, false) }, true);
         }
-        // An event that is replaced, or no longer owed, makes room.
+        // A replaced or cancelled event frees its bytes.
         overflow.add(ProcessEvent { process: process.clone(), ..exit(1, true) }, true);
         overflow.add(ProcessEvent { process, ..exec(5, false) }, true);
-        // The two without have three bytes each.
-        assert!(overflow.texts.bytes <= 250 + 6, "{} bytes are kept", overflow.texts.bytes);
+        // The name, exe and cgroup of the two events without long texts have three bytes.
+        assert!(overflow.texts.used <= 250 + 6, "{} bytes are retained", overflow.texts.used);
         let flush = overflow.flush();
-        let mut kept: Vec<_> =
+        let mut retained: Vec<_> =
             flush.events.iter().map(|event| (event.pid, event.process.as_deref().unwrap())).collect();
-        kept.sort_by_key(|kept| kept.0);
+        retained.sort_by_key(|event| event.0);
         let texts: Vec<_> =
-            kept.iter().map(|(pid, process)| (*pid, process.argv.as_ref().unwrap().truncated)).collect();
+            retained.iter().map(|(pid, process)| (*pid, process.argv.as_ref().unwrap().truncated)).collect();
         assert_eq!(texts, [(2, false), (3, true), (4, true), (5, false)]);
         let cwds: Vec<_> =
-            kept.iter().filter_map(|(pid, process)| process.cwd.as_ref().map(|_| *pid)).collect();
+            retained.iter().filter_map(|(pid, process)| process.cwd.as_ref().map(|_| *pid)).collect();
         assert_eq!(cwds, [2, 5]);
-        let is_judged_as_before = |process: &ProcessInfo| {
+        let has_filter_fields = |process: &ProcessInfo| {
             let texts = [&process.name, &process.exe, &process.cgroup].map(Option::as_deref);
             texts == ["a", "b", "c"].map(Some) && process.uid == Some(7)
         };
-        assert!(kept.iter().all(|(_, process)| is_judged_as_before(process)));
-        assert_eq!((flush.without_texts, flush.lost), (2, 4));
+        assert!(retained.iter().all(|(_, process)| has_filter_fields(process)));
+        assert_eq!((flush.details_dropped, flush.lost), (2, 4));
     }
 
     #[test]
-    fn lives_that_share_a_pid_are_told_apart() {
+    fn reused_pid_retains_old_exit_and_new_exec() {
         let reused = [exit(1, true), exec(1, false), exit(1, true), exec(1, false), exec(1, true)];
-        assert_eq!(owed(&reused), (vec!["exit 1".into(), "exec 1".into()], 3));
+        assert_eq!(coalesce(&reused), (vec!["exit 1".into(), "exec 1".into()], 3));
     }
 }

@@ -1,12 +1,14 @@
-//! The bounded queue between the reader and one subscriber's thread, and its doorbell: rung at most once until the
-//! subscriber has taken all that is queued. What does not fit is owed (see [`crate::overflow`]) or counted as lost.
+//! The bounded queue between the reader thread and one subscriber.
+//!
+//! The queue calls its waker at most once until the subscriber has taken everything. Events that do not fit are
+//! coalesced, see [`crate::delivery::overflow`], or count as lost.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::queue_state::State;
+use super::queue_state::QueueState;
 use crate::delivery::filter::{FilterRule, SubscriptionFilter};
 use crate::model::event::AncestryTag;
 use crate::model::event::ProcessEvent;
@@ -14,45 +16,45 @@ use crate::model::interest::{EventType, EventTypes, Interest};
 use crate::model::notification::Notification;
 use crate::model::stream_position::StreamPosition;
 
-/// How many events wait for a subscriber at most, unless it says otherwise.
-pub const DEFAULT_QUEUE_SIZE: usize = 65_536;
+/// Default number of live events that a queue holds.
+pub(crate) const DEFAULT_QUEUE_SIZE: usize = 65_536;
 
-/// The bytes of captured texts that wait for a subscriber at most: 64 MiB. That is a thousand for each event of a full queue.
-/// Events past this budget are treated as events past the number of events are.
+/// Maximum size of the captured texts that a queue holds: 64 MiB, or 1,000 bytes for each event of a full queue. Past
+/// it, the queue coalesces events as it does past its number of events.
 const MAX_BYTES: usize = 64 << 20;
 
-/// How full an outbox is.
+/// The fill level of a queue, and its losses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct QueueStats {
-    /// Events waiting now.
+    /// Number of notifications in the queue.
     pub depth: usize,
-    /// Events that waited at most.
+    /// The largest number of live events that the queue has held.
     pub high_water: usize,
-    /// Events that were lost for want of room.
+    /// Number of events lost because the queue was full.
     pub lost: u64,
-    /// Events that were kept without their texts, for want of room.
-    pub without_texts: u64,
+    /// Number of events delivered without arguments and working directory, because the queued texts were too large.
+    pub details_dropped: u64,
 }
 
-static NEXT_NUMBER: AtomicU32 = AtomicU32::new(1);
+static NEXT_ID: AtomicU32 = AtomicU32::new(1);
 
 /// The queue of one subscriber.
 pub struct SubscriberQueue {
-    number: u32,
-    state: Mutex<State>,
+    id: u32,
+    state: Mutex<QueueState>,
     closed: Condvar,
     waker: Box<dyn Fn() + Send + Sync>,
 }
 
 impl fmt::Debug for SubscriberQueue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SubscriberQueue").field("level", &self.level()).finish_non_exhaustive()
+        f.debug_struct("SubscriberQueue").field("stats", &self.stats()).finish_non_exhaustive()
     }
 }
 
 impl SubscriberQueue {
-    /// An outbox for `capacity` events. `waker` is called by the reader's thread and must not block. Live events
-    /// wait until [`SubscriberQueue::deliver_scan`].
+    /// Creates a queue for `capacity` live events, at least one. The reader thread calls `waker`, which must not block.
+    /// Live events wait until [`SubscriberQueue::deliver_scan`].
     #[must_use]
     pub fn new(capacity: usize, interest: Interest, waker: Box<dyn Fn() + Send + Sync>) -> Self {
         Self::with_max_bytes(capacity, MAX_BYTES, interest, waker)
@@ -65,48 +67,52 @@ impl SubscriberQueue {
         waker: Box<dyn Fn() + Send + Sync>,
     ) -> Self {
         let capacity = capacity.max(1);
-        let number = NEXT_NUMBER.fetch_add(1, Ordering::Relaxed);
-        let mut filter = SubscriptionFilter::new(number);
-        filter.add(&FilterRule::of_all(interest));
-        let state = State {
+        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
+        let mut filter = SubscriptionFilter::new(id);
+        filter.add(&FilterRule::for_all_processes(interest));
+        let state = QueueState {
             interest,
             filter,
             capacity,
             max_bytes,
             awaiting_scan: true,
             wake_armed: true,
-            ..State::default()
+            ..QueueState::default()
         };
-        Self { number, state: Mutex::new(state), closed: Condvar::new(), waker }
+        Self { id, state: Mutex::new(state), closed: Condvar::new(), waker }
     }
 
-    /// What tells this outbox from all others of this program.
-    pub const fn number(&self) -> u32 {
-        self.number
+    /// Returns the id of the subscriber, which is unique in this process.
+    pub const fn id(&self) -> u32 {
+        self.id
     }
 
-    // A panic while the lock was held leaves a queue that is still a queue.
-    fn state(&self) -> MutexGuard<'_, State> {
+    // Ignore poisoning, because every change leaves the state valid.
+    fn state(&self) -> MutexGuard<'_, QueueState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What the subscriber wants.
+    /// Returns the interest of all rules together.
     pub fn interest(&self) -> Interest {
         self.state().interest
     }
-    /// Sets what the subscriber wants from now on, and nothing else. Returns as [`SubscriberQueue::add_rule`] does.
+
+    /// Replaces all rules. Returns as [`SubscriberQueue::add_rule`] does.
     pub fn set_filter_rules(&self, rules: &[FilterRule]) -> bool {
         self.change_rules(|filter| filter.replace(rules))
     }
-    /// Adds a rule. Returns true if the reader has to tag: the kinds, the details or the ancestors that all rules ask
-    /// for together have changed.
+
+    /// Adds a rule. Returns true if the interest or the ancestors of all rules together have changed, so that the
+    /// reader must apply them.
     pub fn add_rule(&self, rule: &FilterRule) -> bool {
         self.change_rules(|filter| filter.add(rule))
     }
-    /// Takes away a rule that equals one that was added. Returns as [`SubscriberQueue::add_rule`] does.
+
+    /// Removes a rule that equals an added one. Returns as [`SubscriberQueue::add_rule`] does.
     pub fn remove_rule(&self, rule: &FilterRule) -> bool {
         self.change_rules(|filter| filter.remove(rule))
     }
+
     fn change_rules(&self, change: impl FnOnce(&mut SubscriptionFilter)) -> bool {
         let mut state = self.state();
         let before = (state.interest, state.filter.tags_revision());
@@ -114,64 +120,70 @@ impl SubscriberQueue {
         state.interest = state.filter.interest();
         before != (state.interest, state.filter.tags_revision())
     }
-    /// Which kinds the kernel is to let through for it.
+
+    /// Returns the event types that the kernel filter must pass for this subscriber. Rules with an ancestor need forks.
     pub fn kernel_types(&self) -> EventTypes {
         let state = self.state();
         let types = state.interest.types;
         if state.filter.has_ancestors() { types.union(EventTypes::of(EventType::Fork)) } else { types }
     }
-    /// The ancestry tags of the subscriber, each with the pid of its ancestor.
+
+    /// Returns the ancestry tags of the subscriber, each with the pid of its ancestor.
     pub fn ancestry_tags(&self) -> Vec<(AncestryTag, u32)> {
         self.state().filter.ancestry_tags().collect()
     }
-    /// A number that grows whenever [`SubscriberQueue::ancestry_tags`] changes.
-    pub fn tags_revision(&self) -> u64 {
+
+    /// Returns a number that grows whenever [`SubscriberQueue::ancestry_tags`] changes.
+    pub(crate) fn tags_revision(&self) -> u64 {
         self.state().filter.tags_revision()
     }
-    /// Whether the scan at the start is still to come.
+
+    /// Returns true until the bootstrap scan is delivered.
     pub fn awaiting_scan(&self) -> bool {
         self.state().awaiting_scan
     }
-    /// How full it is.
-    pub fn level(&self) -> QueueStats {
+
+    /// Returns the fill level and the losses.
+    pub fn stats(&self) -> QueueStats {
         let state = self.state();
         let depth = state.scan_queue.len() + state.live.len();
-        let State { high_water, lost, without_texts, .. } = *state;
-        QueueStats { depth, high_water, lost, without_texts }
+        let QueueState { high_water, lost, details_dropped, .. } = *state;
+        QueueStats { depth, high_water, lost, details_dropped }
     }
 
-    /// The subscriber's place in the stream of messages: what comes from now on reaches it as live events.
-    pub fn join(&self, mark: StreamPosition) {
-        self.state().joined = mark;
+    /// Sets the position at which the subscriber joined the stream. Later messages reach it as live events.
+    pub fn set_joined(&self, position: StreamPosition) {
+        self.state().joined = position;
     }
-    /// See [`SubscriberQueue::join`].
-    pub fn joined(&self) -> StreamPosition {
+
+    /// Returns the position at which the subscriber joined the stream.
+    pub(crate) fn joined(&self) -> StreamPosition {
         self.state().joined
     }
 
-    /// Queues those of `events` that the subscriber wants.
+    /// Queues the events that the rules select.
     pub fn push(&self, events: &[ProcessEvent]) {
         let mut state = self.state();
         state.push(events);
         self.wake(state);
     }
 
-    /// Queues what a snapshot has made right of what the subscriber was told.
+    /// Queues the repairs that a snapshot made to events that were delivered or queued before.
     pub fn repair(&self, events: &[ProcessEvent]) {
         let mut state = self.state();
         state.repair(events);
         self.wake(state);
     }
 
-    /// Queues a notice; there is always room for one.
-    pub fn notify(&self, notification: Notification) {
+    /// Queues a notification, even if the queue is full.
+    pub(crate) fn notify(&self, notification: Notification) {
         let mut state = self.state();
-        let is_end = matches!(notification, Notification::Failed(_) | Notification::Closed);
-        if is_end {
+        let is_final = matches!(notification, Notification::Failed(_) | Notification::Closed);
+        if is_final {
             state.awaiting_scan = false;
         }
-        // These come after whatever happened before them.
-        if is_end || matches!(notification, Notification::Watched { .. }) {
+        // Coalesced events happened before these notifications, so they go first.
+        if is_final || matches!(notification, Notification::Watched { .. }) {
             state.flush_overflow();
         }
         if matches!(notification, Notification::Closed) {
@@ -182,29 +194,31 @@ impl SubscriberQueue {
         self.wake(state);
     }
 
-    /// Waits, up to `limit`, until the reader has let go of this outbox.
-    pub fn wait_closed(&self, limit: Duration) {
+    /// Waits until the reader has queued [`Notification::Closed`], for at most `timeout`.
+    pub(crate) fn wait_closed(&self, timeout: Duration) {
         let state = self.state();
-        // What it returns tells only whether time ran out; the caller cannot do better than go on.
-        drop(self.closed.wait_timeout_while(state, limit, |state| !state.is_closed));
+        // The result only says if the time ran out. The caller goes on in either case.
+        drop(self.closed.wait_timeout_while(state, timeout, |state| !state.is_closed));
     }
 
-    /// Reports the processes found running: the first time ahead of the live events that waited, later behind what was
-    /// told before.
+    /// Queues the processes that a scan found, and [`Notification::ScanFinished`] behind them. The first scan goes
+    /// ahead of the live events, a later one behind them.
     pub fn deliver_scan(&self, running: impl Iterator<Item = ProcessEvent>, id: u32) {
         let mut state = self.state();
         state.deliver_scan(running, id);
         self.wake(state);
     }
 
-    fn wake(&self, mut state: MutexGuard<'_, State>) {
-        if state.has_something() && std::mem::take(&mut state.wake_armed) {
+    /// Calls the waker if it is armed and there is a notification. Releases the lock first.
+    fn wake(&self, mut state: MutexGuard<'_, QueueState>) {
+        if state.has_notification() && std::mem::take(&mut state.wake_armed) {
             drop(state);
             (self.waker)();
         }
     }
 
-    /// Moves up to `max` notices into `notifications`, fewer if they are large. Returns whether that was all: then the bell is armed again.
+    /// Moves up to `max` notifications into `notifications`, fewer if their texts exceed 1 MiB. Returns true if the
+    /// queue is empty and the waker is armed again.
     pub fn take(&self, max: usize, notifications: &mut Vec<Notification>) -> bool {
         let mut state = self.state();
         let from_scan = max.min(state.scan_queue.len());
@@ -216,10 +230,10 @@ impl SubscriberQueue {
             }
             state.take(room, notifications);
         }
-        // What is owed while the scan at the start is to come, is told with it.
-        let is_all = !state.has_something() && (state.awaiting_scan || state.overflow.is_none());
-        state.wake_armed |= is_all;
-        is_all
+        // While the bootstrap scan is pending, coalesced events wait for it and do not count as available.
+        let is_empty = !state.has_notification() && (state.awaiting_scan || state.overflow.is_none());
+        state.wake_armed |= is_empty;
+        is_empty
     }
 }
 
@@ -235,18 +249,18 @@ mod tests {
     use crate::model::notification::{LossCause, LossReport};
 
     fn queue(capacity: usize) -> (SubscriberQueue, Arc<AtomicUsize>) {
-        let rings = Arc::new(AtomicUsize::new(0));
-        let counted = Arc::clone(&rings);
-        let bell = Box::new(move || {
-            counted.fetch_add(1, Ordering::Relaxed);
+        let wakes = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&wakes);
+        let waker = Box::new(move || {
+            counter.fetch_add(1, Ordering::Relaxed);
         });
         (
             SubscriberQueue::new(
                 capacity,
                 Interest { types: EventTypes::LIFECYCLE, fields: Fields::NONE },
-                bell,
+                waker,
             ),
-            rings,
+            wakes,
         )
     }
     fn exec(pid: u32) -> ProcessEvent {
@@ -266,36 +280,36 @@ mod tests {
     }
 
     #[test]
-    fn the_bell_rings_once_until_all_was_taken() {
-        let (queue, rings) = queue(8);
+    fn waker_is_called_once_until_the_queue_is_empty() {
+        let (queue, wakes) = queue(8);
         queue.deliver_scan(std::iter::empty(), 1);
         queue.push(&[exec(1)]);
         queue.push(&[exec(2)]);
-        assert_eq!(rings.load(Ordering::Relaxed), 1);
+        assert_eq!(wakes.load(Ordering::Relaxed), 1);
         assert_eq!(drain(&queue, 2), ["ScanFinished", "1"]);
         queue.push(&[exec(3)]);
-        assert_eq!(rings.load(Ordering::Relaxed), 1);
+        assert_eq!(wakes.load(Ordering::Relaxed), 1);
         assert_eq!(drain(&queue, 9), ["2", "3"]);
         queue.push(&[exec(4)]);
-        assert_eq!(rings.load(Ordering::Relaxed), 2);
+        assert_eq!(wakes.load(Ordering::Relaxed), 2);
         assert_eq!(drain(&queue, 1), ["4"]);
         assert!(drain(&queue, 9).is_empty());
         queue.push(&[exec(5)]);
-        assert_eq!(rings.load(Ordering::Relaxed), 3);
+        assert_eq!(wakes.load(Ordering::Relaxed), 3);
     }
 
     #[test]
-    fn live_events_wait_for_the_scan() {
-        let (queue, rings) = queue(8);
+    fn live_events_wait_for_the_bootstrap_scan() {
+        let (queue, wakes) = queue(8);
         queue.push(&[exec(9)]);
-        assert_eq!(rings.load(Ordering::Relaxed), 0);
+        assert_eq!(wakes.load(Ordering::Relaxed), 0);
         assert!(drain(&queue, 9).is_empty());
         queue.deliver_scan([exec(1), exec(2)].into_iter(), 7);
         assert_eq!(drain(&queue, 9), ["1", "2", "ScanFinished", "9"]);
     }
 
     #[test]
-    fn what_was_told_live_before_the_scan_is_made_right_behind_it() {
+    fn repair_of_queued_live_event_follows_the_bootstrap_scan() {
         let (queue, _) = queue(8);
         let exit = EventData::Exit { status: None, ppid: None, duration_ns: None, known: true };
         let gone = |pid| ProcessEvent { data: exit, ..exec(pid) };
@@ -306,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_owed_and_told_in_its_turn() {
+    fn overflow_is_coalesced_and_delivered_after_the_queue() {
         let (queue, _) = queue(2);
         queue.deliver_scan(std::iter::empty(), 1);
         let gone = ProcessEvent {
@@ -317,15 +331,15 @@ mod tests {
         assert_eq!(drain(&queue, 2), ["ScanFinished", "1"]);
         queue.push(&[exec(5)]);
         assert_eq!(drain(&queue, 9), ["2"]);
-        let mut owed = drain(&queue, 9);
-        assert_eq!(owed.pop().as_deref(), Some("lost 2 recovered 2"));
-        owed.sort();
-        assert_eq!(owed, ["3", "5"]);
-        assert_eq!(queue.level(), QueueStats { depth: 0, high_water: 2, lost: 2, without_texts: 0 });
+        let mut coalesced = drain(&queue, 9);
+        assert_eq!(coalesced.pop().as_deref(), Some("lost 2 recovered 2"));
+        coalesced.sort();
+        assert_eq!(coalesced, ["3", "5"]);
+        assert_eq!(queue.stats(), QueueStats { depth: 0, high_water: 2, lost: 2, details_dropped: 0 });
     }
 
     #[test]
-    fn texts_that_do_not_fit_are_owed_and_then_left_out() {
+    fn texts_past_the_budget_are_coalesced_and_then_dropped() {
         let big = |pid| {
             let argv = Argv { text: "x".repeat(1000).into(), truncated: false };
             let process = ProcessInfo { argv: Some(argv), ..ProcessInfo::default() };
@@ -339,20 +353,20 @@ mod tests {
             queue.push(&events);
             let mut notifications = Vec::new();
             while !queue.take(3, &mut notifications) {}
-            let whole = |notification: &&Notification| matches!(notification, Notification::Event(event) if event.weight() == 1000);
+            let is_whole = |notification: &&Notification| matches!(notification, Notification::Event(event) if event.text_bytes() == 1000);
             let events = notifications
                 .iter()
                 .filter(|notification| matches!(notification, Notification::Event(_)))
                 .count();
-            // Six are queued, and there is room for two that are owed.
-            assert_eq!((events, notifications.iter().filter(whole).count()), (20, 8));
-            assert_eq!(queue.state().bytes, 0, "what was taken no longer counts");
+            // The queue holds six events with their texts, and the overflow has room for two.
+            assert_eq!((events, notifications.iter().filter(is_whole).count()), (20, 8));
+            assert_eq!(queue.state().bytes, 0, "taken events do not count");
         }
-        assert_eq!(queue.level().without_texts, 36);
+        assert_eq!(queue.stats().details_dropped, 36);
     }
 
     #[test]
-    fn a_failure_at_the_start_is_told_though_live_events_wait() {
+    fn failure_is_delivered_before_the_bootstrap_scan() {
         let (queue, _) = queue(2);
         queue.push(&[exec(1)]);
         queue.notify(Notification::Failed(Error::shown_by(crate::error::ErrorCode::SourceFailed, "test")));
@@ -360,7 +374,7 @@ mod tests {
         assert_eq!(drain(&queue, 9), ["1", "Failed", "Closed"]);
     }
     #[test]
-    fn what_is_owed_of_execs_alone_is_bounded_by_the_living() {
+    fn overflow_of_execs_only_is_bounded_by_live_processes() {
         let execs =
             Interest { types: EventTypes::from_bits(1 << EventType::Exec as u16), fields: Fields::NONE };
         let queue = SubscriberQueue::new(4, execs, Box::new(|| {}));
@@ -369,12 +383,12 @@ mod tests {
         for pid in 2..20_000 {
             queue.push(&[exec(pid), ProcessEvent { data: exit, ..exec(pid) }]);
         }
-        let told = [drain(&queue, usize::MAX), drain(&queue, usize::MAX)].concat();
-        assert_eq!(told, ["ScanFinished", "2", "3", "4", "5", "lost 19994 recovered 0"]);
+        let taken = [drain(&queue, usize::MAX), drain(&queue, usize::MAX)].concat();
+        assert_eq!(taken, ["ScanFinished", "2", "3", "4", "5", "lost 19994 recovered 0"]);
     }
 
     #[test]
-    fn nothing_follows_the_end() {
+    fn closed_is_the_last_notification() {
         let (queue, _) = queue(1);
         queue.deliver_scan(std::iter::empty(), 1);
         queue.push(&[exec(1), exec(2)]);
@@ -383,7 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn losses_that_nobody_has_asked_for_are_told_as_one() {
+    fn pending_losses_are_merged() {
         let (queue, _) = queue(1);
         queue.deliver_scan(std::iter::empty(), 1);
         let loss = LossReport { cause: LossCause::Socket, lost: 2, recovered_execs: 1, recovered_exits: 0 };

@@ -1,4 +1,4 @@
-//! What waits for one subscriber, in order, before anybody locks it or rings for it. Pure.
+//! The contents of a subscriber's queue, in order. Pure: `queue.rs` adds the lock and the waker.
 
 use std::collections::VecDeque;
 
@@ -11,45 +11,48 @@ use crate::model::interest::{EventTypes, Interest};
 use crate::model::notification::{LossCause, LossReport, Notification};
 use crate::model::stream_position::StreamPosition;
 
-/// The bytes of texts that a subscriber takes out of the queue at once.
-const TAKEN_BYTES: usize = 1 << 20;
+/// Bytes of texts after which [`QueueState::take`] stops.
+const MAX_TAKEN_BYTES: usize = 1 << 20;
 
-/// The queue, and how the subscriber stands to it.
+/// The queue and its counters.
 #[derive(Default)]
-pub(super) struct State {
+pub(super) struct QueueState {
+    /// The interest of all rules together.
     pub(super) interest: Interest,
-    /// Which events of these kinds.
+    /// Selects the events of these types.
     pub(super) filter: SubscriptionFilter,
-    /// Where in the stream this subscriber came in.
+    /// The position at which the subscriber joined the stream.
     pub(super) joined: StreamPosition,
-    /// What goes ahead of the live events: how the start went, and the processes found running.
+    /// Taken before the live events: the state of the source, and the processes that the bootstrap scan found.
     pub(super) scan_queue: VecDeque<Notification>,
     pub(super) live: VecDeque<Notification>,
-    /// Until the scan at the start has been reported, live events wait.
+    /// True until the bootstrap scan is delivered. Live events wait for it.
     pub(super) awaiting_scan: bool,
     pub(super) overflow: Option<Overflow>,
-    /// How many events wait at most.
+    /// Maximum number of live events.
     pub(super) capacity: usize,
-    /// The bytes of the texts in `queue`, and how many there and in `overflow` may be. Each event counts its own, though an
-    /// exec and its exit share them. The processes found running do not count: the process table has their texts.
+    /// Size of the texts in `live`, in bytes. Each event counts its own texts, though an exec and its exit share them.
+    /// Scan events do not count, because the process table holds their texts.
     pub(super) bytes: usize,
+    /// Limit of the texts in `live` and `overflow` together, in bytes.
     pub(super) max_bytes: usize,
-    /// Events that were kept without their texts.
-    pub(super) without_texts: u64,
+    /// Number of events that lost their arguments and working directory.
+    pub(super) details_dropped: u64,
+    /// True if the next event calls the waker.
     pub(super) wake_armed: bool,
     pub(super) is_closed: bool,
     pub(super) high_water: usize,
     pub(super) lost: u64,
 }
 
-impl State {
-    /// Whether there is anything to be taken, but for what is owed.
-    pub(super) fn has_something(&self) -> bool {
+impl QueueState {
+    /// Returns true if [`QueueState::take`] or the scan queue has a notification. Overflow does not count.
+    pub(super) fn has_notification(&self) -> bool {
         !self.scan_queue.is_empty() || !self.awaiting_scan && !self.live.is_empty()
     }
 
-    /// What the subscriber wants. While the scan at the start is to come, one that is yet to ask for execs must not miss
-    /// one between the two.
+    /// Returns the event types to queue. Before the bootstrap scan they include exec and exit. The subscriber may add a
+    /// rule for them, which must not miss an event between the scan and the live events.
     pub(super) fn types(&self) -> EventTypes {
         if self.awaiting_scan {
             self.interest.types.union(EventTypes::LIFECYCLE)
@@ -58,19 +61,19 @@ impl State {
         }
     }
 
-    /// Queues those of `events` that are wanted.
+    /// Queues the events that the filter selects.
     pub(super) fn push<'a>(&mut self, events: impl IntoIterator<Item = &'a ProcessEvent>) {
         let types = self.types();
         for event in events {
             let is_wanted =
                 types.has(event.data.event_type()) && (self.awaiting_scan || self.filter.passes(event));
             match &mut self.overflow {
-                // What ends a life counts in any case: nothing is owed of it any more.
+                // Also add unwanted exits, because an exit cancels the coalesced exec of its process.
                 Some(overflow) => overflow.add(event.clone(), is_wanted),
                 None if !is_wanted => {}
                 None => {
-                    let bytes = self.bytes + event.weight();
-                    // A quarter is left for what is owed.
+                    let bytes = self.bytes + event.text_bytes();
+                    // The last quarter of the budget is for the overflow.
                     if self.live.len() < self.capacity && bytes <= self.max_bytes / 4 * 3 {
                         self.bytes = bytes;
                         self.live.push_back(Notification::Event(event.clone()));
@@ -84,7 +87,7 @@ impl State {
         self.high_water = self.high_water.max(self.live.len());
     }
 
-    /// Queues a notice. Of losses that nobody has asked for yet, one is told.
+    /// Queues a notification. Merges consecutive loss reports with the same cause.
     pub(super) fn add(&mut self, notification: Notification) {
         let queue = if self.awaiting_scan { &mut self.scan_queue } else { &mut self.live };
         if let (Notification::Loss(more), Some(Notification::Loss(loss))) = (&notification, queue.back_mut())
@@ -98,84 +101,85 @@ impl State {
         queue.push_back(notification);
     }
 
-    /// The processes of which live events wait, and whether these say that the process is running.
+    /// Returns the pids with queued live events. The flag is true if, according to these events, the process runs.
     fn queued_pids(&self) -> FxHashMap<u32, bool> {
-        let mut told = FxHashMap::default();
+        let mut pids = FxHashMap::default();
         for notification in &self.live {
             let Notification::Event(event) = notification else { continue };
             match event.data {
-                EventData::Exec { .. } => drop(told.insert(event.pid, true)),
-                EventData::Exit { .. } => drop(told.insert(event.pid, false)),
+                EventData::Exec { .. } => drop(pids.insert(event.pid, true)),
+                EventData::Exit { .. } => drop(pids.insert(event.pid, false)),
                 _ => {}
             }
         }
-        told.extend(self.overflow.iter().flat_map(Overflow::owed));
-        told
+        pids.extend(self.overflow.iter().flat_map(Overflow::pids));
+        pids
     }
 
-    /// Queues what a snapshot has made right. While the scan at the start is to come, only what was told live can be
-    /// wrong: all else is as that scan will say.
+    /// Queues the repairs that a snapshot made. Before the bootstrap scan, it queues only repairs of queued live
+    /// events: the scan will report all other processes as they are.
     pub(super) fn repair(&mut self, events: &[ProcessEvent]) {
         if !self.awaiting_scan {
             return self.push(events);
         }
-        let told = self.queued_pids();
-        let is_of_told = |event: &&ProcessEvent| {
-            let leader_exit_only = !matches!(event.data, EventData::Exec { again: false });
-            leader_exit_only && told.get(&event.pid).is_some_and(|is_running| *is_running)
+        let queued = self.queued_pids();
+        let repairs_queued = |event: &&ProcessEvent| {
+            let is_of_reported_process = !matches!(event.data, EventData::Exec { again: false });
+            is_of_reported_process && queued.get(&event.pid).is_some_and(|is_running| *is_running)
         };
-        self.push(events.iter().filter(is_of_told));
+        self.push(events.iter().filter(repairs_queued));
     }
 
-    /// Queues the processes found running. Ahead of the live events that waited for them, which are newer; but behind
-    /// those of an earlier process with the same pid. If none has waited, all that was told before is older.
+    /// Queues the processes that a scan found. The bootstrap scan goes ahead of the live events, which are newer. A
+    /// process whose pid has queued live events goes behind them, because they may be of an earlier process with the
+    /// same pid. A later scan goes behind the live events, which are older.
     pub(super) fn deliver_scan(&mut self, running: impl Iterator<Item = ProcessEvent>, id: u32) {
-        let found = |event| Notification::ScanEvent { event, id };
+        let scan_event = |event| Notification::ScanEvent { event, id };
         let types = self.interest.types;
         if !self.awaiting_scan {
             self.flush_overflow();
             let wanted =
                 running.filter(|event| types.has(event.data.event_type()) && self.filter.passes(event));
-            self.live.extend(wanted.map(found));
+            self.live.extend(wanted.map(scan_event));
             self.live.push_back(Notification::ScanFinished { id });
             return;
         }
-        let told = self.queued_pids();
-        let (behind, ahead): (Vec<_>, Vec<_>) = running.partition(|event| told.contains_key(&event.pid));
+        let queued = self.queued_pids();
+        let (behind, ahead): (Vec<_>, Vec<_>) = running.partition(|event| queued.contains_key(&event.pid));
         let wanted =
             ahead.into_iter().filter(|event| types.has(event.data.event_type()) && self.filter.passes(event));
-        self.scan_queue.extend(wanted.map(found));
+        self.scan_queue.extend(wanted.map(scan_event));
         self.scan_queue.push_back(Notification::ScanFinished { id });
         self.awaiting_scan = false;
         self.push(&behind);
     }
 
-    /// Moves up to `max` notices of the queue into `notifications`, but not many more bytes than [`TAKEN_BYTES`] at a time.
+    /// Moves up to `max` live notifications into `notifications`. Stops early after [`MAX_TAKEN_BYTES`].
     pub(super) fn take(&mut self, max: usize, notifications: &mut Vec<Notification>) {
-        if max >= self.live.len() && self.bytes <= TAKEN_BYTES {
+        if max >= self.live.len() && self.bytes <= MAX_TAKEN_BYTES {
             self.bytes = 0;
             return notifications.extend(self.live.drain(..));
         }
         let (mut count, mut bytes) = (0, 0);
         for notification in self.live.iter().take(max) {
-            if bytes > TAKEN_BYTES {
+            if bytes > MAX_TAKEN_BYTES {
                 break;
             }
             count += 1;
             if let Notification::Event(event) = notification {
-                bytes += event.weight();
+                bytes += event.text_bytes();
             }
         }
         self.bytes -= bytes;
         notifications.extend(self.live.drain(..count));
     }
 
-    /// Queues what was owed.
+    /// Queues the coalesced events, and a report of the lost ones.
     pub(super) fn flush_overflow(&mut self) {
         let Some(overflow) = self.overflow.take() else { return };
         let flush = overflow.flush();
-        self.without_texts += flush.without_texts;
-        self.bytes += flush.events.iter().map(ProcessEvent::weight).sum::<usize>();
+        self.details_dropped += flush.details_dropped;
+        self.bytes += flush.events.iter().map(ProcessEvent::text_bytes).sum::<usize>();
         self.live.extend(flush.events.into_iter().map(Notification::Event));
         self.lost += flush.lost;
         if flush.lost > 0 {

@@ -1,175 +1,174 @@
-//! What subscribers get: one process event, its kind, and the details captured with it. Inert values.
+//! Process events: the event, its type-specific data, and the captured details. Inert values.
 
 use std::sync::Arc;
 
 use crate::model::interest::{EventType, Fields};
 
-/// How an event was learnt.
+/// The way an event became known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Origin {
-    /// Reported live.
+    /// The kernel reported it.
     Kernel,
-    /// Found by the scan at the start.
+    /// The bootstrap scan found the process running.
     Bootstrap,
-    /// Concluded from a snapshot after a loss.
+    /// A snapshot after a loss showed it.
     Resync,
-    /// Concluded from a snapshot by the polling source.
+    /// A snapshot of the polling source showed it.
     Polling,
 }
 
 /// An argument vector as text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Argv {
-    /// The arguments, each ended by one NUL. Bytes that are not UTF-8 are written `\xNN`.
+    /// The arguments, each terminated by one NUL. Bytes that are not UTF-8 appear as `\xNN`.
     pub text: Box<str>,
-    /// True if the end was cut, because the text would be longer than [`crate::Options::max_argv_bytes`].
+    /// True if the text was cut, because it would exceed [`crate::Options::max_argv_bytes`].
     pub truncated: bool,
 }
 
-/// What was captured of a process. A field is `None` when it was not asked for or could not be read.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ProcessInfo {
-    /// The fields that were asked for.
-    pub asked: Fields,
-    /// The kernel's comm, completed from argv or the exe where the kernel cut it at 15 bytes.
-    pub name: Option<Box<str>>,
-    /// The parent's pid.
-    pub ppid: Option<u32>,
-    /// The path of the program.
-    pub exe: Option<Box<str>>,
-    /// The argument vector.
-    pub argv: Option<Argv>,
-    /// The working directory.
-    pub cwd: Option<Box<str>>,
-    /// The real user id.
-    pub uid: Option<u32>,
-    /// The real group id.
-    pub gid: Option<u32>,
-    /// The cgroup path.
-    pub cgroup: Option<Box<str>>,
-    /// When the process was created: clock ticks since boot, field 22 of `/proc/PID/stat`.
-    pub start_time: Option<u64>,
+/// Declares [`ProcessInfo`], and the functions that treat all of its details alike.
+macro_rules! process_info {
+    ($(#[$struct_doc:meta])* struct ProcessInfo { $($(#[$doc:meta])* $name:ident: $value:ty,)* }) => {
+        $(#[$struct_doc])*
+        #[derive(Clone, Debug, Default, PartialEq, Eq)]
+        pub struct ProcessInfo {
+            /// The fields that were requested.
+            pub requested: Fields,
+            $($(#[$doc])* pub $name: Option<$value>,)*
+        }
+
+        impl ProcessInfo {
+            /// Returns true if no field could be read.
+            pub(crate) const fn is_blank(&self) -> bool {
+                true $(&& self.$name.is_none())*
+            }
+
+            /// Returns true if `later` has a field that `self` lacks.
+            fn lacks(&self, later: &Self) -> bool {
+                !self.requested.covers(later.requested) $(|| self.$name.is_none() && later.$name.is_some())*
+            }
+
+            /// Copies the fields that `self` lacks.
+            fn add_missing(&mut self, later: &Self) {
+                self.requested = self.requested.union(later.requested);
+                $(if self.$name.is_none() {
+                    self.$name.clone_from(&later.$name);
+                })*
+            }
+        }
+    };
+}
+
+process_info! {
+    /// The captured details of a process. A field is `None` if it was not requested or could not be read.
+    struct ProcessInfo {
+        /// The kernel's comm. If the kernel truncated it at 15 bytes, it is completed from the arguments or the
+        /// executable.
+        name: Box<str>,
+        /// The parent's pid.
+        ppid: u32,
+        /// The path of the executable.
+        exe: Box<str>,
+        /// The argument vector.
+        argv: Argv,
+        /// The working directory.
+        cwd: Box<str>,
+        /// The real user id.
+        uid: u32,
+        /// The real group id.
+        gid: u32,
+        /// The cgroup path.
+        cgroup: Box<str>,
+        /// Creation time, in clock ticks since boot: field 22 of `/proc/PID/stat`.
+        start_time: u64,
+    }
 }
 
 impl ProcessInfo {
-    /// The bytes of its texts.
+    /// Returns the size of the texts, in bytes.
     #[inline]
-    pub(crate) fn weight(&self) -> usize {
-        let text = |text: &Option<Box<str>>| text.as_deref().map_or(0, str::len);
+    pub(crate) fn text_bytes(&self) -> usize {
+        let bytes = |text: &Option<Box<str>>| text.as_deref().map_or(0, str::len);
         let argv = self.argv.as_ref().map_or(0, |argv| argv.text.len());
-        argv + text(&self.name) + text(&self.exe) + text(&self.cwd) + text(&self.cgroup)
+        argv + bytes(&self.name) + bytes(&self.exe) + bytes(&self.cwd) + bytes(&self.cgroup)
     }
 
-    /// The same without the long texts: the arguments are cut to none, and marked so. The name, exe and cgroup stay,
-    /// because a subscriber's filter may need them: an event that it cannot judge would be neither told nor lost.
-    pub(crate) fn without_texts(&self) -> Self {
+    /// Returns a copy with empty, truncated arguments and no working directory. The name, the executable and the cgroup
+    /// stay, because filters need them. An event that no filter can match would be neither delivered nor counted as
+    /// lost.
+    pub(crate) fn without_long_texts(&self) -> Self {
         let argv = self.argv.as_ref().map(|_| Argv { text: Box::default(), truncated: true });
         let [name, exe, cgroup] = [&self.name, &self.exe, &self.cgroup].map(Clone::clone);
-        Self { asked: self.asked, name, argv, exe, cwd: None, cgroup, ..*self }
-    }
-}
-
-impl ProcessInfo {
-    /// Returns true if no field could be read.
-    pub(crate) const fn is_blank(&self) -> bool {
-        let Self { asked: _, name, ppid, exe, argv, cwd, uid, gid, cgroup, start_time } = self;
-        let has_text = name.is_some() || exe.is_some() || argv.is_some() || cwd.is_some() || cgroup.is_some();
-        !has_text && ppid.is_none() && uid.is_none() && gid.is_none() && start_time.is_none()
+        Self { requested: self.requested, name, argv, exe, cwd: None, cgroup, ..*self }
     }
 
-    /// Returns true if `later` has a field that this lacks.
-    fn lacks(&self, later: &Self) -> bool {
-        !self.asked.covers(later.asked)
-            || self.name.is_none() && later.name.is_some()
-            || self.ppid.is_none() && later.ppid.is_some()
-            || self.exe.is_none() && later.exe.is_some()
-            || self.argv.is_none() && later.argv.is_some()
-            || self.cwd.is_none() && later.cwd.is_some()
-            || self.uid.is_none() && later.uid.is_some()
-            || self.gid.is_none() && later.gid.is_some()
-            || self.cgroup.is_none() && later.cgroup.is_some()
-            || self.start_time.is_none() && later.start_time.is_some()
-    }
-
-    /// Adds what `this` lacks from a later reading of the same program. A value that was read before stays: the later one
-    /// may be poorer, or changed since the exec.
+    /// Adds the fields that `this` lacks from a later reading of the same program. Fields that were read before stay,
+    /// because the process may have changed them since the exec.
     pub(crate) fn fill(this: &mut Option<Arc<Self>>, later: Option<&Arc<Self>>) {
         let Some(later) = later else { return };
         match this {
             None => *this = Some(Arc::clone(later)),
-            Some(known) if known.lacks(later) => {
-                let known = Arc::make_mut(known);
-                known.asked = known.asked.union(later.asked);
-                known.name = known.name.take().or_else(|| later.name.clone());
-                known.ppid = known.ppid.or(later.ppid);
-                known.exe = known.exe.take().or_else(|| later.exe.clone());
-                known.argv = known.argv.take().or_else(|| later.argv.clone());
-                known.cwd = known.cwd.take().or_else(|| later.cwd.clone());
-                known.uid = known.uid.or(later.uid);
-                known.gid = known.gid.or(later.gid);
-                known.cgroup = known.cgroup.take().or_else(|| later.cgroup.clone());
-                known.start_time = known.start_time.or(later.start_time);
-            }
+            Some(known) if known.lacks(later) => Arc::make_mut(known).add_missing(later),
             Some(_) => {}
         }
     }
 
-    /// Forgets what belongs to the program. What belongs to the process stays.
+    /// Returns a copy without the fields that an exec replaces.
     pub(crate) fn without_program(&self) -> Self {
         Self { name: None, exe: None, argv: None, ..self.clone() }
     }
 }
 
-/// A wait status: how a process ended, as `waitpid(2)` encodes it.
+/// A wait status, as `waitpid(2)` encodes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExitStatus(pub u32);
 
 impl ExitStatus {
-    /// The exit code, if the process ended by itself.
+    /// Returns the exit code, from 0 to 255; `None` if a signal killed the process.
     #[must_use]
     pub const fn code(self) -> Option<u8> {
         if self.0 & 0x7f == 0 { Some((self.0 >> 8 & 0xff) as u8) } else { None }
     }
-    /// The number of the signal that ended the process, if one did.
+    /// Returns the number of the signal that killed the process, from 1 to 127; `None` if it exited by itself.
     #[must_use]
     pub const fn signal(self) -> Option<u8> {
         if self.0 & 0x7f == 0 { None } else { Some((self.0 & 0x7f) as u8) }
     }
-    /// Whether a core was dumped.
+    /// Returns true if the process dumped core.
     #[must_use]
     pub const fn core_dumped(self) -> bool {
         self.0 & 0x80 != 0
     }
 }
 
-/// What happened, with the details of that kind.
+/// The type of an event, with the data of that type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventData {
-    /// A process was created; this is the child.
+    /// The process was created.
     Fork {
-        /// The process that created it.
+        /// The parent's pid.
         ppid: u32,
     },
-    /// A process replaced its program.
+    /// The process replaced its program.
     Exec {
-        /// Whether this process had been reported before, in the same life.
+        /// True if an exec or a scan reported this process before.
         again: bool,
     },
-    /// A process ended.
+    /// The process exited.
     Exit {
-        /// How, if the kernel's own report was received.
+        /// The wait status; `None` if unknown.
         status: Option<ExitStatus>,
-        /// The parent at that time; `None` where the kernel no longer knew it.
+        /// The parent's pid at the exit; `None` if unknown.
         ppid: Option<u32>,
-        /// Nanoseconds since the last exec that was seen.
+        /// Nanoseconds since the last reported exec; `None` if there was none.
         duration_ns: Option<u64>,
-        /// Whether this process had been reported before, in the same life.
+        /// True if an exec or a scan reported this process before.
         known: bool,
     },
     /// A thread changed its name.
     Comm {
-        /// The thread.
+        /// The thread id.
         tid: u32,
         /// The new name, padded with NUL.
         comm: [u8; 16],
@@ -190,20 +189,20 @@ pub enum EventData {
     },
     /// The process became a session leader.
     Sid,
-    /// A tracer attached, or detached.
+    /// A tracer attached to the process, or detached.
     Ptrace {
-        /// The tracer; `None` when it detached.
+        /// The tracer's pid; `None` if it detached.
         tracer_pid: Option<u32>,
     },
     /// The process is about to dump core.
     Coredump {
-        /// The parent at that time.
+        /// The parent's pid at the core dump; `None` if unknown.
         ppid: Option<u32>,
     },
 }
 
 impl EventData {
-    /// The kind without its details.
+    /// Returns the type without its data.
     #[must_use]
     pub const fn event_type(&self) -> EventType {
         match self {
@@ -220,39 +219,39 @@ impl EventData {
     }
 }
 
-/// One wish to follow the descendants of a process.
+/// Marks an event of a descendant of the process that [`crate::FilterRule::ancestor`] names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AncestryTag {
-    /// The number of the subscriber whose wish it is.
+    /// The id of the subscriber, see [`crate::Subscription::id`].
     pub subscriber: u32,
-    /// The number that it has given to this wish.
+    /// The id of the ancestor, see [`crate::Ancestor::id`].
     pub id: u32,
 }
 
-/// Which wishes a process falls under.
+/// The tags of a process. `None` if there are none.
 pub type AncestryTags = Option<Arc<[AncestryTag]>>;
 
-/// One event of one process.
+/// An event of one process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProcessEvent {
-    /// The process (the kernel's tgid), in the initial pid namespace.
+    /// The process id, the kernel's tgid, in the initial pid namespace.
     pub pid: u32,
-    /// When: nanoseconds on `CLOCK_MONOTONIC`.
+    /// Time of the event, in nanoseconds on `CLOCK_MONOTONIC`.
     pub timestamp_ns: u64,
-    /// How it was learnt.
+    /// The way the event became known.
     pub origin: Origin,
-    /// What happened.
+    /// The type, with the data of that type.
     pub data: EventData,
-    /// What was captured at the process's last exec, or at a snapshot.
+    /// The details captured at the last exec, or at a snapshot.
     pub process: Option<Arc<ProcessInfo>>,
-    /// The wishes to follow a process under which this one falls.
+    /// The ancestry tags of the process.
     pub ancestry: AncestryTags,
 }
 
 impl ProcessEvent {
-    /// The bytes of the texts that were captured.
-    pub(crate) fn weight(&self) -> usize {
-        self.process.as_ref().map_or(0, |process| process.weight())
+    /// Returns the size of the captured texts, in bytes.
+    pub(crate) fn text_bytes(&self) -> usize {
+        self.process.as_ref().map_or(0, |process| process.text_bytes())
     }
 }
 
@@ -261,7 +260,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wait_status_reads_as_waitpid_documents_it() {
+    fn wait_status_decodes_as_waitpid_documents() {
         let read = |raw| {
             let status = ExitStatus(raw);
             (status.code(), status.signal(), status.core_dumped())

@@ -1,6 +1,6 @@
-//! What is wanted at all: sets of kinds, and of details to capture. Inert values.
+//! Sets of event types, and of process details to capture. Inert values.
 
-/// The kinds of event that the process connector reports. The discriminants are bit positions in [`EventTypes`].
+/// A type of event that the process connector reports. The discriminants are bit positions in [`EventTypes`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum EventType {
@@ -8,7 +8,7 @@ pub enum EventType {
     Fork,
     /// A process replaced its program.
     Exec,
-    /// A process ended.
+    /// A process exited.
     Exit,
     /// A thread changed its name.
     Comm,
@@ -29,49 +29,49 @@ pub enum EventType {
 pub struct EventTypes(u16);
 
 impl EventTypes {
-    /// No kind at all.
+    /// The empty set.
     pub const NONE: Self = Self(0);
-    /// Exec and exit: what the process table lives on.
+    /// Exec and exit. The process table needs both.
     pub const LIFECYCLE: Self = Self(1 << EventType::Exec as u16 | 1 << EventType::Exit as u16);
-    /// Every kind.
+    /// Every type.
     pub const ALL: Self = Self(0x1ff);
 
-    /// One kind alone.
+    /// Returns the set of this type alone.
     #[must_use]
-    pub const fn of(kind: EventType) -> Self {
-        Self(1 << kind as u16)
+    pub const fn of(event_type: EventType) -> Self {
+        Self(1 << event_type as u16)
     }
-    /// The set whose bit `n` stands for the kind with discriminant `n`; unknown bits are dropped.
+    /// Returns the set whose bit `n` stands for the type with discriminant `n`. Ignores unknown bits.
     #[must_use]
     pub const fn from_bits(bits: u16) -> Self {
         Self(bits & Self::ALL.0)
     }
-    /// The bits, see [`EventTypes::from_bits`].
+    /// Returns the bits, see [`EventTypes::from_bits`].
     #[must_use]
     pub const fn bits(self) -> u16 {
         self.0
     }
-    /// Both sets together.
+    /// Returns the union of both sets.
     #[must_use]
     pub const fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
-    /// Whether `kind` is in the set.
+    /// Returns true if the set contains `event_type`.
     #[must_use]
-    pub const fn has(self, kind: EventType) -> bool {
-        self.0 & (1 << kind as u16) != 0
+    pub const fn has(self, event_type: EventType) -> bool {
+        self.0 & (1 << event_type as u16) != 0
     }
 }
 
-/// The details that can be captured of a process. The discriminants are bit positions in [`Fields`].
+/// A detail of a process that can be captured. The discriminants are bit positions in [`Fields`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Field {
-    /// The process name, completed where the kernel cut it.
+    /// The process name, completed from the arguments or the executable path if the kernel truncated it.
     Name,
     /// The parent's pid.
     Ppid,
-    /// The path of the program.
+    /// The path of the executable.
     Exe,
     /// The argument vector.
     Argv,
@@ -83,7 +83,7 @@ pub enum Field {
     Gid,
     /// The cgroup path.
     Cgroup,
-    /// The creation time in clock ticks since boot.
+    /// The creation time, in clock ticks since boot.
     StartTime,
 }
 
@@ -92,59 +92,59 @@ pub enum Field {
 pub struct Fields(u16);
 
 impl Fields {
-    /// No field at all.
+    /// The empty set.
     pub const NONE: Self = Self(0);
     /// Every field.
     pub const ALL: Self = Self(0x1ff);
 
-    /// The set whose bit `n` stands for the field with discriminant `n`; unknown bits are dropped.
+    /// Returns the set whose bit `n` stands for the field with discriminant `n`. Ignores unknown bits.
     #[must_use]
     pub const fn from_bits(bits: u16) -> Self {
         Self(bits & Self::ALL.0)
     }
-    /// The bits, see [`Fields::from_bits`].
+    /// Returns the bits, see [`Fields::from_bits`].
     #[must_use]
     pub const fn bits(self) -> u16 {
         self.0
     }
-    /// Both sets together.
+    /// Returns the union of both sets.
     #[must_use]
     pub const fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
-    /// This set and `field`.
+    /// Returns this set with `field` added.
     #[must_use]
     pub const fn with(self, field: Field) -> Self {
         Self(self.0 | 1 << field as u16)
     }
-    /// Whether `field` is in the set.
+    /// Returns true if the set contains `field`.
     #[must_use]
     pub const fn has(self, field: Field) -> bool {
         self.0 & (1 << field as u16) != 0
     }
-    /// Whether every field of `other` is in the set.
+    /// Returns true if the set contains every field of `other`.
     #[must_use]
     pub const fn covers(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
-    /// Whether the set is empty.
+    /// Returns true if the set is empty.
     #[must_use]
     pub const fn is_empty(self) -> bool {
         self.0 == 0
     }
 }
 
-/// What is wanted at all: the kinds to report and the details to capture.
+/// The event types to report and the details to capture, for all processes or for those that a rule selects.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Interest {
-    /// The kinds to report.
+    /// The event types to report.
     pub types: EventTypes,
     /// The details to capture.
     pub fields: Fields,
 }
 
 impl Interest {
-    /// What satisfies both.
+    /// Returns the interest that covers both.
     #[must_use]
     pub const fn union(self, other: Self) -> Self {
         Self { types: self.types.union(other.types), fields: self.fields.union(other.fields) }
@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sets_drop_bits_that_stand_for_nothing() {
+    fn unknown_bits_are_ignored() {
         assert_eq!(EventTypes::from_bits(0xffff), EventTypes::ALL);
         assert_eq!(Fields::from_bits(0xffff), Fields::ALL);
         assert!(EventTypes::LIFECYCLE.has(EventType::Exec) && EventTypes::LIFECYCLE.has(EventType::Exit));

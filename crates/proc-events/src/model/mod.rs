@@ -1,9 +1,9 @@
-//! The values that are passed around. They do nothing by themselves.
+//! Inert values that the rooms pass to each other.
 
-pub mod event;
-pub mod interest;
-pub mod notification;
+pub(crate) mod event;
+pub(crate) mod interest;
+pub(crate) mod notification;
 pub mod now;
 pub mod snapshot;
-pub mod source_kind;
+pub(crate) mod source_kind;
 pub mod stream_position;

@@ -1,89 +1,89 @@
-//! What a subscriber receives: events, and what it has to know about them. Inert values.
+//! Everything that a subscriber receives. Inert values.
 
 use crate::error::Error;
 use crate::model::event::{ExitStatus, ProcessEvent};
 use crate::model::source_kind::SourceKind;
 
-/// What a subscriber receives.
+/// An item of a subscriber's queue.
 #[derive(Clone, Debug)]
 pub enum Notification {
-    /// A process event.
+    /// A live process event.
     Event(ProcessEvent),
-    /// The source is open, and acknowledged by the kernel.
+    /// The source is open, and the kernel has acknowledged it.
     Opened {
-        /// The bytes of the socket's receive buffer; 0 where there is none.
+        /// Size of the socket's receive buffer, in bytes; 0: no socket.
         receive_buffer_size: u32,
-        /// What kind of source it is.
+        /// Kind of the open source.
         source: SourceKind,
     },
-    /// A process that a scan has found running.
+    /// A running process that a scan found.
     ScanEvent {
         /// An exec of [`crate::Origin::Bootstrap`].
         event: ProcessEvent,
-        /// The number given to the request.
+        /// The id of the request.
         id: u32,
     },
-    /// Every process that was running has been reported.
+    /// The scan has reported every running process.
     ScanFinished {
-        /// The number given to the request.
+        /// The id of the request.
         id: u32,
     },
-    /// Whether a process is running whose end was asked for.
+    /// The answer to a request to watch the exit of a process.
     Watched {
-        /// The number given to the request.
+        /// The id of the request.
         id: u32,
-        /// Whether it is.
+        /// State of the process.
         watch: WatchResult,
     },
-    /// Events were lost, and the rest was made right.
+    /// Events were lost. Their effects are repaired.
     Loss(LossReport),
-    /// The source failed and was opened anew.
+    /// The source failed for this reason and was reopened.
     Restart(Error),
-    /// The process connector cannot be had, for this reason: `/proc` is polled instead.
+    /// The process connector is unavailable for this reason. The reader polls `/proc` instead.
     FellBackToPolling(Error),
     /// The source could not be opened, or has failed for good.
     Failed(Error),
-    /// The last notice of all.
+    /// The last notification of a subscription.
     Closed,
 }
 
-/// What becomes of a wait for the end of a process.
+/// The state of a process whose exit a subscriber asked to watch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WatchResult {
-    /// It is running: the next exit of its pid is its end.
+    /// The process runs. The next exit of its pid is its exit.
     Running,
-    /// It is gone: the last exit of its pid was its end, if there was one since the request.
+    /// The process has exited. If its pid had an exit since the request, the last one is its exit.
     Gone,
-    /// It has just ended, or was not collected by its parent. Its exit may have been told before the request.
+    /// The process has just exited, or is a zombie. Its exit may have been reported before the request.
     Exited {
-        /// Which process.
+        /// The process id.
         pid: u32,
-        /// When this was found: nanoseconds on `CLOCK_MONOTONIC`.
+        /// Time at which the exit was noticed, in nanoseconds on `CLOCK_MONOTONIC`.
         timestamp_ns: u64,
-        /// How it has ended, where that may be seen.
+        /// The wait status; `None` if unknown, or if this user may not see it.
         status: Option<ExitStatus>,
     },
 }
 
-/// Where events were lost.
+/// The place at which events were lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum LossCause {
-    /// Before they were read: the socket's receive buffer was full.
+    /// The socket's receive buffer was full, so the kernel dropped events.
     Socket,
-    /// After: the subscriber's queue was full.
+    /// The subscriber's queue was full, so the reader dropped events.
     Queue,
 }
 
-/// A hole in what was reported, and its repair.
+/// A loss of events, and its repair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LossReport {
-    /// Where.
+    /// The place of the loss.
     pub cause: LossCause,
-    /// How many events were lost, at least.
+    /// Number of lost events, at least.
     pub lost: u64,
-    /// Execs that were reported late, to make it right.
+    /// Number of execs that the repair reports late.
     pub recovered_execs: u32,
-    /// Exits that were reported late, to make it right.
+    /// Number of exits that the repair reports late.
     pub recovered_exits: u32,
 }

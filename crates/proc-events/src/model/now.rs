@@ -2,11 +2,12 @@
 
 use tokio::time::Instant;
 
-/// The time at which something is handled. Passed as an argument, so that state machines can be tested without a clock.
+/// The time at which something is handled. Callers pass it as an argument, so that tests of state machines need no
+/// clock.
 #[derive(Clone, Copy, Debug)]
 pub struct Now {
-    /// On the clock of timers.
+    /// Time on the clock of timers.
     pub instant: Instant,
-    /// On the clock of the kernel's events: nanoseconds on `CLOCK_MONOTONIC`.
+    /// Time on the clock of the kernel's events: nanoseconds on `CLOCK_MONOTONIC`.
     pub monotonic_ns: u64,
 }

@@ -1,4 +1,4 @@
-//! What was seen in `/proc`. Inert values.
+//! Snapshots of `/proc`. Inert values.
 
 use std::sync::Arc;
 
@@ -6,34 +6,34 @@ use rustc_hash::FxHashMap;
 
 use crate::model::event::ProcessInfo;
 
-/// One process as it was seen in `/proc`.
+/// One process as `/proc` shows it.
 #[derive(Clone, Debug, Default)]
 pub struct ObservedProcess {
     /// The process id.
     pub pid: u32,
-    /// The parent.
+    /// The parent's pid.
     pub ppid: u32,
-    /// The process that leads the session, or has.
+    /// The session id: the pid of the session leader, which may have exited.
     pub session: u32,
-    /// Clock ticks since boot; with the pid an identity.
+    /// Creation time, in clock ticks since boot. Together with the pid it identifies the process.
     pub start_time: u64,
-    /// The same, in nanoseconds on `CLOCK_MONOTONIC`, to the tick below.
+    /// Creation time, in nanoseconds on `CLOCK_MONOTONIC`, rounded down to a clock tick.
     pub start_ns: u64,
-    /// Forked, and has not called exec since (or a kernel thread).
+    /// True if the process has not called exec since its fork, or is a kernel thread.
     pub never_execed: bool,
-    /// Its leader has ended, but other threads of it go on.
+    /// True if the leader thread has exited while other threads run.
     pub leader_exited: bool,
-    /// What tells one program of the same process from the next; 0 where this cannot be seen.
+    /// A number that changes when the process executes another program; 0: unknown.
     pub program: u64,
-    /// The kernel's name of the main thread, padded with NUL.
+    /// The kernel's name of the leader thread, padded with NUL.
     pub comm: [u8; 16],
-    /// The details that were asked for.
+    /// The requested details.
     pub process: Option<Arc<ProcessInfo>>,
-    /// Nanoseconds on `CLOCK_MONOTONIC` after the process had been read; 0: it was not.
+    /// Time after the process was read, in nanoseconds on `CLOCK_MONOTONIC`; 0: it was not read.
     pub read_ns: u64,
 }
 
-/// One look at `/proc`.
+/// A snapshot of `/proc`.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     /// Every process that was running.
@@ -42,7 +42,7 @@ pub struct Snapshot {
     pub unread: Vec<u32>,
 }
 
-/// Tells a process whose details are known already, and need not be read again, from another one or another program.
+/// The identity of a process and of its program. A snapshot does not read the details of a known process again.
 #[derive(Clone, Copy, Debug)]
 pub struct KnownProcess {
     /// See [`ObservedProcess::start_time`].
@@ -57,12 +57,12 @@ pub struct KnownProcess {
 pub type KnownProcesses = FxHashMap<u32, KnownProcess>;
 
 impl KnownProcess {
-    /// Returns true if `seen` is this process and, as far as that is visible, still runs this program.
+    /// Returns true if `observed` is this process and runs the same program. An unknown program counts as the same.
     #[must_use]
-    pub const fn is(&self, seen: &ObservedProcess) -> bool {
-        let is_visible = self.program != 0 && seen.program != 0;
-        self.start_time == seen.start_time
-            && self.never_execed == seen.never_execed
-            && (!is_visible || self.program == seen.program)
+    pub const fn is(&self, observed: &ObservedProcess) -> bool {
+        let is_comparable = self.program != 0 && observed.program != 0;
+        self.start_time == observed.start_time
+            && self.never_execed == observed.never_execed
+            && (!is_comparable || self.program == observed.program)
     }
 }

@@ -1,12 +1,12 @@
-//! Where events come from.
+//! The kinds of event source.
 
-/// Where events come from.
+/// A kind of event source.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(u8)]
 pub enum SourceKind {
     /// The kernel's process connector.
     #[default]
     Netlink,
-    /// Snapshots of `/proc`: what starts and ends between two of them is missed.
+    /// Snapshots of `/proc`. They miss processes that start and exit between two snapshots.
     Polling,
 }

@@ -167,7 +167,7 @@ impl Files<'_> {
         let asks = |field| fields.has(field).then_some(());
         let asks_program = |field| asks(field).filter(|()| !self.is_torn);
         ProcessInfo {
-            asked: fields,
+            requested: fields,
             name: asks_program(Field::Name).map(|()| name()),
             ppid: asks(Field::Ppid).map(|()| stat.ppid),
             exe: asks_program(Field::Exe).and(self.exe).map(parse::readable),

@@ -67,6 +67,6 @@ impl RawDetails {
 
 /// The details of a process of which nothing could be read.
 pub(super) fn nothing_read(fields: Fields) -> ObservedProcess {
-    let process = ProcessInfo { asked: fields, ..ProcessInfo::default() };
+    let process = ProcessInfo { requested: fields, ..ProcessInfo::default() };
     ObservedProcess { process: Some(Arc::new(process)), ..ObservedProcess::default() }
 }

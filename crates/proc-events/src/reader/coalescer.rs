@@ -1,57 +1,62 @@
-//! How long events are gathered before they are read. A wake-up costs more than an event, here and in JavaScript: so
-//! where they come fast, they are read one and a half milliseconds' worth at a time. Where they come slowly, the wait
-//! itself would cost a wake-up more than it saves, and each is read at once.
+//! Coalesces wake-ups, as interrupt coalescing does for a network card.
+//!
+//! A wake-up costs more than an event, in the reader and in the subscriber. At a high rate the reader therefore delays
+//! a read by 1.5 ms and handles the events in one batch. At a low rate the delay itself would cost a wake-up, so the
+//! reader reads each event at once.
 
 use std::time::Duration;
 
-/// What is gathered where events come fast.
+/// Time by which a read is delayed at a high rate.
 const COALESCE_DELAY: Duration = Duration::from_micros(1500);
-/// Events come fast if there were so many in this time.
+/// The rate is high if there were this many events in [`RATE_WINDOW_NS`].
 const BURST_EVENTS: u32 = 48;
+/// Time window of the rate, in nanoseconds.
 const RATE_WINDOW_NS: u64 = 20_000_000;
 
-/// How many events there were lately. It goes by the kernel's times in them: where they come slowly, looking at the clock
-/// would cost more than it tells.
+/// The recent rate of events. It uses the kernel's timestamps of the events, because at a low rate reading the clock
+/// costs more than it helps.
 #[derive(Debug, Default)]
 pub(super) struct Coalescer {
-    /// When the last one happened.
+    /// Time of the last event, in nanoseconds on `CLOCK_MONOTONIC`.
     last_ns: u64,
-    lately: f32,
-    /// Whether more was waiting already, and nothing has to be gathered.
-    is_behind: bool,
-    /// Whether the last time anything was read.
-    leader_exit_only: bool,
+    /// Number of events in the last [`RATE_WINDOW_NS`] before `last_ns`, where older ones count less.
+    rate: f32,
+    /// True if the last read left events in the socket.
+    has_backlog: bool,
+    /// True if the last read returned events.
+    had_events: bool,
 }
 
 impl Coalescer {
-    /// How long to gather more, now that something has come in.
-    pub(super) fn batch_delay(&self, now_ns: impl FnOnce() -> u64) -> Option<Duration> {
-        (self.is_fast() && self.decayed_rate(now_ns()) >= BURST_EVENTS as f32).then_some(COALESCE_DELAY)
+    /// Returns the time by which to delay the next read. Returns `None` if the rate is low, or if events are left to
+    /// read.
+    pub(super) fn coalesce_delay(&self, now_ns: impl FnOnce() -> u64) -> Option<Duration> {
+        (self.is_burst() && self.decayed_rate(now_ns()) >= BURST_EVENTS as f32).then_some(COALESCE_DELAY)
     }
 
-    fn is_fast(&self) -> bool {
-        !self.is_behind && self.lately >= BURST_EVENTS as f32
+    fn is_burst(&self) -> bool {
+        !self.has_backlog && self.rate >= BURST_EVENTS as f32
     }
 
-    /// Whether to gather at once, without waiting for something to come in: it takes a wake-up less, and those who cause the
-    /// events wake nobody.
-    pub(super) fn expects_more(&self) -> bool {
-        self.leader_exit_only && self.is_fast()
+    /// Returns true if the reader should read again without waiting for the socket. This saves a wake-up, and the
+    /// processes that cause the events need not wake the reader.
+    pub(super) fn should_read_again(&self) -> bool {
+        self.had_events && self.is_burst()
     }
 
-    /// So many were read, of which the last happened at this time; `is_all` says that none is left.
-    pub(super) fn read(&mut self, count: u32, is_all: bool, last_ns: u64) {
-        // No more than is forgotten in a moment.
-        self.lately = (self.decayed_rate(last_ns) + count as f32).min(2.0 * BURST_EVENTS as f32);
+    /// Records a read of `count` events, of which the last happened at `last_ns`. `is_drained` is true if none is left.
+    pub(super) fn record_read(&mut self, count: u32, is_drained: bool, last_ns: u64) {
+        // The limit makes the rate decay below `BURST_EVENTS` within half a window after a burst.
+        self.rate = (self.decayed_rate(last_ns) + count as f32).min(2.0 * BURST_EVENTS as f32);
         self.last_ns = last_ns;
-        self.is_behind = !is_all;
-        self.leader_exit_only = count > 0;
+        self.has_backlog = !is_drained;
+        self.had_events = count > 0;
     }
 
-    /// What counts less the longer ago it was.
+    /// Returns the rate, which decays linearly to 0 within [`RATE_WINDOW_NS`] after the last event.
     fn decayed_rate(&self, now_ns: u64) -> f32 {
-        let ago = now_ns.saturating_sub(self.last_ns) as f32 / RATE_WINDOW_NS as f32;
-        self.lately * (1.0 - ago).max(0.0)
+        let windows = now_ns.saturating_sub(self.last_ns) as f32 / RATE_WINDOW_NS as f32;
+        self.rate * (1.0 - windows).max(0.0)
     }
 }
 
@@ -61,34 +66,35 @@ mod tests {
 
     const MS: u64 = 1_000_000;
 
-    /// Pairs of events, a tenth of a millisecond apart, so many microseconds from pair to pair.
-    fn pairs(pace: &mut Coalescer, mut now_ns: u64, count: u64, apart: u64) -> u64 {
+    /// Records `count` pairs of events, 0.1 ms apart, one pair every `interval_us` microseconds. Returns the time after
+    /// them.
+    fn record_pairs(coalescer: &mut Coalescer, mut now_ns: u64, count: u64, interval_us: u64) -> u64 {
         for _ in 0..count {
-            for event in [0, MS / 10] {
-                pace.read(1, true, now_ns + event);
+            for offset_ns in [0, MS / 10] {
+                coalescer.record_read(1, true, now_ns + offset_ns);
             }
-            now_ns += apart * 1000;
+            now_ns += interval_us * 1000;
         }
         now_ns
     }
 
     #[test]
-    fn a_few_are_read_at_once_and_many_together() {
-        let (start, mut pace) = (1000 * MS, Coalescer::default());
-        assert_eq!(pace.batch_delay(|| start), None);
-        let now = pairs(&mut pace, start, 100, 50_000);
-        assert_eq!(pace.batch_delay(|| now), None, "20 processes a second");
-        let now = pairs(&mut pace, now, 1000, 1000);
-        assert_eq!(pace.batch_delay(|| now), None, "1,000 a second");
-        let now = pairs(&mut pace, now, 1000, 500);
-        assert_eq!(pace.batch_delay(|| now), Some(COALESCE_DELAY), "2,000 a second");
-        assert!(pace.expects_more());
-        assert_eq!(pace.batch_delay(|| now + 19 * MS), None);
-        // Nothing came in this time: who knows when something will.
-        pace.read(0, true, now);
-        assert!(pace.batch_delay(|| now).is_some() && !pace.expects_more());
-        // More is waiting: there is nothing to gather.
-        pace.read(1024, false, now);
-        assert_eq!(pace.batch_delay(|| now), None);
+    fn low_rate_is_read_at_once_and_high_rate_in_batches() {
+        let (start, mut coalescer) = (1000 * MS, Coalescer::default());
+        assert_eq!(coalescer.coalesce_delay(|| start), None);
+        let now = record_pairs(&mut coalescer, start, 100, 50_000);
+        assert_eq!(coalescer.coalesce_delay(|| now), None, "20 processes a second");
+        let now = record_pairs(&mut coalescer, now, 1000, 1000);
+        assert_eq!(coalescer.coalesce_delay(|| now), None, "1,000 a second");
+        let now = record_pairs(&mut coalescer, now, 1000, 500);
+        assert_eq!(coalescer.coalesce_delay(|| now), Some(COALESCE_DELAY), "2,000 a second");
+        assert!(coalescer.should_read_again());
+        assert_eq!(coalescer.coalesce_delay(|| now + 19 * MS), None);
+        // After an empty read, the reader waits for the socket.
+        coalescer.record_read(0, true, now);
+        assert!(coalescer.coalesce_delay(|| now).is_some() && !coalescer.should_read_again());
+        // With events left, the reader reads at once.
+        coalescer.record_read(1024, false, now);
+        assert_eq!(coalescer.coalesce_delay(|| now), None);
     }
 }

@@ -1,8 +1,8 @@
-//! The queue of commands to the reader's thread, and the eventfd that wakes it.
+//! The queue of commands to the reader thread, and the eventfd that wakes that thread.
 //!
-//! A channel of the runtime's does not do, because its receiver spins while a sender is in the midst of waking it. At
-//! real-time priority the reader preempts that sender, and spins until the kernel throttles it. Here the reader blocks on a
-//! lock, so that the sender gets the CPU and releases it.
+//! A tokio channel is not suitable, because its receiver spins while a sender is about to wake it. At real-time
+//! priority the reader preempts that sender, and spins until the kernel throttles it. Here the reader blocks on a lock,
+//! so that the sender gets the CPU and releases the lock.
 
 use std::collections::VecDeque;
 use std::io;
@@ -16,54 +16,55 @@ use tokio::io::unix::AsyncFd;
 use crate::delivery::queue::SubscriberQueue;
 use crate::sys;
 
-/// A request of a subscription to its reader.
+/// A request of a subscription to its reader. Scans and watches carry the id of the request, watches also the pid.
 #[derive(Debug)]
 pub(crate) enum Command {
     Join(Arc<SubscriberQueue>),
     Leave(Arc<SubscriberQueue>),
-    /// A wake-up: [`super::ReaderHandle::asked`] has counted a change.
+    /// Only wakes the reader, which then finds the change in `ReaderHandle::interest_changes`.
     InterestChanged,
     Scan(Arc<SubscriberQueue>, u32),
     WatchExit(Arc<SubscriberQueue>, u32, u32),
 }
 
-/// The commands that wait.
+/// The pending commands, in the order in which they were sent.
 #[derive(Debug, Default)]
 pub(crate) struct CommandQueue(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    waiting: VecDeque<Command>,
-    /// The eventfd to write to when a command is queued and none waited; there as long as the receiver is.
-    bell: Option<Arc<OwnedFd>>,
+    pending: VecDeque<Command>,
+    /// The eventfd that wakes the receiver; `None` without a receiver. Senders write to it if no command was pending.
+    wake_fd: Option<Arc<OwnedFd>>,
 }
 
 impl CommandQueue {
+    /// Adds a command, and wakes the receiver if it may be waiting.
     pub(crate) fn send(&self, command: Command) {
         let mut state = self.state();
-        state.waiting.push_back(command);
-        let bell = state.bell.clone().filter(|_| state.waiting.len() == 1);
+        state.pending.push_back(command);
+        let wake_fd = state.wake_fd.clone().filter(|_| state.pending.len() == 1);
         drop(state);
-        if let Some(bell) = bell {
-            // The write fails only if the counter is full, and then the reader is awake anyhow.
-            let _ = rustix::io::write(&*bell, &1u64.to_ne_bytes());
+        if let Some(wake_fd) = wake_fd {
+            // The write fails only if the counter is at its maximum, and then the eventfd is readable already.
+            let _ = rustix::io::write(&*wake_fd, &1u64.to_ne_bytes());
         }
     }
 
-    /// Takes the command that has waited longest.
+    /// Takes the oldest command.
     pub(crate) fn pop(&self) -> Option<Command> {
-        self.state().waiting.pop_front()
+        self.state().pending.pop_front()
     }
 
     /// Returns the one receiver. Must be called within a tokio runtime.
     pub(super) fn receiver(&self) -> io::Result<CommandReceiver<'_>> {
-        let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        let rung = sys::register(bell.try_clone()?)?;
-        self.state().bell = Some(Arc::new(bell));
-        Ok(CommandReceiver { queue: self, rung })
+        let wake_fd = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        let woken = sys::register(wake_fd.try_clone()?)?;
+        self.state().wake_fd = Some(Arc::new(wake_fd));
+        Ok(CommandReceiver { queue: self, woken })
     }
 
-    // A panic while the lock was held leaves a queue that is still a queue.
+    // Ignore poisoning, because every change leaves the state valid.
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -73,24 +74,25 @@ impl CommandQueue {
 #[derive(Debug)]
 pub(super) struct CommandReceiver<'a> {
     queue: &'a CommandQueue,
-    rung: AsyncFd<OwnedFd>,
+    /// The eventfd of the queue.
+    woken: AsyncFd<OwnedFd>,
 }
 
 impl CommandReceiver<'_> {
-    /// Takes the command that has waited longest, if any waits.
+    /// Takes the oldest command. Returns `None` if there is none.
     pub(super) fn try_recv(&self) -> Option<Command> {
         self.queue.pop()
     }
 
-    /// Waits for a command. The future may be dropped at any time: no command is lost.
+    /// Waits for a command. Dropping the future loses no command.
     pub(super) async fn recv(&self) -> io::Result<Command> {
         loop {
             if let Some(command) = self.queue.pop() {
                 return Ok(command);
             }
-            let mut ready = sys::ready(&self.rung).await?;
-            // A command that was queued before this is found by the next turn; a later one rings again.
-            match rustix::io::read(&self.rung, &mut [0; 8]) {
+            let mut ready = sys::ready(&self.woken).await?;
+            // The next round takes a command that was sent before this read. A later command writes again.
+            match rustix::io::read(&self.woken, &mut [0; 8]) {
                 Err(Errno::AGAIN) => ready.clear_ready(),
                 Err(Errno::INTR) => {}
                 count => drop(count?),
@@ -101,7 +103,7 @@ impl CommandReceiver<'_> {
 
 impl Drop for CommandReceiver<'_> {
     fn drop(&mut self) {
-        self.queue.state().bell = None;
+        self.queue.state().wake_fd = None;
     }
 }
 
@@ -125,17 +127,17 @@ mod tests {
     }
 
     #[test]
-    fn commands_arrive_in_their_order_whenever_they_are_sent() {
+    fn commands_arrive_in_the_order_sent() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         runtime.expect("an epoll instance can be had").block_on(async {
             let commands = Arc::<CommandQueue>::default();
             let queue = Arc::new(SubscriberQueue::new(1, Interest::default(), Box::new(|| {})));
             commands.send(Command::Scan(Arc::clone(&queue), 0));
             let receiver = commands.receiver().expect("a descriptor can be had");
-            let its_commands = Arc::clone(&commands);
+            let sender_commands = Arc::clone(&commands);
             let sender = std::thread::spawn(move || {
                 for id in 1..10_000 {
-                    its_commands.send(Command::Scan(Arc::clone(&queue), id));
+                    sender_commands.send(Command::Scan(Arc::clone(&queue), id));
                 }
             });
             for expected in 0..10_000 {
@@ -145,9 +147,9 @@ mod tests {
         });
     }
 
-    /// A sender that is preempted between queueing a command and ringing must not keep the receiver busy.
+    /// A sender that is preempted between queueing a command and waking the receiver must not keep the receiver busy.
     #[test]
-    fn a_receiver_that_finds_nothing_sleeps_until_it_rings() {
+    fn receiver_sleeps_until_the_sender_wakes_it() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         runtime.expect("an epoll instance can be had").block_on(async {
             let queue = CommandQueue::default();
@@ -156,15 +158,16 @@ mod tests {
             let waker = Waker::from(Arc::clone(&wakes));
             let mut recv = pin!(receiver.recv());
             assert!(recv.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
-            // It is queued, and taken by the way, before it rings.
-            let bell = queue.state().bell.take();
+            // Simulate a sender that has queued a command, which the receiver has taken, and has not woken the receiver
+            // yet.
+            let wake_fd = queue.state().wake_fd.take();
             queue.send(Command::InterestChanged);
             assert!(receiver.try_recv().is_some());
-            queue.state().bell = bell;
+            queue.state().wake_fd = wake_fd;
             for _ in 0..3 {
                 assert!(recv.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
             }
-            assert_eq!(wakes.0.load(Ordering::Relaxed), 0, "it would go round and round");
+            assert_eq!(wakes.0.load(Ordering::Relaxed), 0, "the receiver must not spin");
         });
     }
 }

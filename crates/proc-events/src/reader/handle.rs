@@ -1,4 +1,4 @@
-//! What a reader's thread shares with its subscriptions.
+//! The handle that subscriptions have on their reader, and the list of all readers.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
@@ -11,38 +11,47 @@ use crate::options::Options;
 use crate::stats::Stats;
 use crate::sys::scheduling::Priority;
 
-/// What a reader shares with its subscriptions.
+/// The state that a reader shares with its subscriptions.
 #[derive(Debug)]
 pub(crate) struct ReaderHandle {
     pub(crate) options: Options,
     pub(crate) commands: CommandQueue,
     pub(crate) stats: Arc<Stats>,
     pub(crate) kernel_filter: KernelFilter,
-    /// How often something was asked for that concerns what comes in next.
-    pub(crate) asked: Arc<AtomicU64>,
+    /// Number of changes that subscribers made to their rules. The pipeline stops reading until the reader has applied
+    /// all.
+    pub(crate) interest_changes: Arc<AtomicU64>,
+    /// Effective size of the socket's receive buffer, in bytes; 0: no socket.
     pub(crate) receive_buffer_size: AtomicU64,
+    /// Number of live processes in the process table.
     pub(crate) tracked_processes: AtomicU64,
+    /// The [`Priority`] in force.
     pub(crate) priority: AtomicU64,
+    /// True once the reader accepts no further subscription.
     is_ending: AtomicBool,
     pub(crate) thread: Mutex<Option<JoinHandle<()>>>,
-    /// True once the reader's thread has ended.
-    pub(crate) is_over: Mutex<bool>,
-    pub(crate) over: Condvar,
+    /// True once the reader has released everything. Its thread is about to end.
+    has_ended: Mutex<bool>,
+    ended: Condvar,
 }
 
-/// The readers of this program. The lock orders who joins a reader against that reader's decision to end.
+/// The readers of this program. The lock orders a new subscription against the decision of its reader to end.
 static READERS: Mutex<Vec<Weak<ReaderHandle>>> = Mutex::new(Vec::new());
 
+/// Locks the list of readers.
 pub(crate) fn readers() -> MutexGuard<'static, Vec<Weak<ReaderHandle>>> {
     READERS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl ReaderHandle {
-    /// Called by a reader without subscriptions: whether it is to end. If not, somebody has just joined.
-    pub(crate) fn may_end(&self) -> Result<(), Command> {
+    /// Ends a reader whose last subscription left.
+    ///
+    /// # Errors
+    /// If another subscription has just joined. Returns its command.
+    pub(crate) fn end_if_unused(&self) -> Result<(), Command> {
         let _order = readers();
         while let Some(command) = self.commands.pop() {
-            // Whatever else is asked comes from somebody who has left.
+            // Other commands come from subscriptions that have left.
             if matches!(command, Command::Join(_)) {
                 return Err(command);
             }
@@ -51,38 +60,45 @@ impl ReaderHandle {
         Ok(())
     }
 
-    /// Called by a reader that cannot go on: nobody joins it from now on.
-    pub(crate) fn end(&self) {
+    /// Refuses further subscriptions to a reader that has failed or ended.
+    pub(crate) fn refuse_joins(&self) {
         let _order = readers();
         self.is_ending.store(true, Ordering::Release);
     }
 
+    /// Returns true if the reader accepts no further subscription.
     pub(crate) fn is_ending(&self) -> bool {
         self.is_ending.load(Ordering::Acquire)
     }
 
-    /// Waits until the reader's thread is through, up to `limit`. Returns true if it is.
-    pub(crate) fn wait_over(&self, limit: Duration) -> bool {
-        let is_over = self.is_over.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.over.wait_timeout_while(is_over, limit, |is_over| !*is_over);
+    /// Sets that the reader has ended. Called by its thread.
+    pub(crate) fn set_ended(&self) {
+        *self.has_ended.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.ended.notify_all();
+    }
+
+    /// Waits until the reader has ended, for at most `timeout`. Returns true if it has.
+    pub(crate) fn wait_ended(&self, timeout: Duration) -> bool {
+        let has_ended = self.has_ended.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.ended.wait_timeout_while(has_ended, timeout, |has_ended| !*has_ended);
         *waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
-    /// The state to share with a reader that is yet to start.
+    /// Creates the handle of a reader that is not started yet.
     pub(crate) fn new(options: Options) -> Self {
         Self {
             options,
             commands: CommandQueue::default(),
             stats: Arc::default(),
             kernel_filter: KernelFilter::default(),
-            asked: Arc::default(),
+            interest_changes: Arc::default(),
             receive_buffer_size: AtomicU64::new(0),
             tracked_processes: AtomicU64::new(0),
             priority: AtomicU64::new(Priority::Ordinary as u64),
             is_ending: AtomicBool::new(false),
             thread: Mutex::new(None),
-            is_over: Mutex::new(false),
-            over: Condvar::new(),
+            has_ended: Mutex::new(false),
+            ended: Condvar::new(),
         }
     }
 }

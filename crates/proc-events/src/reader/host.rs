@@ -1,4 +1,4 @@
-//! The machine that this thread runs on: its `/proc`, and the descriptors of its processes.
+//! The processes of this machine, as `/proc` and pidfds show them.
 
 use std::cell::RefCell;
 use std::io;
@@ -18,53 +18,54 @@ use crate::sys::pidfd;
 
 use crate::capture::workers::CaptureWorkers;
 
-/// A descriptor that is given up for another one where the program has none left. With it a zombie is told from a
-/// process that runs, however long the program has none.
+/// A spare descriptor. When the program is out of descriptors, the reader closes it to open a pidfd. Without a pidfd,
+/// the reader cannot distinguish a zombie from a running process.
 #[derive(Debug)]
-struct Reserve(RefCell<Option<OwnedFd>>);
+struct SpareFd(RefCell<Option<OwnedFd>>);
 
-impl Default for Reserve {
+impl Default for SpareFd {
     fn default() -> Self {
         Self(RefCell::new(Self::open()))
     }
 }
 
-impl Reserve {
+impl SpareFd {
     fn open() -> Option<OwnedFd> {
         eventfd(0, EventfdFlags::CLOEXEC).ok()
     }
 
-    /// Calls `open`, again with one descriptor more if there were none. Another thread may be faster to take it.
-    fn spend_on<T>(&self, open: impl Fn() -> io::Result<T>) -> io::Result<T> {
+    /// Calls `open`. If the program is out of descriptors, closes the spare one and calls `open` once more, which fails
+    /// if another thread was faster.
+    fn retry_with<T>(&self, open: impl Fn() -> io::Result<T>) -> io::Result<T> {
         let is_full =
             |error: &io::Error| matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE));
-        let mut reserve = self.0.borrow_mut();
+        let mut spare = self.0.borrow_mut();
         let opened = match open() {
-            Err(error) if is_full(&error) && reserve.take().is_some() => open(),
+            Err(error) if is_full(&error) && spare.take().is_some() => open(),
             opened => opened,
         };
-        // If the caller keeps the descriptor, the reserve stays empty until another one is closed.
-        if reserve.is_none() {
-            *reserve = Self::open();
+        // While the caller holds the descriptor this may fail. The next call tries again.
+        if spare.is_none() {
+            *spare = Self::open();
         }
         opened
     }
 }
 
-/// The processes of this machine.
+/// Inspects the processes of this machine.
 #[derive(Debug)]
 pub(super) struct LinuxProcesses {
     procfs: procfs::Reader,
-    /// Whether its numbers are those that system calls of this process take, and the kernel has pidfds.
+    /// True if the kernel has pidfds, and `/proc` shows the pid namespace of this process.
     supports_pidfd: bool,
     exit_watcher: ExitWatcher,
-    reserve: Reserve,
-    /// While details are captured in a hurry.
+    spare_fd: SpareFd,
+    /// The capture workers; `None` if no details are captured, or the workers could not be started.
     pub(super) workers: Option<CaptureWorkers>,
 }
 
 impl LinuxProcesses {
-    /// Must be called within a tokio runtime.
+    /// Opens the readers of `/proc`. Must be called within a tokio runtime.
     pub(super) fn new(procfs: &Arc<Procfs>, raise_priority: bool) -> io::Result<Self> {
         let supports_pidfd = procfs.is_of_own_pid_namespace() && pidfd::running(std::process::id()).is_ok();
         let procfs = if raise_priority { procfs.hurried_reader() } else { procfs.reader() };
@@ -72,7 +73,7 @@ impl LinuxProcesses {
             procfs,
             supports_pidfd,
             exit_watcher: ExitWatcher::new()?,
-            reserve: Reserve::default(),
+            spare_fd: SpareFd::default(),
             workers: None,
         })
     }
@@ -81,7 +82,7 @@ impl LinuxProcesses {
         self.procfs.procfs()
     }
 
-    /// The processes whose end is awaited.
+    /// Returns the watcher of the processes whose exit is awaited.
     pub(super) const fn exit_watcher(&mut self) -> &mut ExitWatcher {
         &mut self.exit_watcher
     }
@@ -94,7 +95,7 @@ impl ProcessInspector for LinuxProcesses {
         self.supports_pidfd
     }
     fn liveness(&self, pid: u32) -> Liveness<OwnedFd> {
-        match self.reserve.spend_on(|| pidfd::running(pid)) {
+        match self.spare_fd.retry_with(|| pidfd::running(pid)) {
             Ok(Some(pidfd)) => Liveness::Alive(pidfd),
             Ok(None) => Liveness::Exited,
             Err(_) => Liveness::Unknown,
@@ -108,10 +109,11 @@ impl ProcessInspector for LinuxProcesses {
     }
     fn capture(&mut self, exec: Exec, fields: Fields) -> ObservedProcess {
         let Self { workers, procfs, .. } = self;
-        let found = workers.as_mut().and_then(|workers| workers.found(exec));
-        let found = found.filter(|found| found.covers(fields));
-        let found = found.and_then(|found| found.observed(procfs.procfs(), exec.pid, exec.timestamp_ns));
-        found.unwrap_or_else(|| procfs.capture(exec.pid, fields, exec.timestamp_ns))
+        let details = workers.as_mut().and_then(|workers| workers.take(exec));
+        let details = details.filter(|details| details.covers(fields));
+        let observed =
+            details.and_then(|details| details.observed(procfs.procfs(), exec.pid, exec.timestamp_ns));
+        observed.unwrap_or_else(|| procfs.capture(exec.pid, fields, exec.timestamp_ns))
     }
     fn observe(&mut self, pid: u32, fields: Fields) -> Option<ObservedProcess> {
         self.procfs.observe(pid, fields)
@@ -120,11 +122,12 @@ impl ProcessInspector for LinuxProcesses {
         self.procfs.zombie_status(pid)
     }
     fn exit_status(&mut self, pid: u32) -> Option<ExitStatus> {
-        // /proc tells until the parent has collected it, the descriptor from then on: which may be in between.
-        let collected = |exit_watcher: &ExitWatcher| exit_watcher.exit_status(pid).map(ExitStatus);
-        collected(&self.exit_watcher)
+        // `/proc` has the status until the parent reaps the process, and the pidfd has it afterwards. The pidfd is
+        // queried on both sides of `/proc`, because the parent may reap the process in between.
+        let reaped = |exit_watcher: &ExitWatcher| exit_watcher.exit_status(pid).map(ExitStatus);
+        reaped(&self.exit_watcher)
             .or_else(|| self.procfs.exit_status(pid))
-            .or_else(|| collected(&self.exit_watcher))
+            .or_else(|| reaped(&self.exit_watcher))
     }
 }
 
@@ -133,23 +136,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_reserve_is_spent_once_and_taken_back_when_there_is_one() {
-        let reserve = Reserve::default();
+    fn spare_descriptor_is_used_once_a_call_and_reopened() {
+        let spare = SpareFd::default();
         let calls = RefCell::new(0);
         let opens_at = |success: u32| {
             *calls.borrow_mut() = 0;
-            let opened = reserve.spend_on(|| {
+            let opened = spare.retry_with(|| {
                 *calls.borrow_mut() += 1;
                 if *calls.borrow() < success { Err(Errno::MFILE.into()) } else { Ok(()) }
             });
             (opened.is_ok(), *calls.borrow())
         };
         assert_eq!(opens_at(1), (true, 1));
-        assert_eq!(opens_at(2), (true, 2), "with the reserve");
-        assert_eq!(opens_at(2), (true, 2), "which is there again");
-        assert_eq!(opens_at(9), (false, 2), "once only");
-        let refused = reserve.spend_on(|| Err::<(), _>(Errno::PERM.into()));
+        assert_eq!(opens_at(2), (true, 2), "with the spare descriptor");
+        assert_eq!(opens_at(2), (true, 2), "which was reopened");
+        assert_eq!(opens_at(9), (false, 2), "with one retry");
+        let refused = spare.retry_with(|| Err::<(), _>(Errno::PERM.into()));
         assert_eq!(refused.map_err(|error| error.raw_os_error()), Err(Some(Errno::PERM.raw_os_error())));
-        assert!(reserve.0.borrow().is_some());
+        assert!(spare.0.borrow().is_some());
     }
 }

@@ -1,4 +1,4 @@
-//! The beat at which it is looked whether the kernel still reports.
+//! A periodic timer.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -12,13 +12,13 @@ use tokio::io::unix::AsyncFd;
 
 use crate::sys;
 
-/// It has its own clock in the kernel, which goes on by itself: a timer of the runtime's would be set and cancelled
-/// around every wait for an event.
+/// A periodic timer on a timerfd. The kernel keeps it running, whereas a tokio timer would be set and cancelled around
+/// every wait for an event.
 #[derive(Debug)]
 pub(super) struct IntervalTimer(AsyncFd<OwnedFd>);
 
 impl IntervalTimer {
-    /// The first is to come after `interval`, too. Must be called within a tokio runtime.
+    /// Starts a timer with its first tick after `interval`. Must be called within a tokio runtime.
     pub(super) fn every(interval: Duration) -> io::Result<Self> {
         let timer =
             timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?;
@@ -28,8 +28,8 @@ impl IntervalTimer {
         Ok(Self(sys::register(timer)?))
     }
 
-    /// Waits for the next. Those that were missed count as one.
-    pub(super) async fn next(&self) -> io::Result<()> {
+    /// Waits for the next tick. Missed ticks count as one.
+    pub(super) async fn tick(&self) -> io::Result<()> {
         loop {
             let mut ready = sys::ready(&self.0).await?;
             match rustix::io::read(&self.0, &mut [0; 8]) {

@@ -1,13 +1,26 @@
-//! The one thread that connects the rooms: it reads the socket, keeps the table, and fills the outboxes.
+//! The reader: one thread with one event loop that connects all rooms.
+//!
+//! ```text
+//!  socket is readable ──→ pipeline.drain ────────────┐
+//!  watched process exited → pipeline.on_watched_exits ┼─→ process table ─→ subscriber queues
+//!  snapshot finished ───→ pipeline.finish_snapshot ──┘
+//!  command of a subscriber → interest ─→ kernel filter, capture workers
+//!  self-test timer ─────→ reopen the source if the kernel no longer reports
+//!
+//!  after each: begin a snapshot if a resync or a scan is due
+//! ```
 
+mod apply;
 mod coalescer;
 pub(crate) mod command_queue;
 mod commands;
 pub(crate) mod connection;
 pub(crate) mod handle;
 mod host;
+mod interest;
 mod interval;
 mod snapshot_task;
+mod supervision;
 
 use std::future::pending;
 use std::io;
@@ -31,25 +44,25 @@ use crate::model::snapshot::Snapshot;
 use crate::pipeline::Pipeline;
 use crate::pipeline::activity::SELF_TEST_INTERVAL;
 use crate::procfs::{Procfs, clock_ns};
-use crate::reader::handle::ReaderHandle;
 use crate::sys::scheduling::ThreadScheduling;
 use coalescer::Coalescer;
 use command_queue::{Command, CommandReceiver};
-use commands::{kernel_types, wanted};
+use handle::ReaderHandle;
 use host::LinuxProcesses;
+use interest::{combined_interest, kernel_types};
 use interval::IntervalTimer;
 use snapshot_task::SnapshotTask;
 
-/// How long the end waits for a snapshot that is being taken.
+/// Maximum time that the shutdown waits for the snapshot in flight.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
-/// Datagrams read before the loop looks at anything else.
+/// Maximum number of datagrams that one read handles before the loop handles other wake-ups.
 const READ_BUDGET: usize = 1024;
 
-/// The thread's body.
+/// Runs a reader until its last subscription leaves, or until it fails. This is the body of the reader thread.
 pub(crate) fn run(handle: &ReaderHandle) {
     let mut queues = Vec::new();
-    let ended = catch_unwind(AssertUnwindSafe(|| {
-        // Snapshots are taken on the one thread beside this one, which ends with them.
+    let result = catch_unwind(AssertUnwindSafe(|| {
+        // The one blocking thread takes the snapshots. Without keep-alive it ends with each snapshot.
         let runtime = Builder::new_current_thread()
             .enable_all()
             .max_blocking_threads(1)
@@ -57,18 +70,18 @@ pub(crate) fn run(handle: &ReaderHandle) {
             .build()
             .map_err(|error| Error::unexpected("epoll_create", &error))?;
         let result = runtime.block_on(async { Reader::open(handle, &mut queues).await?.run().await });
-        // Nothing that the snapshot's thread does waits without a bound. Should it be late, it ends by itself.
+        // Every wait of the snapshot thread is bounded. If it is late, it ends by itself.
         runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
         result
     }));
-    let failure = match ended {
+    let failure = match result {
         Ok(result) => result.err(),
         Err(_) => Some(Error::shown_by(ErrorCode::SourceFailed, "the reader's thread panicked")),
     };
-    // Nothing can fail where nothing is opened.
+    // Detaching never fails.
     let _ = handle.kernel_filter.attach(None);
-    handle.end();
-    // Who had asked to join meanwhile is told the same.
+    handle.refuse_joins();
+    // Subscriptions that joined in the meantime also receive the failure.
     while let Some(command) = handle.commands.pop() {
         if let Command::Join(queue) = command {
             queues.push(queue);
@@ -82,15 +95,17 @@ pub(crate) fn run(handle: &ReaderHandle) {
     }
 }
 
-/// Why the loop goes on.
+/// The reason why the event loop woke up.
 enum Wake {
     Command(Command),
+    /// The socket is readable.
     Readable,
     Snapshot(Result<Snapshot, Error>),
+    /// The pids of watched processes that exited.
     Exited(Vec<u32>),
-    /// It is time to look whether the kernel still reports.
+    /// The self-test timer has ticked.
     SelfTestDue,
-    /// A resync may be due, or a report that is waited for.
+    /// A resync, a deferred snapshot or the report of a pending exit is due.
     Due,
 }
 
@@ -98,37 +113,38 @@ struct Reader<'a> {
     handle: &'a ReaderHandle,
     commands: CommandReceiver<'a>,
     pipeline: Pipeline<'a, Connector, LinuxProcesses>,
-    /// The snapshot that is being taken, if any.
+    /// The snapshot in flight.
     snapshot_task: Option<SnapshotTask>,
     scheduling: ThreadScheduling,
     coalescer: Coalescer,
-    interval: IntervalTimer,
-    /// Why `/proc` is polled although the connector was wished for.
-    fallen_back: Option<Error>,
-    /// The sum of the outboxes' [`SubscriberQueue::tags_revision`]s when they were last asked whom they tag; `None` where
-    /// others have been asked.
+    self_test_timer: IntervalTimer,
+    /// The reason why the reader polls `/proc` although the options ask for the connector.
+    fallback_reason: Option<Error>,
+    /// The sum of all [`SubscriberQueue::tags_revision`]s when the ancestry tags were last set. `None` after a
+    /// subscription joined or left.
     tags_revision: Option<u64>,
 }
 
 impl<'a> Reader<'a> {
+    /// Opens the source for the first subscription.
     async fn open(
         handle: &'a ReaderHandle,
         queues: &'a mut Vec<Arc<SubscriberQueue>>,
     ) -> Result<Self, Error> {
         let commands = handle.commands.receiver().map_err(|error| Error::unexpected("eventfd2", &error))?;
-        // Somebody has joined, or this thread would not have been started; a failure to open is theirs to hear.
+        // The first command is always `Join`. That subscriber is notified if opening fails.
         if let Ok(Command::Join(queue)) = commands.recv().await {
             queues.push(queue);
         }
         let options = &handle.options;
         let procfs = Procfs::open(&options.proc_root)?.with(options.max_argv_bytes, &handle.stats);
         let procfs = Arc::new(procfs);
-        let interest = wanted(queues);
-        let (connector, fallen_back) = connection::open(options, &procfs, kernel_types(queues))?;
+        let interest = combined_interest(queues);
+        let (connector, fallback_reason) = connection::open(options, &procfs, kernel_types(queues))?;
         let host = LinuxProcesses::new(&procfs, options.raise_priority)
             .map_err(|error| Error::unexpected("epoll_create", &error))?;
         let mut pipeline = Pipeline::new(host, queues, interest, &handle.stats);
-        pipeline.interest_changes = Arc::clone(&handle.asked);
+        pipeline.interest_changes = Arc::clone(&handle.interest_changes);
         pipeline.clock_offset_ns = clock_offset_ns(&options.proc_root);
         let mut reader = Self {
             handle,
@@ -137,9 +153,9 @@ impl<'a> Reader<'a> {
             snapshot_task: None,
             scheduling: ThreadScheduling::of_this_thread(),
             coalescer: Coalescer::default(),
-            interval: IntervalTimer::every(SELF_TEST_INTERVAL)
+            self_test_timer: IntervalTimer::every(SELF_TEST_INTERVAL)
                 .map_err(|error| Error::unexpected("timerfd_create", &error))?,
-            fallen_back,
+            fallback_reason,
             tags_revision: None,
         };
         reader.attach(connector)?;
@@ -148,10 +164,12 @@ impl<'a> Reader<'a> {
         Ok(reader)
     }
 
+    /// Runs the event loop until the last subscription has left.
     async fn run(mut self) -> Result<(), Error> {
         loop {
-            let wake = self.wake().await?;
-            match self.handle_wake(wake).and_then(|is_over| Ok(is_over || self.begin_snapshot_if_due()?)) {
+            let wake = self.next_wake().await?;
+            match self.handle_wake(wake).and_then(|is_unused| Ok(is_unused || self.begin_snapshot_if_due()?))
+            {
                 Ok(true) => return Ok(()),
                 Ok(false) => {}
                 Err(error) if error.code == ErrorCode::SourceFailed => self.reopen(error)?,
@@ -161,28 +179,42 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Whether the last subscription has left.
-    fn begin_snapshot_if_due(&mut self) -> Result<bool, Error> {
-        if !self.pipeline.resync.has_reason() {
-            return Ok(false);
+    /// Waits for the next wake-up.
+    async fn next_wake(&mut self) -> Result<Wake, Error> {
+        let report_due = self.pipeline.expected_until();
+        let reads_again = self.coalescer.should_read_again() && self.update_scheduling();
+        let is_behind = self.pipeline.is_behind();
+        let Pipeline { source, processes, resync, .. } = &mut self.pipeline;
+        let due = resync.due().into_iter().chain(report_due).min();
+        let exit_watcher = processes.exit_watcher();
+        // Skip the select. Commands are drained before the next read anyway, and a steady stream of events needs no
+        // self-test.
+        if reads_again
+            && source.is_some()
+            && due.is_none()
+            && self.snapshot_task.is_none()
+            && exit_watcher.is_empty()
+        {
+            return Ok(Wake::Readable);
         }
-        let now = now();
-        if self.drain_commands()? {
-            return Ok(true);
-        }
-        if self.pipeline.begin_snapshot_if_due(now)? {
-            let fields = self.pipeline.interest.fields;
-            let known = self.pipeline.table.known(fields);
-            self.snapshot_task = Some(SnapshotTask::begin(self.pipeline.processes.procfs(), fields, known));
-        }
-        Ok(false)
+        let wake = tokio::select! {
+            biased;
+            command = self.commands.recv() => command.map(Wake::Command),
+            snapshot = finished(self.snapshot_task.as_mut()) => Ok(Wake::Snapshot(snapshot)),
+            exited = exit_watcher.ended(), if !exit_watcher.is_empty() => exited.map(Wake::Exited),
+            () = until(due) => Ok(Wake::Due),
+            tick = self.self_test_timer.tick() => tick.map(|()| Wake::SelfTestDue),
+            ready = readable(source.as_ref(), is_behind || reads_again) => ready.map(|()| Wake::Readable),
+        };
+        wake.map_err(|error| Error::unexpected("epoll_wait", &error))
     }
 
-    /// Whether the last subscription has left.
+    /// Handles one wake-up. Returns true if the last subscription has left.
     fn handle_wake(&mut self, wake: Wake) -> Result<bool, Error> {
-        // What was sent by now may be read by what follows: what was asked for by then comes first.
+        // Apply pending commands before reading the socket, so that an interest applies to every datagram sent after it
+        // was set.
         let now = now();
-        let is_over = match &wake {
+        let is_unused = match &wake {
             Wake::Command(_) => Ok(false),
             Wake::Snapshot(_) => {
                 self.snapshot_task = None;
@@ -190,7 +222,7 @@ impl<'a> Reader<'a> {
             }
             _ => self.drain_commands(),
         };
-        if is_over? {
+        if is_unused? {
             return Ok(true);
         }
         match wake {
@@ -208,45 +240,35 @@ impl<'a> Reader<'a> {
     }
 
     fn read_socket(&mut self) -> Result<(), Error> {
-        // What is captured is gone when the process is, unless others see to that.
+        // Sleep only if nothing is captured here: `/proc/PID` disappears with the process. (Capture workers, where they
+        // run, read it in time.)
         if self.update_scheduling()
-            && let Some(delay) = self.coalescer.batch_delay(|| clock_ns(ClockId::Monotonic))
+            && let Some(delay) = self.coalescer.coalesce_delay(|| clock_ns(ClockId::Monotonic))
         {
             std::thread::sleep(delay);
         }
         let before = self.handle.stats.events.get();
         self.pipeline.drain(READ_BUDGET)?;
         let count = self.handle.stats.events.get() - before;
-        self.coalescer.read(count as u32, count < READ_BUDGET as u64, self.pipeline.last_ns());
+        self.coalescer.record_read(count as u32, count < READ_BUDGET as u64, self.pipeline.last_ns());
         Ok(())
     }
 
-    async fn wake(&mut self) -> Result<Wake, Error> {
-        let expected = self.pipeline.expected_until();
-        let gathers_on = self.coalescer.expects_more() && self.update_scheduling();
-        let is_behind = self.pipeline.is_behind();
-        let Pipeline { source, processes, resync, .. } = &mut self.pipeline;
-        let due = resync.due().into_iter().chain(expected).min();
-        let exit_watcher = processes.exit_watcher();
-        // Commands are asked for in any case, and that it hears needs no proof: nothing is left to be looked for.
-        if gathers_on
-            && source.is_some()
-            && due.is_none()
-            && self.snapshot_task.is_none()
-            && exit_watcher.is_empty()
-        {
-            return Ok(Wake::Readable);
+    /// Begins a snapshot if a resync or a scan is due. Returns true if the last subscription has left.
+    fn begin_snapshot_if_due(&mut self) -> Result<bool, Error> {
+        if !self.pipeline.resync.has_reason() {
+            return Ok(false);
         }
-        let wake = tokio::select! {
-            biased;
-            command = self.commands.recv() => command.map(Wake::Command),
-            snapshot = finished(self.snapshot_task.as_mut()) => Ok(Wake::Snapshot(snapshot)),
-            ended = exit_watcher.ended(), if !exit_watcher.is_empty() => ended.map(Wake::Exited),
-            () = until(due) => Ok(Wake::Due),
-            tick = self.interval.next() => tick.map(|()| Wake::SelfTestDue),
-            ready = readable(source.as_ref(), is_behind || gathers_on) => ready.map(|()| Wake::Readable),
-        };
-        wake.map_err(|error| Error::unexpected("epoll_wait", &error))
+        let now = now();
+        if self.drain_commands()? {
+            return Ok(true);
+        }
+        if self.pipeline.begin_snapshot_if_due(now)? {
+            let fields = self.pipeline.interest.fields;
+            let known = self.pipeline.table.known(fields);
+            self.snapshot_task = Some(SnapshotTask::begin(self.pipeline.processes.procfs(), fields, known));
+        }
+        Ok(false)
     }
 }
 
@@ -254,6 +276,7 @@ fn now() -> Now {
     Now { instant: Instant::now(), monotonic_ns: clock_ns(ClockId::Monotonic) }
 }
 
+/// Waits for the snapshot in flight. Waits forever if there is none.
 async fn finished(task: Option<&mut SnapshotTask>) -> Result<Snapshot, Error> {
     match task {
         Some(task) => task.finished().await,
@@ -261,10 +284,12 @@ async fn finished(task: Option<&mut SnapshotTask>) -> Result<Snapshot, Error> {
     }
 }
 
-async fn readable(connector: Option<&Connector>, expects_more: bool) -> io::Result<()> {
+/// Waits until the socket is readable, or only yields if the caller `reads_again` in any case. Waits forever without a
+/// socket.
+async fn readable(connector: Option<&Connector>, reads_again: bool) -> io::Result<()> {
     match connector {
-        // What else there is to answer gets its turn.
-        Some(_) if expects_more => {
+        // Yield once, so that the runtime can poll the other wake-ups.
+        Some(_) if reads_again => {
             yield_now().await;
             Ok(())
         }
@@ -273,6 +298,7 @@ async fn readable(connector: Option<&Connector>, expects_more: bool) -> io::Resu
     }
 }
 
+/// Waits until `due`. Waits forever if nothing is due.
 async fn until(due: Option<Instant>) {
     match due {
         Some(due) => sleep_until(due).await,

@@ -1,4 +1,4 @@
-//! A snapshot that is being taken, on the one thread beside the reader's.
+//! The snapshot in flight. A thread beside the reader thread takes it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +10,7 @@ use crate::model::interest::Fields;
 use crate::model::snapshot::{KnownProcesses, Snapshot};
 use crate::procfs::Procfs;
 
-/// The snapshot to come. Dropping it ends it early.
+/// The snapshot in flight. Dropping it cancels the snapshot.
 #[derive(Debug)]
 pub(super) struct SnapshotTask {
     snapshot: JoinHandle<Result<Snapshot, Error>>,
@@ -18,15 +18,15 @@ pub(super) struct SnapshotTask {
 }
 
 impl SnapshotTask {
-    /// Must be called within a tokio runtime. See [`Procfs::snapshot`].
+    /// Starts a snapshot, see [`Procfs::snapshot`]. Must be called within a tokio runtime.
     pub(super) fn begin(procfs: &Arc<Procfs>, fields: Fields, known: KnownProcesses) -> Self {
         let cancelled = Arc::new(AtomicBool::new(false));
-        let (procfs, its_cancelled) = (Arc::clone(procfs), Arc::clone(&cancelled));
-        let snapshot = tokio::task::spawn_blocking(move || procfs.snapshot(fields, &known, &its_cancelled));
+        let (procfs, is_cancelled) = (Arc::clone(procfs), Arc::clone(&cancelled));
+        let snapshot = tokio::task::spawn_blocking(move || procfs.snapshot(fields, &known, &is_cancelled));
         Self { snapshot, cancelled }
     }
 
-    /// Waits for it. Must not be called again after it has returned.
+    /// Waits for the snapshot. Must not be called again after it has returned.
     pub(super) async fn finished(&mut self) -> Result<Snapshot, Error> {
         let panicked = || Error::shown_by(ErrorCode::ProcUnreadable, "the snapshot's thread panicked");
         (&mut self.snapshot).await.unwrap_or_else(|_| Err(panicked()))

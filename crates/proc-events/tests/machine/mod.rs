@@ -164,7 +164,7 @@ impl Machine {
             comm: [0; 16],
             read_ns: self.now_ns,
             process: name.map(|name| {
-                Arc::new(ProcessInfo { asked: fields, name: Some(name), ..ProcessInfo::default() })
+                Arc::new(ProcessInfo { requested: fields, name: Some(name), ..ProcessInfo::default() })
             }),
         })
     }

@@ -285,7 +285,7 @@ impl ProcessInspector for SimulatedProcesses {
         let mut world = self.0.borrow_mut();
         let seen = if world.fails() { None } else { world.machine.observe(exec.pid, fields) };
         seen.filter(|seen| seen.start_ns <= exec.timestamp_ns).unwrap_or_else(|| ObservedProcess {
-            process: Some(ProcessInfo { asked: fields, ..ProcessInfo::default() }.into()),
+            process: Some(ProcessInfo { requested: fields, ..ProcessInfo::default() }.into()),
             ..ObservedProcess::default()
         })
     }

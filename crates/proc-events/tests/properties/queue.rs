@@ -240,13 +240,13 @@ proptest! {
             // What is owed comes at once, when all before it was taken: per process an exit and an exec, and the loss.
             let owed = 2 * PIDS as usize + 1;
             let scan_queue = PIDS as usize + 1;
-            prop_assert!(queue.level().depth <= capacity.max(owed) + scan_queue);
+            prop_assert!(queue.stats().depth <= capacity.max(owed) + scan_queue);
         }
         while view.drain(&queue, 7) {}
         prop_assert!(view.running.iter().eq(truth.running.keys()), "{:?}, not {:?}", view.running, truth.running);
         let accounted = view.delivered + view.lost;
         prop_assert!((pushed..=pushed + may_be_pushed).contains(&accounted), "{accounted} of {pushed}");
-        prop_assert_eq!(view.lost, queue.level().lost);
+        prop_assert_eq!(view.lost, queue.stats().lost);
     }
 
     #[test]
@@ -264,7 +264,7 @@ proptest! {
             pushed += events.len();
             queue.push(&events);
             let held = pushed.min(capacity);
-            prop_assert_eq!((queue.level().depth, queue.level().high_water), (held, held));
+            prop_assert_eq!((queue.stats().depth, queue.stats().high_water), (held, held));
         }
     }
 
@@ -278,7 +278,7 @@ proptest! {
         for event in &events {
             overflow.add(event.clone(), true);
         }
-        let owed: Vec<_> = overflow.owed().collect();
+        let owed: Vec<_> = overflow.pids().collect();
         let flush = overflow.flush();
         for event in &flush.events {
             view.handle_datagram(event);

@@ -4,10 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use proc_events::delivery::queue::SubscriberQueue;
-use proc_events::model::event::AncestryTag;
 use proc_events::{
-    Ancestor, EventData, EventType, EventTypes, Fields, FilterRule, Interest, Notification, Origin,
-    ProcessEvent, ProcessInfo,
+    Ancestor, AncestryTag, EventData, EventType, EventTypes, Fields, FilterRule, Interest, Notification,
+    Origin, ProcessEvent, ProcessInfo,
 };
 use proptest::collection::vec;
 use proptest::option::of;
@@ -123,7 +122,7 @@ proptest! {
                 }
                 Step::Push(subject) => {
                     let Subject { data, pid, process, ancestry } = subject.clone();
-                    let number = |is_own: bool| if is_own { queue.number() } else { queue.number() + 1 };
+                    let number = |is_own: bool| if is_own { queue.id() } else { queue.id() + 1 };
                     let follow = |(id, is_own)| AncestryTag { subscriber: number(is_own), id };
                     let ancestry: Vec<_> = ancestry.into_iter().map(follow).collect();
                     queue.push(&[ProcessEvent {

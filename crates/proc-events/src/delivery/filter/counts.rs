@@ -1,42 +1,43 @@
-//! Summaries of many rules, kept up to date as each rule comes and goes.
+//! Summaries of many rules that are updated as rules are added and removed.
 
 use rustc_hash::FxHashMap;
 
-/// A number for each text that some rule names.
+/// Ids for the texts that rules name. A lookup of a short id replaces a comparison of texts.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Texts {
-    /// With how many rules name it.
-    known: FxHashMap<Box<str>, (u64, u32)>,
-    last: u64,
+pub(super) struct TextIds {
+    /// By text: its id, and the number of rules that name it.
+    ids: FxHashMap<Box<str>, (u64, u32)>,
+    last_id: u64,
 }
 
-impl Texts {
-    pub(super) fn number(&self, text: Option<&str>) -> Option<u64> {
-        self.known.get(text?).map(|(number, _)| *number)
+impl TextIds {
+    /// Returns the id of a text. Returns `None` if no rule names it.
+    pub(super) fn id(&self, text: Option<&str>) -> Option<u64> {
+        self.ids.get(text?).map(|(id, _)| *id)
     }
 
     pub(super) fn add(&mut self, text: Option<&str>) {
         let Some(text) = text else { return };
-        if let Some((_, count)) = self.known.get_mut(text) {
+        if let Some((_, count)) = self.ids.get_mut(text) {
             *count += 1;
         } else {
-            self.last += 1;
-            self.known.insert(text.into(), (self.last, 1));
+            self.last_id += 1;
+            self.ids.insert(text.into(), (self.last_id, 1));
         }
     }
 
     pub(super) fn remove(&mut self, text: Option<&str>) {
         let Some(text) = text else { return };
-        if let Some((_, count)) = self.known.get_mut(text) {
+        if let Some((_, count)) = self.ids.get_mut(text) {
             *count -= 1;
             if *count == 0 {
-                self.known.remove(text);
+                self.ids.remove(text);
             }
         }
     }
 }
 
-/// How often each bit is set in a multiset of masks, and which are set at all.
+/// A multiset of bit masks: the count of each bit, and the union of the masks.
 #[derive(Clone, Debug, Default)]
 pub(super) struct BitCounts {
     counts: [u32; 9],
@@ -46,20 +47,20 @@ pub(super) struct BitCounts {
 impl BitCounts {
     pub(super) fn add(&mut self, mask: u16) {
         self.mask |= mask;
-        for count in self.of(mask) {
+        for count in self.counts_of(mask) {
             *count += 1;
         }
     }
 
-    /// Takes away a mask that was added.
+    /// Removes a mask that was added.
     pub(super) fn remove(&mut self, mask: u16) {
-        for count in self.of(mask) {
+        for count in self.counts_of(mask) {
             *count = count.saturating_sub(1);
         }
         self.mask = (0..).zip(&self.counts).map(|(bit, count)| u16::from(*count != 0) << bit).sum();
     }
 
-    fn of(&mut self, mask: u16) -> impl Iterator<Item = &mut u32> {
+    fn counts_of(&mut self, mask: u16) -> impl Iterator<Item = &mut u32> {
         self.counts
             .iter_mut()
             .enumerate()

@@ -1,6 +1,8 @@
-//! The rules of a subscriber: they decide which events it takes, by what was saved of the process, so that no subscriber is
-//! woken for an event that it does not want. An event costs the same however many rules there are, and so does adding or
-//! removing a rule. Pure.
+//! The filter of one subscriber. It selects events by their type and the captured details of their process, so that an
+//! unwanted event does not wake the subscriber.
+//!
+//! The filter is a tuple space search: it looks an event up once for each combination of conditions that any rule has.
+//! The cost of an event, and of adding or removing a rule, does not depend on the number of rules. Pure.
 
 mod counts;
 mod shape;
@@ -10,53 +12,53 @@ use rustc_hash::FxHashMap;
 use crate::model::event::AncestryTag;
 use crate::model::event::ProcessEvent;
 use crate::model::interest::{EventTypes, Fields, Interest};
-use counts::{BitCounts, Texts};
+use counts::{BitCounts, TextIds};
 use shape::{ANCESTOR, EXE, NAME, PID, Shape, Shapes, UID};
 
-/// Events of some kinds, of the processes of which all that is given holds. Of a process whose exec was not seen, nothing
-/// holds but its descent.
+/// A rule that selects events of some types, of the processes that meet all given conditions. Without conditions it
+/// selects all processes. A process whose exec was not seen can only meet the conditions `ancestor` and `pid`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FilterRule {
-    /// Which kinds.
+    /// The event types to select.
     pub types: EventTypes,
-    /// The details to capture, those that the conditions are about included.
+    /// The details to capture. They must include those that the conditions need.
     pub fields: Fields,
-    /// The process name.
+    /// Condition: the process name.
     pub name: Option<Box<str>>,
-    /// The path of the program.
+    /// Condition: the path of the executable.
     pub exe: Option<Box<str>>,
-    /// The real user id.
+    /// Condition: the real user id.
     pub uid: Option<u32>,
-    /// The process is a descendant of another.
+    /// Condition: the process is a descendant of this one.
     pub ancestor: Option<Ancestor>,
-    /// The process itself.
+    /// Condition: the pid.
     pub pid: Option<u32>,
 }
 
-/// A process whose descendants are followed.
+/// A process whose descendants a rule selects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ancestor {
-    /// The subscriber's number for it; wishes that are made at different times have different ones, since the pid may be
-    /// that of another process by then.
+    /// An id that the subscriber assigns. Rules that are added at different times need different ids, because the pid
+    /// may have been reused in between.
     pub id: u32,
-    /// Its pid.
+    /// The pid of the ancestor.
     pub pid: u32,
 }
 
 impl FilterRule {
-    /// Every event of these kinds, with these details.
+    /// Returns a rule without conditions.
     #[must_use]
-    pub fn of_all(interest: Interest) -> Self {
+    pub fn for_all_processes(interest: Interest) -> Self {
         Self { types: interest.types, fields: interest.fields, ..Self::default() }
     }
 
-    /// The kinds and details that it asks for, whatever its conditions.
+    /// Returns the event types and details of the rule, without its conditions.
     #[must_use]
     pub const fn interest(&self) -> Interest {
         Interest { types: self.types, fields: self.fields }
     }
 
-    /// The conditions that are given, as bits.
+    /// Returns the conditions that the rule has.
     fn shape(&self) -> Shape {
         let bit = |is_given: bool, bit: Shape| if is_given { bit } else { 0 };
         bit(self.name.is_some(), NAME)
@@ -67,7 +69,8 @@ impl FilterRule {
     }
 }
 
-/// The values of a rule's conditions, or of an event's. Texts have numbers; what `shape` has not is 0.
+/// The values of the conditions of a rule or an event. Texts are represented by their ids. A value that is not in
+/// `shape` is 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 struct Key {
     name: u64,
@@ -79,8 +82,8 @@ struct Key {
 }
 
 impl Key {
-    /// The key that a rule of this shape has if this is what it asks for.
-    const fn only(self, shape: Shape) -> Self {
+    /// Returns the key of a rule with this shape and these values.
+    const fn masked(self, shape: Shape) -> Self {
         Self {
             name: if shape & NAME == 0 { 0 } else { self.name },
             exe: if shape & EXE == 0 { 0 } else { self.exe },
@@ -92,25 +95,25 @@ impl Key {
     }
 }
 
-/// A multiset of rules, by their conditions.
+/// The rules of one subscriber. Equal rules count separately.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SubscriptionFilter {
     subscriber: u32,
-    /// The kinds of which every event is taken.
+    /// The event types that rules without conditions select.
     all: EventTypes,
-    /// The shapes of all rules, but for the one without conditions.
+    /// The shapes of the rules that have conditions.
     shapes: Shapes,
-    names: Texts,
-    exes: Texts,
-    /// The kinds that are asked for, and how many rules ask.
+    names: TextIds,
+    exes: TextIds,
+    /// By the values of their conditions: the event types of the rules, and the number of rules.
     rules: FxHashMap<Key, (BitCounts, u32)>,
-    /// How many rules there are of each shape.
-    of_shape: [u32; 32],
+    /// Number of rules by shape.
+    shape_counts: [u32; 32],
     types: BitCounts,
     fields: BitCounts,
-    /// By the subscriber's number: the pid of the ancestor, and how many rules name it.
+    /// By [`Ancestor::id`]: the pid of the ancestor, and the number of rules that name it.
     ancestry_tags: FxHashMap<u32, (u32, u32)>,
-    /// How often [`SubscriptionFilter::ancestry_tags`] has changed.
+    /// Number of changes of `ancestry_tags`.
     tags_revision: u64,
 }
 
@@ -126,7 +129,7 @@ impl SubscriptionFilter {
         let (types, count) = self.rules.entry(key).or_default();
         types.add(rule.types.bits());
         *count += 1;
-        self.of_shape[usize::from(key.shape)] += 1;
+        self.shape_counts[usize::from(key.shape)] += 1;
         self.types.add(rule.types.bits());
         self.fields.add(rule.fields.bits());
         if let Some(Ancestor { id, pid }) = rule.ancestor {
@@ -134,10 +137,10 @@ impl SubscriptionFilter {
             *count += 1;
             self.tags_revision += u64::from(*count == 1);
         }
-        self.summarize(key.shape);
+        self.update_summary(key.shape);
     }
 
-    /// Takes away a rule that equals one that was added.
+    /// Removes a rule that equals an added one. Does nothing if there is none.
     pub(crate) fn remove(&mut self, rule: &FilterRule) {
         let Some(key) = self.key(rule) else { return };
         let Some((types, count)) = self.rules.get_mut(&key) else { return };
@@ -148,7 +151,7 @@ impl SubscriptionFilter {
         }
         self.names.remove(rule.name.as_deref());
         self.exes.remove(rule.exe.as_deref());
-        self.of_shape[usize::from(key.shape)] -= 1;
+        self.shape_counts[usize::from(key.shape)] -= 1;
         self.types.remove(rule.types.bits());
         self.fields.remove(rule.fields.bits());
         if let Some((_, count)) =
@@ -160,10 +163,10 @@ impl SubscriptionFilter {
                 self.tags_revision += 1;
             }
         }
-        self.summarize(key.shape);
+        self.update_summary(key.shape);
     }
 
-    /// Has these rules, and no others.
+    /// Replaces all rules.
     pub(crate) fn replace(&mut self, rules: &[FilterRule]) {
         let tags_revision = self.tags_revision + 1;
         *self = Self { tags_revision, ..Self::new(self.subscriber) };
@@ -172,11 +175,11 @@ impl SubscriptionFilter {
         }
     }
 
-    /// `None` where some text is named by no rule.
+    /// Returns the key of a rule. Returns `None` if the rule has a text that no added rule has.
     fn key(&self, rule: &FilterRule) -> Option<Key> {
         Some(Key {
-            name: if rule.name.is_some() { self.names.number(rule.name.as_deref())? } else { 0 },
-            exe: if rule.exe.is_some() { self.exes.number(rule.exe.as_deref())? } else { 0 },
+            name: if rule.name.is_some() { self.names.id(rule.name.as_deref())? } else { 0 },
+            exe: if rule.exe.is_some() { self.exes.id(rule.exe.as_deref())? } else { 0 },
             uid: rule.uid.unwrap_or(0),
             ancestor: rule.ancestor.map_or(0, |ancestor| ancestor.id),
             pid: rule.pid.unwrap_or(0),
@@ -184,19 +187,19 @@ impl SubscriptionFilter {
         })
     }
 
-    /// Updates what [`SubscriptionFilter::passes`] reads of a shape.
-    fn summarize(&mut self, shape: Shape) {
+    /// Updates `all` and `shapes` after a rule of this shape was added or removed.
+    fn update_summary(&mut self, shape: Shape) {
         if shape == 0 {
             let all = self.rules.get(&Key::default()).map_or(0, |(types, _)| types.mask);
             self.all = EventTypes::from_bits(all);
-        } else if self.of_shape[usize::from(shape)] == 0 {
+        } else if self.shape_counts[usize::from(shape)] == 0 {
             self.shapes.remove(shape);
         } else {
             self.shapes.add(shape);
         }
     }
 
-    /// The kinds and the details that all rules ask for together.
+    /// Returns the interest of all rules together.
     pub(crate) const fn interest(&self) -> Interest {
         Interest {
             types: EventTypes::from_bits(self.types.mask),
@@ -204,59 +207,59 @@ impl SubscriptionFilter {
         }
     }
 
-    /// Returns true if some rule asks for it.
+    /// Returns true if a rule selects the event.
     pub(crate) fn passes(&self, event: &ProcessEvent) -> bool {
-        self.all.has(event.data.event_type()) || self.is_singled_out(event)
+        self.all.has(event.data.event_type()) || self.matches_conditions(event)
     }
 
-    /// Returns true if some rule with conditions asks for it.
-    fn is_singled_out(&self, event: &ProcessEvent) -> bool {
+    /// Returns true if a rule with conditions selects the event.
+    fn matches_conditions(&self, event: &ProcessEvent) -> bool {
         let process = event.process.as_deref();
         let mut shapes = self.shapes;
         let mut key = Key { pid: event.pid, ..Key::default() };
-        if shapes.have(Shapes::with(NAME)) {
-            match self.names.number(process.and_then(|process| process.name.as_deref())) {
+        if shapes.intersects(Shapes::with_condition(NAME)) {
+            match self.names.id(process.and_then(|process| process.name.as_deref())) {
                 Some(name) => key.name = name,
-                None => shapes = shapes.without(Shapes::with(NAME)),
+                None => shapes = shapes.difference(Shapes::with_condition(NAME)),
             }
         }
-        if shapes.have(Shapes::with(EXE)) {
-            match self.exes.number(process.and_then(|process| process.exe.as_deref())) {
+        if shapes.intersects(Shapes::with_condition(EXE)) {
+            match self.exes.id(process.and_then(|process| process.exe.as_deref())) {
                 Some(exe) => key.exe = exe,
-                None => shapes = shapes.without(Shapes::with(EXE)),
+                None => shapes = shapes.difference(Shapes::with_condition(EXE)),
             }
         }
         match process.and_then(|process| process.uid) {
             Some(uid) => key.uid = uid,
-            None => shapes = shapes.without(Shapes::with(UID)),
+            None => shapes = shapes.difference(Shapes::with_condition(UID)),
         }
-        let asks = |key| {
+        let selects = |key| {
             let types = self.rules.get(&key).map_or(0, |(types, _)| types.mask);
             EventTypes::from_bits(types).has(event.data.event_type())
         };
-        shapes.each().any(|shape| {
+        shapes.iter().any(|shape| {
             if shape & ANCESTOR == 0 {
-                return asks(key.only(shape));
+                return selects(key.masked(shape));
             }
             let mut ancestry_tags = event.ancestry.iter().flat_map(|ancestry_tags| ancestry_tags.iter());
             ancestry_tags.any(|tag| {
-                tag.subscriber == self.subscriber && asks(Key { ancestor: tag.id, ..key }.only(shape))
+                tag.subscriber == self.subscriber && selects(Key { ancestor: tag.id, ..key }.masked(shape))
             })
         })
     }
 
-    /// Returns true if descendants are followed.
+    /// Returns true if a rule has an ancestor.
     pub(crate) fn has_ancestors(&self) -> bool {
         !self.ancestry_tags.is_empty()
     }
 
-    /// Whose descendants are to be followed.
+    /// Returns the ancestry tags, each with the pid of its ancestor.
     pub(crate) fn ancestry_tags(&self) -> impl Iterator<Item = (AncestryTag, u32)> {
         let subscriber = self.subscriber;
         self.ancestry_tags.iter().map(move |(&id, &(pid, _))| (AncestryTag { subscriber, id }, pid))
     }
 
-    /// A number that grows whenever [`SubscriptionFilter::ancestry_tags`] changes.
+    /// Returns a number that grows whenever [`SubscriptionFilter::ancestry_tags`] changes.
     pub(crate) const fn tags_revision(&self) -> u64 {
         self.tags_revision
     }
@@ -295,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn all_that_is_given_must_hold() {
+    fn rule_selects_processes_that_meet_all_conditions() {
         let rules = [
             FilterRule { name: Some("sh".into()), uid: Some(3), ..rule() },
             FilterRule { exe: Some("/bin/ls".into()), ..rule() },
@@ -320,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_for_every_process_passes_its_types_only() {
+    fn rule_without_conditions_selects_its_types_of_any_process() {
         let filter =
             filter(1, &[rule(), FilterRule { name: Some("sh".into()), types: EventTypes::ALL, ..rule() }]);
         let mut any = event("x", "x", 0, &[]);

@@ -1,6 +1,6 @@
-//! The combination of conditions that a rule has, and sets of such combinations.
+//! Shapes of rules. The shape of a rule is the set of conditions that it has.
 
-/// A set of the conditions that a rule may have, as bits.
+/// A set of conditions, as bits.
 pub(super) type Shape = u8;
 
 pub(super) const NAME: Shape = 1;
@@ -14,8 +14,8 @@ pub(super) const PID: Shape = 16;
 pub(super) struct Shapes(u32);
 
 impl Shapes {
-    /// Every shape that has this condition.
-    pub(super) const fn with(condition: Shape) -> Self {
+    /// Returns the set of all shapes that have this condition.
+    pub(super) const fn with_condition(condition: Shape) -> Self {
         let (mut shapes, mut shape) = (0, 0);
         while shape < u32::BITS {
             if shape & condition as u32 != 0 {
@@ -25,19 +25,24 @@ impl Shapes {
         }
         Self(shapes)
     }
-    pub(super) const fn have(self, others: Self) -> bool {
+
+    pub(super) const fn intersects(self, others: Self) -> bool {
         self.0 & others.0 != 0
     }
-    pub(super) const fn without(self, others: Self) -> Self {
+
+    pub(super) const fn difference(self, others: Self) -> Self {
         Self(self.0 & !others.0)
     }
+
     pub(super) const fn add(&mut self, shape: Shape) {
         self.0 |= 1 << shape;
     }
+
     pub(super) const fn remove(&mut self, shape: Shape) {
         self.0 &= !(1 << shape);
     }
-    pub(super) fn each(mut self) -> impl Iterator<Item = Shape> {
+
+    pub(super) fn iter(mut self) -> impl Iterator<Item = Shape> {
         std::iter::from_fn(move || {
             let first = self.0.trailing_zeros();
             self.0 &= self.0.checked_sub(1)?;

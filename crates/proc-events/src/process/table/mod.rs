@@ -67,7 +67,8 @@ impl ProcessTable {
     pub fn known(&self, fields: Fields) -> KnownProcesses {
         let is_known = |process: &Process| {
             let info = process.info.as_ref();
-            process.is_identified && info.is_some_and(|info| info.asked.covers(fields) && !info.is_blank())
+            process.is_identified
+                && info.is_some_and(|info| info.requested.covers(fields) && !info.is_blank())
         };
         let known = self.processes.iter().filter(|(_, process)| is_known(process));
         known
