@@ -2,6 +2,8 @@
 //! that its instructions can be counted; with `works` it names the works, and how many events each is about; and else,
 //! given the feature `time`, it tells how long each takes.
 
+#[path = "../../tests/support/fake_backend.rs"]
+mod fake_backend;
 mod pipeline;
 #[cfg(feature = "time")]
 mod time;

@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::rc::Rc;
 
-use proc_events::connector::source::{Batch, DatagramSource};
 use proc_events::connector::wire::{self, DATAGRAM_LEN, what};
 use proc_events::model::snapshot::ObservedProcess;
-use proc_events::process::inspector::{Exec, Liveness, ProcessInspector};
+use proc_events::process::inspector::{Exec, Liveness};
 use proc_events::sys::datagram::Datagram;
-use proc_events::{ExitStatus, Fields, ProcessInfo};
+use proc_events::{Fields, ProcessInfo};
 use rustix::io::Errno;
 
+use crate::fake_backend::{FakeBackend, FakeMachine};
 use crate::machine::{Datagram as Bytes, Machine};
 
 const CPUS: usize = 4;
@@ -183,7 +183,7 @@ impl World {
     }
 
     /// A new socket: what waited in the old one is gone, and some of what came since had no room.
-    pub(crate) fn open(world: &Rc<RefCell<Self>>) -> SimulatedSource {
+    pub(crate) fn open(world: &Rc<RefCell<Self>>) -> FakeBackend<Self> {
         let mut this = world.borrow_mut();
         this.machine.tell(|| format!("opened anew, {} were waiting", this.queue.len()));
         this.forged -= this.queue.iter().filter(|queued| queued.is_foreign()).count() as u64;
@@ -196,7 +196,7 @@ impl World {
         for _ in 0..this.dice.roll(3) {
             this.drop_one();
         }
-        SimulatedSource(Rc::clone(world))
+        FakeBackend(Rc::clone(world))
     }
 
     /// Those of the watched processes that have ended, noticed now; they are no longer watched.
@@ -219,83 +219,53 @@ impl Queued {
     }
 }
 
-#[derive(Debug)]
-pub(crate) struct SimulatedSource(Rc<RefCell<World>>);
-
-impl DatagramSource for SimulatedSource {
-    fn receive(&self, batch: &mut Batch) -> rustix::io::Result<bool> {
-        batch.receive_each(|| self.recvfrom())
-    }
-
-    fn exhausted(&self) {}
-
-    fn drops(&self) -> io::Result<u32> {
-        Ok(self.0.borrow().drops)
-    }
-}
-
-impl SimulatedSource {
-    fn recvfrom(&self) -> rustix::io::Result<Datagram> {
-        let mut world = self.0.borrow_mut();
-        if world.fails() {
+impl FakeMachine for World {
+    fn recvfrom(&mut self) -> Result<Datagram, Errno> {
+        if self.fails() {
             return Err(Errno::INTR);
         }
-        if world.fails() && world.fails() {
+        if self.fails() && self.fails() {
             return Err(Errno::NOMEM);
         }
-        if let Some(errno) = world.error.take() {
+        if let Some(errno) = self.error.take() {
             return Err(errno);
         }
-        let Some(Queued { bytes, len, port, .. }) = world.queue.pop_front() else {
-            world.is_blacked_out = false;
+        let Some(Queued { bytes, len, port, .. }) = self.queue.pop_front() else {
+            self.is_blacked_out = false;
             return Err(Errno::AGAIN);
         };
         Ok(Datagram { bytes, len, port })
     }
-}
-
-#[derive(Debug)]
-pub(crate) struct SimulatedProcesses(pub Rc<RefCell<World>>);
-
-impl ProcessInspector for SimulatedProcesses {
-    type Pidfd = usize;
-
-    fn supports_pidfd(&self) -> bool {
-        true
+    fn drops(&self) -> u32 {
+        self.drops
     }
-    fn liveness(&self, pid: u32) -> Liveness<usize> {
-        let mut world = self.0.borrow_mut();
-        if world.fails() {
+    fn liveness(&mut self, pid: u32) -> Liveness<u64> {
+        if self.fails() {
             return Liveness::Unknown;
         }
-        world.machine.processes.get(&pid).map_or(Liveness::Exited, |process| Liveness::Alive(process.life))
+        let process = self.machine.processes.get(&pid);
+        process.map_or(Liveness::Exited, |process| Liveness::Alive(process.life as u64))
     }
-    fn watch_exit(&mut self, pid: u32, life: usize) -> io::Result<()> {
-        let world = &mut *self.0.borrow_mut();
-        if world.fails() {
+    fn watch_exit(&mut self, pid: u32, pidfd: u64) -> io::Result<()> {
+        if self.fails() {
             return Err(Errno::NOSPC.into());
         }
-        world.watched.insert(pid, life);
+        self.watched.insert(pid, pidfd as usize);
         Ok(())
     }
     fn unwatch(&mut self, pid: u32) {
-        self.0.borrow_mut().watched.remove(&pid);
+        self.watched.remove(&pid);
     }
     fn capture(&mut self, exec: Exec, fields: Fields) -> ObservedProcess {
-        let mut world = self.0.borrow_mut();
-        let seen = if world.fails() { None } else { world.machine.observe(exec.pid, fields) };
-        seen.filter(|seen| seen.start_ns <= exec.timestamp_ns).unwrap_or_else(|| ObservedProcess {
-            process: Some(ProcessInfo { requested: fields, ..ProcessInfo::default() }.into()),
-            ..ObservedProcess::default()
+        let observed = if self.fails() { None } else { self.machine.observe(exec.pid, fields) };
+        observed.filter(|observed| observed.start_ns <= exec.timestamp_ns).unwrap_or_else(|| {
+            ObservedProcess {
+                process: Some(ProcessInfo { requested: fields, ..ProcessInfo::default() }.into()),
+                ..ObservedProcess::default()
+            }
         })
     }
     fn observe(&mut self, pid: u32, fields: Fields) -> Option<ObservedProcess> {
-        self.0.borrow().machine.observe(pid, fields)
-    }
-    fn zombie_status(&mut self, _: u32) -> Option<Option<ExitStatus>> {
-        None
-    }
-    fn exit_status(&mut self, _: u32) -> Option<ExitStatus> {
-        None
+        self.machine.observe(pid, fields)
     }
 }
