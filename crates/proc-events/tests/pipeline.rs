@@ -567,7 +567,7 @@ fn a_look_that_fails_for_one_does_not_end_it_for_all() {
     bed.pipeline.queues.push(Arc::clone(&second));
     bed.pipeline.resync.request_scan(second, 1);
     bed.begin();
-    let error = Error::new(ErrorCode::ProcUnreadable, "open a process's stat", Errno::MFILE);
+    let error = Error::from_errno(ErrorCode::ProcUnreadable, "open", "a process's stat", Errno::MFILE);
     bed.pipeline.finish_snapshot(Err(error), Now { instant: bed.now, monotonic_ns: 9 * S }).unwrap();
     assert!(
         !bed.pipeline.begin_snapshot_if_due(Now { instant: bed.now, monotonic_ns: 9 * S }).unwrap(),

@@ -1,4 +1,4 @@
-//! The door to the kernel's process connector: a netlink socket that is subscribed and filtered.
+//! The kernel's process connector: a netlink socket that joins its multicast group, listens, and filters.
 
 pub mod bpf;
 pub mod drop_counter;
@@ -28,40 +28,41 @@ use source::{Batch, DatagramSource};
 pub(crate) use handshake::open_exec_listener;
 pub use handshake::probe;
 
-/// Bytes asked for the receive buffer unless the user says otherwise: some 20,000 events.
+/// Default size of the receive buffer, in bytes. Holds about 20,000 events.
 pub const DEFAULT_RECEIVE_BUFFER_SIZE: usize = 8 << 20;
 
-/// A subscribed socket. Dropping it says IGNORE, as the kernel wants to be told.
+/// A listening socket. Dropping it sends `PROC_CN_MCAST_IGNORE`.
 #[derive(Debug)]
 pub struct Connector {
     socket: AsyncFd<OwnedFd>,
 }
 
 impl Connector {
-    /// Opens the socket in the host's network namespace, as far as it may. Must be called on the thread, with a tokio
-    /// runtime, that will read it.
+    /// Opens a socket in the host's network namespace if permitted, else in that of this thread, and does the
+    /// handshake. Must be called in the tokio runtime that reads the socket.
     ///
     /// # Errors
-    /// One [`ErrorCode`] for each cause that has its own remedy.
+    /// One [`ErrorCode`](crate::ErrorCode) per cause that has its own remedy.
     pub fn open(proc_root: &Path, receive_buffer_size: usize, types: EventTypes) -> Result<Self, Error> {
         let fd = prepare(proc_root, receive_buffer_size)?;
-        let socket = sys::register(fd).map_err(failed("epoll_ctl the netlink socket", source_failed))?;
+        let socket =
+            sys::register(fd).map_err(failed("epoll_ctl", "of the netlink socket", source_failed))?;
         listen(socket.get_ref(), proc_root)?;
-        // From here on, dropping says IGNORE.
+        // From here on, `Drop` sends IGNORE on every path.
         let connector = Self { socket };
         set_filter(connector.socket.as_fd(), types)?;
         Ok(connector)
     }
 
-    /// Waits until there is something to receive.
+    /// Waits until the socket is readable.
     ///
     /// # Errors
-    /// Only if the runtime is ending.
+    /// Only if the runtime is shutting down.
     pub async fn readable(&self) -> io::Result<()> {
         sys::ready(&self.socket).await.map(drop)
     }
 
-    /// The effective size of the receive buffer, in bytes.
+    /// Returns the effective size of the receive buffer, in bytes.
     pub fn receive_buffer_size(&self) -> usize {
         sockopt::socket_recv_buffer_size(&self.socket).unwrap_or(0)
     }
@@ -73,7 +74,7 @@ impl DatagramSource for Connector {
     }
 
     fn exhausted(&self) {
-        // "Would block" is all that this says to the runtime; a datagram that came in since wakes it by itself.
+        // Clears tokio's readiness flag. The flag is edge-triggered: a datagram that arrives from now on sets it again.
         let _ = self.socket.try_io(Interest::READABLE, |_| Err::<(), _>(io::ErrorKind::WouldBlock.into()));
     }
 
@@ -84,12 +85,12 @@ impl DatagramSource for Connector {
 
 impl Drop for Connector {
     fn drop(&mut self) {
-        // Without it the kernel keeps on making events for a listener that is gone. Nobody is left to hear of a failure.
+        // Otherwise the kernel keeps creating events for a closed listener. A failure cannot be reported from here.
         let _ = send(self.socket.get_ref(), ProcCnMcastOp::Ignore, token());
     }
 }
 
-/// Takes the next datagram, without waiting; `None` if nothing is left.
+/// Receives one datagram without blocking. Returns `None` if the queue is empty.
 pub(crate) fn recv(fd: BorrowedFd<'_>) -> rustix::io::Result<Option<Datagram>> {
     let mut datagram = [Datagram::EMPTY];
     loop {
@@ -102,9 +103,8 @@ pub(crate) fn recv(fd: BorrowedFd<'_>) -> rustix::io::Result<Option<Datagram>> {
     }
 }
 
-/// Lets the kinds pass that are wanted, and what the process table lives on. After a failure the earlier filter is still
-/// in force.
+/// Attaches the [`bpf::program`] of `types`. The previous filter stays in force on failure.
 fn set_filter(socket: BorrowedFd<'_>, types: EventTypes) -> Result<(), Error> {
     let program = bpf::program(types, std::process::id());
-    sys::attach_filter(socket, &program).map_err(failed("setsockopt SO_ATTACH_FILTER", source_failed))
+    sys::attach_filter(socket, &program).map_err(failed("setsockopt", "SO_ATTACH_FILTER", source_failed))
 }
