@@ -130,7 +130,7 @@ impl Source {
      * 15. gauge: priority of the reader thread (0: ordinary, 1: short time slice, 2: real-time).
      * 16. counter: captures that timed out.
      * 17. gauge: abandoned threads whose read hangs.
-     * 18. counter: events whose texts were dropped because the queue held too many bytes.
+     * 18. counter: events queued without their texts, because the byte budget for texts was used up.
      */
     #[napi(catch_unwind)]
     pub fn stats(&self, mut out: Float64ArraySlice<'_>) {

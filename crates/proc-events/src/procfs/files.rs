@@ -154,7 +154,7 @@ impl Files<'_> {
     /// Parses `fields`. `stat` is the parsed [`Files::stat`].
     pub(super) fn info(&self, fields: Fields, stat: &Stat<'_>, max_argv_bytes: usize) -> ProcessInfo {
         let cmdline = self.cmdline.unwrap_or_default();
-        // An ended process has an empty cmdline. Only for a kernel thread does empty mean "no arguments".
+        // An exited process has an empty cmdline. Only for a kernel thread does empty mean "no arguments".
         let has_argv = !cmdline.is_empty() || stat.is_kernel_thread();
         let name = || {
             if stat.may_be_cut() {
