@@ -7,16 +7,14 @@ use proc_events::Error;
 #[napi(object)]
 #[derive(Debug)]
 pub struct NativeError {
-    /**
-     * The cause:
-     * - 0: the kernel or a sandbox denies access.
-     * - 1: not in the initial pid namespace.
-     * - 2: not in the initial user namespace.
-     * - 3: not in the initial network namespace.
-     * - 4: the kernel has no process connector.
-     * - 5: the proc file system cannot be used.
-     * - 6: the source failed for another reason.
-     */
+    /// The cause:
+    /// - 0: the kernel or a sandbox denies access.
+    /// - 1: not in the initial pid namespace.
+    /// - 2: not in the initial user namespace.
+    /// - 3: not in the initial network namespace.
+    /// - 4: the kernel has no process connector.
+    /// - 5: the proc file system cannot be used.
+    /// - 6: the source failed for another reason.
     pub code: u32,
     /// The error number, positive; 0 if there is none.
     pub errno: i32,

@@ -32,14 +32,12 @@ pub struct Source {
 
 #[napi]
 impl Source {
-    /**
-     * Opens a subscription, and returns at once. The first record reports success (`OPENED`) or failure (`FAILED`).
-     *
-     * @param words - The array that records are copied to, see `drain`.
-     * @param onRecords - Called on this thread when records are queued. The arguments are `end`, which `drain` would
-     * have returned, and `drained`, which is true if no record is left. Once drained, `onRecords` is called again for the
-     * next record. While `words[0]` is not 0, nothing is copied, and the arguments are `0` and `false`.
-     */
+    /// Opens a subscription, and returns at once. The first record reports success (`OPENED`) or failure (`FAILED`).
+    ///
+    /// @param words - The array that records are copied to, see `drain`.
+    /// @param onRecords - Called on this thread when records are queued. The arguments are `end`, which `drain` would
+    /// have returned, and `drained`, which is true if no record is left. Once drained, `onRecords` is called again for
+    /// the next record. While `words[0]` is not 0, nothing is copied, and the arguments are `0` and `false`.
     #[napi(constructor, catch_unwind)]
     pub fn new(
         options: NativeOptions,
@@ -59,13 +57,11 @@ impl Source {
         Ok(Self { writer })
     }
 
-    /**
-     * Copies whole records to `words[1..]`, and writes their end index to `words[0]`. The facade writes 0 to `words[0]`
-     * once it has handled them.
-     *
-     * @returns The end index. 0: no record is queued, and `onRecords` is called for the next one. -n: the next record
-     * needs an array of n words.
-     */
+    /// Copies whole records to `words[1..]`, and writes their end index to `words[0]`. The facade writes 0 to
+    /// `words[0]` once it has handled them.
+    ///
+    /// @returns The end index. 0: no record is queued, and `onRecords` is called for the next one. -n: the next record
+    /// needs an array of n words.
     #[napi(catch_unwind)]
     pub fn drain(&self) -> i32 {
         self.writer.borrow_mut().fill().0
@@ -89,49 +85,43 @@ impl Source {
         self.writer.borrow().subscription.remove_rule(&rule.into());
     }
 
-    /**
-     * Queues an exec record of origin `bootstrap` for every running process, then a `SCAN_FINISHED` record. All of them
-     * carry `id`. They precede the live events that wait for the scan.
-     */
+    /// Queues an exec record of origin `bootstrap` for every running process, then a `SCAN_FINISHED` record. All of
+    /// them carry `id`. They precede the live events that wait for the scan.
     #[napi(catch_unwind)]
     pub fn scan(&self, id: u32) {
         self.writer.borrow().subscription.scan(id);
     }
 
-    /**
-     * Queues a `WATCH_RESULT` record with `id`:
-     * - Running: the next exit record of `pid` is the exit of this process.
-     * - Gone: the last exit record of `pid`, if any, was the exit of this process.
-     * - Exited: the process is a zombie, or has just exited. The record carries its exit status if that is known.
-     */
+    /// Queues a `WATCH_RESULT` record with `id`:
+    /// - Running: the next exit record of `pid` is the exit of this process.
+    /// - Gone: the last exit record of `pid`, if any, was the exit of this process.
+    /// - Exited: the process is a zombie, or has just exited. The record carries its exit status if that is known.
     #[napi(catch_unwind)]
     pub fn watch_exit(&self, id: u32, pid: u32) {
         self.writer.borrow().subscription.watch_exit(id, pid);
     }
 
-    /**
-     * Fills `out` with 19 numbers. Counters start at 0 when the source is opened; gauges are present values.
-     *
-     * 0. counter: events read from the source.
-     * 1. counter: execs among them.
-     * 2. counter: exits among them.
-     * 3. counter: times that the source was reopened.
-     * 4. counter: times that reopening it failed.
-     * 5. counter: snapshots of `/proc` that failed.
-     * 6. counter: events that the socket dropped.
-     * 7. counter: events that the queue dropped.
-     * 8. counter: resyncs after a loss.
-     * 9. gauge: queued records.
-     * 10. gauge: maximum of queued records so far.
-     * 11. gauge: effective size of the receive buffer, in bytes.
-     * 12. gauge: processes known to run.
-     * 13. counter: datagrams that are malformed, or not from the kernel.
-     * 14. counter: messages without effect, for example duplicates.
-     * 15. gauge: priority of the reader thread (0: ordinary, 1: short time slice, 2: real-time).
-     * 16. counter: captures that timed out.
-     * 17. gauge: abandoned threads whose read hangs.
-     * 18. counter: events queued without their texts, because the byte budget for texts was used up.
-     */
+    /// Fills `out` with 19 numbers. Counters start at 0 when the source is opened; gauges are present values.
+    ///
+    /// 0. counter: events read from the source.
+    /// 1. counter: execs among them.
+    /// 2. counter: exits among them.
+    /// 3. counter: times that the source was reopened.
+    /// 4. counter: times that reopening it failed.
+    /// 5. counter: snapshots of `/proc` that failed.
+    /// 6. counter: events that the socket dropped.
+    /// 7. counter: events that the queue dropped.
+    /// 8. counter: resyncs after a loss.
+    /// 9. gauge: queued records.
+    /// 10. gauge: maximum of queued records so far.
+    /// 11. gauge: effective size of the receive buffer, in bytes.
+    /// 12. gauge: processes known to run.
+    /// 13. counter: datagrams that are malformed, or not from the kernel.
+    /// 14. counter: messages without effect, for example duplicates.
+    /// 15. gauge: priority of the reader thread (0: ordinary, 1: short time slice, 2: real-time).
+    /// 16. counter: captures given up because a read hung, or was expected to hang.
+    /// 17. gauge: abandoned threads whose read hangs.
+    /// 18. counter: events queued without their texts, because the byte budget for texts was used up.
     #[napi(catch_unwind)]
     pub fn stats(&self, mut out: Float64ArraySlice<'_>) {
         #[expect(unsafe_code, reason = "the type cannot express that JavaScript does not run meanwhile")]

@@ -42,7 +42,7 @@ impl From<NativeFilterRule> for FilterRule {
     }
 }
 
-/// Options of a source. All sources with the same options share one reader thread, except for `queueSize` and `rules`.
+/// Options of a source. Sources share one reader thread if all options except `queueSize` and `rules` are equal.
 #[napi(object)]
 #[derive(Debug)]
 pub struct NativeOptions {

@@ -19,7 +19,8 @@ pub(crate) fn new(
     on_records: Function<'_, FnArgs<(i32, bool)>, ()>,
     cell: WriterCell,
 ) -> Result<Box<dyn Fn() + Send + Sync>> {
-    // Weak, because the facade decides if Node.js stays alive. A queue of two holds the call that runs and the next one.
+    // Weak, because the facade decides if Node.js stays alive. A queue of two holds the call that runs and the next
+    // one.
     let function = on_records
         .build_threadsafe_function::<()>()
         .weak::<true>()

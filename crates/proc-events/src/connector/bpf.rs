@@ -62,7 +62,7 @@ pub fn execs_on(cpu: u32) -> Vec<Instruction> {
 
 /// Returns the program for `types`, for a listener in the process `own_tgid`.
 ///
-/// Three more types always pass:
+/// These always pass, too:
 /// - acknowledgements;
 /// - execs, and exits of processes, because the process table needs them;
 /// - comm events of `own_tgid`, because the reader's self-test causes them.

@@ -112,9 +112,9 @@ pub(super) fn listen(fd: &OwnedFd, proc_root: &Path) -> Result<(), Error> {
         if error.code != ErrorCode::SourceFailed {
             return Err(error);
         }
-        // No namespace explains the silence, so the kernel's listener count is too low: faulty listeners and some
-        // kernels decrement it once too often. At 0 or below the kernel sends nothing to anyone. Each LISTEN from a
-        // clean state increments the count.
+        // No namespace explains the silence, so the kernel's listener count is too low. Faulty listeners and some
+        // kernels decrement it once too often. At 0 or below the kernel sends no events. Each LISTEN from a clean state
+        // increments the count.
         let _ = send(fd, INVALID_OP, token());
     }
     Err(namespace::why_ignored(proc_root))

@@ -62,7 +62,7 @@ impl HungReads {
         self.slots.iter().any(matches)
     }
 
-    /// Counts one abandoned read.
+    /// Counts one read that was given up, because it hung or was expected to hang.
     pub(crate) fn count(&self) {
         self.stats.capture_timeouts.count();
     }

@@ -62,7 +62,7 @@ impl Procfs {
         let root = rustix::fs::open(root, flags, Mode::empty()).map_err(unreadable("open"))?;
         let kind = rustix::fs::fstatfs(&root).map_err(unreadable("statfs"))?.f_type;
         if kind != PROC_SUPER_MAGIC {
-            return Err(Error::detected(ErrorCode::ProcUnreadable, "statfs: not a proc file system"));
+            return Err(Error::detected(ErrorCode::ProcUnreadable, "not a proc file system"));
         }
         let hz = rustix::param::clock_ticks_per_second().max(1);
         Ok(Self {
@@ -73,7 +73,7 @@ impl Procfs {
         })
     }
 
-    /// Sets the maximum number of bytes kept of the arguments of a process, and the counters for abandoned reads.
+    /// Sets the maximum number of bytes kept of the arguments of a process, and the counters to use.
     #[must_use]
     pub(crate) fn with(self, max_argv_bytes: usize, stats: &Arc<Stats>) -> Self {
         let hung = Arc::new(HungReads::new(Arc::clone(stats)));
@@ -101,7 +101,7 @@ impl Procfs {
 
     /// Reads `fields` of every process that runs now. Processes among `known` are returned without details.
     ///
-    /// Setting `cancelled` ends the snapshot early; it then returns the processes read until then.
+    /// Setting `cancelled` ends the snapshot early. It then contains only the processes read so far.
     ///
     /// # Errors
     /// [`ErrorCode::ProcUnreadable`] if the directory cannot be read, or no descriptor or memory is left.
