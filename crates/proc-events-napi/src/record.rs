@@ -1,55 +1,14 @@
-//! Encodes a notification as a record of 32-bit words. `src/native/record.ts` decodes it.
-//!
-//! | word | content |
-//! |--:|---|
-//! | 0 | kind (bits 0-7), origin (bits 8-15), flags (bits 16-31) |
-//! | 1 | length of the record, in words |
-//! | 2 | pid |
-//! | 3, 4 | timestamp in nanoseconds on `CLOCK_MONOTONIC`, low word first |
-//! | 5..9 | depends on the kind |
-//! | 10.. | process details, with [`HAS_PROCESS`]: the mask of requested fields, the mask of read fields, the value of each read field in the order of the bits |
-//! | last | ancestry tags, with [`HAS_ANCESTRY_TAGS`]: the ids of the subscriber's tags, then their number |
-//!
-//! The kind of an event record is its `EventType`. Failure records are [`RESTART`], [`FAILED`] and [`FELL_BACK`]. They
-//! carry the values of a [`NativeError`](crate::error::NativeError):
-//!
-//! | word | content |
-//! |--:|---|
-//! | 5 | `code` |
-//! | 6 | `errno`, 0 if there is none |
-//! | 10.. | the text `syscall\0context`, with [`HAS_TEXT`]. `syscall` is empty if no system call failed. |
-//!
-//! A text is its length in bytes, then its UTF-8 bytes, padded to whole words.
+//! Encodes a notification as a record of 32-bit words. `src/native/record.ts` decodes it. See [`layout`].
 
 mod event;
+mod layout;
 mod process;
 mod text;
 
 use proc_events::{Error, LossReport, Notification, SourceKind, WatchResult};
 
-/// Length of a record without its variable part, in words.
-pub(crate) const HEAD: usize = 10;
-
-// Kinds of records that are not events.
-const OPENED: u32 = 32;
-const SCAN_FINISHED: u32 = 33;
-const LOSS: u32 = 34;
-const RESTART: u32 = 35;
-const FAILED: u32 = 36;
-const CLOSED: u32 = 37;
-const FELL_BACK: u32 = 38;
-const WATCH_RESULT: u32 = 39;
-
-// Flags.
-const HAS_PROCESS: u32 = 1;
-/// In a failure record: a text follows the head.
-const HAS_TEXT: u32 = 1;
-const EXITED: u32 = 2;
-const SIGNALED: u32 = 4;
-const CORE_DUMPED: u32 = 8;
-const HAS_DURATION: u32 = 16;
-const ARGV_TRUNCATED: u32 = 32;
-const HAS_ANCESTRY_TAGS: u32 = 64;
+pub(crate) use layout::HEAD;
+use layout::{CLOSED, FAILED, FELL_BACK, HAS_TEXT, LOSS, OPENED, RESTART, SCAN_FINISHED, WATCH_RESULT};
 
 /// Returns the length of the record for the subscriber with this number, in words.
 pub(crate) fn length(notification: &Notification, subscriber: u32) -> usize {

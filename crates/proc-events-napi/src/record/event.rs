@@ -2,10 +2,10 @@
 
 use proc_events::{EventData, ExitStatus, ProcessEvent};
 
-use super::{
-    ARGV_TRUNCATED, CORE_DUMPED, EXITED, HAS_ANCESTRY_TAGS, HAS_DURATION, HAS_PROCESS, SIGNALED, process,
-    text,
+use super::layout::{
+    ARGV_TRUNCATED, CORE_DUMPED, EXITED, HAS_ANCESTRY_TAGS, HAS_DURATION, HAS_PROCESS, SIGNALED,
 };
+use super::{process, text};
 
 /// Returns the number of words after the head.
 pub(super) fn length(event: &ProcessEvent, subscriber: u32) -> usize {

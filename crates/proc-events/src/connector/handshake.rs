@@ -11,7 +11,7 @@
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use neli::ToBytes;
@@ -25,12 +25,12 @@ use rustix::io::Errno;
 use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{SendFlags, sockopt};
 
-use super::recv;
 use crate::connector::bpf;
 use crate::connector::namespace;
 use crate::connector::wire;
 use crate::error::{Error, ErrorCode};
 use crate::sys;
+use crate::sys::datagram::Datagram;
 
 /// Maximum number of LISTEN requests to a kernel that does not acknowledge them for no known reason.
 const MAX_LISTEN_ATTEMPTS: usize = 1024;
@@ -40,7 +40,7 @@ const INVALID_OP: ProcCnMcastOp = ProcCnMcastOp::UnrecognizedConst(7);
 /// Checks that the process connector can be used, and leaves no trace.
 ///
 /// # Errors
-/// The error of [`super::Connector::open`].
+/// The error of [`Connector::open`](super::Connector::open).
 pub fn probe(proc_root: &Path) -> Result<(), Error> {
     let fd = prepare(proc_root, 1)?;
     listen(&fd, proc_root)?;
@@ -57,7 +57,7 @@ pub(super) fn prepare(proc_root: &Path, receive_buffer_size: usize) -> Result<Ow
 }
 
 /// Opens a socket that receives only the execs of one CPU. It sends no LISTEN, because the kernel multicasts to the
-/// whole group as long as one [`super::Connector`] listens.
+/// whole group as long as one [`Connector`](super::Connector) listens.
 pub(crate) fn open_exec_listener(proc_root: &Path, cpu: u32) -> Result<OwnedFd, Error> {
     let fd = open(proc_root)?;
     attach_and_join(&fd, &bpf::execs_on(cpu))?;
@@ -144,6 +144,19 @@ fn request_listening(fd: &OwnedFd) -> Result<bool, Error> {
                     )
                 }),
             };
+        }
+    }
+}
+
+/// Receives one datagram without blocking. Returns `None` if the queue is empty.
+pub(crate) fn recv(fd: BorrowedFd<'_>) -> rustix::io::Result<Option<Datagram>> {
+    let mut datagram = [Datagram::EMPTY];
+    loop {
+        match sys::recvmmsg(fd, &mut datagram) {
+            Ok(_) => return Ok(Some(datagram[0])),
+            Err(Errno::AGAIN) => return Ok(None),
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
         }
     }
 }

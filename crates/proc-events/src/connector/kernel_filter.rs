@@ -7,7 +7,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
 
-use super::{Connector, set_filter};
+use super::socket::{Connector, set_filter};
 use crate::error::Error;
 use crate::model::interest::EventTypes;
 

@@ -11,10 +11,11 @@ use std::time::Duration;
 
 use rustix::time::ClockId;
 
+use super::clock::clock_ns;
 use super::file_buffer::FileBuffer;
 use super::files::ReadCmdline;
 use super::hung::{DEADLINE, HungReads, ReadState, STUCK_MAX, stuck_threads};
-use super::{Procfs, clock_ns};
+use super::mount::Procfs;
 use crate::sys::scheduling::ThreadScheduling;
 
 /// Longest wait for a helper that runs or waits for a CPU.

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::files::Files;
-use super::{Procfs, parse};
+use super::mount::Procfs;
+use super::parse;
 use crate::model::event::ProcessInfo;
 use crate::model::interest::Fields;
 use crate::model::snapshot::ObservedProcess;

@@ -7,15 +7,38 @@ use rustix::fs::AtFlags;
 use rustix::io::Errno;
 use rustix::time::ClockId;
 
+use super::clock::clock_ns;
 use super::cmdline::{CmdlineReader, ThreadSpawner};
 use super::file_buffer::ProcPath;
 use super::files::{Direct, ProcFiles};
+use super::mount::Procfs;
 use super::parse::Stat;
 use super::raw::{self, RawDetails};
-use super::{Procfs, clock_ns};
 use crate::model::event::ExitStatus;
 use crate::model::interest::Fields;
 use crate::model::snapshot::{KnownProcess, ObservedProcess};
+
+/// Longest time that a reader waits in one go for reads that hang, unless it takes a snapshot.
+const BURST: Duration = Duration::from_millis(200);
+
+impl Procfs {
+    /// Creates a reader of single processes. The reader bounds its waits: it leaves out arguments that it cannot read
+    /// in time.
+    #[must_use]
+    pub fn reader(self: &Arc<Self>) -> Reader {
+        Reader::new(self, BURST, false)
+    }
+
+    /// Creates a [`Procfs::reader`] whose helper thread raises its priority.
+    pub(crate) fn high_priority_reader(self: &Arc<Self>) -> Reader {
+        Reader::new(self, BURST, true)
+    }
+
+    /// Creates a reader that reads on the calling thread, and hangs if a read hangs.
+    pub(crate) fn direct_reader(self: &Arc<Self>) -> DirectReader {
+        DirectReader::new(self)
+    }
+}
 
 /// Reads one process after the other with the same buffers.
 #[derive(Debug)]
@@ -26,9 +49,10 @@ pub struct Reader {
 }
 
 impl Reader {
+    /// Creates a reader. `burst` is the longest time that it waits in one go.
     pub(super) fn new(procfs: &Arc<Procfs>, burst: Duration, raise_priority: bool) -> Self {
         let spawner = ThreadSpawner { procfs: Arc::clone(procfs), raise_priority };
-        let cmdline = CmdlineReader::new(spawner, Arc::clone(&procfs.hung), burst);
+        let cmdline = CmdlineReader::new(spawner, Arc::clone(procfs.hung()), burst);
         Self { procfs: Arc::clone(procfs), files: ProcFiles::new(), cmdline }
     }
 
