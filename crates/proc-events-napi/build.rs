@@ -1,4 +1,4 @@
-//! Tells the linker that Node.js brings the symbols of Node-API.
+//! Configures the linker for Node-API, whose symbols Node.js provides.
 
 fn main() {
     napi_build::setup();

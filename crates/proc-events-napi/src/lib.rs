@@ -1,70 +1,29 @@
-//! The Node-API binding of proc-events. It converts, and that is all: what is wanted is decided by the facade, what
-//! happens by the core.
+//! The Node-API binding of proc-events. It converts values, and decides nothing: the facade decides what to subscribe
+//! to, and the core decides what to report.
 
-mod convert;
+mod error;
+mod options;
+mod record;
 mod record_writer;
+mod waker;
 
-use std::cell::{OnceCell, RefCell};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::cell::RefCell;
 use std::path::PathBuf;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
+use error::NativeError;
+use napi::Result;
 use napi::bindgen_prelude::{Float64ArraySlice, FnArgs, Function, Uint32Array};
-use napi::threadsafe_function::ThreadsafeFunctionCallMode;
-use napi::{Error, Result};
 use napi_derive::napi;
-use proc_events::{
-    Ancestor, EventTypes, Fields, FilterRule, Interest, Options, Procfs, SourceKind, Subscription,
-};
+use options::{NativeFilterRule, NativeOptions};
+use proc_events::{FilterRule, Interest, Procfs, Subscription};
 use record_writer::RecordWriter;
 
-/// Events of some kinds of the processes of which all that is given holds.
-#[napi(object)]
-#[derive(Debug)]
-pub struct NativeFilterRule {
-    /// The kinds, a bit mask.
-    pub types: u32,
-    /// The details to capture, a bit mask.
-    pub fields: u32,
-    /// The process name.
-    pub name: Option<String>,
-    /// The path of the program.
-    pub exe: Option<String>,
-    /// The real user id.
-    pub uid: Option<u32>,
-    /// The pid of the process whose descendants they are.
-    pub ancestor: Option<u32>,
-    /// What a record of a descendant carries.
-    pub ancestor_id: Option<u32>,
-    /// The process itself.
-    pub pid: Option<u32>,
-}
+/// Length of the array that [`Source::stats`] fills.
+const STATS_LEN: usize = 19;
 
-/// How to monitor.
-#[napi(object)]
-#[derive(Debug)]
-pub struct NativeOptions {
-    /// 0 for netlink, 1 for polling, 2 for netlink or else polling.
-    pub source: u32,
-    /// Milliseconds between snapshots when polling.
-    pub polling_interval: u32,
-    /// Bytes asked for the socket's receive buffer; 0 for the default.
-    pub receive_buffer_size: u32,
-    /// Events held for JavaScript at most; 0 for the default.
-    pub queue_size: u32,
-    /// Bytes of text kept of the arguments of a process at most; 0 for the default.
-    pub max_argv_bytes: u32,
-    /// Where the host's proc file system is mounted.
-    pub proc_root: String,
-    /// Whether the reader may ask to be woken sooner while details are captured.
-    pub raise_priority: bool,
-    /// The rules in force at first.
-    pub rules: Vec<NativeFilterRule>,
-}
-
-/// One subscription to the process-wide reader.
+/// One subscription to the process-wide reader thread.
 #[napi]
 #[derive(Debug)]
 pub struct Source {
@@ -73,94 +32,106 @@ pub struct Source {
 
 #[napi]
 impl Source {
-    /// Starts. How it went is the first record. `on_records` is called with what [`Source::drain`] would return, and whether
-    /// that was all: then the bell is armed again.
+    /// Opens a subscription, and returns at once. The first record reports success (`OPENED`) or failure (`FAILED`).
+    ///
+    /// @param words - The array that records are copied to, see `drain`.
+    /// @param onRecords - Called on this thread when records are queued. The arguments are `end`, which `drain` would
+    /// have returned, and `drained`, which is true if no record is left. Once drained, `onRecords` is called again for
+    /// the next record. While `words[0]` is not 0, nothing is copied, and the arguments are `0` and `false`.
     #[napi(constructor, catch_unwind)]
     pub fn new(
         options: NativeOptions,
         words: Uint32Array,
         on_records: Function<'_, FnArgs<(i32, bool)>, ()>,
     ) -> Result<Self> {
-        // Filled in when both are there.
+        // The waker needs the writer, and the writer needs the subscription, which needs the waker.
         let cell = Rc::default();
-        let waker = waker(on_records, Rc::clone(&cell))?;
-        let default = Options::default();
-        let receive_buffer_size = match options.receive_buffer_size {
-            0 => default.receive_buffer_size,
-            bytes => bytes as usize,
-        };
-        let max_argv_bytes = match options.max_argv_bytes {
-            0 => default.max_argv_bytes,
-            bytes => bytes as usize,
-        };
-        let source = if options.source == 1 { SourceKind::Polling } else { SourceKind::Netlink };
-        let core_options = Options {
-            source,
-            falls_back: options.source == 2,
-            polling_interval: Duration::from_millis(options.polling_interval.into()),
-            receive_buffer_size,
-            proc_root: PathBuf::from(options.proc_root),
-            raise_priority: options.raise_priority,
-            max_argv_bytes,
-        };
-        let rules: Vec<FilterRule> = options.rules.into_iter().map(to_core).collect();
+        let waker = waker::new(on_records, Rc::clone(&cell))?;
+        let (options, queue_size, rules) = options.into_core();
         let interest = rules.iter().map(FilterRule::interest).fold(Interest::default(), Interest::union);
-        let subscription = Subscription::new(core_options, options.queue_size as usize, interest, waker);
+        let subscription = Subscription::new(options, queue_size, interest, waker);
         subscription.set_filter_rules(&rules);
         let writer = Rc::new(RefCell::new(RecordWriter::new(subscription, words)));
-        // It is empty: nothing else sets it.
+        // Cannot fail, because only this line sets the cell.
         let _ = cell.set(Rc::downgrade(&writer));
         Ok(Self { writer })
     }
 
-    /// Copies records into the array, behind its first word, and has that say where they end, which is also what is
-    /// returned. 0: nothing is left, and the bell is armed again. Negative: the array must be so long for the next record.
+    /// Copies whole records to `words[1..]`, and writes their end index to `words[0]`. The facade writes 0 to
+    /// `words[0]` once it has handled them.
+    ///
+    /// @returns The end index. 0: no record is queued, and `onRecords` is called for the next one. -n: the next record
+    /// needs an array of n words.
     #[napi(catch_unwind)]
     pub fn drain(&self) -> i32 {
         self.writer.borrow_mut().fill().0
     }
 
-    /// Has records copied into another array.
+    /// Replaces the array that records are copied to.
     #[napi(catch_unwind)]
     pub fn set_buffer(&self, words: Uint32Array) {
         self.writer.borrow_mut().words = words;
     }
 
-    /// Adds a rule to what is wanted.
+    /// Adds a rule. An event is reported if any rule matches. The cost does not depend on the number of rules.
     #[napi(catch_unwind)]
     pub fn add_rule(&self, rule: NativeFilterRule) {
-        self.writer.borrow().subscription.add_rule(&to_core(rule));
+        self.writer.borrow().subscription.add_rule(&rule.into());
     }
 
-    /// Takes away a rule that equals one that was added.
+    /// Removes one rule that equals `rule`.
     #[napi(catch_unwind)]
     pub fn remove_rule(&self, rule: NativeFilterRule) {
-        self.writer.borrow().subscription.remove_rule(&to_core(rule));
+        self.writer.borrow().subscription.remove_rule(&rule.into());
     }
 
-    /// Asks for every running process, ahead of the live events that wait; a record with `id` follows them.
+    /// Queues an exec record of origin `bootstrap` for every running process, then a `SCAN_FINISHED` record. All of
+    /// them carry `id`. They precede the live events that wait for the scan.
     #[napi(catch_unwind)]
     pub fn scan(&self, id: u32) {
         self.writer.borrow().subscription.scan(id);
     }
 
-    /// Asks whether a process is running, and for its end; a record with `id` answers, and an exit record tells.
+    /// Queues a `WATCH_RESULT` record with `id`:
+    /// - Running: the next exit record of `pid` is the exit of this process.
+    /// - Gone: the last exit record of `pid`, if any, was the exit of this process.
+    /// - Exited: the process is a zombie, or has just exited. The record carries its exit status if that is known.
     #[napi(catch_unwind)]
     pub fn watch_exit(&self, id: u32, pid: u32) {
         self.writer.borrow().subscription.watch_exit(id, pid);
     }
 
-    /// Fills `out`, of at least 19 numbers, with the counters and gauges.
+    /// Fills `out` with 19 numbers. Counters start at 0 when the source is opened; gauges are present values.
+    ///
+    /// 0. counter: events read from the source.
+    /// 1. counter: execs among them.
+    /// 2. counter: exits among them.
+    /// 3. counter: times that the source was reopened.
+    /// 4. counter: times that reopening it failed.
+    /// 5. counter: snapshots of `/proc` that failed.
+    /// 6. counter: events that the socket dropped.
+    /// 7. counter: events that the queue dropped.
+    /// 8. counter: resyncs after a loss.
+    /// 9. gauge: queued records.
+    /// 10. gauge: maximum of queued records so far.
+    /// 11. gauge: effective size of the receive buffer, in bytes.
+    /// 12. gauge: processes known to run.
+    /// 13. counter: datagrams that are malformed, or not from the kernel.
+    /// 14. counter: messages without effect, for example duplicates.
+    /// 15. gauge: priority of the reader thread (0: ordinary, 1: short time slice, 2: real-time).
+    /// 16. counter: captures given up because a read hung, or was expected to hang.
+    /// 17. gauge: abandoned threads whose read hangs.
+    /// 18. counter: events queued without their texts, because the byte budget for texts was used up.
     #[napi(catch_unwind)]
     pub fn stats(&self, mut out: Float64ArraySlice<'_>) {
-        #[expect(unsafe_code, reason = "as for `drain`")]
-        // SAFETY: as for `drain`.
+        #[expect(unsafe_code, reason = "the type cannot express that JavaScript does not run meanwhile")]
+        // SAFETY: this runs on JavaScript's thread, and JavaScript does not run before it returns.
         let out = unsafe { out.as_mut() };
         let writer = self.writer.borrow();
         let counts = writer.subscription.counts();
         let queue = writer.subscription.queue_stats();
         let gauges = writer.subscription.gauges();
-        let values = [
+        let values: [u64; STATS_LEN] = [
             counts.events,
             counts.exec,
             counts.exit,
@@ -170,7 +141,7 @@ impl Source {
             counts.lost_socket,
             queue.lost,
             counts.resync,
-            (queue.depth + writer.waiting()) as u64,
+            (queue.depth + writer.pending()) as u64,
             queue.high_water as u64,
             gauges.receive_buffer_size,
             gauges.tracked_processes,
@@ -181,81 +152,61 @@ impl Source {
             gauges.stuck_threads,
             queue.details_dropped,
         ];
-        for (place, value) in out.iter_mut().zip(values) {
-            *place = value as f64;
+        for (target, value) in out.iter_mut().zip(values) {
+            *target = value as f64;
         }
     }
 
-    /// Asks the source to end; a closing record is the last.
+    /// Asks the reader to release this subscription. A `CLOSED` record is the last one.
     #[napi(catch_unwind)]
     pub fn stop(&self) {
         self.writer.borrow().subscription.stop();
     }
 
-    /// After the closing record: waits for the native thread, which is ending, if nobody else uses it.
+    /// Waits for the end of the reader thread if no other source uses it. To be called once, after the `CLOSED` record.
     #[napi(catch_unwind)]
     pub fn join(&self) {
         self.writer.borrow().subscription.join();
     }
 }
 
-/// What the bell is answered from, once it is there. Weak, since the bell is a part of it.
-type WriterCell = Rc<OnceCell<Weak<RefCell<RecordWriter>>>>;
-
-/// What the reader's thread calls.
-#[expect(clippy::needless_pass_by_value, reason = "nobody has it from here on")]
-fn waker(
-    on_records: Function<'_, FnArgs<(i32, bool)>, ()>,
-    cell: WriterCell,
-) -> Result<Box<dyn Fn() + Send + Sync>> {
-    // Weak: the facade decides whether Node.js goes on running. Two places: one call under way, one more to come.
-    let function = on_records
-        .build_threadsafe_function::<()>()
-        .weak::<true>()
-        .callee_handled::<false>()
-        .max_queue_size::<2>()
-        // Here, on JavaScript's thread, and not by a call from there: that would cost more than a record or two.
-        .build_callback(move |_| Ok(FnArgs::from(fill_if_free(&cell))))?;
-    Ok(Box::new(move || {
-        // It fails when the queue is full, and so about to be answered, or when the environment is ending.
-        function.call((), ThreadsafeFunctionCallMode::NonBlocking);
-    }))
+/// The result of {@link deletedPids}.
+#[napi(object)]
+#[derive(Debug)]
+pub struct NativeDeletedPids {
+    /// The pids whose process has exited. Empty if `error` is present.
+    pub pids: Vec<u32>,
+    /// Present if the proc file system cannot be read.
+    pub error: Option<NativeError>,
 }
 
-/// What the bell brings along.
-fn fill_if_free(cell: &WriterCell) -> (i32, bool) {
-    let Some(writer) = cell.get().and_then(Weak::upgrade) else { return (0, false) };
-    // A panic must not get out of here: the call of `drain` that follows tells of it.
-    catch_unwind(AssertUnwindSafe(|| writer.borrow_mut().fill_if_free())).unwrap_or((0, false))
-}
-
-/// Those of `pids` whose process has ended.
+/// Returns those of `pids` whose process has exited, including zombies, and the pids that now belong to a thread.
 #[napi(catch_unwind)]
-pub fn deleted_pids(pids: &[u32], proc_root: String) -> Result<Vec<u32>> {
-    let ended = Procfs::open(&PathBuf::from(proc_root)).and_then(|procfs| Arc::new(procfs).ended_among(pids));
-    ended.map_err(|error| {
-        Error::from_reason(format!("ERR_PROC_UNREADABLE|{}|{}", error.raw_errno(), error.syscall))
-    })
+pub fn deleted_pids(pids: &[u32], proc_root: String) -> NativeDeletedPids {
+    let exited =
+        Procfs::open(&PathBuf::from(proc_root)).and_then(|procfs| Arc::new(procfs).exited_among(pids));
+    match exited {
+        Ok(pids) => NativeDeletedPids { pids, error: None },
+        Err(error) => NativeDeletedPids { pids: Vec::new(), error: Some(error.into()) },
+    }
 }
 
-/// Whether the process connector can be had, and whether `/proc` can be polled: for each nothing, or the code, the errno
-/// and the system call, separated by bars.
+/// The result of {@link probe}.
+#[napi(object)]
+#[derive(Debug)]
+pub struct NativeProbe {
+    /// Absent if the kernel's process connector can be used.
+    pub netlink: Option<NativeError>,
+    /// Absent if `/proc` can be polled, and shows the processes of all users.
+    pub polling: Option<NativeError>,
+}
+
+/// Finds out which sources this environment permits, and leaves no trace.
 #[napi(catch_unwind)]
-pub fn probe(proc_root: String) -> Vec<Option<String>> {
+pub fn probe(proc_root: String) -> NativeProbe {
     let report = proc_events::probe(&PathBuf::from(proc_root));
-    let encode =
-        |error: proc_events::Error| format!("{}|{}|{}", error.code as u8, error.raw_errno(), error.syscall);
-    vec![report.netlink.err().map(encode), report.polling.err().map(encode)]
-}
-
-fn to_core(rule: NativeFilterRule) -> FilterRule {
-    FilterRule {
-        types: EventTypes::from_bits(rule.types as u16),
-        fields: Fields::from_bits(rule.fields as u16),
-        name: rule.name.map(String::into_boxed_str),
-        exe: rule.exe.map(String::into_boxed_str),
-        uid: rule.uid,
-        ancestor: rule.ancestor.map(|pid| Ancestor { id: rule.ancestor_id.unwrap_or(0), pid }),
-        pid: rule.pid,
+    NativeProbe {
+        netlink: report.netlink.err().map(NativeError::from),
+        polling: report.polling.err().map(NativeError::from),
     }
 }

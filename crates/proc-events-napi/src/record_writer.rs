@@ -1,25 +1,26 @@
-//! The way from a subscription's queue into the memory that JavaScript reads.
+//! Copies records from a subscription's queue into the memory that JavaScript reads.
 
 use std::fmt;
 
 use napi::bindgen_prelude::Uint32Array;
 use proc_events::{Notification, Subscription};
 
-use crate::convert;
+use crate::record;
 
-/// Words before the records: the first says where these end, until JavaScript has answered them all and writes 0.
+/// Index of the first record in the array. The word before holds the end index of the records, until JavaScript has
+/// handled them and writes 0.
 const FIRST: usize = 1;
 
-/// A subscription, and what was taken from it.
+/// A subscription, and the notifications taken from its queue that are still to be copied.
 pub(crate) struct RecordWriter {
     pub(crate) subscription: Subscription,
-    /// Where records are copied to.
+    /// The array that records are copied to.
     pub(crate) words: Uint32Array,
-    /// Taken from the queue, and copied as far as `copied`.
+    /// Notifications taken from the queue. The first `copied` of them are already copied.
     notifications: Vec<Notification>,
     copied: usize,
-    /// Whether these were all there were.
-    is_all: bool,
+    /// True if the queue was empty after the last take.
+    drained: bool,
 }
 
 impl fmt::Debug for RecordWriter {
@@ -30,47 +31,48 @@ impl fmt::Debug for RecordWriter {
 
 impl RecordWriter {
     pub(crate) const fn new(subscription: Subscription, words: Uint32Array) -> Self {
-        Self { subscription, words, notifications: Vec::new(), copied: 0, is_all: false }
+        Self { subscription, words, notifications: Vec::new(), copied: 0, drained: false }
     }
 
-    /// How many notices are still to be copied.
-    pub(crate) fn waiting(&self) -> usize {
+    /// Returns the number of notifications that are taken and not copied yet.
+    pub(crate) fn pending(&self) -> usize {
         self.notifications.len() - self.copied
     }
 
-    /// Copies records if JavaScript is done with those before. Returns where they end, and whether they are all there are.
+    /// Does the same as [`RecordWriter::fill`] if JavaScript has handled the previous records, else returns `(0,
+    /// false)`.
     pub(crate) fn fill_if_free(&mut self) -> (i32, bool) {
         if self.words.first().is_none_or(|end| *end != 0) { (0, false) } else { self.fill() }
     }
 
-    /// Copies records. Returns where they end, or how long the array must be, negative, for one of them; and whether they
-    /// are all there are.
+    /// Copies whole records. Returns their end index, and true if no record is left.
+    ///
+    /// Special end indexes:
+    /// - 0: no record was queued;
+    /// - -n: the next record needs an array of n words.
     pub(crate) fn fill(&mut self) -> (i32, bool) {
-        #[expect(
-            unsafe_code,
-            reason = "the types cannot tell that JavaScript leaves the array alone meanwhile"
-        )]
-        // SAFETY: this runs on JavaScript's thread, and JavaScript gets no turn before it returns.
+        #[expect(unsafe_code, reason = "the type cannot express that JavaScript does not run meanwhile")]
+        // SAFETY: this runs on JavaScript's thread, and JavaScript does not run before it returns.
         let words = unsafe { self.words.as_mut() };
         if self.copied == self.notifications.len() {
-            let most = (words.len() / convert::HEAD).max(1);
+            let most = (words.len() / record::HEAD).max(1);
             self.notifications.clear();
-            // After a longer array there is room for more than this one can hold.
+            // The previous array may have been longer.
             self.notifications.shrink_to(most);
             self.copied = 0;
-            self.is_all = self.subscription.take(most, &mut self.notifications);
+            self.drained = self.subscription.take(most, &mut self.notifications);
         }
         let subscriber = self.subscription.id();
         let mut end = FIRST;
         for notification in self.notifications.iter().skip(self.copied) {
-            let length = convert::length(notification, subscriber);
-            let Some(place) = words.get_mut(end..end + length) else {
+            let length = record::length(notification, subscriber);
+            let Some(target) = words.get_mut(end..end + length) else {
                 if end == FIRST {
                     return (-((FIRST + length) as i32), false);
                 }
                 break;
             };
-            convert::write(notification, subscriber, place);
+            record::write(notification, subscriber, target);
             end += length;
             self.copied += 1;
         }
@@ -78,6 +80,6 @@ impl RecordWriter {
         if let Some(first) = words.first_mut() {
             *first = end as u32;
         }
-        (end as i32, self.is_all && self.waiting() == 0)
+        (end as i32, self.drained && self.pending() == 0)
     }
 }

@@ -1,4 +1,4 @@
-//! What this environment can do, found out without leaving anything behind.
+//! Finds out which sources this environment permits, and leaves no trace.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,32 +8,35 @@ use crate::error::{Error, ErrorCode};
 use crate::model::interest::Fields;
 use crate::procfs::Procfs;
 
-/// What can be had here, or why not.
+/// The sources that this environment permits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Probe {
-    /// The kernel's process connector.
+    /// `Ok` if the kernel's process connector can be used.
     pub netlink: Result<(), Error>,
-    /// Snapshots of `/proc`.
+    /// `Ok` if `/proc` can be polled, and shows the processes of all users.
     pub polling: Result<(), Error>,
 }
 
-/// Tries both sources.
+/// Tries both sources. `proc_root` is the mount point of the host's proc file system.
 #[must_use]
 pub fn probe(proc_root: &Path) -> Probe {
     match Procfs::open(proc_root).map(Arc::new) {
-        Ok(procfs) => Probe { netlink: connector::probe(proc_root), polling: shows_others(&procfs) },
-        // Either source needs it.
+        Ok(procfs) => Probe { netlink: connector::probe(proc_root), polling: shows_other_users(&procfs) },
+        // Both sources need `/proc`.
         Err(error) => Probe { netlink: Err(error.clone()), polling: Err(error) },
     }
 }
 
-/// Whether the processes of other users are shown: with the mount option `hidepid` they may not be.
-pub(crate) fn shows_others(procfs: &Arc<Procfs>) -> Result<(), Error> {
+/// Checks that `/proc` shows the processes of other users.
+///
+/// # Errors
+/// [`ErrorCode::ProcUnreadable`] if the mount option `hidepid` hides process 1.
+pub(crate) fn shows_other_users(procfs: &Arc<Procfs>) -> Result<(), Error> {
     match procfs.reader().observe(1, Fields::NONE) {
         Some(_) => Ok(()),
-        None => Err(Error::shown_by(
+        None => Err(Error::detected(
             ErrorCode::ProcUnreadable,
-            "open 1/stat: other users' processes are hidden (hidepid)",
+            "1/stat is unreadable: other users' processes are hidden (hidepid)",
         )),
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::delivery::filter::FilterRule;
 use crate::delivery::queue::{DEFAULT_QUEUE_SIZE, QueueStats, SubscriberQueue};
-use crate::error::{Error, ErrorCode};
+use crate::error::Error;
 use crate::model::interest::Interest;
 use crate::model::notification::Notification;
 use crate::options::Options;
@@ -92,8 +92,7 @@ impl Subscription {
                     handle
                 }
                 Err(error) => {
-                    let errno = rustix::io::Errno::from_io_error(&error);
-                    let failed = Error { code: ErrorCode::SourceFailed, syscall: "pthread_create", errno };
+                    let failed = Error::from_io("pthread_create", "of the reader thread", &error);
                     queue.notify(Notification::Failed(failed));
                     queue.notify(Notification::Closed);
                     return Self { queue, handle: None, before: Counts::default() };

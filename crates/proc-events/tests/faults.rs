@@ -224,7 +224,7 @@ impl<'a> Simulation<'a> {
         let Some(look) = self.look.take() else { return };
         let is_asked_for = self.listeners.iter().any(|listener| listener.queue.awaiting_scan());
         let fails = !is_asked_for && self.world.borrow_mut().fails();
-        let unreadable = Error::shown_by(ErrorCode::ProcUnreadable, "simulated");
+        let unreadable = Error::detected(ErrorCode::ProcUnreadable, "simulated");
         let snapshot = if fails { Err(unreadable) } else { Ok(look.snapshot) };
         self.world.borrow().machine.tell(|| format!("shown {:?}, fails {fails}", look.lives));
         self.seen = look.lives;

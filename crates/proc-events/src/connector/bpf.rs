@@ -1,7 +1,8 @@
-//! Turns an interest into the classic BPF program that runs in the kernel for every event: what it drops costs the
-//! listener nothing, neither buffer nor wake-up.
+//! Classic BPF programs that the kernel runs for every event of a listener. A dropped event takes no space in the
+//! receive buffer and wakes no thread.
 //!
-//! A program loads words in network order, so every constant is given as [`u32::to_be`] would store it.
+//! BPF loads words in network byte order, but `struct proc_event` is in host byte order. Constants are therefore
+//! compared as [`u32::to_be`] stores them.
 
 use crate::connector::wire::what::{
     PROC_EVENT_COMM, PROC_EVENT_COREDUMP, PROC_EVENT_EXEC, PROC_EVENT_EXIT, PROC_EVENT_FORK, PROC_EVENT_GID,
@@ -21,7 +22,7 @@ const IF_EQUAL_X: u16 = 0x1d;
 /// `BPF_RET | BPF_K`
 const RETURN: u16 = 0x06;
 
-/// Offsets in the datagram: `what`, `cpu`, then the first four words of the event.
+// Byte offsets in the datagram, see `wire`: `what`, `cpu`, and the first four words of `event_data`.
 const WHAT: u32 = 36;
 const CPU: u32 = 40;
 const FIRST: u32 = 52;
@@ -32,34 +33,39 @@ const FOURTH: u32 = 64;
 const ACCEPT: u32 = u32::MAX;
 const DROP: u32 = 0;
 
-/// Which of its events a kind lets through.
+/// The events of one type that pass.
 #[derive(Clone, Copy)]
 enum Pass {
     All,
-    /// Those whose pid is the tgid: of the process, not of one of its threads.
+    /// Events of a thread group leader (pid == tgid), not of another thread.
     Leader,
-    /// Those whose child's pid is the child's tgid: a new process, not a new thread.
-    Newborn,
-    /// Those of the process with this tgid.
-    Of(u32),
-    /// Those reported by this CPU.
-    On(u32),
+    /// Forks whose child is a leader: a new process, not a new thread.
+    NewProcess,
+    /// Events of the process with this tgid.
+    Process(u32),
+    /// Events reported by this CPU.
+    Cpu(u32),
 }
 
-/// The program for the handshake: only acknowledgements pass, so that no storm can crowd them out.
+/// Returns the program for the handshake. Only acknowledgements pass, so that a burst of events cannot fill the receive
+/// buffer before the acknowledgement arrives.
 #[must_use]
 pub fn handshake() -> Vec<Instruction> {
     assemble(vec![(PROC_EVENT_NONE, Pass::All)])
 }
 
-/// The program for a listener that takes nothing but what calls exec on one CPU.
+/// Returns the program for a listener that receives only the execs of one CPU.
 #[must_use]
 pub fn execs_on(cpu: u32) -> Vec<Instruction> {
-    assemble(vec![(PROC_EVENT_EXEC, Pass::On(cpu))])
+    assemble(vec![(PROC_EVENT_EXEC, Pass::Cpu(cpu))])
 }
 
-/// The program for `types`, for a listener in the process `own_tgid`. Acknowledgements pass, exec and the exits of
-/// processes pass because the process table needs them, and the listener's own comm events pass as its sign of life.
+/// Returns the program for `types`, for a listener in the process `own_tgid`.
+///
+/// These always pass, too:
+/// - acknowledgements;
+/// - execs, and exits of processes, because the process table needs them;
+/// - comm events of `own_tgid`, because the reader's self-test causes them.
 #[must_use]
 pub fn program(types: EventTypes, own_tgid: u32) -> Vec<Instruction> {
     let wanted = types.union(EventTypes::LIFECYCLE);
@@ -67,17 +73,17 @@ pub fn program(types: EventTypes, own_tgid: u32) -> Vec<Instruction> {
         (PROC_EVENT_NONE, Pass::All),
         (PROC_EVENT_EXEC, Pass::All),
         (PROC_EVENT_EXIT, Pass::Leader),
-        (PROC_EVENT_COMM, if wanted.has(EventType::Comm) { Pass::All } else { Pass::Of(own_tgid) }),
+        (PROC_EVENT_COMM, if wanted.has(EventType::Comm) { Pass::All } else { Pass::Process(own_tgid) }),
     ];
-    for (kind, what, pass) in [
-        (EventType::Fork, PROC_EVENT_FORK, Pass::Newborn),
+    for (event_type, what, pass) in [
+        (EventType::Fork, PROC_EVENT_FORK, Pass::NewProcess),
         (EventType::Uid, PROC_EVENT_UID, Pass::Leader),
         (EventType::Gid, PROC_EVENT_GID, Pass::Leader),
         (EventType::Sid, PROC_EVENT_SID, Pass::All),
         (EventType::Ptrace, PROC_EVENT_PTRACE, Pass::Leader),
         (EventType::Coredump, PROC_EVENT_COREDUMP, Pass::All),
     ] {
-        if wanted.has(kind) {
+        if wanted.has(event_type) {
             rules.push((what, pass));
         }
     }
@@ -88,7 +94,7 @@ fn assemble(rules: Vec<(u32, Pass)>) -> Vec<Instruction> {
     let mut program = vec![op(LOAD, WHAT)];
     for (what, pass) in rules {
         let body = body(pass);
-        // The body ends in a return on either side, so the next rule is reached only by this jump.
+        // Every path through the body returns, so that only this jump leads to the next rule.
         program.push(Instruction { code: IF_EQUAL, jt: 0, jf: body.len() as u8, k: what.to_be() });
         program.extend(body);
     }
@@ -99,10 +105,10 @@ fn assemble(rules: Vec<(u32, Pass)>) -> Vec<Instruction> {
 fn body(pass: Pass) -> Vec<Instruction> {
     let test = match pass {
         Pass::All => vec![],
-        Pass::Leader => equal(FIRST, SECOND),
-        Pass::Newborn => equal(THIRD, FOURTH),
-        Pass::Of(tgid) => is(SECOND, tgid),
-        Pass::On(cpu) => is(CPU, cpu),
+        Pass::Leader => equal_words(FIRST, SECOND),
+        Pass::NewProcess => equal_words(THIRD, FOURTH),
+        Pass::Process(tgid) => equals_constant(SECOND, tgid),
+        Pass::Cpu(cpu) => equals_constant(CPU, cpu),
     };
     let needs_drop = !test.is_empty();
     let mut body = test;
@@ -113,11 +119,11 @@ fn body(pass: Pass) -> Vec<Instruction> {
     body
 }
 
-fn is(word: u32, value: u32) -> Vec<Instruction> {
-    vec![op(LOAD, word), Instruction { code: IF_EQUAL, jt: 0, jf: 1, k: value.to_be() }]
+fn equals_constant(offset: u32, value: u32) -> Vec<Instruction> {
+    vec![op(LOAD, offset), Instruction { code: IF_EQUAL, jt: 0, jf: 1, k: value.to_be() }]
 }
 
-fn equal(left: u32, right: u32) -> Vec<Instruction> {
+fn equal_words(left: u32, right: u32) -> Vec<Instruction> {
     vec![op(LOAD, left), op(TO_X, 0), op(LOAD, right), Instruction { code: IF_EQUAL_X, jt: 0, jf: 1, k: 0 }]
 }
 
@@ -130,7 +136,7 @@ mod tests {
     use super::*;
     use crate::connector::wire::datagram;
 
-    /// Runs a program as the kernel would.
+    /// Interprets a program as the kernel does. Returns true if it accepts the datagram.
     fn passes(program: &[Instruction], bytes: &[u8]) -> bool {
         let (mut a, mut x, mut at) = (0, 0, 0);
         loop {
@@ -203,12 +209,12 @@ mod tests {
     }
 
     #[test]
-    fn during_the_handshake_only_acknowledgements_pass() {
+    fn bpf_passes_only_acknowledgements_during_the_handshake() {
         assert_eq!(passing_through(&handshake()), ["ack"]);
     }
 
     #[test]
-    fn on_one_cpu_nothing_passes_but_execs_there() {
+    fn bpf_passes_only_execs_of_the_given_cpu() {
         assert_eq!(passing_through(&execs_on(0)), ["exec"]);
         assert!(passing_through(&execs_on(1)).is_empty());
     }

@@ -1,14 +1,16 @@
-//! Counts what the kernel dropped, by the socket's own drop counter. (The sequence numbers in the messages cannot tell:
-//! the kernel counts before it filters, so every event that the filter drops is a hole in them.)
+//! Counts the datagrams that the kernel dropped, by the socket's own drop counter.
+//!
+//! Sequence numbers cannot count losses: the kernel numbers events before it filters them, so that every filtered event
+//! leaves a gap.
 
-/// The socket's drop counter (`SK_MEMINFO_DROPS`), which starts at 0, only grows, and wraps at 2^32.
+/// Differences of the socket's drop counter (`SK_MEMINFO_DROPS`), which starts at 0 and wraps at 2^32.
 #[derive(Debug, Default)]
 pub struct DropCounter {
     last: u32,
 }
 
 impl DropCounter {
-    /// How many events were dropped since the last look.
+    /// Takes the counter's present value, and returns the number of datagrams dropped since the previous call.
     pub const fn observe(&mut self, now: u32) -> u32 {
         let dropped = now.wrapping_sub(self.last);
         self.last = now;
@@ -21,7 +23,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_drop_counter_wraps() {
+    fn a_wrapped_counter_gives_the_right_difference() {
         let mut drops = DropCounter::default();
         assert_eq!(drops.observe(u32::MAX - 1), u32::MAX - 1);
         assert_eq!(drops.observe(3), 5);

@@ -1,12 +1,17 @@
 //! The handshake with the kernel's process connector.
 //!
-//! In this order, because each step relies on the one before: receive buffer; no blackout after an overflow; a filter
-//! that lets only acknowledgements pass; join the group; LISTEN; its acknowledgement, which the kernel queues before
-//! `sendto` returns; the real filter.
+//! Each step relies on the one before:
+//! 1. Set the size of the receive buffer.
+//! 2. Set `NETLINK_NO_ENOBUFS`, so that an overflow does not block the queue.
+//! 3. Attach a filter that passes only acknowledgements.
+//! 4. Join the multicast group.
+//! 5. Send `PROC_CN_MCAST_LISTEN`.
+//! 6. Read its acknowledgement. The kernel queues it before `sendto` returns.
+//! 7. Attach the filter of the subscribers.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use neli::ToBytes;
@@ -20,22 +25,22 @@ use rustix::io::Errno;
 use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{SendFlags, sockopt};
 
-use super::recv;
 use crate::connector::bpf;
 use crate::connector::namespace;
 use crate::connector::wire;
 use crate::error::{Error, ErrorCode};
 use crate::sys;
+use crate::sys::datagram::Datagram;
 
-/// How often a kernel that does not acknowledge, though nothing forbids it to, is asked again.
+/// Maximum number of LISTEN requests to a kernel that does not acknowledge them for no known reason.
 const MAX_LISTEN_ATTEMPTS: usize = 1024;
-/// Neither LISTEN nor IGNORE: refused, and what was asked before is forgotten.
+/// An operation that is neither LISTEN nor IGNORE. The kernel rejects it, and forgets the socket's previous operation.
 const INVALID_OP: ProcCnMcastOp = ProcCnMcastOp::UnrecognizedConst(7);
 
-/// Whether the process connector can be had here. Nothing is left behind.
+/// Checks that the process connector can be used, and leaves no trace.
 ///
 /// # Errors
-/// What [`Connector::open`] would say.
+/// The error of [`Connector::open`](super::Connector::open).
 pub fn probe(proc_root: &Path) -> Result<(), Error> {
     let fd = prepare(proc_root, 1)?;
     listen(&fd, proc_root)?;
@@ -43,7 +48,7 @@ pub fn probe(proc_root: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// A socket that is ready for the handshake.
+/// Opens a socket, and does steps 1 to 4 of the handshake.
 pub(super) fn prepare(proc_root: &Path, receive_buffer_size: usize) -> Result<OwnedFd, Error> {
     let fd = open(proc_root)?;
     set_receive_buffer_size(&fd, receive_buffer_size);
@@ -51,8 +56,8 @@ pub(super) fn prepare(proc_root: &Path, receive_buffer_size: usize) -> Result<Ow
     Ok(fd)
 }
 
-/// A socket that is sent nothing but what calls exec on one CPU. It does not ask the kernel for reports, but shares those
-/// that a [`super::Connector`] has asked for.
+/// Opens a socket that receives only the execs of one CPU. It sends no LISTEN, because the kernel multicasts to the
+/// whole group as long as one [`Connector`](super::Connector) listens.
 pub(crate) fn open_exec_listener(proc_root: &Path, cpu: u32) -> Result<OwnedFd, Error> {
     let fd = open(proc_root)?;
     attach_and_join(&fd, &bpf::execs_on(cpu))?;
@@ -61,37 +66,43 @@ pub(crate) fn open_exec_listener(proc_root: &Path, cpu: u32) -> Result<OwnedFd, 
 
 fn open(proc_root: &Path) -> Result<OwnedFd, Error> {
     let socket = namespace::in_host_network(proc_root, || NlSocket::new(NlFamily::Connector))
-        .map_err(failed("socket AF_NETLINK", socket_cause))?;
-    socket.nonblock().map_err(failed("fcntl O_NONBLOCK", source_failed))?;
+        .map_err(failed("socket", "AF_NETLINK", socket_cause))?;
+    socket.nonblock().map_err(failed("fcntl", "O_NONBLOCK", source_failed))?;
     Ok(sys::into_fd(socket))
 }
 
-/// Joins those who are sent what the program lets pass.
+/// Attaches the program, then joins the multicast group.
 fn attach_and_join(fd: &OwnedFd, program: &[sys::Instruction]) -> Result<(), Error> {
-    // Kernels before 4.12 do not count what they drop: there, the error is all that tells of an overflow. Otherwise it is
-    // only in the way: after it nothing is queued until the queue has been read empty.
+    // Kernels before 4.12 have no drop counter, so that ENOBUFS is the only sign of an overflow there. Newer kernels do
+    // not need ENOBUFS, and it does harm: after it the kernel queues nothing until the queue has been drained.
     if sys::drops(fd.as_fd()).is_ok() {
-        sys::set_no_enobufs(fd.as_fd()).map_err(failed("setsockopt NETLINK_NO_ENOBUFS", source_failed))?;
+        sys::set_no_enobufs(fd.as_fd()).map_err(failed("setsockopt", "NETLINK_NO_ENOBUFS", source_failed))?;
     }
-    sys::attach_filter(fd.as_fd(), program).map_err(failed("setsockopt SO_ATTACH_FILTER", refused))?;
-    join(fd).map_err(failed("bind to the process connector's group", refused))
+    sys::attach_filter(fd.as_fd(), program).map_err(failed(
+        "setsockopt",
+        "SO_ATTACH_FILTER",
+        permission_cause,
+    ))?;
+    join(fd).map_err(failed("bind", "to the process connector's group", permission_cause))
 }
 
 fn set_receive_buffer_size(fd: &OwnedFd, bytes: usize) {
-    // Forcing takes CAP_NET_ADMIN; otherwise the kernel gives what net.core.rmem_max allows. What it gave is reported.
-    // Either way it doubles the number, for its own bookkeeping.
+    // SO_RCVBUFFORCE needs CAP_NET_ADMIN. SO_RCVBUF is capped by net.core.rmem_max. The kernel doubles the number for
+    // its own bookkeeping. Subscribers get the effective size.
     let bytes = bytes.min(i32::MAX as usize / 2);
     if sockopt::set_socket_recv_buffer_size_force(fd, bytes).is_err() {
         let _ = sockopt::set_socket_recv_buffer_size(fd, bytes);
     }
 }
 
-/// Port 0: the kernel chooses one, since this program's pid may be taken by another netlink user in it.
+/// Joins the process connector's multicast group. Port 0 lets the kernel choose a port, because another netlink user of
+/// this program may hold the port that equals the pid.
 fn join(fd: &OwnedFd) -> io::Result<()> {
     let groups = 1 << (u32::from(CnMsgIdx::Proc) - 1);
     Ok(rustix::net::bind(fd, &SocketAddrNetlink::new(0, groups))?)
 }
 
+/// Sends LISTEN until the kernel acknowledges it.
 pub(super) fn listen(fd: &OwnedFd, proc_root: &Path) -> Result<(), Error> {
     for _ in 0..MAX_LISTEN_ATTEMPTS {
         if request_listening(fd)? {
@@ -101,21 +112,23 @@ pub(super) fn listen(fd: &OwnedFd, proc_root: &Path) -> Result<(), Error> {
         if error.code != ErrorCode::SourceFailed {
             return Err(error);
         }
-        // Nothing forbids it, so the kernel's count of its listeners is off: some mistakes of others, and some
-        // kernels, leave it too low, and no listener hears anything. Asking again from a clean state raises it.
+        // No namespace explains the silence, so the kernel's listener count is too low. Faulty listeners and some
+        // kernels decrement it once too often. At 0 or below the kernel sends no events. Each LISTEN from a clean state
+        // increments the count.
         let _ = send(fd, INVALID_OP, token());
     }
     Err(namespace::why_ignored(proc_root))
 }
 
-/// Whether the kernel has acknowledged.
+/// Sends LISTEN once. Returns true if the kernel has acknowledged it.
 fn request_listening(fd: &OwnedFd) -> Result<bool, Error> {
     let token = token();
-    send(fd, ProcCnMcastOp::Listen, token).map_err(failed("sendto PROC_CN_MCAST_LISTEN", listen_cause))?;
-    // Acknowledgements go to every listener, so those of others are passed over.
+    send(fd, ProcCnMcastOp::Listen, token).map_err(failed("sendto", "PROC_CN_MCAST_LISTEN", listen_cause))?;
+    // The kernel multicasts acknowledgements, so that those of other listeners arrive, too.
     loop {
-        let received = recv(fd.as_fd())
-            .map_err(|errno| Error::new(ErrorCode::SourceFailed, "recvmmsg the acknowledgement", errno))?;
+        let received = recv(fd.as_fd()).map_err(|errno| {
+            Error::from_errno(ErrorCode::SourceFailed, "recvmmsg", "of an acknowledgement", errno)
+        })?;
         let Some(datagram) = received else { return Ok(false) };
         let Some(Ok(message)) = datagram.message().map(wire::parse) else { continue };
         if let ProcEvent::Ack { err } = message.event
@@ -123,16 +136,32 @@ fn request_listening(fd: &OwnedFd) -> Result<bool, Error> {
         {
             return match err {
                 0 => Ok(true),
-                err => Err(Error::new(
-                    ErrorCode::Permission,
-                    "the acknowledgement of PROC_CN_MCAST_LISTEN",
-                    Errno::from_raw_os_error(err as i32),
-                )),
+                err => Err(Error {
+                    errno: Some(Errno::from_raw_os_error(err as i32)),
+                    ..Error::detected(
+                        ErrorCode::Permission,
+                        "the kernel rejected PROC_CN_MCAST_LISTEN in its acknowledgement",
+                    )
+                }),
             };
         }
     }
 }
 
+/// Receives one datagram without blocking. Returns `None` if the queue is empty.
+pub(crate) fn recv(fd: BorrowedFd<'_>) -> rustix::io::Result<Option<Datagram>> {
+    let mut datagram = [Datagram::EMPTY];
+    loop {
+        match sys::recvmmsg(fd, &mut datagram) {
+            Ok(_) => return Ok(Some(datagram[0])),
+            Err(Errno::AGAIN) => return Ok(None),
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+}
+
+/// Sends an operation to the kernel. Its acknowledgement carries `token` + 1.
 pub(super) fn send(fd: &OwnedFd, operation: ProcCnMcastOp, token: u32) -> io::Result<()> {
     let message = request(operation, token).map_err(io::Error::other)?;
     let kernel = SocketAddrNetlink::new(0, 0);
@@ -160,15 +189,20 @@ fn request(
     Ok(bytes.into_inner())
 }
 
-/// A number that no other listener's acknowledgement carries by chance.
+/// Returns a random number, so that acknowledgements of other listeners do not match.
 pub(super) fn token() -> u32 {
     RandomState::new().build_hasher().finish() as u32
 }
 
-pub(super) fn failed(syscall: &'static str, cause: fn(Errno) -> ErrorCode) -> impl Fn(io::Error) -> Error {
+/// Returns a function that makes an [`Error`] of a failed system call. `cause` maps its errno to a code.
+pub(super) fn failed(
+    syscall: &'static str,
+    context: &'static str,
+    cause: fn(Errno) -> ErrorCode,
+) -> impl Fn(io::Error) -> Error {
     move |error| match Errno::from_io_error(&error) {
-        Some(errno) => Error::new(cause(errno), syscall, errno),
-        None => Error::shown_by(ErrorCode::SourceFailed, syscall),
+        Some(errno) => Error::from_errno(cause(errno), syscall, context, errno),
+        None => Error::from_io(syscall, context, &error),
     }
 }
 
@@ -176,8 +210,8 @@ pub(super) const fn source_failed(_: Errno) -> ErrorCode {
     ErrorCode::SourceFailed
 }
 
-/// A step that only rights can stand in the way of.
-fn refused(errno: Errno) -> ErrorCode {
+/// The cause of a failure that is usually a missing privilege.
+fn permission_cause(errno: Errno) -> ErrorCode {
     if matches!(errno, Errno::PERM | Errno::ACCESS | Errno::NOSYS) {
         ErrorCode::Permission
     } else {
@@ -185,18 +219,20 @@ fn refused(errno: Errno) -> ErrorCode {
     }
 }
 
-/// A seccomp filter may answer with any of the first three, a kernel without the connector with the last.
+/// The cause of a failed `socket`. Seccomp filters return EAFNOSUPPORT or one of the errnos of [`permission_cause`]. A
+/// kernel without the connector returns EPROTONOSUPPORT.
 fn socket_cause(errno: Errno) -> ErrorCode {
     match errno {
         Errno::AFNOSUPPORT => ErrorCode::Permission,
         Errno::PROTONOSUPPORT => ErrorCode::ConnectorUnavailable,
-        errno => refused(errno),
+        errno => permission_cause(errno),
     }
 }
 
+/// The cause of a failed LISTEN.
 fn listen_cause(errno: Errno) -> ErrorCode {
-    // The kernel's end of the connector exists in the initial network namespace only.
-    if errno == Errno::CONNREFUSED { ErrorCode::NetworkNamespace } else { refused(errno) }
+    // The kernel's socket of the connector exists in the initial network namespace only.
+    if errno == Errno::CONNREFUSED { ErrorCode::NetworkNamespace } else { permission_cause(errno) }
 }
 
 #[cfg(test)]
@@ -204,7 +240,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_is_the_forty_bytes_that_every_kernel_takes() {
+    fn a_request_is_encoded_in_forty_bytes() {
         let bytes = request(ProcCnMcastOp::Listen, 0x1234_5678).unwrap();
         let word = |at: usize| u32::from_ne_bytes(bytes[at..at + 4].try_into().unwrap());
         assert_eq!((bytes.len(), word(0), word(4) & 0xffff), (40, 40, 3));

@@ -1,54 +1,65 @@
-//! Which kinds the kernel lets through to the socket that is in service. The reader's thread follows what is wanted; but
-//! a subscriber opens the filter itself, at once, so that it does not miss what it causes next.
+//! The BPF filter of the socket that is in use.
+//!
+//! The reader thread sets the filter to the union of all interests. A subscriber widens the filter itself, because the
+//! reader would be too late for an event that the subscriber causes next.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
 
-use super::{Connector, set_filter};
+use super::socket::{Connector, set_filter};
 use crate::error::Error;
 use crate::model::interest::EventTypes;
 
-/// The kernel's filter, shared by the threads that set it.
+/// The filter of the socket in use. The lock serializes the reader and the subscribers, so that the types recorded here
+/// are those in force.
 #[derive(Debug, Default)]
 pub(crate) struct KernelFilter(Mutex<Option<Attached>>);
 
 #[derive(Debug)]
 struct Attached {
-    /// A descriptor of the same socket: the reader may close its own at any time.
+    /// A duplicate of the reader's descriptor, because the reader may close its own at any time.
     socket: OwnedFd,
     types: EventTypes,
 }
 
 impl KernelFilter {
-    /// From now on this is the socket in service. What it lets through is to be set by [`KernelFilter::follow`].
+    /// Replaces the socket; `None` detaches it. The caller then sets the filter with [`KernelFilter::set`].
+    ///
+    /// # Errors
+    /// The errno of `fcntl` if the descriptor cannot be duplicated. The previous socket is detached even then.
     pub(crate) fn attach(&self, connector: Option<&Connector>) -> io::Result<()> {
         let socket = connector.map(|connector| connector.socket.get_ref().try_clone()).transpose();
-        // Of the earlier socket it lets go in any case.
         let mut filter = self.lock();
         *filter = None;
         *filter = socket?.map(|socket| Attached { socket, types: EventTypes::NONE });
         Ok(())
     }
 
-    /// Lets exactly those through that are `wanted`, which is asked while nobody else sets anything.
+    /// Passes exactly the types that `wanted` returns. The lock is held while `wanted` runs, so that no concurrent
+    /// [`KernelFilter::widen`] is undone.
+    ///
+    /// # Errors
+    /// The error of `setsockopt`. The previous filter stays in force.
     pub(crate) fn set(&self, wanted: impl FnOnce() -> EventTypes) -> Result<(), Error> {
         let mut filter = self.lock();
         let wanted = wanted();
-        let Some(open) = filter.as_mut().filter(|open| open.types != wanted) else { return Ok(()) };
-        set_filter(open.socket.as_fd(), wanted)?;
-        open.types = wanted;
+        let Some(attached) = filter.as_mut().filter(|attached| attached.types != wanted) else {
+            return Ok(());
+        };
+        set_filter(attached.socket.as_fd(), wanted)?;
+        attached.types = wanted;
         Ok(())
     }
 
-    /// Lets these through, too. The reader hears of a failure when it follows.
+    /// Passes `types`, too. Ignores failures, because the reader calls [`KernelFilter::set`] next and reports them.
     pub(crate) fn widen(&self, types: EventTypes) {
         let mut filter = self.lock();
-        if let Some(open) = filter.as_mut()
-            && open.types != open.types.union(types)
-            && set_filter(open.socket.as_fd(), open.types.union(types)).is_ok()
+        if let Some(attached) = filter.as_mut()
+            && attached.types != attached.types.union(types)
+            && set_filter(attached.socket.as_fd(), attached.types.union(types)).is_ok()
         {
-            open.types = open.types.union(types);
+            attached.types = attached.types.union(types);
         }
     }
 

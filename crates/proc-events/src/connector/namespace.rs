@@ -1,4 +1,5 @@
-//! Which namespaces this thread is in, how to reach the host's network namespace, and what a silent refusal means.
+//! Namespaces: entering the host's network namespace, the clock offset of a time namespace, and the cause of a LISTEN
+//! that the kernel ignores.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -16,30 +17,31 @@ const PROC_USER_INIT_INO: u64 = 0xEFFF_FFFD;
 /// `PROC_PID_INIT_INO`, `linux/proc_ns.h`: fixed since Linux 3.8.
 const PROC_PID_INIT_INO: u64 = 0xEFFF_FFFC;
 
-/// Calls `open` in the host's network namespace where this thread is in another one and may leave it, else where it is.
-/// The kernel's refusal in a wrong namespace is clear, so nothing is reported here.
+/// Calls `open` in the host's network namespace if this thread may enter it, else in the present one. Failures to enter
+/// are not reported, because the kernel later refuses LISTEN in another namespace with ECONNREFUSED.
 pub(crate) fn in_host_network<T: Send>(
     proc_root: &Path,
     open: impl Fn() -> io::Result<T> + Sync,
 ) -> io::Result<T> {
     let Some(host) = host_network(proc_root).filter(|host| !is_own_network(host)) else { return open() };
-    // A namespace belongs to a thread, and a socket to the one that it was opened in: a short-lived thread leaves
-    // this one where the program has put it.
-    let opened_there = thread::scope(|scope| {
-        let there = thread::Builder::new().spawn_scoped(scope, || {
+    // A namespace belongs to a thread, and a socket stays in the namespace that it was opened in. A short-lived thread
+    // therefore opens the socket, and this thread stays in its namespace.
+    let opened_in_host = thread::scope(|scope| {
+        let opener = thread::Builder::new().spawn_scoped(scope, || {
             move_into_link_name_space(host.as_fd(), Some(LinkNameSpaceType::Network)).ok().map(|()| open())
         });
-        there.ok()?.join().ok().flatten()
+        opener.ok()?.join().ok().flatten()
     });
-    opened_there.unwrap_or_else(open)
+    opened_in_host.unwrap_or_else(open)
 }
 
-/// What has to be added to the kernel's own monotonic time to get that of this thread's time namespace, in nanoseconds.
+/// Returns the offset of `CLOCK_MONOTONIC` in this thread's time namespace from that of the kernel, in nanoseconds.
+/// Returns 0 if the offset is unknown.
 pub(crate) fn clock_offset_ns(proc_root: &Path) -> i64 {
     let namespace = |name: &str| rustix::fs::stat(proc_root.join(name)).map(|stat| stat.st_ino);
-    // The offsets shown are those that a child would have, which after unshare(2) alone are not this thread's.
-    let inherited_tags = namespace("thread-self/ns/time_for_children");
-    if namespace("thread-self/ns/time") != inherited_tags {
+    // timens_offsets shows the offsets of the namespace for children. After unshare(2) alone that is not this thread's.
+    let for_children = namespace("thread-self/ns/time_for_children");
+    if namespace("thread-self/ns/time") != for_children {
         return 0;
     }
     let offsets = std::fs::read(proc_root.join("thread-self/timens_offsets"))
@@ -47,7 +49,8 @@ pub(crate) fn clock_offset_ns(proc_root: &Path) -> i64 {
     offsets.ok().and_then(|text| parse::monotonic_offset_ns(&text)).unwrap_or(0)
 }
 
-/// The network namespace of process 1. Where that may not be looked at, kernel threads live in the same one.
+/// Opens the network namespace of process 1, or that of kthreadd (pid 2) if the first is not permitted. Both are the
+/// initial one.
 fn host_network(proc_root: &Path) -> Option<OwnedFd> {
     let open = |file: &str| {
         rustix::fs::open(proc_root.join(file), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()
@@ -64,24 +67,25 @@ fn is_own_network(namespace: &OwnedFd) -> bool {
     matches!((own, other), (Ok(own), Ok(other)) if (own.st_dev, own.st_ino) == (other.st_dev, other.st_ino))
 }
 
-/// Why the kernel has taken a LISTEN without answering: outside the initial user and pid namespaces it says nothing.
+/// Returns the cause of a LISTEN that `sendto` accepted and the kernel did not acknowledge. The kernel ignores
+/// listeners outside the initial user and pid namespaces.
 pub(crate) fn why_ignored(proc_root: &Path) -> Error {
-    let syscall = "sendto PROC_CN_MCAST_LISTEN: not acknowledged";
     let inode = |namespace: &str| rustix::fs::stat(Path::new("/proc/thread-self/ns").join(namespace)).ok();
-    let is_not = |namespace, initial| inode(namespace).is_some_and(|stat| stat.st_ino != initial);
-    let code = if is_not("user", PROC_USER_INIT_INO) {
+    let is_other = |namespace, initial| inode(namespace).is_some_and(|stat| stat.st_ino != initial);
+    let code = if is_other("user", PROC_USER_INIT_INO) {
         ErrorCode::UserNamespace
-    } else if is_not("pid", PROC_PID_INIT_INO) {
+    } else if is_other("pid", PROC_PID_INIT_INO) {
         ErrorCode::PidNamespace
     } else if lists_no_process_connector(proc_root) {
         ErrorCode::ConnectorUnavailable
     } else {
         ErrorCode::SourceFailed
     };
-    Error::shown_by(code, syscall)
+    Error::detected(code, "sendto PROC_CN_MCAST_LISTEN was not acknowledged")
 }
 
-/// The file exists in the initial network namespace only, and lists the process connector if the kernel has it.
+/// Returns true if the kernel lists its connectors, and the process connector is not among them. The list exists in the
+/// initial network namespace only.
 fn lists_no_process_connector(proc_root: &Path) -> bool {
     [proc_root.join("1/net/connector"), "/proc/net/connector".into()]
         .iter()

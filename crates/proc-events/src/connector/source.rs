@@ -1,5 +1,5 @@
-//! What the hearing asks of the machine: the socket's messages, and the processes themselves. Two traits, so that a
-//! simulation can stand in for either.
+//! The source of the kernel's datagrams, as a trait, so that a simulation can replace the socket. Datagrams are
+//! received in batches.
 
 use std::io;
 
@@ -7,35 +7,37 @@ use rustix::io::Errno;
 
 use crate::sys::datagram::Datagram;
 
-/// Where the kernel's messages come in.
+/// A source of datagrams of the process connector.
 pub trait DatagramSource {
-    /// Fills a batch, which is empty, without waiting. Returns whether nothing is left.
+    /// Fills an empty batch without blocking. Returns true if the source is drained.
     ///
     /// # Errors
-    /// The errno of `recvmmsg`: then the batch is still empty.
+    /// The errno of `recvmmsg`. The batch is still empty then.
     fn receive(&self, batch: &mut Batch) -> rustix::io::Result<bool>;
 
-    /// To be called when nothing is left: waiting then waits for what comes next.
+    /// Clears the readiness of the source. The caller calls this once the source is drained, so that the next wait
+    /// waits for new datagrams.
     fn exhausted(&self);
 
-    /// How many datagrams were dropped for want of room, modulo 2^32.
+    /// Returns the number of datagrams that the kernel dropped because the receive buffer was full, modulo 2^32.
     ///
     /// # Errors
-    /// On kernels before 4.12, which do not count.
+    /// On kernels before 4.12, which have no drop counter.
     fn drops(&self) -> io::Result<u32>;
 }
 
-/// Few: this memory is touched whenever an event comes in.
+/// Datagrams per batch. Small, because every event touches this memory.
 const BATCH_LEN: usize = 8;
 
-/// Datagrams that were received, and are still to be heard.
+/// Received datagrams that are still to be handled.
 #[derive(Debug)]
 pub struct Batch {
     datagrams: [Datagram; BATCH_LEN],
-    /// Those between the two are still to be heard.
+    /// Start of the range of `datagrams` that is still to be handled.
     next: usize,
+    /// End of that range.
     end: usize,
-    /// What has ended the last one early, if it did not come first.
+    /// An error that ended the last batch after at least one datagram. The next call reports it.
     error: Option<Errno>,
 }
 
@@ -46,23 +48,23 @@ impl Default for Batch {
 }
 
 impl Batch {
-    /// Whether all have been heard.
+    /// Returns true if all datagrams have been handled.
     pub const fn is_empty(&self) -> bool {
         self.next == self.end
     }
 
-    /// The next to be heard.
+    /// Takes the next datagram.
     pub(crate) fn pop(&mut self) -> Option<Datagram> {
         let datagram = (!self.is_empty()).then(|| self.datagrams[self.next])?;
         self.next += 1;
         Some(datagram)
     }
 
-    /// Fills it as `recvmmsg` does, which is given the places and returns how many of them it has filled. Returns whether
-    /// nothing is left.
+    /// Fills the batch with one call of `recvmmsg`, which returns the number of datagrams that it has written. Returns
+    /// true if the source is drained.
     ///
     /// # Errors
-    /// Those of `recvmmsg`.
+    /// The errno of `recvmmsg`, except `EAGAIN`.
     pub(crate) fn receive_all(
         &mut self,
         recvmmsg: impl FnOnce(&mut [Datagram; BATCH_LEN]) -> rustix::io::Result<usize>,
@@ -75,19 +77,19 @@ impl Batch {
         Ok(self.end < BATCH_LEN)
     }
 
-    /// Fills it one by one: what `recvfrom` gives, until it fails.
+    /// Fills the batch by calling `recvfrom` until it fails. Returns true if the source is drained.
     ///
     /// # Errors
-    /// Those of `recvfrom` but `EAGAIN`, which says that nothing is left.
+    /// The errno of `recvfrom`, except `EAGAIN`. An error after at least one datagram is returned by the next call.
     pub fn receive_each(
         &mut self,
         mut recvfrom: impl FnMut() -> rustix::io::Result<Datagram>,
     ) -> rustix::io::Result<bool> {
         let mut error = self.error.take();
-        let is_all = self.receive_all(|places| {
-            for (count, place) in places.iter_mut().enumerate() {
+        let drained = self.receive_all(|slots| {
+            for (count, slot) in slots.iter_mut().enumerate() {
                 match error.take().map_or_else(&mut recvfrom, Err) {
-                    Ok(datagram) => *place = datagram,
+                    Ok(datagram) => *slot = datagram,
                     Err(errno) if count == 0 => return Err(errno),
                     Err(errno) => {
                         error = Some(errno).filter(|errno| *errno != Errno::AGAIN);
@@ -98,8 +100,8 @@ impl Batch {
             Ok(BATCH_LEN)
         });
         self.error = error;
-        // What is kept is told before anything can be said about what is left.
-        is_all.map(|is_all| is_all && self.error.is_none())
+        // A pending error must be reported before the source counts as drained.
+        drained.map(|drained| drained && self.error.is_none())
     }
 }
 
@@ -108,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failure_in_the_middle_of_a_batch_is_told_behind_what_came_before() {
+    fn an_error_within_a_batch_is_returned_after_the_datagrams_before_it() {
         let mut calls = (0..).map(|call| match call {
             3 => Err(Errno::NOBUFS),
             20 => Err(Errno::AGAIN),

@@ -1,8 +1,8 @@
-//! Turns one datagram of the process connector into a [`Message`]: the 36 bytes of envelope are checked here, because a
-//! wrong length in them makes neli's own envelope parser panic or loop; the payload is decoded by neli.
+//! Parses datagrams of the process connector.
 //!
-//! Layout: `struct nlmsghdr` (`linux/netlink.h`), `struct cn_msg` (`linux/connector.h`), `struct proc_event`
-//! (`linux/cn_proc.h`), one after the other, in host byte order.
+//! A datagram is `struct nlmsghdr` (`linux/netlink.h`), `struct cn_msg` (`linux/connector.h`) and `struct proc_event`
+//! (`linux/cn_proc.h`), in host byte order. The first two, 36 bytes, are checked here, because a wrong length in them
+//! makes neli's parser panic or loop. neli decodes the rest.
 
 use std::io::Cursor;
 use std::ops::Range;
@@ -25,13 +25,13 @@ mod cn_msg {
     pub(super) const ACK: Range<usize> = 28..32;
     pub(super) const LEN: Range<usize> = 32..34;
 }
-/// Where `struct proc_event` starts, and its size on every kernel.
+/// Offset of `struct proc_event` in the datagram, in bytes.
 pub const PROC_EVENT: usize = 36;
+/// Maximum size of `struct proc_event`, in bytes.
 const PROC_EVENT_LEN: usize = 40;
-/// `what`, `cpu`, `timestamp_ns`: without these there is nothing to read.
+/// Size of `what`, `cpu` and `timestamp_ns`, in bytes.
 const PROC_EVENT_HEAD: usize = 16;
 
-/// The whole datagram that the kernel sends, and so the buffer that receives it.
 pub use crate::sys::datagram::DATAGRAM_LEN;
 
 const NLMSG_DONE: u16 = 3;
@@ -40,7 +40,7 @@ const CN_VAL_PROC: u32 = 1;
 
 /// `enum what` of `struct proc_event`, `linux/cn_proc.h`
 pub mod what {
-    #![expect(missing_docs, reason = "the kernel's own names")]
+    #![expect(missing_docs, reason = "the names of the kernel's header")]
     pub const PROC_EVENT_NONE: u32 = 0;
     pub const PROC_EVENT_FORK: u32 = 1;
     pub const PROC_EVENT_EXEC: u32 = 2;
@@ -53,18 +53,18 @@ pub mod what {
     pub const PROC_EVENT_EXIT: u32 = 0x8000_0000;
 }
 
-/// One decoded kernel report with its envelope.
+/// One parsed datagram.
 #[derive(Clone, Copy, Debug)]
 pub struct Message {
-    /// The number of this message among those of its CPU.
+    /// Sequence number of this message among those of its CPU.
     pub seq: u32,
-    /// What an acknowledgement answers: the token that was sent, plus one.
+    /// In an acknowledgement, the token of the request plus 1.
     pub ack: u32,
-    /// The CPU that reported.
+    /// The CPU that sent the message.
     pub cpu: u32,
-    /// When: nanoseconds on `CLOCK_MONOTONIC`.
+    /// Time of the event, in nanoseconds on `CLOCK_MONOTONIC`.
     pub timestamp_ns: u64,
-    /// What was reported.
+    /// The event.
     pub event: ProcEvent,
 }
 
@@ -87,31 +87,32 @@ impl Message {
     }
 }
 
-/// Why a datagram is not a message.
+/// The reason why a datagram is not a [`Message`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reject {
-    /// Not a complete message of the process connector.
+    /// The datagram is not a complete message of the process connector.
     Malformed,
-    /// A kind of event that this version does not know.
+    /// This version does not know the type of event.
     UnknownKind(u32),
 }
 
-/// Reads one datagram. Never panics, whatever the bytes.
+/// Parses one datagram. Does not panic on any input.
 ///
 /// # Errors
-/// [`Reject`] says why it is not a message.
+/// [`Reject`] if the datagram is not a message that this version knows.
 pub fn parse(datagram: &[u8]) -> Result<Message, Reject> {
     let payload = datagram.get(PROC_EVENT..).ok_or(Reject::Malformed)?;
-    let envelope_is_right = u32_at(datagram, nlmsghdr::NLMSG_LEN) as usize == datagram.len()
+    let envelope_is_valid = u32_at(datagram, nlmsghdr::NLMSG_LEN) as usize == datagram.len()
         && u16_at(datagram, nlmsghdr::NLMSG_TYPE) == NLMSG_DONE
         && u32_at(datagram, cn_msg::IDX) == CN_IDX_PROC
         && u32_at(datagram, cn_msg::VAL) == CN_VAL_PROC
         && usize::from(u16_at(datagram, cn_msg::LEN)) == payload.len()
         && (PROC_EVENT_HEAD..=PROC_EVENT_LEN).contains(&payload.len());
-    if !envelope_is_right {
+    if !envelope_is_valid {
         return Err(Reject::Malformed);
     }
-    // Kernels before 4.18 leave the end of an exit unset: what is missing reads as zero, "unknown" everywhere here.
+    // Kernels before 4.18 do not set the parent of an exit. Missing bytes read as 0, which means "unknown" in every
+    // field.
     let mut event = [0; PROC_EVENT_LEN];
     event[..payload.len()].copy_from_slice(payload);
     let kind = u32_at(&event, 0..4);
@@ -157,13 +158,13 @@ fn u16_at(bytes: &[u8], range: Range<usize>) -> u16 {
     bytes.get(range).and_then(|b| b.try_into().ok()).map_or(0, u16::from_ne_bytes)
 }
 
-/// Builds datagrams as the kernel does, for tests and simulations.
+/// Builds a datagram as the kernel does, for tests and simulations. `words` become `event_data`.
 #[must_use]
 pub fn datagram(kind: u32, seq: u32, timestamp_ns: u64, words: &[u32]) -> [u8; DATAGRAM_LEN] {
     let mut bytes = [0; DATAGRAM_LEN];
     let mut put = |at: usize, value: &[u8]| {
-        if let Some(place) = bytes.get_mut(at..at + value.len()) {
-            place.copy_from_slice(value);
+        if let Some(target) = bytes.get_mut(at..at + value.len()) {
+            target.copy_from_slice(value);
         }
     };
     put(nlmsghdr::NLMSG_LEN.start, &(DATAGRAM_LEN as u32).to_ne_bytes());
@@ -180,7 +181,7 @@ pub fn datagram(kind: u32, seq: u32, timestamp_ns: u64, words: &[u32]) -> [u8; D
     bytes
 }
 
-/// The kernel says 0 where it no longer knew the process.
+/// Returns the pid, or `None` for 0, which the kernel reports if the process no longer exists.
 pub(crate) fn known_pid(pid: i32) -> Option<u32> {
     u32::try_from(pid).ok().filter(|&pid| pid != 0)
 }
@@ -191,7 +192,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_exit_is_read_with_every_field() {
+    fn an_exit_is_parsed_with_every_field() {
         let bytes = datagram(PROC_EVENT_EXIT, 7, 1 << 40, &[10, 10, 0x300, 17, 4, 5]);
         let message = parse(&bytes).unwrap();
         assert_eq!((message.seq, message.timestamp_ns), (7, 1 << 40));
@@ -205,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shorter_event_of_an_old_kernel_reads_with_zeros() {
+    fn missing_bytes_of_an_old_kernel_read_as_zero() {
         let mut bytes = datagram(PROC_EVENT_EXIT, 0, 0, &[10, 10, 0x300, 17])[..68].to_vec();
         bytes[0..4].copy_from_slice(&68u32.to_ne_bytes());
         bytes[32..34].copy_from_slice(&32u16.to_ne_bytes());
@@ -213,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn an_envelope_that_is_not_the_process_connectors_is_rejected() {
+    fn a_foreign_or_cut_envelope_is_rejected() {
         let right = datagram(PROC_EVENT_EXEC, 0, 0, &[10, 10]);
         assert!(parse(&right).is_ok());
         for at in [0, 4, 16, 20, 32] {
@@ -227,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kind_from_the_future_is_named() {
+    fn an_unknown_kind_is_rejected_with_its_number() {
         assert_eq!(parse(&datagram(0x800, 0, 0, &[])).unwrap_err(), Reject::UnknownKind(0x800));
     }
 

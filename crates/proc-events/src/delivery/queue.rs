@@ -369,7 +369,7 @@ mod tests {
     fn failure_is_delivered_before_the_bootstrap_scan() {
         let (queue, _) = queue(2);
         queue.push(&[exec(1)]);
-        queue.notify(Notification::Failed(Error::shown_by(crate::error::ErrorCode::SourceFailed, "test")));
+        queue.notify(Notification::Failed(Error::detected(crate::error::ErrorCode::SourceFailed, "test")));
         queue.notify(Notification::Closed);
         assert_eq!(drain(&queue, 9), ["1", "Failed", "Closed"]);
     }

@@ -96,7 +96,14 @@ impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
                             self.count_lost(1);
                         }
                     }
-                    Err(errno) => return Err(Error::new(ErrorCode::SourceFailed, "recvmmsg", errno)),
+                    Err(errno) => {
+                        return Err(Error::from_errno(
+                            ErrorCode::SourceFailed,
+                            "recvmmsg",
+                            "on the netlink socket",
+                            errno,
+                        ));
+                    }
                 }
             }
         }

@@ -1,5 +1,7 @@
-//! Reads `/proc/PID/cmdline` for a thread that must not wait without a bound: a helper thread reads, and is abandoned if the
-//! read does not return in time, because another process holds its memory lock for ever.
+//! Reads `/proc/PID/cmdline` with a bounded wait.
+//!
+//! The read takes the memory lock of the process, which another thread may hold for ever. A helper thread therefore
+//! reads, and is abandoned if the read does not return in time.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -9,117 +11,121 @@ use std::time::Duration;
 
 use rustix::time::ClockId;
 
-use super::files::{FileBuffer, ReadCmdline};
+use super::clock::clock_ns;
+use super::file_buffer::FileBuffer;
+use super::files::ReadCmdline;
 use super::hung::{DEADLINE, HungReads, ReadState, STUCK_MAX, stuck_threads};
-use super::{Procfs, clock_ns};
+use super::mount::Procfs;
 use crate::sys::scheduling::ThreadScheduling;
 
-/// The time that a helper may take which only waits for a CPU.
-const STARVED_MAX: Duration = Duration::from_millis(500);
-/// Waiting that costs nothing of the budget.
-const FREE: Duration = Duration::from_millis(1);
-/// The part of the elapsed time that may be spent on waiting is one in so many.
-const SHARE: u64 = 4;
-/// Everything large is on the heap.
+/// Longest wait for a helper that runs or waits for a CPU.
+const STARVATION_TIMEOUT: Duration = Duration::from_millis(500);
+/// Part of each wait that is not charged to the budget.
+const FREE_WAIT: Duration = Duration::from_millis(1);
+/// The budget grows by the elapsed time divided by this.
+const REFILL_DIVISOR: u64 = 4;
+/// Stack size of a helper, in bytes. Small, because all large buffers are on the heap.
 const STACK_SIZE: usize = 128 * 1024;
 
-/// The time that may be spent on waiting: a leaky bucket.
+/// The time that may be spent on waits: a token bucket.
 #[derive(Debug)]
 struct WaitBudget {
-    /// Nanoseconds that may be spent at once.
+    /// Capacity, in nanoseconds.
     burst: i64,
-    /// Nanoseconds. Negative while more was spent than there was.
+    /// Level, in nanoseconds. Negative if the last wait took more than the level.
     left: i64,
-    /// When that was so.
-    at_ns: u64,
+    /// Time of the last refill, in nanoseconds.
+    refilled_ns: u64,
 }
 
 impl WaitBudget {
     const fn new(burst: Duration) -> Self {
         let burst = burst.as_nanos() as i64;
-        Self { burst, left: burst, at_ns: 0 }
+        Self { burst, left: burst, refilled_ns: 0 }
     }
 
-    /// Returns true if a whole deadline may be waited for.
-    fn allows(&mut self, now_ns: u64) -> bool {
-        let gained = now_ns.saturating_sub(self.at_ns) / SHARE;
-        self.at_ns = now_ns;
+    /// Refills the bucket. Returns true if a wait until [`DEADLINE`] is affordable.
+    fn refill(&mut self, now_ns: u64) -> bool {
+        let gained = now_ns.saturating_sub(self.refilled_ns) / REFILL_DIVISOR;
+        self.refilled_ns = now_ns;
         self.left = self.left.saturating_add_unsigned(gained).min(self.burst);
         self.left >= DEADLINE.as_nanos() as i64
     }
 
     const fn spend(&mut self, waited_ns: u64) {
-        let spent = waited_ns.saturating_sub(FREE.as_nanos() as u64);
+        let spent = waited_ns.saturating_sub(FREE_WAIT.as_nanos() as u64);
         self.left = self.left.saturating_sub_unsigned(spent);
     }
 }
 
 /// A thread that reads one cmdline at a time.
 pub(super) trait Helper {
-    /// Has it begin. The text comes back with [`Helper::wait`].
-    fn begin(&mut self, pid: u32, limit: usize, text: FileBuffer);
-    /// Waits for the text.
-    fn wait(&mut self, limit: Duration) -> Option<FileBuffer>;
-    /// Returns true if it runs, or waits for nothing but a CPU.
+    /// Starts a read. [`Helper::wait`] returns the buffer.
+    fn begin(&mut self, pid: u32, limit: usize, buffer: FileBuffer);
+    /// Waits for the buffer. Returns `None` after `timeout`.
+    fn wait(&mut self, timeout: Duration) -> Option<FileBuffer>;
+    /// Returns true if the thread runs or waits for a CPU.
     fn is_runnable(&self) -> bool;
-    /// Leaves it alone; returns the text if it has come back in this very moment.
+    /// Abandons the thread. Returns the buffer if the read has returned meanwhile.
     fn abandon(self) -> Option<FileBuffer>;
 }
 
-/// Starts helpers, and knows the time.
-pub(super) trait Crew {
+/// Spawns helpers, and has the clock.
+pub(super) trait HelperSpawner {
     type Helper: Helper;
-    /// `None` if no thread can be had.
-    fn start(&mut self) -> Option<Self::Helper>;
+    /// Spawns a helper. Returns `None` if the system refuses a thread.
+    fn spawn(&mut self) -> Option<Self::Helper>;
+    /// Returns the time, in nanoseconds on `CLOCK_MONOTONIC`.
     fn now_ns(&self) -> u64;
-    /// The helpers that were abandoned and have not come back.
+    /// Returns the number of abandoned helpers whose read still hangs.
     fn stuck(&self) -> usize;
 }
 
-/// Reads through a helper that it starts when it needs one.
+/// Reads through a helper, which is spawned on demand and reused.
 #[derive(Debug)]
-pub(super) struct CmdlineReader<C: Crew = Threads> {
-    crew: C,
-    helper: Option<C::Helper>,
+pub(super) struct CmdlineReader<S: HelperSpawner = ThreadSpawner> {
+    spawner: S,
+    helper: Option<S::Helper>,
     hung: Arc<HungReads>,
     budget: WaitBudget,
 }
 
-impl<C: Crew> CmdlineReader<C> {
-    /// `burst` is the longest time that may be spent on waiting at once.
-    pub(super) const fn new(crew: C, hung: Arc<HungReads>, burst: Duration) -> Self {
-        Self { crew, helper: None, hung, budget: WaitBudget::new(burst) }
+impl<S: HelperSpawner> CmdlineReader<S> {
+    /// Creates a reader. `burst` is the longest time that it waits in one go.
+    pub(super) const fn new(spawner: S, hung: Arc<HungReads>, burst: Duration) -> Self {
+        Self { spawner, helper: None, hung, budget: WaitBudget::new(burst) }
     }
 
-    /// Reads the beginning of a cmdline. A text that could not be read in time is left empty, and counted.
-    fn read(&mut self, pid: u32, limit: usize, text: &mut FileBuffer) {
-        text.clear();
-        let began_ns = self.crew.now_ns();
-        if !self.budget.allows(began_ns) || self.hung.is_skipped(pid, began_ns) {
+    /// Reads up to `limit` bytes. If the read does not return in time, the buffer has no content, and the timeout is
+    /// counted.
+    fn read(&mut self, pid: u32, limit: usize, buffer: &mut FileBuffer) {
+        buffer.clear();
+        let began_ns = self.spawner.now_ns();
+        if !self.budget.refill(began_ns) || self.hung.is_skipped(pid, began_ns) {
             return self.hung.count();
         }
         let helper = self
             .helper
             .take()
-            .or_else(|| if self.crew.stuck() < STUCK_MAX { self.crew.start() } else { None });
+            .or_else(|| if self.spawner.stuck() < STUCK_MAX { self.spawner.spawn() } else { None });
         let Some(mut helper) = helper else { return self.hung.count() };
-        helper.begin(pid, limit, std::mem::replace(text, FileBuffer::new()));
+        helper.begin(pid, limit, std::mem::replace(buffer, FileBuffer::new()));
         let answer = loop {
             if let Some(answer) = helper.wait(DEADLINE) {
                 break Some(answer);
             }
-            let waited_ns = self.crew.now_ns().saturating_sub(began_ns);
-            if waited_ns >= STARVED_MAX.as_nanos() as u64 || !helper.is_runnable() {
+            let waited_ns = self.spawner.now_ns().saturating_sub(began_ns);
+            if waited_ns >= STARVATION_TIMEOUT.as_nanos() as u64 || !helper.is_runnable() {
                 break None;
             }
         };
-        let now_ns = self.crew.now_ns();
+        let now_ns = self.spawner.now_ns();
         self.budget.spend(now_ns.saturating_sub(began_ns));
         if let Some(answer) = answer {
-            *text = answer;
+            *buffer = answer;
             self.helper = Some(helper);
         } else if let Some(answer) = helper.abandon() {
-            *text = answer;
+            *buffer = answer;
         } else {
             self.hung.skip(pid, now_ns);
             self.hung.count();
@@ -127,47 +133,47 @@ impl<C: Crew> CmdlineReader<C> {
     }
 }
 
-impl<C: Crew> ReadCmdline for CmdlineReader<C> {
-    fn read_cmdline(&mut self, _: &OwnedFd, pid: u32, limit: usize, text: &mut FileBuffer) {
-        self.read(pid, limit, text);
+impl<S: HelperSpawner> ReadCmdline for CmdlineReader<S> {
+    fn read_cmdline(&mut self, _: &OwnedFd, pid: u32, limit: usize, buffer: &mut FileBuffer) {
+        self.read(pid, limit, buffer);
     }
 }
 
-/// Starts threads of this program.
+/// Spawns helpers as threads of this program.
 #[derive(Debug)]
-pub(super) struct Threads {
+pub(super) struct ThreadSpawner {
     pub(super) procfs: Arc<Procfs>,
-    /// True if they ask to be woken sooner.
+    /// True if helpers raise their priority.
     pub(super) raise_priority: bool,
 }
 
-impl Crew for Threads {
+impl HelperSpawner for ThreadSpawner {
     type Helper = HelperThread;
 
-    fn start(&mut self) -> Option<HelperThread> {
-        let (requests, asked) = sync_channel::<Request>(1);
-        let (answers, answered) = sync_channel(1);
+    fn spawn(&mut self) -> Option<HelperThread> {
+        let (requests, received_requests) = sync_channel::<Request>(1);
+        let (answers, received_answers) = sync_channel(1);
         let state = Arc::new(ReadState::default());
         let (its_state, procfs, raise_priority) =
             (Arc::clone(&state), Arc::clone(&self.procfs), self.raise_priority);
-        // Under the name of the thread that starts it: giving itself one would be an event.
+        // Unnamed, so that it inherits the name of its parent: setting a name would cause a comm event.
         let thread = Builder::new().stack_size(STACK_SIZE).spawn(move || {
             if raise_priority {
                 ThreadScheduling::of_this_thread().raise();
             }
             procfs.show_thread(&its_state);
-            while let Ok(Request { pid, limit, mut text }) = asked.recv() {
+            while let Ok(Request { pid, limit, mut buffer }) = received_requests.recv() {
                 its_state.begin(pid, clock_ns(ClockId::Monotonic));
-                text.read(&procfs.root, pid, "cmdline", limit);
-                // The answer goes ahead of the state: a caller that finds the state changed finds the answer.
-                let is_gone = answers.send(text).is_err();
-                if its_state.end() || is_gone {
+                buffer.read(&procfs.root, pid, "cmdline", limit);
+                // Send the answer before the state changes, so that a caller that sees the new state finds the answer.
+                let is_disconnected = answers.send(buffer).is_err();
+                if its_state.end() || is_disconnected {
                     return;
                 }
             }
         });
         let thread = Some(thread.ok()?);
-        Some(HelperThread { requests: Some(requests), answered, state, thread })
+        Some(HelperThread { requests: Some(requests), answers: received_answers, state, thread })
     }
 
     fn now_ns(&self) -> u64 {
@@ -183,38 +189,41 @@ impl Crew for Threads {
 struct Request {
     pid: u32,
     limit: usize,
-    text: FileBuffer,
+    buffer: FileBuffer,
 }
 
-/// A thread of this program that reads.
+/// A helper that is a thread of this program.
 #[derive(Debug)]
 pub(super) struct HelperThread {
     requests: Option<SyncSender<Request>>,
-    answered: Receiver<FileBuffer>,
+    answers: Receiver<FileBuffer>,
     state: Arc<ReadState>,
-    /// `None` once it was abandoned.
+    /// `None` once the thread is abandoned.
     thread: Option<JoinHandle<()>>,
 }
 
 impl Helper for HelperThread {
-    fn begin(&mut self, pid: u32, limit: usize, text: FileBuffer) {
+    fn begin(&mut self, pid: u32, limit: usize, buffer: FileBuffer) {
         if let Some(requests) = &self.requests {
-            // There is room, because the text before has come back.
-            let _ = requests.send(Request { pid, limit, text });
+            // Does not block, because the previous request was answered.
+            let _ = requests.send(Request { pid, limit, buffer });
         }
     }
-    fn wait(&mut self, limit: Duration) -> Option<FileBuffer> {
-        self.answered.recv_timeout(limit).ok()
+
+    fn wait(&mut self, timeout: Duration) -> Option<FileBuffer> {
+        self.answers.recv_timeout(timeout).ok()
     }
+
     fn is_runnable(&self) -> bool {
         self.state.is_runnable()
     }
+
     fn abandon(mut self) -> Option<FileBuffer> {
-        // A thread that was never scheduled has not begun, and ends when it finds no caller to answer.
+        // A thread that was never scheduled has no current read. It exits once its answer finds no receiver.
         if self.state.current().is_none_or(|reading| self.state.abandon(reading)) {
             self.thread = None;
         }
-        self.answered.try_recv().ok()
+        self.answers.try_recv().ok()
     }
 }
 
@@ -222,7 +231,7 @@ impl Drop for HelperThread {
     fn drop(&mut self) {
         self.requests = None;
         if let Some(thread) = self.thread.take() {
-            // It reads nothing, so that it ends at once.
+            // The thread is idle, so that it exits at once.
             let _ = thread.join();
         }
     }
@@ -239,41 +248,41 @@ mod tests {
 
     const MS: u64 = 1_000_000;
 
-    /// The course of one read: how long it takes, and whether its thread only waits for a CPU meanwhile.
+    /// One simulated read: its duration, and true if its thread waits for a CPU meanwhile.
     #[derive(Clone, Copy)]
-    struct Takes {
+    struct SimulatedRead {
         ms: u64,
         is_runnable: bool,
     }
-    const FOR_EVER: Takes = Takes { ms: u64::MAX, is_runnable: false };
-    const NO_TIME: Takes = Takes { ms: 0, is_runnable: false };
+    const NEVER_RETURNS: SimulatedRead = SimulatedRead { ms: u64::MAX, is_runnable: false };
+    const IMMEDIATE: SimulatedRead = SimulatedRead { ms: 0, is_runnable: false };
 
     #[derive(Default)]
     struct World {
         now_ns: Cell<u64>,
-        reads: RefCell<VecDeque<Takes>>,
-        started: Cell<usize>,
+        reads: RefCell<VecDeque<SimulatedRead>>,
+        spawned: Cell<usize>,
         stuck: Cell<usize>,
     }
 
     struct FakeHelper {
         world: Rc<World>,
-        read: Option<(Takes, u64, FileBuffer)>,
+        read: Option<(SimulatedRead, u64, FileBuffer)>,
     }
     impl Helper for FakeHelper {
-        fn begin(&mut self, _: u32, _: usize, text: FileBuffer) {
-            let takes = self.world.reads.borrow_mut().pop_front().unwrap_or(NO_TIME);
-            self.read = Some((takes, self.world.now_ns.get(), text));
+        fn begin(&mut self, _: u32, _: usize, buffer: FileBuffer) {
+            let read = self.world.reads.borrow_mut().pop_front().unwrap_or(IMMEDIATE);
+            self.read = Some((read, self.world.now_ns.get(), buffer));
         }
-        fn wait(&mut self, limit: Duration) -> Option<FileBuffer> {
-            let (takes, began, _) = self.read.as_ref().unwrap();
-            let (now, ready) = (self.world.now_ns.get(), takes.ms.saturating_mul(MS).saturating_add(*began));
-            let until = now + limit.as_nanos() as u64;
+        fn wait(&mut self, timeout: Duration) -> Option<FileBuffer> {
+            let (read, began, _) = self.read.as_ref().unwrap();
+            let (now, ready) = (self.world.now_ns.get(), read.ms.saturating_mul(MS).saturating_add(*began));
+            let until = now + timeout.as_nanos() as u64;
             self.world.now_ns.set(ready.clamp(now, until));
-            if ready > until { None } else { self.read.take().map(|(.., text)| text) }
+            if ready > until { None } else { self.read.take().map(|(.., buffer)| buffer) }
         }
         fn is_runnable(&self) -> bool {
-            self.read.as_ref().is_some_and(|(takes, ..)| takes.is_runnable)
+            self.read.as_ref().is_some_and(|(read, ..)| read.is_runnable)
         }
         fn abandon(self) -> Option<FileBuffer> {
             self.world.stuck.set(self.world.stuck.get() + 1);
@@ -281,11 +290,11 @@ mod tests {
         }
     }
 
-    struct FakeCrew(Rc<World>);
-    impl Crew for FakeCrew {
+    struct FakeSpawner(Rc<World>);
+    impl HelperSpawner for FakeSpawner {
         type Helper = FakeHelper;
-        fn start(&mut self) -> Option<FakeHelper> {
-            self.0.started.set(self.0.started.get() + 1);
+        fn spawn(&mut self) -> Option<FakeHelper> {
+            self.0.spawned.set(self.0.spawned.get() + 1);
             Some(FakeHelper { world: Rc::clone(&self.0), read: None })
         }
         fn now_ns(&self) -> u64 {
@@ -296,77 +305,77 @@ mod tests {
         }
     }
 
-    struct Bench {
+    struct Harness {
         world: Rc<World>,
-        reader: CmdlineReader<FakeCrew>,
+        reader: CmdlineReader<FakeSpawner>,
         stats: Arc<Stats>,
     }
-    impl Bench {
+    impl Harness {
         fn new(burst: Duration) -> Self {
             let (world, stats) = (Rc::new(World::default()), Arc::new(Stats::default()));
             world.now_ns.set(1_000_000 * MS);
             let hung = Arc::new(HungReads::new(Arc::clone(&stats)));
-            let reader = CmdlineReader::new(FakeCrew(Rc::clone(&world)), hung, burst);
+            let reader = CmdlineReader::new(FakeSpawner(Rc::clone(&world)), hung, burst);
             Self { world, reader, stats }
         }
-        /// Reads, and returns the milliseconds that this took, and whether it was given up.
-        fn read(&mut self, pid: u32, takes: Takes) -> (u64, bool) {
-            let (before, given_up) = (self.world.now_ns.get(), self.stats.capture_timeouts.get());
-            self.world.reads.replace(VecDeque::from([takes]));
+        /// Reads. Returns its duration in milliseconds, and true if it timed out.
+        fn read(&mut self, pid: u32, read: SimulatedRead) -> (u64, bool) {
+            let (before, timeouts) = (self.world.now_ns.get(), self.stats.capture_timeouts.get());
+            self.world.reads.replace(VecDeque::from([read]));
             self.reader.read(pid, 100, &mut FileBuffer::new());
             let took = (self.world.now_ns.get() - before) / MS;
-            (took, self.stats.capture_timeouts.get() > given_up)
+            (took, self.stats.capture_timeouts.get() > timeouts)
         }
-        fn pass(&self, ms: u64) {
+        fn advance(&self, ms: u64) {
             self.world.now_ns.set(self.world.now_ns.get() + ms * MS);
         }
     }
 
     #[test]
-    fn a_read_that_does_not_return_is_given_up_and_its_process_skipped() {
-        let mut bench = Bench::new(Duration::from_secs(1));
-        assert_eq!(bench.read(1, NO_TIME), (0, false));
-        assert_eq!(bench.read(2, FOR_EVER), (50, true));
-        assert_eq!(bench.read(2, NO_TIME), (0, true), "it is skipped");
-        assert_eq!(bench.read(3, NO_TIME), (0, false));
-        assert_eq!((bench.world.started.get(), bench.world.stuck.get()), (2, 1));
-        bench.pass(10_001);
-        assert_eq!(bench.read(2, NO_TIME), (0, false), "it is tried again");
+    fn a_hung_read_times_out_and_its_process_is_skipped() {
+        let mut harness = Harness::new(Duration::from_secs(1));
+        assert_eq!(harness.read(1, IMMEDIATE), (0, false));
+        assert_eq!(harness.read(2, NEVER_RETURNS), (50, true));
+        assert_eq!(harness.read(2, IMMEDIATE), (0, true), "the process is skipped");
+        assert_eq!(harness.read(3, IMMEDIATE), (0, false));
+        assert_eq!((harness.world.spawned.get(), harness.world.stuck.get()), (2, 1));
+        harness.advance(10_001);
+        assert_eq!(harness.read(2, IMMEDIATE), (0, false), "the process is read again");
     }
 
     #[test]
-    fn a_helper_that_only_waits_for_a_cpu_is_waited_for() {
-        let mut bench = Bench::new(Duration::from_secs(1));
-        assert_eq!(bench.read(1, Takes { ms: 310, is_runnable: true }), (310, false));
-        assert_eq!(bench.read(2, Takes { ms: u64::MAX, is_runnable: true }), (500, true));
-        assert_eq!(bench.world.stuck.get(), 1);
+    fn a_helper_that_waits_for_a_cpu_gets_more_time() {
+        let mut harness = Harness::new(Duration::from_secs(1));
+        assert_eq!(harness.read(1, SimulatedRead { ms: 310, is_runnable: true }), (310, false));
+        assert_eq!(harness.read(2, SimulatedRead { ms: u64::MAX, is_runnable: true }), (500, true));
+        assert_eq!(harness.world.stuck.get(), 1);
     }
 
     #[test]
-    fn abandoned_threads_are_few() {
-        let mut bench = Bench::new(Duration::from_secs(10));
-        let results: Vec<_> = (0..20).map(|pid| bench.read(pid, FOR_EVER)).collect();
+    fn the_number_of_abandoned_threads_is_bounded() {
+        let mut harness = Harness::new(Duration::from_secs(10));
+        let results: Vec<_> = (0..20).map(|pid| harness.read(pid, NEVER_RETURNS)).collect();
         assert_eq!(results[..STUCK_MAX], [(50, true); STUCK_MAX]);
         assert_eq!(results[STUCK_MAX..], [(0, true); 20 - STUCK_MAX], "nothing is read");
-        assert_eq!(bench.world.stuck.get(), STUCK_MAX);
-        // One comes back.
-        bench.world.stuck.set(STUCK_MAX - 1);
-        assert_eq!(bench.read(100, NO_TIME), (0, false));
+        assert_eq!(harness.world.stuck.get(), STUCK_MAX);
+        // One of the reads returns.
+        harness.world.stuck.set(STUCK_MAX - 1);
+        assert_eq!(harness.read(100, IMMEDIATE), (0, false));
     }
 
     #[test]
-    fn waiting_takes_no_more_than_a_quarter_of_the_time() {
-        let mut bench = Bench::new(Duration::from_millis(200));
-        let began = bench.world.now_ns.get();
-        // It answers just in time, always.
+    fn waits_take_at_most_a_quarter_of_the_time() {
+        let mut harness = Harness::new(Duration::from_millis(200));
+        let started_ns = harness.world.now_ns.get();
+        // Every read returns just before the deadline.
         let waited: u64 = (0..1000)
             .map(|_| {
-                bench.pass(10);
-                bench.read(1, Takes { ms: 49, is_runnable: false }).0
+                harness.advance(10);
+                harness.read(1, SimulatedRead { ms: 49, is_runnable: false }).0
             })
             .sum();
-        let elapsed = (bench.world.now_ns.get() - began) / MS;
-        // A wait of one millisecond costs nothing.
+        let elapsed = (harness.world.now_ns.get() - started_ns) / MS;
+        // The first millisecond of each wait is free.
         assert!(waited <= 200 + elapsed / 4 * 49 / 48 + 1, "{waited} of {elapsed} ms");
         assert!(waited > elapsed / 5, "{waited} of {elapsed} ms");
     }

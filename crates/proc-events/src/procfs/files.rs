@@ -1,43 +1,44 @@
-//! What `/proc` says of one process: first all of it is read, then it is understood. In between nothing is allocated: what
-//! ends at once would be gone by then.
+//! Reads the `/proc/PID` files of one process.
+//!
+//! All files are read first, without allocating, and parsed afterwards, because a short-lived process may exit in
+//! between.
 
-use std::io::Write;
 use std::os::fd::OwnedFd;
 
-use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
+use super::file_buffer::FileBuffer;
 use super::parse::{self, Stat};
 use crate::model::event::ProcessInfo;
 use crate::model::interest::{Field, Fields};
 
-/// The bytes of arguments that are kept of one process, unless the options say otherwise.
+/// Default maximum of the bytes kept of the arguments of one process.
 pub const DEFAULT_MAX_ARGV_BYTES: usize = 64 << 10;
-/// The bytes of `cmdline` that are read to complete a name that the kernel has cut.
+/// Bytes of `cmdline` that are read to complete a comm that the kernel has cut.
 const NAME_SOURCE_MAX: usize = 4096;
 
-/// More than each of these ever is.
+// Upper bounds on file sizes, in bytes.
 const STAT_MAX: usize = 4096;
 const STATUS_MAX: usize = 8192;
 const CGROUP_MAX: usize = 64 * 1024;
-const PATH_MAX: usize = 4096;
 
-/// Reads the beginning of a process's `cmdline`, of at most so many bytes. That read may never return, because it waits
-/// for the memory lock of that process. The other files take no such lock.
+/// Reads `/proc/PID/cmdline`. The read may never return, because it waits for the memory lock (`mmap_lock`) of the
+/// process. The other files take no such lock.
 pub(super) trait ReadCmdline {
-    fn read_cmdline(&mut self, root: &OwnedFd, pid: u32, limit: usize, text: &mut FileBuffer);
+    /// Reads up to `limit` bytes. On failure the buffer has no content.
+    fn read_cmdline(&mut self, root: &OwnedFd, pid: u32, limit: usize, buffer: &mut FileBuffer);
 }
 
-/// Reads it at once, on the calling thread.
+/// Reads on the calling thread.
 pub(super) struct Direct;
 
 impl ReadCmdline for Direct {
-    fn read_cmdline(&mut self, root: &OwnedFd, pid: u32, limit: usize, text: &mut FileBuffer) {
-        text.read(root, pid, "cmdline", limit);
+    fn read_cmdline(&mut self, root: &OwnedFd, pid: u32, limit: usize, buffer: &mut FileBuffer) {
+        buffer.read(root, pid, "cmdline", limit);
     }
 }
 
-/// The files of one process, as bytes.
+/// Buffers for the files of one process.
 #[derive(Debug)]
 pub(super) struct ProcFiles {
     stat: FileBuffer,
@@ -46,7 +47,7 @@ pub(super) struct ProcFiles {
     cwd: FileBuffer,
     cgroup: FileBuffer,
     status: FileBuffer,
-    /// The files that tell of the program were read from two programs, or while one replaced the other.
+    /// True if the process called exec while its files were read, so that they may belong to two programs.
     is_torn: bool,
 }
 
@@ -56,14 +57,14 @@ impl ProcFiles {
         Self { stat, cmdline, exe, cwd, cgroup, status, is_torn: false }
     }
 
-    /// Reads `fields` from their files, in the order in which an ending process loses them: the links and the arguments go
-    /// with its memory, the rest stays until the process is reaped. The arguments come first, because they tell most, to
-    /// any user.
+    /// Reads the files of `fields`, in the order in which an exiting process loses them. The arguments and the links
+    /// disappear with its memory. The other files stay until the process is reaped. The arguments come first, because
+    /// they say the most, and every user may read them.
     ///
-    /// `checks`: the process may call exec meanwhile, and what comes of two programs is not to be taken for one.
+    /// `detect_exec`: the process may call exec during the read. Details that may belong to two programs are discarded.
     ///
     /// # Errors
-    /// Where its stat cannot be read.
+    /// The errno of reading `stat`.
     pub(super) fn read(
         &mut self,
         root: &OwnedFd,
@@ -71,15 +72,14 @@ impl ProcFiles {
         fields: Fields,
         max_argv_bytes: usize,
         cmdline: &mut impl ReadCmdline,
-        checks: bool,
+        detect_exec: bool,
     ) -> Result<(), Errno> {
-        for text in [&mut self.cmdline, &mut self.exe, &mut self.cwd, &mut self.cgroup, &mut self.status] {
-            text.clear();
+        for buffer in [&mut self.cmdline, &mut self.exe, &mut self.cwd, &mut self.cgroup, &mut self.status] {
+            buffer.clear();
         }
-        let tells_of_program =
-            [Field::Argv, Field::Exe, Field::Name].into_iter().any(|field| fields.has(field));
+        let reads_program = [Field::Argv, Field::Exe, Field::Name].into_iter().any(|field| fields.has(field));
         let mut before = None;
-        if checks && tells_of_program {
+        if detect_exec && reads_program {
             self.stat.try_read(root, pid, "stat", STAT_MAX)?;
             before = self.stat().map(|stat| (stat.program, stat.is_mid_exec));
         }
@@ -111,17 +111,17 @@ impl ProcFiles {
         Ok(())
     }
 
-    /// The stat that was read last.
+    /// Parses the stat that was read last.
     pub(super) fn stat(&self) -> Option<Stat<'_>> {
         parse::stat(self.stat.bytes())
     }
 
-    /// Returns the files as they were read.
+    /// Returns the contents that were read last.
     pub(super) fn files(&self) -> Files<'_> {
         Files {
             stat: self.stat.bytes(),
             cmdline: self.cmdline.content(),
-            is_cmdline_cut: self.cmdline.read == Read::Beginning,
+            is_cmdline_cut: self.cmdline.is_cut(),
             exe: self.exe.content(),
             cwd: self.cwd.content(),
             cgroup: self.cgroup.content(),
@@ -131,13 +131,13 @@ impl ProcFiles {
     }
 }
 
-/// The program's identity, and whether the kernel was about to replace it, before and after the reading.
+/// Returns true if the process called exec between the two stats. Each is ([`Stat::program`], [`Stat::is_mid_exec`]).
 const fn is_torn(before: (u64, bool), after: (u64, bool)) -> bool {
-    // 0: the process has ended meanwhile, or this reader may not see it.
+    // A program of 0 proves nothing: the process has exited in between, or this user may not see it.
     before.1 || after.1 || before.0 != 0 && after.0 != 0 && before.0 != after.0
 }
 
-/// The contents of the files of one process.
+/// The contents of the files of one process. `None` stands for a file that was not read.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Files<'a> {
     pub(super) stat: &'a [u8],
@@ -151,10 +151,10 @@ pub(super) struct Files<'a> {
 }
 
 impl Files<'_> {
-    /// `fields` of the process, as far as they were read; `stat` is its own.
+    /// Parses `fields`. `stat` is the parsed [`Files::stat`].
     pub(super) fn info(&self, fields: Fields, stat: &Stat<'_>, max_argv_bytes: usize) -> ProcessInfo {
         let cmdline = self.cmdline.unwrap_or_default();
-        // An ended process has an empty cmdline. Only for a kernel thread does empty mean "no arguments".
+        // An exited process has an empty cmdline. Only for a kernel thread does empty mean "no arguments".
         let has_argv = !cmdline.is_empty() || stat.is_kernel_thread();
         let name = || {
             if stat.may_be_cut() {
@@ -164,134 +164,22 @@ impl Files<'_> {
             }
         };
         let ids = self.status.and_then(parse::real_ids);
-        let asks = |field| fields.has(field).then_some(());
-        let asks_program = |field| asks(field).filter(|()| !self.is_torn);
+        let requested = |field| fields.has(field).then_some(());
+        let requested_untorn = |field| requested(field).filter(|()| !self.is_torn);
         ProcessInfo {
             requested: fields,
-            name: asks_program(Field::Name).map(|()| name()),
-            ppid: asks(Field::Ppid).map(|()| stat.ppid),
-            exe: asks_program(Field::Exe).and(self.exe).map(parse::readable),
-            argv: asks_program(Field::Argv)
+            name: requested_untorn(Field::Name).map(|()| name()),
+            ppid: requested(Field::Ppid).map(|()| stat.ppid),
+            exe: requested_untorn(Field::Exe).and(self.exe).map(parse::readable),
+            argv: requested_untorn(Field::Argv)
                 .filter(|()| has_argv)
                 .map(|()| parse::argv(cmdline, self.is_cmdline_cut, max_argv_bytes)),
             cwd: self.cwd.map(parse::readable),
-            uid: asks(Field::Uid).and(ids).map(|ids| ids.0),
-            gid: asks(Field::Gid).and(ids).map(|ids| ids.1),
+            uid: requested(Field::Uid).and(ids).map(|ids| ids.0),
+            gid: requested(Field::Gid).and(ids).map(|ids| ids.1),
             cgroup: self.cgroup.and_then(parse::cgroup_path).map(parse::readable),
-            start_time: asks(Field::StartTime).map(|()| stat.start_time),
+            start_time: requested(Field::StartTime).map(|()| stat.start_time),
         }
-    }
-}
-
-/// How much of a file was read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Read {
-    Nothing,
-    Beginning,
-    All,
-}
-
-/// One file.
-#[derive(Debug)]
-pub(super) struct FileBuffer {
-    /// Kept for its length: only the first `len` bytes are of the file.
-    bytes: Vec<u8>,
-    len: usize,
-    read: Read,
-}
-
-impl FileBuffer {
-    pub(super) fn new() -> Self {
-        Self { bytes: vec![0; 4096], len: 0, read: Read::Nothing }
-    }
-
-    pub(super) const fn clear(&mut self) {
-        self.len = 0;
-        self.read = Read::Nothing;
-    }
-
-    fn bytes(&self) -> &[u8] {
-        &self.bytes[..self.len]
-    }
-
-    fn content(&self) -> Option<&[u8]> {
-        (self.read != Read::Nothing).then(|| self.bytes())
-    }
-
-    pub(super) fn read(&mut self, root: &OwnedFd, pid: u32, file: &str, limit: usize) {
-        // What could not be read is not there.
-        let _ = self.try_read(root, pid, file, limit);
-    }
-
-    /// Reads a file, up to `limit` bytes.
-    fn try_read(&mut self, root: &OwnedFd, pid: u32, file: &str, limit: usize) -> Result<(), Errno> {
-        self.clear();
-        // After a very long argument vector it is given back.
-        if self.bytes.len() > KEPT_MAX {
-            self.bytes.truncate(KEPT_MAX);
-            self.bytes.shrink_to_fit();
-        }
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(root, ProcPath::new(pid, file).as_bytes(), flags, Mode::empty())?;
-        self.read = loop {
-            if self.len > limit {
-                self.len = limit;
-                break Read::Beginning;
-            }
-            if self.len == self.bytes.len() {
-                self.bytes.resize(2 * self.len, 0);
-            }
-            // One byte more than the limit tells whether there is more.
-            let end = self.bytes.len().min(limit + 1);
-            match rustix::io::read(&file, &mut self.bytes[self.len..end]) {
-                Ok(read) => {
-                    let is_short = read < end - self.len;
-                    self.len += read;
-                    // The files read here are written by the kernel in one go: a short read is the end.
-                    if is_short {
-                        break Read::All;
-                    }
-                }
-                Err(Errno::INTR) => {}
-                Err(errno) => {
-                    self.len = 0;
-                    return Err(errno);
-                }
-            }
-        };
-        Ok(())
-    }
-
-    fn read_link(&mut self, root: &OwnedFd, pid: u32, file: &str) {
-        self.clear();
-        let path = ProcPath::new(pid, file);
-        let space = &mut self.bytes[..PATH_MAX];
-        if let Ok(len) = rustix::fs::readlinkat_raw(root, path.as_bytes(), space) {
-            self.len = len;
-            self.read = Read::All;
-        }
-    }
-}
-
-/// The bytes of memory that a file keeps from one process to the next.
-const KEPT_MAX: usize = (64 << 10) + 4096;
-
-/// `PID/file`, without an allocation.
-pub(super) struct ProcPath {
-    bytes: [u8; 24],
-    len: usize,
-}
-
-impl ProcPath {
-    pub(super) fn new(pid: u32, file: &str) -> Self {
-        let mut bytes = [0; 24];
-        let mut rest = &mut bytes[..];
-        write!(rest, "{pid}/{file}").expect("ten digits and the longest file name used here fit");
-        let len = 24 - rest.len();
-        Self { bytes, len }
-    }
-    pub(super) fn as_bytes(&self) -> &[u8] {
-        &self.bytes[..self.len]
     }
 }
 
@@ -300,15 +188,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_read_of_two_programs_is_torn() {
+    fn files_of_two_programs_are_torn() {
         let [first, second, unseen, replaced] = [(1, false), (2, false), (0, false), (0, true)];
         assert!(is_torn(first, second) && is_torn(first, replaced) && is_torn(replaced, second));
         assert!(!is_torn(first, first) && !is_torn(unseen, unseen));
-        assert!(!is_torn(first, unseen), "it has ended meanwhile, and was read before");
+        assert!(!is_torn(first, unseen), "the process was read first, and exited then");
     }
 
     #[test]
-    fn torn_details_are_those_of_the_program() {
+    fn torn_files_give_no_name_exe_or_argv() {
         let stat = b"42 (sh) S 1 1 1 0 0 0 0 0 0 0 3 4 0 0 20 0 7 0 9 18 19 20 5 7 6\n";
         let files = Files {
             stat,
@@ -320,24 +208,10 @@ mod tests {
             status: Some(b"Uid:\t5\nGid:\t6\n"),
             is_torn: true,
         };
-        let stat = parse::stat(stat).expect("it is whole");
+        let stat = parse::stat(stat).unwrap();
         let whole = Files { is_torn: false, ..files }.info(Fields::ALL, &stat, 100);
         let torn = files.info(Fields::ALL, &stat, 100);
         assert!(whole.name.is_some() && whole.exe.is_some() && whole.argv.is_some());
         assert_eq!(torn, ProcessInfo { name: None, exe: None, argv: None, ..whole });
-    }
-
-    #[test]
-    fn a_file_is_read_as_far_as_the_limit() {
-        let root = rustix::fs::open("/proc", OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-            .expect("it is there");
-        let pid = std::process::id();
-        let mut text = FileBuffer::new();
-        text.read(&root, pid, "status", 10);
-        assert_eq!((text.content().map(<[u8]>::len), text.read), (Some(10), Read::Beginning));
-        text.read(&root, pid, "status", STATUS_MAX);
-        assert!(text.content().is_some_and(|text| text.len() > 10) && text.read == Read::All);
-        text.read(&root, pid, "none", 10);
-        assert_eq!(text.content(), None);
     }
 }

@@ -1,5 +1,4 @@
-//! Reads that do not return: the threads that wait in them, and the processes that they were about. Takes the time as an
-//! argument.
+//! Reads that hang: the threads that hang in them, and the processes that they read. Takes the time as an argument.
 
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -9,32 +8,32 @@ use std::time::Duration;
 use super::parse;
 use crate::stats::Stats;
 
-/// The time after which a read counts as hung, unless its thread only waits for a CPU. A read takes some microseconds.
+/// Time after which a read counts as hung, unless its thread waits for a CPU. A read normally takes microseconds.
 pub(crate) const DEADLINE: Duration = Duration::from_millis(50);
-/// Abandoned threads of this program at most: past it, none is started that might become another.
+/// Maximum number of abandoned threads of this program. At the maximum no further helper or worker is started.
 pub(crate) const STUCK_MAX: usize = 8;
-/// The time during which a process is not asked for its arguments again.
-const SKIPPED_MS: u64 = 10_000;
-/// Processes that are skipped at a time.
+/// Time during which the arguments of a process whose read hung are not read again, in milliseconds.
+const SKIP_MS: u64 = 10_000;
+/// Maximum number of processes that are skipped at a time.
 const SLOTS: usize = 64;
 
 const NS_PER_MS: u64 = 1_000_000;
-/// A pid has 22 bits, and a time in milliseconds since boot fits into the rest for 139 years.
+/// Bits for a time in milliseconds since boot, enough for 139 years. The other 22 bits hold a pid.
 const TIME_BITS: u32 = 42;
 const TIME_MASK: u64 = (1 << TIME_BITS) - 1;
 
 static STUCK: AtomicUsize = AtomicUsize::new(0);
 
-/// The threads of this program that were abandoned and have not come back.
+/// Returns the number of abandoned threads of this program whose read still hangs.
 pub(crate) fn stuck_threads() -> usize {
     STUCK.load(Ordering::Relaxed)
 }
 
-/// The processes whose arguments are not read for a while, because a read of them did not return.
+/// Processes whose arguments are not read for a while, because a read of them hung.
 #[derive(Debug)]
 pub(crate) struct HungReads {
     stats: Arc<Stats>,
-    /// Each a pid, and until when; 0: free.
+    /// Packed pids, each with the end of its time in milliseconds. 0: free.
     slots: [AtomicU64; SLOTS],
     next: AtomicUsize,
 }
@@ -44,49 +43,50 @@ impl HungReads {
         Self { stats, slots: [const { AtomicU64::new(0) }; SLOTS], next: AtomicUsize::new(0) }
     }
 
-    /// Skips a process from now on. Of more than there is room for, the oldest is forgotten.
+    /// Skips a process for ten seconds. If all slots are taken, replaces the oldest.
     pub(crate) fn skip(&self, pid: u32, now_ns: u64) {
         let slot = self.next.fetch_add(1, Ordering::Relaxed) % SLOTS;
-        self.slots[slot].store(pack(pid, now_ns / NS_PER_MS + SKIPPED_MS), Ordering::Relaxed);
+        self.slots[slot].store(pack(pid, now_ns / NS_PER_MS + SKIP_MS), Ordering::Relaxed);
     }
 
     /// Returns true if the process is skipped.
     pub(crate) fn is_skipped(&self, pid: u32, now_ns: u64) -> bool {
-        // Nearly always nothing has ever hung.
+        // The common case: no read has ever hung.
         if self.next.load(Ordering::Relaxed) == 0 {
             return false;
         }
-        let is_it = |slot: &AtomicU64| {
+        let matches = |slot: &AtomicU64| {
             let (skipped, until_ms) = unpack(slot.load(Ordering::Relaxed));
             skipped == pid && now_ns / NS_PER_MS < until_ms
         };
-        self.slots.iter().any(is_it)
+        self.slots.iter().any(matches)
     }
 
-    /// Counts details that were given up.
+    /// Counts one read that was given up, because it hung or was expected to hang.
     pub(crate) fn count(&self) {
         self.stats.capture_timeouts.count();
     }
 }
 
-/// A thread that reads, as the thread sees it that relies on it.
+/// The state of a reading thread, shared with the thread that waits for it.
 #[derive(Debug, Default)]
 pub(crate) struct ReadState {
-    /// 0: it reads nothing; [`ABANDONED`]; or the pid that it reads, and since when.
+    /// 0: idle. [`ABANDONED`]: abandoned. Otherwise the packed pid, and the start of the read in milliseconds.
     reading: AtomicU64,
-    /// Its own stat; `None` where that is not shown. Empty until the thread has begun.
+    /// The open stat file of the thread; `None` if it cannot be opened. Unset until the thread has started.
     stat: OnceLock<Option<OwnedFd>>,
 }
 
 const ABANDONED: u64 = u64::MAX;
 
 impl ReadState {
-    /// Called by the thread: it begins to read.
+    /// Records the start of a read. The reading thread calls this.
     pub(crate) fn begin(&self, pid: u32, now_ns: u64) {
         self.reading.store(pack(pid, now_ns / NS_PER_MS), Ordering::Relaxed);
     }
 
-    /// Called by the thread: the read has returned. Returns true if the thread was abandoned meanwhile, and is to end.
+    /// Records the end of a read. The reading thread calls this. Returns true if the thread was abandoned meanwhile,
+    /// and must exit.
     pub(crate) fn end(&self) -> bool {
         let is_abandoned = self.reading.swap(0, Ordering::AcqRel) == ABANDONED;
         if is_abandoned {
@@ -95,12 +95,12 @@ impl ReadState {
         is_abandoned
     }
 
-    /// Called by the thread: lets its state be asked for.
+    /// Sets the stat file of the thread. The reading thread calls this when it starts.
     pub(crate) fn show(&self, stat: Option<OwnedFd>) {
         let _ = self.stat.set(stat);
     }
 
-    /// The process that it has read for too long, if any.
+    /// Returns the present read if it hangs.
     pub(crate) fn hung(&self, now_ns: u64) -> Option<Reading> {
         let reading = self.reading.load(Ordering::Relaxed);
         let (pid, since_ms) = unpack(reading);
@@ -109,7 +109,7 @@ impl ReadState {
         is_hung.then_some(Reading { pid, reading })
     }
 
-    /// Abandons the thread. Returns false if its read has just returned.
+    /// Abandons the thread in this read. Returns false if the read has returned meanwhile.
     pub(crate) fn abandon(&self, Reading { reading, .. }: Reading) -> bool {
         STUCK.fetch_add(1, Ordering::Relaxed);
         let result = self.reading.compare_exchange(reading, ABANDONED, Ordering::AcqRel, Ordering::Relaxed);
@@ -119,22 +119,22 @@ impl ReadState {
         result.is_ok()
     }
 
-    /// The read that is under way.
+    /// Returns the present read.
     pub(crate) fn current(&self) -> Option<Reading> {
         let reading = self.reading.load(Ordering::Relaxed);
         (reading != 0 && reading != ABANDONED).then(|| Reading { pid: unpack(reading).0, reading })
     }
 
-    /// Returns true if the thread runs, or waits for nothing but a CPU, as one does that has not begun.
+    /// Returns true if the thread runs or waits for a CPU. A thread that has not started counts as waiting for a CPU.
     pub(crate) fn is_runnable(&self) -> bool {
         let Some(stat) = self.stat.get() else { return true };
-        let mut text = [0; 512];
-        let stat = stat.as_ref().and_then(|stat| rustix::io::pread(stat, &mut text, 0).ok());
-        stat.and_then(|len| parse::stat(&text[..len])).is_some_and(|stat| stat.state == b'R')
+        let mut buffer = [0; 512];
+        let stat = stat.as_ref().and_then(|stat| rustix::io::pread(stat, &mut buffer, 0).ok());
+        stat.and_then(|len| parse::stat(&buffer[..len])).is_some_and(|stat| stat.state == b'R')
     }
 }
 
-/// One read of a thread.
+/// One read, identified by its pid and start.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reading {
     pub(crate) pid: u32,
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn skipped_processes_take_a_fixed_room() {
+    fn skipped_processes_take_bounded_memory() {
         let hung = HungReads::new(Arc::default());
         (1..=1000).for_each(|pid| hung.skip(pid, SECOND));
         let skipped: Vec<_> = (1..=1000).filter(|&pid| hung.is_skipped(pid, SECOND)).collect();
@@ -173,22 +173,22 @@ mod tests {
     }
 
     #[test]
-    fn a_read_that_has_returned_abandons_nobody() {
+    fn a_thread_is_abandoned_only_in_the_read_that_hangs() {
         let state = ReadState::default();
         let late = |ms: u64| SECOND + ms * NS_PER_MS;
         assert!(state.hung(SECOND).is_none());
         state.begin(7, SECOND);
-        assert!(state.hung(late(200)).is_none(), "the thread has not begun");
+        assert!(state.hung(late(200)).is_none(), "the thread has not started");
         state.show(None);
         assert!(state.hung(late(49)).is_none());
         let first = state.hung(late(50)).unwrap();
         assert_eq!(first.pid, 7);
         assert!(!state.end());
         state.begin(8, late(60));
-        assert!(!state.abandon(first), "that is another read");
+        assert!(!state.abandon(first), "the thread is in another read");
         let second = state.hung(late(200)).unwrap();
         assert!(state.abandon(second));
-        assert!(state.hung(late(300)).is_none(), "nobody waits for it any more");
-        assert!(state.end(), "the thread is to end");
+        assert!(state.hung(late(300)).is_none(), "it is abandoned already");
+        assert!(state.end(), "the thread must exit");
     }
 }

@@ -1,86 +1,86 @@
-//! Reads the texts of `/proc/PID/*`. Pure: bytes in, values out, and no panic whatever the bytes.
+//! Parses the files of `/proc/PID`. Pure functions of bytes, which do not panic on any input.
 
 use crate::model::event::Argv;
 
-/// `PF_FORKNOEXEC`, `linux/sched.h`: forked, and has not called exec since.
+/// `PF_FORKNOEXEC`, `linux/sched.h`: the process has not called exec since it was forked.
 const PF_FORKNOEXEC: u32 = 0x40;
 /// `PF_KTHREAD`, `linux/sched.h`: a kernel thread.
 const PF_KTHREAD: u32 = 0x0020_0000;
-/// `TASK_COMM_LEN` less its NUL: a comm of this length may have been cut.
+/// `TASK_COMM_LEN` without its NUL, in bytes. A comm of this length may have been cut.
 const COMM_MAX: usize = 15;
-/// `NAME_MAX`: the bytes of a file name at most, and so those of a completed process name.
+/// `NAME_MAX`, `linux/limits.h`: maximum length of a file name, and so of a completed process name, in bytes.
 const NAME_MAX: usize = 255;
 
-/// What this project reads of `/proc/PID/stat`, `proc_pid_stat(5)`.
+/// The parts of `/proc/PID/stat` that this project uses, see `proc_pid_stat(5)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stat<'a> {
-    /// The command name.
+    /// The command name, at most 15 bytes (more for kernel threads).
     pub comm: &'a [u8],
     /// The state letter.
     pub state: u8,
     /// The parent's pid.
     pub ppid: u32,
-    /// The process that leads the session, or has.
+    /// The session id: the pid of the process that created the session.
     pub session: u32,
     flags: u32,
     threads: u32,
-    /// When the process was created: clock ticks since boot.
+    /// Time at which the process was created, in clock ticks since boot.
     pub start_time: u64,
-    /// Made of where the program's code and stack start: another number at every exec, since the kernel lays them out
-    /// at random. 0 where this reader may not see them.
+    /// Identifies the program: a hash of the start addresses of its code and stack, which the kernel randomizes at each
+    /// exec. 0 if this user may not see them.
     pub program: u64,
-    /// True while the kernel replaces the program: the new memory is there, but nothing says yet where the code starts.
-    /// False where this reader may not see it.
+    /// True while an exec replaces the program: the new memory exists, but its start of code is not set yet. False if
+    /// this user may not see it.
     pub is_mid_exec: bool,
-    /// The wait status of a process that has ended and was not collected yet, unless it is 0 or may not be seen.
+    /// The wait status of a zombie. `None` if the status is 0, or if this user may not see it.
     pub exit_status: Option<u32>,
 }
 
 impl Stat<'_> {
-    /// Whether the kernel may have cut the comm.
+    /// Returns true if the kernel may have cut the comm.
     #[must_use]
     pub const fn may_be_cut(&self) -> bool {
         self.comm.len() == COMM_MAX && !self.is_kernel_thread()
     }
-    /// The comm, padded with NUL.
+    /// Returns the first 16 bytes of the comm, padded with NUL.
     #[must_use]
     pub(super) fn padded_comm(&self) -> [u8; 16] {
         let mut padded = [0; 16];
-        padded.iter_mut().zip(self.comm).for_each(|(place, &byte)| *place = byte);
+        padded.iter_mut().zip(self.comm).for_each(|(target, &byte)| *target = byte);
         padded
     }
-    /// Ended, though its parent has not collected it yet. A leader that left its threads behind is still running.
+    /// Returns true if the process is a zombie. A process whose leader has exited still runs if other threads remain.
     #[must_use]
-    pub const fn has_ended(&self) -> bool {
-        self.leader_has_ended() && self.threads <= 1
+    pub const fn has_exited(&self) -> bool {
+        self.leader_has_exited() && self.threads <= 1
     }
-    /// The leader has ended, whatever other threads do.
+    /// Returns true if the thread group leader has exited, even if other threads run.
     #[must_use]
-    pub const fn leader_has_ended(&self) -> bool {
+    pub const fn leader_has_exited(&self) -> bool {
         matches!(self.state, b'Z' | b'X' | b'x')
     }
-    /// Forked, and has not called exec since.
+    /// Returns true if the process has not called exec since it was forked.
     #[must_use]
     pub const fn never_execed(&self) -> bool {
         self.flags & PF_FORKNOEXEC != 0
     }
-    /// A thread of the kernel: no program, no arguments.
+    /// Returns true for a kernel thread, which has neither a program nor arguments.
     #[must_use]
     pub const fn is_kernel_thread(&self) -> bool {
         self.flags & PF_KTHREAD != 0
     }
 }
 
-/// Parses `/proc/PID/stat`.
+/// Parses `/proc/PID/stat`. Returns `None` if a required field is missing or malformed.
 #[must_use]
 pub fn stat(text: &[u8]) -> Option<Stat<'_>> {
-    // The comm may itself hold parentheses and spaces: it ends at the last one.
+    // The comm may contain parentheses and spaces, so that it ends at the last parenthesis.
     let open = text.iter().position(|&b| b == b'(')?;
     let close = text.iter().rposition(|&b| b == b')')?;
     let comm = text.get(open + 1..close)?;
     let mut fields =
         text.get(close + 1..)?.split(|&b| b == b' ' || b == b'\n').filter(|field| !field.is_empty());
-    // The iterator starts at field 3; nth() counts from where the last call left it.
+    // The iterator starts at field 3 (state). Each nth() skips from the present position.
     let state = *fields.next()?.first()?;
     let ppid = number(fields.next()?)?;
     let session = fields.nth(1).and_then(number).unwrap_or(0);
@@ -88,12 +88,12 @@ pub fn stat(text: &[u8]) -> Option<Stat<'_>> {
     let threads = number(fields.nth(10)?)?;
     let start_time = number(fields.nth(1)?)?;
     let memory = fields.next().and_then(number).unwrap_or(0);
-    // Without the permission to see it the kernel shows 1.
+    // Without permission the kernel shows 1.
     let start_code = fields.nth(2).and_then(number);
     let is_mid_exec = memory > 0 && start_code == Some(0);
     let start_code = start_code.unwrap_or(0);
     let start_stack = fields.nth(1).and_then(number).unwrap_or(0);
-    // Who may not see it reads 0, too.
+    // Without permission the kernel shows 0.
     let exit_status = fields.nth(23).and_then(number).filter(|&status| status != 0);
     Some(Stat {
         comm,
@@ -109,7 +109,7 @@ pub fn stat(text: &[u8]) -> Option<Stat<'_>> {
     })
 }
 
-/// The monotonic clock's offset of `/proc/PID/timens_offsets`, in nanoseconds.
+/// Parses the offset of the monotonic clock in `/proc/PID/timens_offsets`, in nanoseconds.
 #[must_use]
 pub fn monotonic_offset_ns(offsets: &[u8]) -> Option<i64> {
     let line = offsets.split(|&b| b == b'\n').find_map(|line| line.strip_prefix(b"monotonic"))?;
@@ -119,7 +119,7 @@ pub fn monotonic_offset_ns(offsets: &[u8]) -> Option<i64> {
     seconds.checked_mul(1_000_000_000)?.checked_add(nanoseconds)
 }
 
-/// The real user and group id of `/proc/PID/status`.
+/// Parses the real user id and the real group id in `/proc/PID/status`.
 #[must_use]
 pub fn real_ids(status: &[u8]) -> Option<(u32, u32)> {
     let id = |key: &[u8]| {
@@ -129,8 +129,10 @@ pub fn real_ids(status: &[u8]) -> Option<(u32, u32)> {
     Some((id(b"Uid:")? as u32, id(b"Gid:")? as u32))
 }
 
-/// The path of `/proc/PID/cgroup` that tells most: that of version 2, unless it is the root and a hierarchy of version
-/// 1 is not.
+/// Returns the most specific path in `/proc/PID/cgroup`.
+///
+/// The path of cgroup v2 comes first. If it is the root, the v1 hierarchies follow: memory, then pids or systemd, then
+/// any.
 #[must_use]
 pub fn cgroup_path(text: &[u8]) -> Option<&[u8]> {
     let mut best: Option<(u8, &[u8])> = None;
@@ -155,13 +157,15 @@ pub fn cgroup_path(text: &[u8]) -> Option<&[u8]> {
     best.map(|(_, path)| path)
 }
 
-/// The process name: the comm, completed where the kernel cut it. `cmdline` is the raw content of `/proc/PID/cmdline`.
+/// Returns the process name: the comm, completed from `cmdline` or `exe` if the kernel has cut it. `cmdline` is the
+/// content of `/proc/PID/cmdline`.
 ///
-/// A completed name ends at 255 bytes, the length of a file name, and never within a character. An invalid byte counts as
-/// one, though its text `\xNN` has four.
+/// A completed name has at most 255 bytes, the maximum of a file name, and is not cut within a character. An invalid
+/// byte counts as one byte, although its text `\xNN` has four.
 #[must_use]
 pub fn full_name(comm: &[u8], cmdline: &[u8], exe: &[u8]) -> Box<str> {
-    // A script's comm is its own name, but its argv starts with the interpreter: so the second argument counts too.
+    // The comm of a script is the script's name, but its argv starts with the interpreter. The second argument
+    // therefore is a candidate, too.
     let mut arguments = cmdline.split(|&b| b == 0);
     let candidates = [arguments.next(), Some(exe), arguments.next()];
     let completed = candidates
@@ -169,11 +173,11 @@ pub fn full_name(comm: &[u8], cmdline: &[u8], exe: &[u8]) -> Box<str> {
         .flatten()
         .map(|path| path.rsplit(|&b| b == b'/').next().unwrap_or(path))
         .find(|name| name.len() > comm.len() && name.starts_with(comm));
-    readable(completed.map_or(comm, |name| &name[..end_within(name, NAME_MAX)]))
+    readable(completed.map_or(comm, |name| &name[..prefix_len(name, NAME_MAX)]))
 }
 
-/// Where the first `max` bytes end, without a part of a character.
-fn end_within(bytes: &[u8], max: usize) -> usize {
+/// Returns the length of the longest prefix of at most `max` bytes that does not end within a character.
+fn prefix_len(bytes: &[u8], max: usize) -> usize {
     if bytes.len() <= max {
         return bytes.len();
     }
@@ -181,33 +185,33 @@ fn end_within(bytes: &[u8], max: usize) -> usize {
     (max.saturating_sub(3)..=max).rev().find(is_start).unwrap_or(max)
 }
 
-/// The argument vector, of which at most `max` bytes of text are kept, the NUL at the end among them. `cmdline` is the raw
-/// content of `/proc/PID/cmdline`, `truncated` whether there was more of it.
+/// Returns the argument vector, of which at most `max` bytes of text are kept, including the final NUL. `cmdline` is
+/// the content of `/proc/PID/cmdline`. `truncated` is true if the file is longer than `cmdline`.
 #[must_use]
 pub fn argv(cmdline: &[u8], truncated: bool, max: usize) -> Argv {
     let body = cmdline.strip_suffix(b"\0").unwrap_or(cmdline);
-    let (mut text, is_all) = readable_within(body, max.saturating_sub(1));
-    // A process may have written over its arguments, and over the last NUL.
-    if is_all && !cmdline.is_empty() || !is_all && !text.is_empty() && !text.ends_with('\0') {
+    let (mut text, is_complete) = readable_prefix(body, max.saturating_sub(1));
+    // A process may have overwritten its arguments, including the final NUL.
+    if is_complete && !cmdline.is_empty() || !is_complete && !text.is_empty() && !text.ends_with('\0') {
         text.push('\0');
     }
-    Argv { text: text.into(), truncated: truncated || !is_all }
+    Argv { text: text.into(), truncated: truncated || !is_complete }
 }
 
-/// The bytes as text; what is not UTF-8 is written `\xNN`.
+/// Converts bytes to text. Bytes that are not UTF-8 become `\xNN`.
 #[must_use]
 pub fn readable(bytes: &[u8]) -> Box<str> {
     match str::from_utf8(bytes) {
         Ok(text) => text.into(),
-        Err(_) => readable_within(bytes, usize::MAX).0.into(),
+        Err(_) => readable_prefix(bytes, usize::MAX).0.into(),
     }
 }
 
-/// As [`readable`], but at most `max` bytes of text, which end with a whole character or a whole `\xNN`; and whether that
-/// is all. The text has room for one byte more.
-fn readable_within(bytes: &[u8], max: usize) -> (String, bool) {
+/// Converts bytes to text of at most `max` bytes, which ends with a whole character or a whole `\xNN`. Returns true
+/// with it if the text is complete. The text has capacity for one more byte.
+fn readable_prefix(bytes: &[u8], max: usize) -> (String, bool) {
     if let Ok(valid) = str::from_utf8(bytes) {
-        let whole = start_within(valid, max);
+        let whole = prefix(valid, max);
         let mut text = String::with_capacity(whole.len() + 1);
         text.push_str(whole);
         return (text, whole.len() == bytes.len());
@@ -215,7 +219,7 @@ fn readable_within(bytes: &[u8], max: usize) -> (String, bool) {
     let mut text = String::with_capacity(bytes.len().saturating_add(16).min(max) + 1);
     for chunk in bytes.utf8_chunks() {
         let valid = chunk.valid();
-        let whole = start_within(valid, max - text.len());
+        let whole = prefix(valid, max - text.len());
         text.push_str(whole);
         if whole.len() < valid.len() {
             return (text, false);
@@ -231,16 +235,16 @@ fn readable_within(bytes: &[u8], max: usize) -> (String, bool) {
     (text, true)
 }
 
-/// At most the first `max` bytes, without a part of a character.
-fn start_within(text: &str, max: usize) -> &str {
-    text.get(..end_within(text.as_bytes(), max)).unwrap_or_default()
+/// Returns the longest prefix of at most `max` bytes.
+fn prefix(text: &str, max: usize) -> &str {
+    text.get(..prefix_len(text.as_bytes(), max)).unwrap_or_default()
 }
 
-/// The length of `\xNN`.
+/// Length of `\xNN`, in bytes.
 const ESCAPE_LEN: usize = 4;
 
-/// A decimal number; one that is too large is as wrong as a letter. A sign is allowed and dropped: no field that is
-/// read here is negative on a sane kernel.
+/// Parses a decimal number. Returns `None` for anything else, and for a number above `u64::MAX`. Ignores a minus sign,
+/// because no field that is parsed here is negative.
 pub(super) fn number(digits: &[u8]) -> Option<u64> {
     let digits = digits.strip_prefix(b"-").unwrap_or(digits);
     if digits.is_empty() {
@@ -260,7 +264,7 @@ mod tests {
         "1 1 1 34816 1 4194368 2 0 0 0 3 4 0 0 20 0 7 0 13371337 18 19 20 94000000 94001000 140699488";
 
     #[test]
-    fn a_stat_is_read_whatever_the_comm_holds() {
+    fn stat_parses_any_comm() {
         for comm in ["sh", "", ") R 7 (", "a b", "((", "x\ny"] {
             let text = format!("42 ({comm}) S {TAIL} 0 0\n");
             let stat = stat(text.as_bytes()).unwrap();
@@ -272,17 +276,17 @@ mod tests {
     }
 
     #[test]
-    fn a_zombie_with_threads_is_running() {
+    fn a_zombie_leader_with_other_threads_has_not_exited() {
         let read = |state: &str, threads: &str| {
             let text = format!("42 (sh) {state} 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 {threads} 0 9\n");
-            stat(text.as_bytes()).unwrap().has_ended()
+            stat(text.as_bytes()).unwrap().has_exited()
         };
         assert!(read("Z", "1") && read("X", "0"));
         assert!(!read("Z", "2") && !read("S", "1"));
     }
 
     #[test]
-    fn a_cut_stat_is_none() {
+    fn stat_rejects_cut_text() {
         for text in ["", "42", "42 (sh", "42 (sh)", "42 (sh) S", "42 (sh) S x", ")(", "42 (sh) S 1 1 1 0 0 0"]
         {
             assert_eq!(stat(text.as_bytes()), None, "{text}");
@@ -290,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn the_offset_of_a_time_namespace_may_be_negative() {
+    fn monotonic_offset_may_be_negative() {
         let offset = |text: &str| monotonic_offset_ns(text.as_bytes());
         assert_eq!(offset("monotonic           0         0\nboottime            7         0\n"), Some(0));
         assert_eq!(offset("monotonic       -86400 500000000\n"), Some(-86_399_500_000_000));
@@ -299,13 +303,13 @@ mod tests {
     }
 
     #[test]
-    fn ids_are_the_real_ones() {
+    fn real_ids_are_the_first_of_each_line() {
         assert_eq!(real_ids(b"Name:\tx\nUid:\t1000\t0\t0\t0\nGid:\t100\t5\t5\t5\n"), Some((1000, 100)));
         assert_eq!(real_ids(b"Name:\tx\n"), None);
     }
 
     #[test]
-    fn the_cgroup_that_tells_most_is_chosen() {
+    fn cgroup_path_prefers_the_most_specific() {
         let pick =
             |text: &'static str| cgroup_path(text.as_bytes()).map(|path| str::from_utf8(path).unwrap());
         assert_eq!(pick("0::/user.slice/a:b\n"), Some("/user.slice/a:b"));
@@ -316,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_may_be_cut_where_it_is_as_long_as_can_be() {
+    fn a_comm_of_fifteen_bytes_may_be_cut() {
         let may_be_cut = |comm: &str, flags: u32| {
             let text = format!("1 ({comm}) S {}", (0..49).map(|_| "0 ").collect::<String>());
             let text = text.replacen("S 0 0 0 0 0 0", &format!("S 0 0 0 0 0 {flags}"), 1);
@@ -328,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_name_is_completed_from_what_agrees_with_it() {
+    fn full_name_completes_a_cut_comm_from_a_path_that_starts_with_it() {
         let name =
             |cmdline: &str, exe: &str| full_name(b"a-name-too-long", cmdline.as_bytes(), exe.as_bytes());
         assert_eq!(&*name("/bin/a-name-too-long-for-comm\0x\0", ""), "a-name-too-long-for-comm");
@@ -338,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn a_completed_name_ends_at_the_length_of_a_file_name() {
+    fn full_name_is_at_most_as_long_as_a_file_name() {
         let name = |path: &[u8]| full_name(b"a-name-too-long", path, b"");
         let long = [&b"/bin/a-name-too-long"[..], &[b'x'; 500]].concat();
         assert_eq!(name(&long).len(), 255);
@@ -349,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn arguments_are_cut_by_the_length_of_their_text() {
+    fn argv_is_cut_by_the_length_of_its_text() {
         let cut = |cmdline: &[u8], max| {
             let Argv { text, truncated } = argv(cmdline, false, max);
             assert!(text.len() <= max, "{text:?} is longer than {max}");
@@ -370,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_in_the_middle_of_an_exec_has_memory_and_no_code() {
+    fn is_mid_exec_if_there_is_memory_but_no_start_of_code() {
         let is_mid_exec = |memory: &str, start_code: &str| {
             let text =
                 format!("42 (sh) S 1 1 1 0 0 0 0 0 0 0 3 4 0 0 20 0 7 0 9 {memory} 19 20 {start_code} 7 0\n");
@@ -378,12 +382,12 @@ mod tests {
         };
         assert!(is_mid_exec("18", "0"));
         assert!(!is_mid_exec("18", "94000000"));
-        assert!(!is_mid_exec("18", "1"), "this may not be seen");
-        assert!(!is_mid_exec("0", "0"), "it has ended");
+        assert!(!is_mid_exec("18", "1"), "no permission");
+        assert!(!is_mid_exec("0", "0"), "a zombie");
     }
 
     #[test]
-    fn bytes_that_are_not_utf8_stay_readable() {
+    fn readable_escapes_bytes_that_are_not_utf8() {
         assert_eq!(&*readable("é \\".as_bytes()), "é \\");
         assert_eq!(&*readable(b"a\xffb\xc3"), "a\\xffb\\xc3");
     }

@@ -7,7 +7,7 @@ use crate::error::{Error, ErrorCode};
 use crate::model::interest::EventTypes;
 use crate::model::source_kind::SourceKind;
 use crate::options::Options;
-use crate::probe::shows_others;
+use crate::probe::shows_other_users;
 use crate::procfs::Procfs;
 
 /// The name of the reader thread. The self-test sets the same name again, because the kernel reports that too.
@@ -21,11 +21,11 @@ pub(super) fn open(
     types: EventTypes,
 ) -> Result<(Option<Connector>, Option<Error>), Error> {
     if options.source == SourceKind::Polling {
-        return shows_others(procfs).map(|()| (None, None));
+        return shows_other_users(procfs).map(|()| (None, None));
     }
     match open_connector(options, procfs, types) {
         Ok(connector) => Ok((Some(connector), None)),
-        Err(reason) if options.falls_back && shows_others(procfs).is_ok() => Ok((None, Some(reason))),
+        Err(reason) if options.falls_back && shows_other_users(procfs).is_ok() => Ok((None, Some(reason))),
         Err(reason) => Err(reason),
     }
 }
@@ -40,8 +40,8 @@ pub(super) fn open_connector(
     // The kernel reports pids of the initial pid namespace, and accepts listeners from that namespace only. So `/proc`
     // must show the pid namespace of this process.
     if !procfs.is_of_own_pid_namespace() {
-        let shown = "readlink self: the proc file system of another pid namespace";
-        return Err(Error::shown_by(ErrorCode::ProcUnreadable, shown));
+        let finding = "the proc file system shows another pid namespace";
+        return Err(Error::detected(ErrorCode::ProcUnreadable, finding));
     }
     Ok(connector)
 }

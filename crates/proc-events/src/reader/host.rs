@@ -67,8 +67,9 @@ pub(super) struct LinuxProcesses {
 impl LinuxProcesses {
     /// Opens the readers of `/proc`. Must be called within a tokio runtime.
     pub(super) fn new(procfs: &Arc<Procfs>, raise_priority: bool) -> io::Result<Self> {
-        let supports_pidfd = procfs.is_of_own_pid_namespace() && pidfd::running(std::process::id()).is_ok();
-        let procfs = if raise_priority { procfs.hurried_reader() } else { procfs.reader() };
+        let supports_pidfd =
+            procfs.is_of_own_pid_namespace() && pidfd::open_if_running(std::process::id()).is_ok();
+        let procfs = if raise_priority { procfs.high_priority_reader() } else { procfs.reader() };
         Ok(Self {
             procfs,
             supports_pidfd,
@@ -95,7 +96,7 @@ impl ProcessInspector for LinuxProcesses {
         self.supports_pidfd
     }
     fn liveness(&self, pid: u32) -> Liveness<OwnedFd> {
-        match self.spare_fd.retry_with(|| pidfd::running(pid)) {
+        match self.spare_fd.retry_with(|| pidfd::open_if_running(pid)) {
             Ok(Some(pidfd)) => Liveness::Alive(pidfd),
             Ok(None) => Liveness::Exited,
             Err(_) => Liveness::Unknown,

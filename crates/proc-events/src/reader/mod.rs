@@ -68,7 +68,7 @@ pub(crate) fn run(handle: &ReaderHandle) {
             .max_blocking_threads(1)
             .thread_keep_alive(Duration::ZERO)
             .build()
-            .map_err(|error| Error::unexpected("epoll_create", &error))?;
+            .map_err(|error| Error::from_io("epoll_create", "of the reader thread", &error))?;
         let result = runtime.block_on(async { Reader::open(handle, &mut queues).await?.run().await });
         // Every wait of the snapshot thread is bounded. If it is late, it ends by itself.
         runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
@@ -76,7 +76,7 @@ pub(crate) fn run(handle: &ReaderHandle) {
     }));
     let failure = match result {
         Ok(result) => result.err(),
-        Err(_) => Some(Error::shown_by(ErrorCode::SourceFailed, "the reader's thread panicked")),
+        Err(_) => Some(Error::detected(ErrorCode::SourceFailed, "the reader thread panicked")),
     };
     // Detaching never fails.
     let _ = handle.kernel_filter.attach(None);
@@ -131,7 +131,10 @@ impl<'a> Reader<'a> {
         handle: &'a ReaderHandle,
         queues: &'a mut Vec<Arc<SubscriberQueue>>,
     ) -> Result<Self, Error> {
-        let commands = handle.commands.receiver().map_err(|error| Error::unexpected("eventfd2", &error))?;
+        let commands = handle
+            .commands
+            .receiver()
+            .map_err(|error| Error::from_io("eventfd2", "of the command queue", &error))?;
         // The first command is always `Join`. That subscriber is notified if opening fails.
         if let Ok(Command::Join(queue)) = commands.recv().await {
             queues.push(queue);
@@ -142,7 +145,7 @@ impl<'a> Reader<'a> {
         let interest = combined_interest(queues);
         let (connector, fallback_reason) = connection::open(options, &procfs, kernel_types(queues))?;
         let host = LinuxProcesses::new(&procfs, options.raise_priority)
-            .map_err(|error| Error::unexpected("epoll_create", &error))?;
+            .map_err(|error| Error::from_io("epoll_create", "of the exit watcher", &error))?;
         let mut pipeline = Pipeline::new(host, queues, interest, &handle.stats);
         pipeline.interest_changes = Arc::clone(&handle.interest_changes);
         pipeline.clock_offset_ns = clock_offset_ns(&options.proc_root);
@@ -154,7 +157,7 @@ impl<'a> Reader<'a> {
             scheduling: ThreadScheduling::of_this_thread(),
             coalescer: Coalescer::default(),
             self_test_timer: IntervalTimer::every(SELF_TEST_INTERVAL)
-                .map_err(|error| Error::unexpected("timerfd_create", &error))?,
+                .map_err(|error| Error::from_io("timerfd_create", "of the self-test", &error))?,
             fallback_reason,
             tags_revision: None,
         };
@@ -201,12 +204,12 @@ impl<'a> Reader<'a> {
             biased;
             command = self.commands.recv() => command.map(Wake::Command),
             snapshot = finished(self.snapshot_task.as_mut()) => Ok(Wake::Snapshot(snapshot)),
-            exited = exit_watcher.ended(), if !exit_watcher.is_empty() => exited.map(Wake::Exited),
+            exited = exit_watcher.exited(), if !exit_watcher.is_empty() => exited.map(Wake::Exited),
             () = until(due) => Ok(Wake::Due),
             tick = self.self_test_timer.tick() => tick.map(|()| Wake::SelfTestDue),
             ready = readable(source.as_ref(), is_behind || reads_again) => ready.map(|()| Wake::Readable),
         };
-        wake.map_err(|error| Error::unexpected("epoll_wait", &error))
+        wake.map_err(|error| Error::from_io("epoll_wait", "of the reader thread", &error))
     }
 
     /// Handles one wake-up. Returns true if the last subscription has left.

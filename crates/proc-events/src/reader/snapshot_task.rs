@@ -28,7 +28,7 @@ impl SnapshotTask {
 
     /// Waits for the snapshot. Must not be called again after it has returned.
     pub(super) async fn finished(&mut self) -> Result<Snapshot, Error> {
-        let panicked = || Error::shown_by(ErrorCode::ProcUnreadable, "the snapshot's thread panicked");
+        let panicked = || Error::detected(ErrorCode::ProcUnreadable, "the snapshot thread panicked");
         (&mut self.snapshot).await.unwrap_or_else(|_| Err(panicked()))
     }
 }

@@ -32,7 +32,7 @@ impl Reader<'_> {
     pub(super) fn attach(&mut self, connector: Option<Connector>) -> Result<(), Error> {
         let size = connector.as_ref().map_or(0, Connector::receive_buffer_size);
         self.handle.receive_buffer_size.store(size as u64, Ordering::Relaxed);
-        let failed = |error: std::io::Error| Error::unexpected("fcntl F_DUPFD_CLOEXEC", &error);
+        let failed = |error: std::io::Error| Error::from_io("fcntl", "F_DUPFD_CLOEXEC", &error);
         self.handle.kernel_filter.attach(connector.as_ref()).map_err(failed)?;
         let queues = &*self.pipeline.queues;
         self.handle.kernel_filter.set(|| kernel_types(queues))?;
@@ -50,8 +50,7 @@ impl Reader<'_> {
         if self.pipeline.source.is_none() || self.pipeline.activity.take() || self.self_test()? {
             return Ok(());
         }
-        let reason =
-            Error::shown_by(ErrorCode::SourceFailed, "prctl PR_SET_NAME: not reported by the kernel");
+        let reason = Error::detected(ErrorCode::SourceFailed, "the kernel did not report prctl PR_SET_NAME");
         self.reopen(reason)
     }
 
@@ -95,7 +94,7 @@ impl Reader<'_> {
         self.pipeline.activity.take();
         let name = std::ffi::CString::new(THREAD_NAME).unwrap_or_default();
         rustix::thread::set_name(&name)
-            .map_err(|errno| Error::unexpected("prctl PR_SET_NAME", &errno.into()))?;
+            .map_err(|errno| Error::from_io("prctl", "PR_SET_NAME", &errno.into()))?;
         self.pipeline.catch_up(clock_ns(ClockId::Monotonic))?;
         // A full receive buffer may have dropped the event. That is a loss, and not a failure.
         Ok(self.pipeline.activity.take() || self.handle.stats.lost_socket.get() > before)

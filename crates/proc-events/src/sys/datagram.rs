@@ -1,24 +1,25 @@
-//! A datagram as `recvmmsg` fills it.
+//! The buffer of one datagram, as `recvmmsg` fills it.
 
-/// What a datagram of the process connector is long: an envelope of 36 bytes, and an event of 40.
+/// Length of a datagram of the process connector, in bytes: headers of 36 bytes, and a `struct proc_event` of 40.
 pub const DATAGRAM_LEN: usize = 76;
 
-/// A datagram, as it was received.
+/// One received datagram.
 #[derive(Clone, Copy, Debug)]
 pub struct Datagram {
-    /// What there was room for.
+    /// The received bytes. A longer datagram is cut.
     pub bytes: [u8; DATAGRAM_LEN],
-    /// Its whole length.
+    /// Length of the whole datagram, in bytes. Greater than [`DATAGRAM_LEN`] if it was cut.
     pub len: usize,
-    /// The sender's port, if it has one.
+    /// The sender's netlink port: 0 for the kernel, `None` if the sender has no netlink address.
     pub port: Option<u32>,
 }
 
 impl Datagram {
     pub(crate) const EMPTY: Self = Self { bytes: [0; DATAGRAM_LEN], len: 0, port: None };
 
-    /// The message, if it is the kernel's and no longer than an event. Whoever has `CAP_NET_ADMIN` can send to the group:
-    /// only the port tells that it was not the kernel.
+    /// Returns the bytes if the kernel sent the datagram, and it was not cut.
+    ///
+    /// Any process with `CAP_NET_ADMIN` can send to the multicast group. Only the port identifies the kernel.
     pub fn message(&self) -> Option<&[u8]> {
         let bytes = self.bytes.get(..self.len);
         bytes.filter(|_| self.port == Some(0))

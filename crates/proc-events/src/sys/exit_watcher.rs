@@ -1,4 +1,7 @@
-//! Tells whether a process has really ended, and when: an exit reported by its leader leaves that open.
+//! Watches the exits of processes by their pidfds.
+//!
+//! The kernel reports the exit of a thread group leader even if other threads still run. A pidfd becomes readable only
+//! once the last thread has exited.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -9,28 +12,36 @@ use tokio::io::unix::AsyncFd;
 
 use crate::sys;
 
-/// How many processes are watched at most: each takes a descriptor of the whole program's.
-const WATCHED_MAX: usize = 512;
+/// Maximum number of watched processes. Each takes one descriptor of the program's limit.
+const MAX_WATCHED: usize = 512;
 
-/// The processes whose end is awaited.
+/// An epoll set of pidfds.
 #[derive(Debug)]
 pub(crate) struct ExitWatcher {
     epoll: AsyncFd<OwnedFd>,
+    /// The pidfds by pid.
     watched: FxHashMap<u32, OwnedFd>,
 }
 
 impl ExitWatcher {
-    /// Must be called within a tokio runtime.
+    /// Creates an empty set. Must be called in a tokio runtime.
+    ///
+    /// # Errors
+    /// The error of `epoll_create`.
     pub(crate) fn new() -> io::Result<Self> {
         let epoll = sys::register(epoll::create(epoll::CreateFlags::CLOEXEC)?)?;
         Ok(Self { epoll, watched: FxHashMap::default() })
     }
 
-    /// Awaits the end of a process.
+    /// Watches a process.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::QuotaExceeded`] if [`MAX_WATCHED`] processes are watched, or the error of `epoll_ctl`.
     pub(crate) fn add(&mut self, pid: u32, pidfd: OwnedFd) -> io::Result<()> {
-        // First, because an earlier process with this pid is not to be taken for this one if this cannot be watched.
+        // Remove an earlier process with this pid first. If this one cannot be watched, the other's exit must not count
+        // as its exit.
         self.remove(pid);
-        if self.watched.len() >= WATCHED_MAX {
+        if self.watched.len() >= MAX_WATCHED {
             return Err(io::ErrorKind::QuotaExceeded.into());
         }
         epoll::add(
@@ -43,11 +54,11 @@ impl ExitWatcher {
         Ok(())
     }
 
-    /// No longer awaits it.
+    /// Stops watching a process.
     pub(crate) fn remove(&mut self, pid: u32) {
         if let Some(pidfd) = self.watched.remove(&pid) {
-            // Closing it is not enough while a child that was forked meanwhile holds a copy. Nothing can be done about
-            // a failure, which there is no reason for.
+            // Closing the pidfd is not enough, because a forked child may hold a copy that keeps it in the epoll set.
+            // The call cannot fail for a registered descriptor.
             let _ = epoll::delete(&self.epoll, &pidfd);
         }
     }
@@ -56,13 +67,16 @@ impl ExitWatcher {
         self.watched.is_empty()
     }
 
-    /// How a watched process has ended: told by kernels since 6.15, and only once its parent has collected it.
+    /// Returns the wait status of a watched process. Needs Linux 6.15, and is `None` until the process is reaped.
     pub(crate) fn exit_status(&self, pid: u32) -> Option<u32> {
         sys::pidfd_exit_status(self.watched.get(&pid)?.as_fd()).ok().flatten()
     }
 
-    /// Waits until a watched process has ended; returns those that have, each once.
-    pub(crate) async fn ended(&mut self) -> io::Result<Vec<u32>> {
+    /// Waits until watched processes have exited, and returns their pids. Returns each pid once.
+    ///
+    /// # Errors
+    /// The error of `epoll_wait`.
+    pub(crate) async fn exited(&mut self) -> io::Result<Vec<u32>> {
         let mut ready = self.epoll.readable().await?;
         let mut events = Vec::with_capacity(64);
         epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), Some(&Timespec::default()))?;

@@ -1,9 +1,6 @@
-//! The few system calls that no well-kept crate wraps safely, and the only `unsafe` code of this crate. Each function
-//! is sound for every argument that its types allow.
-#![expect(
-    unsafe_code,
-    reason = "the one audited module; everything here is small enough to be read in a minute"
-)]
+//! System calls that no maintained crate wraps safely. This module has the only `unsafe` code of the crate. Every
+//! function is sound for all arguments that its types allow.
+#![expect(unsafe_code, reason = "the one audited module of the crate")]
 
 pub mod datagram;
 pub(crate) mod exit_watcher;
@@ -22,34 +19,35 @@ use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
 
 use datagram::Datagram;
 
-/// `SO_MEMINFO`, `asm-generic/socket.h`; libc does not have it on every target.
+/// `SO_MEMINFO`, `asm-generic/socket.h`. libc does not define it on every target.
 const SO_MEMINFO: libc::c_int = 55;
 /// `SK_MEMINFO_DROPS`, `linux/sock_diag.h`
 const SK_MEMINFO_DROPS: usize = 8;
 /// `SK_MEMINFO_VARS`, `linux/sock_diag.h`
 const SK_MEMINFO_VARS: usize = 9;
 
-/// The descriptor of a neli socket, owned.
+/// Converts a neli socket into an owned descriptor.
 pub(crate) fn into_fd(socket: NlSocket) -> OwnedFd {
-    // SAFETY: into_raw_fd gives up a descriptor that is open and owned by nobody else.
+    // SAFETY: into_raw_fd returns an open descriptor, and gives up its ownership.
     unsafe { OwnedFd::from_raw_fd(socket.into_raw_fd()) }
 }
 
-/// Registers a descriptor for readability with the runtime of this thread.
+/// Registers a descriptor for readability with the tokio runtime of this thread.
 pub(crate) fn register(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
-    // SAFETY: an OwnedFd keeps its one descriptor open for as long as it lives.
+    // SAFETY: an OwnedFd keeps the same descriptor open for its whole lifetime.
     unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }.map_err(io::Error::from)
 }
 
-/// Waits until a descriptor is readable: as its own `readable` does, but for the one task that there is.
+/// Waits until a descriptor is readable. Cheaper than `AsyncFd::readable`, because it serves only one waiting task.
 pub(crate) async fn ready(fd: &AsyncFd<OwnedFd>) -> io::Result<AsyncFdReadyGuard<'_, OwnedFd>> {
     poll_fn(|context| fd.poll_read_ready(context)).await
 }
 
-/// `NETLINK_NO_ENOBUFS`: an overflow no longer blocks the queue until it was read empty; the drop counter still counts.
+/// Sets `NETLINK_NO_ENOBUFS`. An overflow then no longer blocks the receive queue until it is drained. The drop counter
+/// still counts.
 pub(crate) fn set_no_enobufs(fd: BorrowedFd<'_>) -> io::Result<()> {
     let on: libc::c_int = 1;
-    // SAFETY: the pointer and the length are those of a live c_int.
+    // SAFETY: the pointer and the length describe a live c_int.
     let result = unsafe {
         libc::setsockopt(
             fd.as_raw_fd(),
@@ -62,66 +60,66 @@ pub(crate) fn set_no_enobufs(fd: BorrowedFd<'_>) -> io::Result<()> {
     check(result)
 }
 
-/// Receives what waits, without waiting for more, and returns how many datagrams that were.
+/// Receives up to `N` queued datagrams without blocking, and returns their number.
 pub(crate) fn recvmmsg<const N: usize>(
     fd: BorrowedFd<'_>,
     datagrams: &mut [Datagram; N],
 ) -> rustix::io::Result<usize> {
-    // SAFETY: these are structures of numbers and pointers, for which all zeros stand for nothing.
-    let (mut senders, mut parts, mut headers): (
+    // SAFETY: all fields are integers or raw pointers, for which zero is a valid value.
+    let (mut addresses, mut iovecs, mut headers): (
         [libc::sockaddr_nl; N],
         [libc::iovec; N],
         [libc::mmsghdr; N],
     ) = unsafe { std::mem::zeroed() };
-    for (((datagram, sender), part), header) in
-        datagrams.iter_mut().zip(&mut senders).zip(&mut parts).zip(&mut headers)
+    for (((datagram, address), iovec), header) in
+        datagrams.iter_mut().zip(&mut addresses).zip(&mut iovecs).zip(&mut headers)
     {
-        part.iov_base = datagram.bytes.as_mut_ptr().cast();
-        part.iov_len = datagram.bytes.len();
-        header.msg_hdr.msg_name = std::ptr::from_mut(sender).cast();
-        header.msg_hdr.msg_namelen = size_of_val(sender) as libc::socklen_t;
-        header.msg_hdr.msg_iov = part;
+        iovec.iov_base = datagram.bytes.as_mut_ptr().cast();
+        iovec.iov_len = datagram.bytes.len();
+        header.msg_hdr.msg_name = std::ptr::from_mut(address).cast();
+        header.msg_hdr.msg_namelen = size_of_val(address) as libc::socklen_t;
+        header.msg_hdr.msg_iov = iovec;
         header.msg_hdr.msg_iovlen = 1;
     }
     #[cfg_attr(
         not(target_env = "musl"),
-        expect(trivial_numeric_casts, reason = "they are of another type where the C library is musl")
+        expect(trivial_numeric_casts, reason = "the type of flags differs between glibc and musl")
     )]
     let flags = (libc::MSG_DONTWAIT | libc::MSG_TRUNC) as _;
-    // SAFETY: the headers point to live memory of the lengths that they say, which nothing else refers to.
+    // SAFETY: the headers point to live memory of the lengths they state, and no other reference to it is in use.
     let received = unsafe {
         libc::recvmmsg(fd.as_raw_fd(), headers.as_mut_ptr(), N as libc::c_uint, flags, std::ptr::null_mut())
     };
     check(received).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
-    for ((datagram, sender), header) in datagrams.iter_mut().zip(&senders).zip(&headers) {
-        let is_named = header.msg_hdr.msg_namelen as usize == size_of_val(sender)
-            && libc::c_int::from(sender.nl_family) == libc::AF_NETLINK;
+    for ((datagram, address), header) in datagrams.iter_mut().zip(&addresses).zip(&headers) {
+        let has_address = header.msg_hdr.msg_namelen as usize == size_of_val(address)
+            && libc::c_int::from(address.nl_family) == libc::AF_NETLINK;
         datagram.len = header.msg_len as usize;
-        datagram.port = is_named.then_some(sender.nl_pid);
+        datagram.port = has_address.then_some(address.nl_pid);
     }
     Ok(received as usize)
 }
 
-/// `struct sock_filter`, linux/filter.h
+/// One BPF instruction: `struct sock_filter`, `linux/filter.h`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Instruction {
-    /// Operation.
+    /// The operation.
     pub code: u16,
-    /// Instructions to skip if true.
+    /// Number of instructions to skip if the comparison is true.
     pub jt: u8,
-    /// Instructions to skip if false.
+    /// Number of instructions to skip if the comparison is false.
     pub jf: u8,
-    /// Operand.
+    /// The operand.
     pub k: u32,
 }
 
-/// `SO_ATTACH_FILTER`. The kernel checks the program, and replaces an earlier one atomically.
+/// Sets `SO_ATTACH_FILTER`. The kernel verifies the program, and replaces the previous one atomically.
 pub(crate) fn attach_filter(fd: BorrowedFd<'_>, program: &[Instruction]) -> io::Result<()> {
     let mut filter: Vec<libc::sock_filter> =
         program.iter().map(|i| libc::sock_filter { code: i.code, jt: i.jt, jf: i.jf, k: i.k }).collect();
     let len = u16::try_from(filter.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
     let program = libc::sock_fprog { len, filter: filter.as_mut_ptr() };
-    // SAFETY: the program points to `len` instructions that live until the call has copied them.
+    // SAFETY: the program points to `len` instructions, which outlive the call that copies them.
     let result = unsafe {
         libc::setsockopt(
             fd.as_raw_fd(),
@@ -134,11 +132,11 @@ pub(crate) fn attach_filter(fd: BorrowedFd<'_>, program: &[Instruction]) -> io::
     check(result)
 }
 
-/// `SO_MEMINFO`: how many datagrams the socket has dropped for want of room, modulo 2^32.
+/// Reads from `SO_MEMINFO` how many datagrams the socket has dropped because its receive buffer was full, modulo 2^32.
 pub(crate) fn drops(fd: BorrowedFd<'_>) -> io::Result<u32> {
     let mut meminfo = [0u32; SK_MEMINFO_VARS];
     let mut len = size_of_val(&meminfo) as libc::socklen_t;
-    // SAFETY: the kernel writes at most `len` bytes, the size of the live array, and then the length.
+    // SAFETY: the kernel writes at most `len` bytes, the size of the live array, and then the actual length.
     let result = unsafe {
         libc::getsockopt(
             fd.as_raw_fd(),
@@ -152,7 +150,7 @@ pub(crate) fn drops(fd: BorrowedFd<'_>) -> io::Result<u32> {
     Ok(meminfo[SK_MEMINFO_DROPS])
 }
 
-/// `struct pidfd_info`, `linux/pidfd.h`, as of its first version.
+/// The first version of `struct pidfd_info`, `linux/pidfd.h`.
 #[derive(Default)]
 #[repr(C)]
 struct PidfdInfo {
@@ -166,15 +164,16 @@ const PIDFD_INFO_EXIT: u64 = 1 << 3;
 /// `PIDFD_GET_INFO`, `linux/pidfd.h`: `_IOWR(0xFF, 11, struct pidfd_info)`
 const PIDFD_GET_INFO: libc::Ioctl = rustix::ioctl::opcode::read_write::<PidfdInfo>(0xFF, 11) as libc::Ioctl;
 
-/// The wait status of a process that was collected by its parent; `None` while it was not.
+/// Returns the wait status of a reaped process; `None` if it is not reaped yet.
 pub(crate) fn pidfd_exit_status(pidfd: BorrowedFd<'_>) -> io::Result<Option<u32>> {
     let mut info = PidfdInfo { mask: PIDFD_INFO_EXIT, ..PidfdInfo::default() };
-    // SAFETY: the number of the request carries the size of the live structure, whose fields take any value.
+    // SAFETY: the request number encodes the size of the live structure, whose fields are valid for any bytes.
     let result = unsafe { libc::ioctl(pidfd.as_raw_fd(), PIDFD_GET_INFO, &raw mut info) };
     check(result)?;
     Ok((info.mask & PIDFD_INFO_EXIT != 0).then_some(info.exit_code as u32))
 }
 
+/// Returns the errno of the last call as an error if `result` is negative.
 fn check(result: libc::c_int) -> io::Result<()> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
@@ -190,7 +189,7 @@ pub(crate) const SCHED_DEADLINE: u32 = 6;
 /// `SCHED_FLAG_RESET_ON_FORK`, `linux/sched.h`
 pub(crate) const RESET_ON_FORK: u64 = 1;
 
-/// `struct sched_attr`, `linux/sched/types.h`, as of its first version.
+/// The first version of `struct sched_attr`, `linux/sched/types.h`.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C)]
 pub(crate) struct SchedAttr {
@@ -204,20 +203,21 @@ pub(crate) struct SchedAttr {
     pub(crate) period_ns: u64,
 }
 
-/// How the calling thread is scheduled.
+/// Returns the scheduling attributes of the calling thread.
 pub(crate) fn sched_getattr() -> io::Result<SchedAttr> {
     let mut attr = SchedAttr::default();
     let size = size_of::<SchedAttr>() as libc::c_uint;
-    // SAFETY: the kernel writes at most `size` bytes, the size of the live structure, whose fields take any value.
+    // SAFETY: the kernel writes at most `size` bytes, the size of the live structure, whose fields are valid for any
+    // bytes.
     let result = unsafe { libc::syscall(libc::SYS_sched_getattr, 0, &raw mut attr, size, 0) };
     check(result as libc::c_int)?;
     Ok(attr)
 }
 
-/// Sets how the calling thread is scheduled.
+/// Sets the scheduling attributes of the calling thread.
 pub(crate) fn sched_setattr(attr: &SchedAttr) -> io::Result<()> {
     let attr = SchedAttr { size: size_of::<SchedAttr>() as u32, ..*attr };
-    // SAFETY: the kernel reads as many bytes as `size` says, the size of the live structure.
+    // SAFETY: the kernel reads `size` bytes, the size of the live structure.
     let result = unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attr, 0) };
     check(result as libc::c_int)
 }

@@ -1,4 +1,4 @@
-//! Descriptors of processes.
+//! Process file descriptors, `pidfd_open(2)`.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -7,24 +7,24 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open, test_kill_process};
 
-/// A descriptor of the process if it is still running, though only one of its threads were left; `None` if it has ended,
-/// or if the number is that of a thread.
+/// Opens a pidfd of a process that runs, that is, any of its threads does. Returns `None` if the process has exited, or
+/// if `pid` is that of a thread.
 ///
 /// # Errors
-/// Where this cannot be told: on kernels before 5.3, or when no descriptor is to be had.
-pub(crate) fn running(pid: u32) -> io::Result<Option<OwnedFd>> {
+/// On kernels before 5.3, or if no descriptor is left. The state of the process is unknown then.
+pub(crate) fn open_if_running(pid: u32) -> io::Result<Option<OwnedFd>> {
     let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return Ok(None) };
-    // The cheap question first: in most cases the parent has collected the process by now.
+    // Check with `kill(pid, 0)` first, because it is cheap, and usually the parent has already reaped the process.
     if test_kill_process(pid) == Err(Errno::SRCH) {
         return Ok(None);
     }
     let pidfd = match pidfd_open(pid, PidfdFlags::empty()) {
         Ok(pidfd) => pidfd,
-        // The last two are what kernels have said of a thread.
+        // Kernels return EINVAL or ENOENT for the pid of a thread that is no leader.
         Err(Errno::SRCH | Errno::INVAL | Errno::NOENT) => return Ok(None),
         Err(errno) => return Err(errno.into()),
     };
     let mut poll = [PollFd::new(&pidfd, PollFlags::IN)];
-    let has_ended = rustix::event::poll(&mut poll, Some(&Timespec::default()))? > 0;
-    Ok((!has_ended).then_some(pidfd))
+    let has_exited = rustix::event::poll(&mut poll, Some(&Timespec::default()))? > 0;
+    Ok((!has_exited).then_some(pidfd))
 }

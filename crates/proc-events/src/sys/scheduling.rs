@@ -1,50 +1,53 @@
-//! How soon the reader's thread gets a CPU, which decides what can still be read of a process that ends at once.
+//! Scheduling of the reader thread.
+//!
+//! The delay until the reader runs decides how much of a short-lived process can still be read from `/proc`.
 
 use crate::sys::{self, SchedAttr};
 
-/// The slice asked of the scheduler, in nanoseconds: the shortest that it grants. Linux 6.12 and newer.
+/// The time slice that is requested, in nanoseconds: the shortest that the scheduler grants. Linux 6.12 and newer.
 const SLICE_NS: u64 = 100_000;
 
-/// How the reader's thread is scheduled.
+/// Scheduling priority of the reader thread.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Priority {
-    /// As any thread.
+    /// The scheduling that the thread started with.
     #[default]
     Ordinary,
-    /// With a short slice, so that it is woken sooner. Takes no privilege.
+    /// A short time slice, so that the thread wakes sooner. Needs no privilege.
     ShortSlice,
-    /// Ahead of every ordinary thread (`SCHED_FIFO` 1). Takes `CAP_SYS_NICE`, or `RLIMIT_RTPRIO`.
+    /// `SCHED_FIFO` with priority 1, ahead of every ordinary thread. Needs `CAP_SYS_NICE` or `RLIMIT_RTPRIO`.
     Realtime,
 }
 
-/// The calling thread's schedule.
+/// The scheduling of the calling thread.
 #[derive(Debug)]
 pub(crate) struct ThreadScheduling {
-    /// What it was before anything was changed; `None` where that cannot be asked, and so nothing is changed.
+    /// The attributes before the first change. `None` if they cannot be read; nothing is changed then.
     original: Option<SchedAttr>,
     priority: Priority,
 }
 
 impl ThreadScheduling {
+    /// Reads the scheduling of the calling thread.
     pub(crate) fn of_this_thread() -> Self {
         Self { original: sys::sched_getattr().ok(), priority: Priority::Ordinary }
     }
 
-    /// What is in force.
+    /// Returns the priority in force.
     pub(crate) const fn priority(&self) -> Priority {
         self.priority
     }
 
-    /// Takes the best that is permitted.
+    /// Raises the priority as far as permitted.
     pub(crate) fn raise(&mut self) {
         let Some(original) = self.original.filter(|_| self.priority == Priority::Ordinary) else { return };
-        // The program has given it real-time priority already, perhaps a higher one.
+        // The program has set a real-time policy already, possibly with a higher priority.
         if matches!(original.policy, sys::SCHED_FIFO | sys::SCHED_RR | sys::SCHED_DEADLINE) {
             self.priority = Priority::Realtime;
             return;
         }
-        // A thread started by this one, for a snapshot, is not to inherit it.
+        // Reset on fork, so that the snapshot thread does not inherit the priority.
         let realtime =
             SchedAttr { policy: sys::SCHED_FIFO, priority: 1, flags: sys::RESET_ON_FORK, ..original };
         let short = SchedAttr { runtime_ns: SLICE_NS, ..original };
@@ -57,7 +60,7 @@ impl ThreadScheduling {
         };
     }
 
-    /// Lets ordinary threads go on, but is still woken sooner than they are.
+    /// Lowers real-time priority to a short time slice, so that ordinary threads can run.
     pub(crate) fn lower(&mut self) {
         if self.priority == Priority::Realtime
             && let Some(original) = self.original
@@ -69,11 +72,11 @@ impl ThreadScheduling {
         }
     }
 
-    /// Goes back to what it was.
+    /// Restores the original scheduling.
     pub(crate) fn restore(&mut self) {
         if self.priority != Priority::Ordinary
             && let Some(original) = self.original
-            // Giving up is allowed to anybody, but for the reset on fork, which harms nobody.
+            // Lowering needs no privilege, but clearing the reset-on-fork flag does. Keeping the flag is harmless.
             && (sys::sched_setattr(&original).is_ok()
                 || sys::sched_setattr(&SchedAttr { flags: sys::RESET_ON_FORK, ..original }).is_ok())
         {
@@ -87,23 +90,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_higher_priority_is_not_lowered() {
+    fn a_real_time_priority_set_by_the_program_is_unchanged() {
         // The thread ends with the test, and its priority with it.
         let thread = std::thread::spawn(|| {
-            let given = SchedAttr { policy: sys::SCHED_FIFO, priority: 3, ..SchedAttr::default() };
-            // Without the permission there is nothing to lower.
-            if sys::sched_setattr(&given).is_err() {
+            let set_by_program = SchedAttr { policy: sys::SCHED_FIFO, priority: 3, ..SchedAttr::default() };
+            // Not permitted: there is nothing to test.
+            if sys::sched_setattr(&set_by_program).is_err() {
                 return;
             }
-            let mut schedule = ThreadScheduling::of_this_thread();
-            let is_kept =
+            let mut scheduling = ThreadScheduling::of_this_thread();
+            let is_unchanged =
                 || sys::sched_getattr().is_ok_and(|now| (now.policy, now.priority) == (sys::SCHED_FIFO, 3));
-            schedule.raise();
-            assert!(is_kept() && schedule.priority() == Priority::Realtime);
-            schedule.lower();
-            assert!(is_kept());
-            schedule.restore();
-            assert!(is_kept());
+            scheduling.raise();
+            assert!(is_unchanged() && scheduling.priority() == Priority::Realtime);
+            scheduling.lower();
+            assert!(is_unchanged());
+            scheduling.restore();
+            assert!(is_unchanged());
         });
         assert!(thread.join().is_ok());
     }

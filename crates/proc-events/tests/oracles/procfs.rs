@@ -41,8 +41,8 @@ pub(crate) fn hold_stat(text: &[u8]) {
     assert_eq!(stat.comm, &text[open + 1..close]);
     assert_eq!((stat.state, stat.ppid, stat.start_time), (state[0], ppid as u32, start_time));
     let leader_has_ended = matches!(state[0], b'Z' | b'X' | b'x');
-    assert_eq!(stat.leader_has_ended(), leader_has_ended);
-    assert_eq!(stat.has_ended(), leader_has_ended && threads as u32 <= 1);
+    assert_eq!(stat.leader_has_exited(), leader_has_ended);
+    assert_eq!(stat.has_exited(), leader_has_ended && threads as u32 <= 1);
     assert_eq!((stat.never_execed(), stat.is_kernel_thread()), (flags & 0x40 != 0, flags & 0x20_0000 != 0));
     assert_eq!(stat.exit_status, field(52).filter(|&status| status != 0).map(|status| status as u32));
     if field(28).unwrap_or(0) == 0 {

@@ -109,7 +109,7 @@ fn failed_snapshot_for_one_subscriber_keeps_the_others() {
     harness.pipeline.queues.push(Arc::clone(&second));
     harness.pipeline.resync.request_scan(second, 1);
     harness.begin();
-    let error = Error::new(ErrorCode::ProcUnreadable, "open a process's stat", Errno::MFILE);
+    let error = Error::from_errno(ErrorCode::ProcUnreadable, "open", "a process's stat", Errno::MFILE);
     harness.pipeline.finish_snapshot(Err(error), harness.at(9 * S)).unwrap();
     assert!(!harness.pipeline.begin_snapshot_if_due(harness.at(9 * S)).unwrap(), "not at once");
     assert!(harness.pipeline.resync.due().is_some());

@@ -1,0 +1,132 @@
+//! A mounted proc file system: its root directory, and what applies to every read below it.
+
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustix::fs::{Mode, OFlags, PROC_SUPER_MAGIC, RawDir};
+use rustix::time::ClockId;
+
+use super::clock::clock_ns;
+use super::files::DEFAULT_MAX_ARGV_BYTES;
+use super::hung::{HungReads, ReadState};
+use super::parse::{self, Stat};
+use crate::error::{Error, ErrorCode};
+use crate::model::event::ProcessInfo;
+use crate::model::snapshot::ObservedProcess;
+use crate::stats::Stats;
+
+/// A mounted proc file system.
+#[derive(Debug)]
+pub struct Procfs {
+    pub(super) root: OwnedFd,
+    nanoseconds_per_tick: u64,
+    /// Maximum number of bytes of text that are kept of the arguments of a process.
+    pub(super) max_argv_bytes: usize,
+    hung: Arc<HungReads>,
+}
+
+impl Procfs {
+    /// Opens the proc file system that is mounted at `root`.
+    ///
+    /// # Errors
+    /// [`ErrorCode::ProcUnreadable`] if `root` cannot be opened, or is not a proc file system.
+    pub fn open(root: &Path) -> Result<Self, Error> {
+        let unreadable = |syscall| {
+            move |errno| Error::from_errno(ErrorCode::ProcUnreadable, syscall, "the proc file system", errno)
+        };
+        let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
+        let root = rustix::fs::open(root, flags, Mode::empty()).map_err(unreadable("open"))?;
+        let kind = rustix::fs::fstatfs(&root).map_err(unreadable("statfs"))?.f_type;
+        if kind != PROC_SUPER_MAGIC {
+            return Err(Error::detected(ErrorCode::ProcUnreadable, "not a proc file system"));
+        }
+        let hz = rustix::param::clock_ticks_per_second().max(1);
+        Ok(Self {
+            root,
+            nanoseconds_per_tick: 1_000_000_000 / hz,
+            max_argv_bytes: DEFAULT_MAX_ARGV_BYTES,
+            hung: Arc::new(HungReads::new(Arc::default())),
+        })
+    }
+
+    /// Sets the maximum number of bytes kept of the arguments of a process, and the counters to use.
+    #[must_use]
+    pub(crate) fn with(self, max_argv_bytes: usize, stats: &Arc<Stats>) -> Self {
+        let hung = Arc::new(HungReads::new(Arc::clone(stats)));
+        Self { max_argv_bytes: max_argv_bytes.max(1), hung, ..self }
+    }
+
+    /// Returns the processes whose arguments are not read at the moment.
+    pub(crate) const fn hung(&self) -> &Arc<HungReads> {
+        &self.hung
+    }
+
+    /// Lets other threads read the state of the calling thread through `state`.
+    pub(crate) fn show_thread(&self, state: &ReadState) {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        // If the stat cannot be opened, a thread that waits for a CPU cannot be distinguished from one that hangs.
+        state.show(rustix::fs::openat(&self.root, "thread-self/stat", flags, Mode::empty()).ok());
+    }
+
+    /// Returns true if this proc file system shows the pid namespace of this process.
+    #[must_use]
+    pub fn is_of_own_pid_namespace(&self) -> bool {
+        let own = rustix::fs::readlinkat(&self.root, "self", Vec::new());
+        own.is_ok_and(|pid| parse::number(pid.to_bytes()) == Some(u64::from(std::process::id())))
+    }
+
+    /// Lists the pids of all processes, including zombies.
+    ///
+    /// # Errors
+    /// [`ErrorCode::ProcUnreadable`] if the directory cannot be read.
+    pub fn pids(&self) -> Result<Vec<u32>, Error> {
+        let unreadable = |syscall| {
+            move |errno| Error::from_errno(ErrorCode::ProcUnreadable, syscall, "the proc file system", errno)
+        };
+        // Open the directory again, because descriptors that share a file description share its position.
+        let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
+        let directory =
+            rustix::fs::openat(&self.root, ".", flags, Mode::empty()).map_err(unreadable("open"))?;
+        let mut space = Vec::with_capacity(32 * 1024);
+        let mut entries = RawDir::new(directory, space.spare_capacity_mut());
+        let mut pids = Vec::new();
+        while let Some(entry) = entries.next() {
+            let entry = entry.map_err(unreadable("getdents"))?;
+            pids.extend(parse::number(entry.file_name().to_bytes()).and_then(|pid| u32::try_from(pid).ok()));
+        }
+        Ok(pids)
+    }
+
+    /// Combines what was read of a process. `read_ns` is the time after the read.
+    pub(super) fn observed(
+        &self,
+        pid: u32,
+        stat: &Stat<'_>,
+        info: Option<ProcessInfo>,
+        read_ns: u64,
+    ) -> ObservedProcess {
+        ObservedProcess {
+            pid,
+            ppid: stat.ppid,
+            session: stat.session,
+            start_time: stat.start_time,
+            start_ns: self.start_ns(stat.start_time),
+            never_execed: stat.never_execed() || stat.is_kernel_thread(),
+            leader_exited: stat.leader_has_exited(),
+            program: stat.program,
+            comm: stat.padded_comm(),
+            process: info.map(Arc::new),
+            read_ns,
+        }
+    }
+
+    /// Converts a start time in ticks to nanoseconds on `CLOCK_MONOTONIC`, which does not advance during suspend.
+    fn start_ns(&self, start_time: u64) -> u64 {
+        // Read the monotonic clock first. An interruption between the two reads then makes the result too early, never
+        // too late. A process that starts later than its own exec would be taken for another one.
+        let awake = clock_ns(ClockId::Monotonic);
+        let slept = clock_ns(ClockId::Boottime).saturating_sub(awake);
+        start_time.saturating_mul(self.nanoseconds_per_tick).saturating_sub(slept)
+    }
+}

@@ -1,0 +1,185 @@
+//! Readers of single processes. [`Reader`] bounds its waits and parses; [`DirectReader`] does neither.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::fs::AtFlags;
+use rustix::io::Errno;
+use rustix::time::ClockId;
+
+use super::clock::clock_ns;
+use super::cmdline::{CmdlineReader, ThreadSpawner};
+use super::file_buffer::ProcPath;
+use super::files::{Direct, ProcFiles};
+use super::mount::Procfs;
+use super::parse::Stat;
+use super::raw::{self, RawDetails};
+use crate::model::event::ExitStatus;
+use crate::model::interest::Fields;
+use crate::model::snapshot::{KnownProcess, ObservedProcess};
+
+/// Longest time that a reader waits in one go for reads that hang, unless it takes a snapshot.
+const BURST: Duration = Duration::from_millis(200);
+
+impl Procfs {
+    /// Creates a reader of single processes. The reader bounds its waits: it leaves out arguments that it cannot read
+    /// in time.
+    #[must_use]
+    pub fn reader(self: &Arc<Self>) -> Reader {
+        Reader::new(self, BURST, false)
+    }
+
+    /// Creates a [`Procfs::reader`] whose helper thread raises its priority.
+    pub(crate) fn high_priority_reader(self: &Arc<Self>) -> Reader {
+        Reader::new(self, BURST, true)
+    }
+
+    /// Creates a reader that reads on the calling thread, and hangs if a read hangs.
+    pub(crate) fn direct_reader(self: &Arc<Self>) -> DirectReader {
+        DirectReader::new(self)
+    }
+}
+
+/// Reads one process after the other with the same buffers.
+#[derive(Debug)]
+pub struct Reader {
+    procfs: Arc<Procfs>,
+    files: ProcFiles,
+    cmdline: CmdlineReader,
+}
+
+impl Reader {
+    /// Creates a reader. `burst` is the longest time that it waits in one go.
+    pub(super) fn new(procfs: &Arc<Procfs>, burst: Duration, raise_priority: bool) -> Self {
+        let spawner = ThreadSpawner { procfs: Arc::clone(procfs), raise_priority };
+        let cmdline = CmdlineReader::new(spawner, Arc::clone(procfs.hung()), burst);
+        Self { procfs: Arc::clone(procfs), files: ProcFiles::new(), cmdline }
+    }
+
+    /// Returns the proc file system that is read.
+    pub const fn procfs(&self) -> &Arc<Procfs> {
+        &self.procfs
+    }
+
+    /// Reads `fields` of a process. Returns `None` if the process has exited or is unreadable.
+    pub fn observe(&mut self, pid: u32, fields: Fields) -> Option<ObservedProcess> {
+        self.read_process(pid, fields, false).ok().and_then(ReadResult::observed)
+    }
+
+    /// Reads `fields` of a process. If it is the `known` process, reads only its stat.
+    ///
+    /// # Errors
+    /// See [`Reader::read_process`].
+    pub(super) fn read_unless_known(
+        &mut self,
+        pid: u32,
+        fields: Fields,
+        known: Option<&KnownProcess>,
+    ) -> Result<ReadResult, Errno> {
+        if let Some(known) = known.filter(|_| !fields.is_empty()) {
+            let read = self.read_process(pid, Fields::NONE, false)?;
+            if !matches!(&read, ReadResult::Running(seen) if !known.is(seen)) {
+                return Ok(read);
+            }
+        }
+        self.read_process(pid, fields, false)
+    }
+
+    /// Reads `fields` of a process. With `accept_zombie`, a zombie counts as running.
+    ///
+    /// # Errors
+    /// Only those that concern every process: no descriptor or memory is left.
+    pub(super) fn read_process(
+        &mut self,
+        pid: u32,
+        fields: Fields,
+        accept_zombie: bool,
+    ) -> Result<ReadResult, Errno> {
+        let Self { procfs, files, cmdline } = self;
+        match files.read(&procfs.root, pid, fields, procfs.max_argv_bytes, cmdline, true) {
+            Err(errno @ (Errno::MFILE | Errno::NFILE | Errno::NOMEM)) => return Err(errno),
+            Err(Errno::NOENT | Errno::SRCH) => return Ok(ReadResult::Disappeared),
+            Err(_) => return Ok(ReadResult::Hidden),
+            Ok(()) => {}
+        }
+        let Some(stat) = files.stat().filter(|stat| accept_zombie || !stat.has_exited()) else {
+            return Ok(ReadResult::Zombie);
+        };
+        let read_ns = clock_ns(ClockId::Monotonic);
+        let info = (!fields.is_empty()).then(|| files.files().info(fields, &stat, procfs.max_argv_bytes));
+        Ok(ReadResult::Running(Box::new(procfs.observed(pid, &stat, info, read_ns))))
+    }
+
+    /// Reads `fields` of the process that called exec at `exec_ns`. Returns empty details if the process no longer
+    /// exists.
+    pub fn capture(&mut self, pid: u32, fields: Fields, exec_ns: u64) -> ObservedProcess {
+        let seen = self.read_process(pid, fields, true).ok().and_then(ReadResult::observed);
+        // A process that started after the exec has reused the pid.
+        seen.filter(|observed| observed.start_ns <= exec_ns).unwrap_or_else(|| raw::nothing_read(fields))
+    }
+
+    /// Returns the exit status of a zombie. Returns `Some(None)` if this user may not see the status, and `None` if
+    /// there is no such zombie.
+    pub fn zombie_status(&mut self, pid: u32) -> Option<Option<ExitStatus>> {
+        let status = self.zombie_stat(pid)?.exit_status;
+        // For other users' processes the kernel hides the status as 0. Trust 0 only for root and the owner.
+        let owner =
+            rustix::fs::statat(&self.procfs.root, ProcPath::new(pid, "").as_bytes(), AtFlags::empty());
+        let user = rustix::process::geteuid();
+        let is_visible = user.is_root() || owner.is_ok_and(|owner| owner.st_uid == user.as_raw());
+        Some(status.or(is_visible.then_some(0)).map(ExitStatus))
+    }
+
+    /// Returns the exit status of a zombie. Returns `None` if the status is 0, if this user may not see it, or if there
+    /// is no such zombie.
+    pub fn exit_status(&mut self, pid: u32) -> Option<ExitStatus> {
+        self.zombie_stat(pid)?.exit_status.map(ExitStatus)
+    }
+
+    fn zombie_stat(&mut self, pid: u32) -> Option<Stat<'_>> {
+        self.files.read(&self.procfs.root, pid, Fields::NONE, 0, &mut Direct, false).ok()?;
+        self.files.stat().filter(Stat::has_exited)
+    }
+}
+
+/// The result of reading one process.
+pub(super) enum ReadResult {
+    Running(Box<ObservedProcess>),
+    Zombie,
+    /// The process does not exist, or no longer does.
+    Disappeared,
+    /// This user may not read the process.
+    Hidden,
+}
+
+impl ReadResult {
+    fn observed(self) -> Option<ObservedProcess> {
+        if let Self::Running(observed) = self { Some(*observed) } else { None }
+    }
+}
+
+/// Reads one process after the other, without parsing.
+#[derive(Debug)]
+pub(crate) struct DirectReader {
+    procfs: Arc<Procfs>,
+    files: ProcFiles,
+}
+
+impl DirectReader {
+    pub(super) fn new(procfs: &Arc<Procfs>) -> Self {
+        Self { procfs: Arc::clone(procfs), files: ProcFiles::new() }
+    }
+
+    /// Returns the proc file system that is read.
+    pub(crate) const fn procfs(&self) -> &Arc<Procfs> {
+        &self.procfs
+    }
+
+    /// Reads `fields` of a process that has just called exec. Returns `None` if the process is unreadable.
+    pub(crate) fn read(&mut self, pid: u32, fields: Fields) -> Option<RawDetails> {
+        let Self { procfs, files } = self;
+        // The process has not run since its exec, so it cannot have called exec again.
+        files.read(&procfs.root, pid, fields, procfs.max_argv_bytes, &mut Direct, false).ok()?;
+        Some(RawDetails::copy(&files.files(), fields, clock_ns(ClockId::Monotonic)))
+    }
+}
