@@ -68,7 +68,7 @@ test('findDeletedProcesses asks the native part about the keys', (t) => {
   const asked: unknown[] = []
   fake.behaviour.deletedPids = (pids: Uint32Array, procRoot: string) => {
     asked.push([pids, procRoot])
-    return pids.filter((pid) => pid > 1)
+    return { pids: pids.filter((pid) => pid > 1) }
   }
   const input = new Map([1, 2, 3].map((pid) => [pid, 'x']))
   t.deepEqual(api.findDeletedProcesses(input, { procRoot: '/host/proc' }), new Set([2, 3]))
@@ -80,14 +80,23 @@ test('findDeletedProcesses asks the native part about the keys', (t) => {
 
 test('findDeletedProcesses throws where /proc cannot be read', (t) => {
   const { api, fake } = loadFacade(t)
-  fake.behaviour.deletedPids = () => {
-    throw new Error('ERR_PROC_UNREADABLE|2|open /nowhere')
-  }
-  const error = t.throws(() => api.findDeletedProcesses(new Map(), { procRoot: '/nowhere' }), {
+  const error = { code: 5, errno: 2, syscall: 'open', context: '/nowhere' }
+  fake.behaviour.deletedPids = () => ({ pids: [], error })
+  const thrown = t.throws(() => api.findDeletedProcesses(new Map(), { procRoot: '/nowhere' }), {
     instanceOf: api.ProcessMonitorError,
   })
-  t.like(error, { code: 'ERR_PROC_UNREADABLE', errno: -2, syscall: 'open' })
-  t.regex(error.message, /^open \/nowhere: ENOENT, no such file or directory\. .*procRoot/)
+  t.like(thrown, { code: 'ERR_PROC_UNREADABLE', errno: -2, syscall: 'open' })
+  t.regex(thrown.message, /^open \/nowhere: ENOENT, no such file or directory\. .*procRoot/)
+})
+
+test('an error without a failed system call has no syscall', (t) => {
+  const { api, fake } = loadFacade(t)
+  const error = { code: 0, errno: 1, context: 'the kernel rejected it' }
+  fake.behaviour.deletedPids = () => ({ pids: [], error })
+  const thrown = t.throws(() => api.findDeletedProcesses(new Map()), { instanceOf: api.ProcessMonitorError })
+  t.like(thrown, { code: 'ERR_PERMISSION', errno: -1 })
+  t.false('syscall' in thrown)
+  t.regex(thrown.message, /^the kernel rejected it: EPERM, /)
 })
 
 test('findDeletedProcesses refuses what is no map by pid', (t) => {

@@ -18,8 +18,8 @@ const behaviour = {
   closeAfter: 0,
   /** How many records one drain gives at most. */
   drainAtMost: Infinity,
-  /** What deletedPids does. */
-  deletedPids: (_pids, _procRoot) => new Uint32Array(0),
+  /** Answers `deletedPids`. */
+  deletedPids: (_pids, _procRoot) => ({ pids: [] }),
 }
 
 class Source {
@@ -84,8 +84,8 @@ class Source {
     return (this.#armed && this.#words[0] === 0) || this.calls.includes('join')
   }
 
-  fail(code, errno, detail) {
-    this.push(records.failed(code, errno, detail), records.closed())
+  fail(code, errno, what) {
+    this.push(records.failed(code, errno, what), records.closed())
   }
 
   drain() {

@@ -79,8 +79,11 @@ function found(id, ...records) {
   return records
 }
 
-const failure = (kind) => (code, errno, detail) =>
-  record(kind, { five: [CODES.indexOf(code), errno], flags: detail ? 1 : 0, rest: detail ? bytes(detail) : [] })
+/** `what`: the failed system call, or the context if there is no errno. The text is `syscall\0context`. */
+const failure = (kind) => (code, errno, what) => {
+  const text = errno === 0 ? `\0${what}` : `${what}\0`
+  return record(kind, { five: [CODES.indexOf(code), errno], flags: what ? 1 : 0, rest: what ? bytes(text) : [] })
+}
 
 module.exports = {
   KINDS,

@@ -42,16 +42,23 @@ export declare class ProcessMonitorError extends Error {
     readonly syscall?: string;
     constructor(code: ErrorCode, message: string, details?: ErrorDetails);
 }
-/** The error for what the native part reports; `errno` is positive or 0 there, `detail` begins with the system call. */
-export declare function nativeError(code: ErrorCode, errno: number, detail: string, cause?: unknown, hint?: string | undefined): ProcessMonitorError;
-/** The code that the native part means by a number. One it should not know counts as a failure of the source. */
-export declare function nativeCode(index: number): ErrorCode;
-/** What the native part found out, as `code|errno|detail` with the number of the code; null for nothing. */
-export declare function fromReason(reason: string | null | undefined): ProcessMonitorError | null;
+/** An error as the binding returns it. Failure records carry the same four values. */
+export interface NativeError {
+    /** The index of the code in {@link NATIVE_CODES}. */
+    readonly code: number;
+    /** The error number, positive; 0 if there is none. */
+    readonly errno: number;
+    /** The name of the failed system call; absent if no system call failed. */
+    readonly syscall?: string | undefined;
+    /** The object of the failed system call, or the finding that led to `code` if no system call failed. */
+    readonly context: string;
+}
+/** Converts an error of the native part. An unknown code counts as a failure of the source. */
+export declare function fromNative(error: NativeError, hint?: string): ProcessMonitorError;
+/** Creates an error whose message states the failed call and its errno, then the next thing to do. */
+export declare function nativeError(code: ErrorCode, { errno, syscall, context }: Omit<NativeError, 'code'>, hint?: string | undefined): ProcessMonitorError;
 /** What to do about it, in one sentence. */
 export declare function hintFor(error: ProcessMonitorError): string;
-/** Turns an exception of the binding, whose message is `CODE|errno|detail`, into what users get; others stay. */
-export declare function fromThrown(error: unknown): unknown;
 /** What `initialize()` and others reject with where the last `stop()` came first. */
 export declare function stoppedError(): ProcessMonitorError;
 /** What a call rejects with that needs a monitor that has been initialized. */

@@ -89,44 +89,41 @@ const HINTS: Partial<Record<ErrorCode, string>> = {
   ERR_SOURCE_FAILED: 'Call initialize() again to start anew',
 }
 
-/** The error for what the native part reports; `errno` is positive or 0 there, `detail` begins with the system call. */
+/** An error as the binding returns it. Failure records carry the same four values. */
+export interface NativeError {
+  /** The index of the code in {@link NATIVE_CODES}. */
+  readonly code: number
+  /** The error number, positive; 0 if there is none. */
+  readonly errno: number
+  /** The name of the failed system call; absent if no system call failed. */
+  readonly syscall?: string | undefined
+  /** The object of the failed system call, or the finding that led to `code` if no system call failed. */
+  readonly context: string
+}
+
+/** Converts an error of the native part. An unknown code counts as a failure of the source. */
+export function fromNative(error: NativeError, hint?: string): ProcessMonitorError {
+  return nativeError(NATIVE_CODES[error.code] ?? 'ERR_SOURCE_FAILED', error, hint)
+}
+
+/** Creates an error whose message states the failed call and its errno, then the next thing to do. */
 export function nativeError(
   code: ErrorCode,
-  errno: number,
-  detail: string,
-  cause?: unknown,
+  { errno, syscall, context }: Omit<NativeError, 'code'>,
   hint: string | undefined = DESCRIPTOR_ERRORS.has(errno) ? DESCRIPTOR_HINT : HINTS[code],
 ): ProcessMonitorError {
-  const what = detail || 'the native part'
+  const what = [syscall, context].filter(Boolean).join(' ') || 'the native part'
   const [name, text] = getSystemErrorMap().get(-errno) ?? [`errno ${errno}`, 'unknown error']
   const failed = errno === 0 ? what : `${what}: ${name}, ${text}`
   return new ProcessMonitorError(code, hint === undefined ? failed : `${failed}. ${hint}.`, {
-    ...(errno === 0 ? {} : { errno: -errno, syscall: /^\w+/.exec(detail)?.[0] }),
-    ...(cause === undefined ? {} : { cause }),
+    ...(errno === 0 ? {} : { errno: -errno }),
+    ...(syscall ? { syscall } : {}),
   })
-}
-
-/** The code that the native part means by a number. One it should not know counts as a failure of the source. */
-export function nativeCode(index: number): ErrorCode {
-  return NATIVE_CODES[index] ?? 'ERR_SOURCE_FAILED'
-}
-
-/** What the native part found out, as `code|errno|detail` with the number of the code; null for nothing. */
-export function fromReason(reason: string | null | undefined): ProcessMonitorError | null {
-  const [, code, errno, detail] = /^(\d+)\|(\d+)\|(.*)$/s.exec(reason ?? '') ?? []
-  return code === undefined ? null : nativeError(nativeCode(Number(code)), Number(errno), detail ?? '')
 }
 
 /** What to do about it, in one sentence. */
 export function hintFor(error: ProcessMonitorError): string {
   return HINTS[error.code] ?? error.message
-}
-
-/** Turns an exception of the binding, whose message is `CODE|errno|detail`, into what users get; others stay. */
-export function fromThrown(error: unknown): unknown {
-  const [, code, errno, detail] = (error instanceof Error && /^(ERR_\w+)\|(\d+)\|(.*)$/s.exec(error.message)) || []
-  if (code === undefined) return error
-  return nativeError(nativeCode(NATIVE_CODES.indexOf(code as ErrorCode)), Number(errno), detail ?? '', error)
 }
 
 /** What `initialize()` and others reject with where the last `stop()` came first. */

@@ -1,12 +1,23 @@
-import { type ErrorCode } from '../api/errors.js';
+import { type ErrorCode, type NativeError } from '../api/errors.js';
 import type { FilterRule } from './interest.js';
 /** What the binding exports. */
 export interface NativeBinding {
     readonly Source: new (options: NativeOptions, words: Uint32Array, onRecords: OnRecords) => NativeSource;
-    /** Of `pids`, those whose process has terminated. Throws where `procRoot` cannot be read. */
-    deletedPids(pids: Uint32Array, procRoot: string): Iterable<number>;
-    /** Why netlink, and why polling, cannot be had, each as `code|errno|detail` with the number of the code; null: it can. */
-    probe(procRoot: string): (string | null | undefined)[];
+    /** Returns those of `pids` whose process has exited, or an error if `procRoot` cannot be read. */
+    deletedPids(pids: Uint32Array, procRoot: string): NativeDeletedPids;
+    /** Finds out which sources this environment permits. */
+    probe(procRoot: string): NativeProbe;
+}
+/** The result of `deletedPids`. */
+export interface NativeDeletedPids {
+    /** Empty if `error` is present. */
+    readonly pids: Iterable<number>;
+    readonly error?: NativeError | undefined;
+}
+/** The result of `probe`. A source without an error can be used. */
+export interface NativeProbe {
+    readonly netlink?: NativeError | undefined;
+    readonly polling?: NativeError | undefined;
 }
 /**
  * Something is waiting. Unless the records copied before are still to be answered, it has been copied already: `end` is

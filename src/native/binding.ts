@@ -2,12 +2,12 @@
 import { release } from 'node:os'
 import {
   type ErrorCode,
+  type NativeError,
   ProcessMonitorError,
   checkInteger,
   checkObject,
   checkPath,
-  fromReason,
-  fromThrown,
+  fromNative,
   hintFor,
   invalidArgType,
 } from '../api/errors.js'
@@ -17,10 +17,23 @@ import { loadBinding } from './loader.js'
 /** What the binding exports. */
 export interface NativeBinding {
   readonly Source: new (options: NativeOptions, words: Uint32Array, onRecords: OnRecords) => NativeSource
-  /** Of `pids`, those whose process has terminated. Throws where `procRoot` cannot be read. */
-  deletedPids(pids: Uint32Array, procRoot: string): Iterable<number>
-  /** Why netlink, and why polling, cannot be had, each as `code|errno|detail` with the number of the code; null: it can. */
-  probe(procRoot: string): (string | null | undefined)[]
+  /** Returns those of `pids` whose process has exited, or an error if `procRoot` cannot be read. */
+  deletedPids(pids: Uint32Array, procRoot: string): NativeDeletedPids
+  /** Finds out which sources this environment permits. */
+  probe(procRoot: string): NativeProbe
+}
+
+/** The result of `deletedPids`. */
+export interface NativeDeletedPids {
+  /** Empty if `error` is present. */
+  readonly pids: Iterable<number>
+  readonly error?: NativeError | undefined
+}
+
+/** The result of `probe`. A source without an error can be used. */
+export interface NativeProbe {
+  readonly netlink?: NativeError | undefined
+  readonly polling?: NativeError | undefined
 }
 
 /**
@@ -135,9 +148,9 @@ export async function probe(options: { readonly procRoot?: string } = {}): Promi
   let netlink: ProcessMonitorError | null
   let polling = false
   try {
-    const reasons = load().probe(root)
-    netlink = fromReason(reasons[0])
-    polling = fromReason(reasons[1]) === null
+    const report = load().probe(root)
+    netlink = report.netlink ? fromNative(report.netlink) : null
+    polling = !report.polling
   } catch (error) {
     if (!(error instanceof ProcessMonitorError)) throw error
     netlink = error
@@ -172,10 +185,7 @@ export function findDeletedProcesses(
   const root = checkProcRoot(options.procRoot)
   const keys = [...pids.keys()]
   for (const pid of keys) checkInteger('pids', pid, 0, PID_T_MAX)
-  const native = load()
-  try {
-    return new Set(native.deletedPids(Uint32Array.from(keys), root))
-  } catch (error) {
-    throw fromThrown(error)
-  }
+  const { pids: deleted, error } = load().deletedPids(Uint32Array.from(keys), root)
+  if (error) throw fromNative(error)
+  return new Set(deleted)
 }

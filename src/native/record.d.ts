@@ -48,7 +48,7 @@ export declare function readEvent(buffer: RecordBuffer, at: number, process: Pro
 export declare function readPastExit(words: Uint32Array, at: number): ExitEvent;
 /** The report of a `loss` record. */
 export declare function readLoss(words: Uint32Array, at: number): LossReport;
-/** The error of a `restart`, `failed` or `FELL_BACK` record. */
+/** Returns the error of a `RESTART`, `FAILED` or `FELL_BACK` record. Its text is `syscall\0context`, as record.rs writes it. */
 export declare function readFailure(buffer: RecordBuffer, at: number): ProcessMonitorError;
 /** Each argument is ended by a NUL, so that an empty one counts and none at all is the empty string. */
 export declare function splitArguments(joined: string): string[];

@@ -1,6 +1,6 @@
 /** How a native record is read: the layout of its words, and the public event made of them. */
 import { constants } from 'node:os'
-import { type ProcessMonitorError, nativeCode, nativeError } from '../api/errors.js'
+import { type ProcessMonitorError, fromNative } from '../api/errors.js'
 import type { EventType, ExitEvent, ProcessEvent, ProcessField, ProcessInfo } from '../api/event-types.js'
 import type { LossReport } from '../api/types.js'
 
@@ -226,13 +226,14 @@ export function readLoss(words: Uint32Array, at: number): LossReport {
   return { cause, lost: words[at + 6]!, recoveredExecs: words[at + 7]!, recoveredExits: words[at + 8]! }
 }
 
-/** The error of a `restart`, `failed` or `FELL_BACK` record. */
+/** Returns the error of a `RESTART`, `FAILED` or `FELL_BACK` record. Its text is `syscall\0context`, as record.rs writes it. */
 export function readFailure(buffer: RecordBuffer, at: number): ProcessMonitorError {
   const { words } = buffer
   const isMended = (words[at]! & 0xff) === CONTROL.RESTART
   const hint = isMended ? 'It was opened anew, and what was missed is made right from /proc' : undefined
-  const detail = hasProcess(words, at) ? text(buffer, at + RECORD_HEAD_WORDS) : ''
-  return nativeError(nativeCode(words[at + 5]!), words[at + 6]!, detail, undefined, hint)
+  // The flag of a text is that of process details.
+  const [syscall, context = ''] = hasProcess(words, at) ? text(buffer, at + RECORD_HEAD_WORDS).split('\0') : []
+  return fromNative({ code: words[at + 5]!, errno: words[at + 6]!, syscall, context }, hint)
 }
 
 function u64(words: Uint32Array, at: number): number {

@@ -264,7 +264,11 @@ export class Session implements RuleListener {
     this.#source?.join()
     this.#source = null
     this.#kind = null
-    if (!this.#stopped) this.#failure ??= nativeError('ERR_SOURCE_FAILED', 0, 'The source ended without saying why')
+    if (!this.#stopped)
+      this.#failure ??= nativeError('ERR_SOURCE_FAILED', {
+        errno: 0,
+        context: 'the native source closed without reporting an error',
+      })
     const reason = this.#reason()
     this.#opened.reject(reason)
     this.#firstScan?.reject(reason)
