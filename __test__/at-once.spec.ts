@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'ava'
-import type { ProcessInfo } from '../index.js'
+import type { ProcessInfo } from '../dist/index.js'
 import { copyOf, monitoring, until } from './support.ts'
 
 const serial = test.serial

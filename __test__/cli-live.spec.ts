@@ -14,7 +14,7 @@ function commanded(args: readonly string[], then: string, before = ''): ReturnTy
       clearInterval(begun)
       setTimeout(() => { ${then} }, 20)
     }, 5)
-    require('./src/cli/main.js')
+    require('./dist/src/cli/main.js')
   `)
 }
 

@@ -1,7 +1,7 @@
 /** How the command writes: in batches, no faster than it is read, and to nobody who has left. */
 import { Writable } from 'node:stream'
 import test from 'ava'
-import { Output } from '../src/cli/output/output.js'
+import { Output } from '../dist/src/cli/output/output.js'
 
 /** Takes a write at a time, and each only when it is let. */
 class SlowReader extends Writable {

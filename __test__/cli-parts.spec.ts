@@ -1,16 +1,16 @@
 /** The parts of the `proc-events` command that need no process: tables of plain values. */
 import test from 'ava'
-import { ProcessMonitorError } from '../src/api/errors.js'
-import type { ExecEvent, ExitEvent, ProcessEvent } from '../src/api/event-types.js'
-import { WallClock } from '../src/cli/entries/clock.js'
-import { type Facts, diagnose, isHealthy } from '../src/cli/commands/diagnosis.js'
-import { eventEntry } from '../src/cli/entries/entry.js'
-import { commandOf, formatDuration, formatTime } from '../src/cli/output/format.js'
-import { ProcessNames } from '../src/cli/entries/process-names.js'
-import { jsonLine } from '../src/cli/entries/ndjson.js'
-import { UsageError, describe, exitCodeOf, signalCode } from '../src/cli/exit-codes.js'
-import { wantsColors } from '../src/cli/output/output.js'
-import { column, cut, excerpt, line, printable, widthOf, wrap } from '../src/cli/output/text.js'
+import { ProcessMonitorError } from '../dist/src/api/errors.js'
+import type { ExecEvent, ExitEvent, ProcessEvent } from '../dist/src/api/event-types.js'
+import { WallClock } from '../dist/src/cli/entries/clock.js'
+import { type Facts, diagnose, isHealthy } from '../dist/src/cli/commands/diagnosis.js'
+import { eventEntry } from '../dist/src/cli/entries/entry.js'
+import { commandOf, formatDuration, formatTime } from '../dist/src/cli/output/format.js'
+import { ProcessNames } from '../dist/src/cli/entries/process-names.js'
+import { jsonLine } from '../dist/src/cli/entries/ndjson.js'
+import { UsageError, describe, exitCodeOf, signalCode } from '../dist/src/cli/exit-codes.js'
+import { wantsColors } from '../dist/src/cli/output/output.js'
+import { column, cut, excerpt, line, printable, widthOf, wrap } from '../dist/src/cli/output/text.js'
 
 const time = new Date(2024, 0, 2, 3, 4, 5, 67)
 const exec: ExecEvent = { type: 'exec', pid: 123, timestampNs: 7, origin: 'kernel', process: { name: 'sh', ppid: 12 } }

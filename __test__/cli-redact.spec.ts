@@ -1,7 +1,7 @@
 /** The arguments that --redact hides, and those that it leaves. */
 import test from 'ava'
 import * as fc from 'fast-check'
-import { redact } from '../src/cli/entries/redact/redact.js'
+import { redact } from '../dist/src/cli/entries/redact/redact.js'
 
 /** Each command line, and the same as it is shown. */
 function check(t: { deepEqual(actual: unknown, expected: unknown): void }, cases: readonly [string[], string[]][]) {

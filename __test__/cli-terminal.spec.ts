@@ -4,7 +4,7 @@ import { readFileSync, readlinkSync } from 'node:fs'
 import { stripVTControlCharacters } from 'node:util'
 import test, { type ExecutionContext } from 'ava'
 import { type Command, command, onTerminal, program, run, watching } from './command.ts'
-import { widthOf } from '../src/cli/output/text.js'
+import { widthOf } from '../dist/src/cli/output/text.js'
 import { has } from './load.ts'
 import { until } from './support.ts'
 

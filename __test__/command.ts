@@ -8,7 +8,7 @@ import { stripVTControlCharacters } from 'node:util'
 import type { ExecutionContext } from 'ava'
 import { connectorSockets, copyOf, until } from './support.ts'
 
-export const main = fileURLToPath(new URL('../src/cli/main.js', import.meta.url))
+export const main = fileURLToPath(new URL('../dist/src/cli/main.js', import.meta.url))
 
 // What decides about colours where the tests run is not what is tested.
 const { FORCE_COLOR: _force, NO_COLOR: _no, CI: _ci, ...plain } = process.env

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import test from 'ava'
-import { findDeletedProcesses } from '../index.js'
+import { findDeletedProcesses } from '../dist/index.js'
 import { lines, run } from './support.ts'
 
 test('the ended among the keys, and nothing else', async (t) => {

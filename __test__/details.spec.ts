@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process'
 import { readFileSync, readlinkSync } from 'node:fs'
 import test from 'ava'
-import { type ProcessField, type ProcessInfo, getProcessMonitor } from '../index.js'
+import { type ProcessField, type ProcessInfo, getProcessMonitor } from '../dist/index.js'
 import { lines, monitoring, run, until } from './support.ts'
 
 const serial = test.serial

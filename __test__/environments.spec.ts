@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { existsSync, realpathSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import test, { type ExecutionContext } from 'ava'
-import type { ErrorCode, MonitorOptions, ProbeReport } from '../index.js'
+import type { ErrorCode, MonitorOptions, ProbeReport } from '../dist/index.js'
 import { Load, has } from './load.ts'
 
 const serial = test.serial

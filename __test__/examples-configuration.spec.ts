@@ -85,7 +85,7 @@ test("the collector's parts are all defined, all used, and read what the service
   t.true(existsSync(join(root, 'examples', 'systemd', units[0])))
   t.true(operators.every(({ type }: { type: string }) => /^(filter|json_parser|add|move|remove)$/.test(type)))
   // The conventions' names, as the package itself gives them.
-  const declared = readFileSync(join(root, 'src', 'integrations', 'opentelemetry.ts'), 'utf8')
+  const declared = readFileSync(join(root, 'index.d.ts'), 'utf8')
   for (const [, attribute] of JSON.stringify(operators).matchAll(/attributes\[\\"(process\.[\w.]+)\\"\]/g)) {
     t.true(declared.includes(`'${attribute}'`), attribute)
   }

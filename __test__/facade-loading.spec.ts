@@ -3,7 +3,7 @@ import test from 'ava'
 import { child, loadFacade } from './fake/load.ts'
 
 const ask = `
-  const api = require('./index.js'); const monitor = api.getProcessMonitor()
+  const api = require('./dist/index.js'); const monitor = api.getProcessMonitor()
   monitor.subscribeExec(() => {}); monitor.stats(); console.log('imported')
   const tell = (e) => console.log(JSON.stringify([e.name, e.code, e.message, e instanceof api.ProcessMonitorError, String(e.cause?.message)]))
   try { api.findDeletedProcesses(new Map()) } catch (e) { tell(e) }

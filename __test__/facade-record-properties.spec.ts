@@ -3,18 +3,18 @@ import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import test from 'ava'
 import * as fc from 'fast-check'
-import type * as Records from '../src/native/record.js'
-import type * as Filters from '../src/monitor/filter.js'
-import type * as RecordViews from '../src/native/record-view.js'
-import type { ProcessInfo } from '../index.js'
+import type * as Records from '../dist/src/native/record.js'
+import type * as Filters from '../dist/src/monitor/filter.js'
+import type * as RecordViews from '../dist/src/native/record-view.js'
+import type { ProcessInfo } from '../dist/index.js'
 import { FIELDS, fieldsOf, filters, passes, processes, written } from './fake/filters.ts'
 import { initialized, settled } from './fake/load.ts'
 
 const require = createRequire(import.meta.url)
 const { RecordBuffer, containerIdOf, hasProcess, readEvent, readProcess } =
-  require('../src/native/record.js') as typeof Records
-const { compileFilter } = require('../src/monitor/filter.js') as typeof Filters
-const { RecordView } = require('../src/native/record-view.js') as typeof RecordViews
+  require('../dist/src/native/record.js') as typeof Records
+const { compileFilter } = require('../dist/src/monitor/filter.js') as typeof Filters
+const { RecordView } = require('../dist/src/native/record-view.js') as typeof RecordViews
 const r = require('./fake/records.cjs')
 
 test('a process passes a filter where all conditions hold, as often as it is asked', (t) => {

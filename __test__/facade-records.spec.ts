@@ -1,7 +1,7 @@
 /** What is made of native records: events, captured details, and what a filter says to them. */
 import { createRequire } from 'node:module'
 import test from 'ava'
-import type * as RecordViews from '../src/native/record-view.js'
+import type * as RecordViews from '../dist/src/native/record-view.js'
 import { initialized, loadFacade, settled } from './fake/load.ts'
 
 const require = createRequire(import.meta.url)
@@ -210,7 +210,7 @@ test('a filter by ancestor takes what is marked with its own number', async (t) 
 
 test('whom an ancestor leads to is read once of a record, however many ask', (t) => {
   const { r } = loadFacade(t)
-  const { RecordView } = require('../src/native/record-view.js') as typeof RecordViews
+  const { RecordView } = require('../dist/src/native/record-view.js') as typeof RecordViews
   const many = 1000
   const ids = Array.from({ length: many }, (_, i) => i + 1)
   let reads = 0

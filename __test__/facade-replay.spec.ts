@@ -1,6 +1,6 @@
 /** Subscriptions that ask for the processes already running, against a fake binding: each once, and nobody else. */
 import test from 'ava'
-import type { ExecEvent } from '../index.js'
+import type { ExecEvent } from '../dist/index.js'
 import { type Fake, initialized, loadFacade, settled } from './fake/load.ts'
 
 /** Notes what it is told. */

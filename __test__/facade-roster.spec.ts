@@ -3,10 +3,10 @@ import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import test from 'ava'
 import * as fc from 'fast-check'
-import type * as Indexes from '../src/monitor/subscription-index.js'
+import type * as Indexes from '../dist/src/monitor/subscription-index.js'
 
 const require = createRequire(import.meta.url)
-const { SubscriptionIndex } = require('../src/monitor/subscription-index.js') as typeof Indexes
+const { SubscriptionIndex } = require('../dist/src/monitor/subscription-index.js') as typeof Indexes
 
 const text = fc.constantFrom('sh', 'bash', '')
 const criteria = fc.option(

@@ -1,7 +1,7 @@
 /** What V8 makes of events: small objects of one hidden class each, however their values differ. */
 import { setFlagsFromString } from 'node:v8'
 import test from 'ava'
-import type { ProcessEvent } from '../index.js'
+import type { ProcessEvent } from '../dist/index.js'
 import { initialized, settled } from './fake/load.ts'
 
 setFlagsFromString('--allow-natives-syntax')

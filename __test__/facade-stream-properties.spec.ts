@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import test from 'ava'
 import * as fc from 'fast-check'
-import type { ExecEvent, ExitEvent } from '../index.js'
+import type { ExecEvent, ExitEvent } from '../dist/index.js'
 import { type Fake, initialized, settled } from './fake/load.ts'
 
 type Step =

@@ -1,6 +1,6 @@
 /** Events as an async iterable, against a fake binding: what it holds, what ends it, and how it tells. */
 import test from 'ava'
-import type { ExecEvent, ExitEvent } from '../index.js'
+import type { ExecEvent, ExitEvent } from '../dist/index.js'
 import { child, initialized, loadFacade, settled } from './fake/load.ts'
 
 const OVERFLOW = { code: 'ERR_QUEUE_OVERFLOW', message: /^More than 2 events were waiting/ }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import test from 'ava'
 import * as fc from 'fast-check'
-import type { ExitEvent } from '../index.js'
+import type { ExitEvent } from '../dist/index.js'
 import { type Fake, loadFacade, settled } from './fake/load.ts'
 
 type Answer = 'runs' | 'gone' | 'corpse'

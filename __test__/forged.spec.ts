@@ -2,7 +2,7 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import test from 'ava'
-import { getProcessMonitor } from '../index.js'
+import { getProcessMonitor } from '../dist/index.js'
 import { has } from './load.ts'
 import { connectorSockets, run, until } from './support.ts'
 

@@ -3,7 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import test, { type ExecutionContext } from 'ava'
-import type { MonitorOptions } from '../index.js'
+import type { MonitorOptions } from '../dist/index.js'
 import { type Hang, HungProcess } from './hung.ts'
 import { lines } from './support.ts'
 

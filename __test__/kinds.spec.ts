@@ -1,7 +1,7 @@
 /** Every type of event, each provoked by a real program; and what is subscribed changing under a storm. */
 import { spawn } from 'node:child_process'
 import test from 'ava'
-import { type EventOf, type EventType, getProcessMonitor } from '../index.js'
+import { type EventOf, type EventType, getProcessMonitor } from '../dist/index.js'
 import { Load } from './load.ts'
 import { lines, monitoring, until } from './support.ts'
 

@@ -7,12 +7,12 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { Worker } from 'node:worker_threads'
 import test, { type ExecutionContext } from 'ava'
-import { getProcessMonitor, type ProcessMonitor } from '../index.js'
+import { getProcessMonitor, type ProcessMonitor } from '../dist/index.js'
 import { Load, has } from './load.ts'
 import { monitoring, readers, run, until } from './support.ts'
 
 const serial = test.serial
-const index = fileURLToPath(new URL('../index.js', import.meta.url))
+const index = fileURLToPath(new URL('../dist/index.js', import.meta.url))
 const program = (name: string): string => fileURLToPath(new URL(`programs/${name}`, import.meta.url))
 
 /** Runs while processes come and go as fast as they can. */

@@ -1,7 +1,7 @@
 /** Losses on the real kernel: that they are counted, told and made right. */
 import { setTimeout } from 'node:timers/promises'
 import test, { type ExecutionContext } from 'ava'
-import { getProcessMonitor, type ProcessField } from '../index.js'
+import { getProcessMonitor, type ProcessField } from '../dist/index.js'
 import { Load, has, type Storm } from './load.ts'
 import { connectorSockets, until } from './support.ts'
 import { View } from './view.ts'

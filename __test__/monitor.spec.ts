@@ -2,7 +2,7 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import test from 'ava'
-import { getProcessMonitor, type ExecEvent, type ExitEvent } from '../index.js'
+import { getProcessMonitor, type ExecEvent, type ExitEvent } from '../dist/index.js'
 import { block, copyOf, descriptors, lines, monitoring, run, threads, until } from './support.ts'
 
 const serial = test.serial
@@ -280,7 +280,7 @@ serial('threads are never reported as processes', async (t) => {
 serial("from another network namespace it sees the host's processes and those of a third", async (t) => {
   const watcher = `
     import { createRequire } from 'node:module'
-    const { getProcessMonitor } = createRequire(${JSON.stringify(import.meta.url)})('../index.js')
+    const { getProcessMonitor } = createRequire(${JSON.stringify(import.meta.url)})('../dist/index.js')
     const monitor = getProcessMonitor()
     monitor.subscribeExec((pid) => console.log(pid))
     await monitor.initialize()

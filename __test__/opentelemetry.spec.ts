@@ -1,7 +1,7 @@
 /** What OpenTelemetry is told of an event. */
 import { uptime } from 'node:os'
 import test from 'ava'
-import { type ExecEvent, type ExitEvent, toOpenTelemetry } from '../index.js'
+import { type ExecEvent, type ExitEvent, toOpenTelemetry } from '../dist/index.js'
 
 const now = (): number => Number(process.hrtime.bigint())
 

@@ -35,22 +35,47 @@ const asked = files
 
 test('only what is needed at run time is published', (t) => {
   const needed =
-    /^(package\.json|README\.md|LICENSE|man\/proc-events\.1|(index|prometheus)(\.d\.ts|\.js)|src\/[\w/-]+(\.d\.ts|\.js))$/
+    /^(package\.json|README\.md|LICENSE|man\/proc-events\.1|index\.d\.ts|dist\/[\w/-]+\.js|dist\/([\w/-]+\/)?prometheus\.d\.ts)$/
   t.deepEqual(
     files.filter((file) => !needed.test(file)),
     [],
   )
-  for (const file of ['index.js', 'index.d.ts', manifest.bin['proc-events'].slice(2), manifest.man.slice(2)]) {
+  for (const file of [
+    'dist/index.js',
+    'index.d.ts',
+    'dist/prometheus.d.ts',
+    manifest.bin['proc-events'].slice(2),
+    manifest.man.slice(2),
+  ]) {
     t.true(files.includes(file), file)
   }
 })
 
-test('each module is published with what it declares', (t) => {
-  const modules = files.filter((file) => file.endsWith('.js')).map((file) => file.replace(/\.js$/, '.d.ts'))
+test('each entry is published with its declarations, and these import only what is published', (t) => {
+  for (const { types, default: module } of Object.values(manifest.exports).filter(
+    (entry) => typeof entry === 'object',
+  ) as any) {
+    t.true(files.includes(types.slice(2)), types)
+    t.true(files.includes(module.slice(2)), module)
+  }
+  const imported = files
+    .filter((file) => file.endsWith('.d.ts'))
+    .flatMap((file) =>
+      [...readFileSync(join(root, file), 'utf8').matchAll(/(?:from|import\() ?['"](\.[^'"]+)\.js['"]/g)].map(
+        ([, path]) => join(dirname(file), `${path}.d.ts`),
+      ),
+    )
+  t.true(imported.length > 0)
   t.deepEqual(
-    modules.filter((file) => !files.includes(file)),
+    imported.filter((file) => !files.includes(file)),
     [],
   )
+})
+
+test('every compiled module is published', (t) => {
+  const compiled = readdirSync(join(root, 'dist'), { recursive: true, encoding: 'utf8' })
+  const modules = compiled.filter((file) => file.endsWith('.js')).map((file) => `dist/${file}`)
+  t.deepEqual(files.filter((file) => file.endsWith('.js')).sort(), modules.sort())
 })
 
 test('the main package asks for the platform packages alone, in its own version, and runs nothing when installed', (t) => {
@@ -169,7 +194,7 @@ test("with another system's binary the error says so", async (t) => {
 
 test('a bundle that cannot load it is told to keep it outside', async (t) => {
   const app = installed(t)
-  const at = (name: string) => join(app, 'node_modules', 'proc-events', 'src', 'native', name)
+  const at = (name: string) => join(app, 'node_modules', 'proc-events', 'dist', 'src', 'native', name)
   // In a bundle no file keeps its name.
   renameSync(at('load-error.js'), at('bundle.js'))
   const loader = readFileSync(at('loader.js'), 'utf8')

@@ -4,8 +4,8 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import test from 'ava'
 import { type OpenMetricsContentType, Registry, type RegistryContentType } from 'prom-client'
-import type { MonitorStats } from '../index.js'
-import { collectMonitorMetrics } from '../prometheus.js'
+import type { MonitorStats } from '../dist/index.js'
+import { collectMonitorMetrics } from '../dist/prometheus.js'
 import { root } from './fake/load.ts'
 import { monitoring, run, until } from './support.ts'
 
@@ -171,7 +171,7 @@ test('the real monitor is read, and no reference of it is held', async (t) => {
 })
 
 test('import and require give the one and the same; the package itself does without prom-client', (t) => {
-  const required = createRequire(join(root, 'index.js'))('proc-events/prometheus')
+  const required = createRequire(join(root, 'dist', 'index.js'))('proc-events/prometheus')
   t.is(required.collectMonitorMetrics, collectMonitorMetrics)
   const script = `import 'proc-events'
     import { createRequire } from 'node:module'

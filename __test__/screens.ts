@@ -2,15 +2,15 @@
  * Each view of the command on one recording, as it is expected to look: `node __test__/screens.ts` writes screens/ anew.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
-import { isEvent } from '../src/cli/entries/entry.js'
-import { jsonLine, readEntry } from '../src/cli/entries/ndjson.js'
-import type { Layout } from '../src/cli/output/text.js'
-import { Lines } from '../src/cli/views/lines.js'
-import { Report } from '../src/cli/views/report.js'
-import { Summary } from '../src/cli/views/summary.js'
-import { Top } from '../src/cli/views/top.js'
-import { Tree } from '../src/cli/views/tree.js'
-import { JsonLines, type Stream } from '../src/cli/views/view.js'
+import { isEvent } from '../dist/src/cli/entries/entry.js'
+import { jsonLine, readEntry } from '../dist/src/cli/entries/ndjson.js'
+import type { Layout } from '../dist/src/cli/output/text.js'
+import { Lines } from '../dist/src/cli/views/lines.js'
+import { Report } from '../dist/src/cli/views/report.js'
+import { Summary } from '../dist/src/cli/views/summary.js'
+import { Top } from '../dist/src/cli/views/top.js'
+import { Tree } from '../dist/src/cli/views/tree.js'
+import { JsonLines, type Stream } from '../dist/src/cli/views/view.js'
 
 // The time of day is local.
 process.env['TZ'] = 'UTC'

@@ -3,7 +3,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import test from 'ava'
-import { type ExecEvent, type ExitEvent, toOpenTelemetry } from '../index.js'
+import { type ExecEvent, type ExitEvent, toOpenTelemetry } from '../dist/index.js'
 import { copyOf, monitoring, run, until } from './support.ts'
 
 const serial = test.serial

@@ -5,7 +5,7 @@ import { chmodSync, copyFileSync, mkdtempSync, readFileSync, readdirSync, readli
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { type MonitorOptions, type ProcessMonitor, getProcessMonitor } from '../index.js'
+import { type MonitorOptions, type ProcessMonitor, getProcessMonitor } from '../dist/index.js'
 
 const PATIENCE_MS = 20_000
 

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import test, { type ExecutionContext } from 'ava'
-import { getProcessMonitor, type ProcessMonitor } from '../index.js'
+import { getProcessMonitor, type ProcessMonitor } from '../dist/index.js'
 import { Load, has, isRunning } from './load.ts'
 import { monitoring, run, until } from './support.ts'
 import { View } from './view.ts'

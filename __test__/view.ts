@@ -1,5 +1,5 @@
 /** What a subscriber makes of what it is told, and whether that is the truth. */
-import type { ExecEvent, ExitEvent, LossReport, ProcessField, ProcessMonitor } from '../index.js'
+import type { ExecEvent, ExitEvent, LossReport, ProcessField, ProcessMonitor } from '../dist/index.js'
 import { isRunning, type Life, type Storm } from './load.ts'
 import { until } from './support.ts'
 

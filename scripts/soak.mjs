@@ -19,7 +19,7 @@ import { connectorSockets, readers, stuckReads, until } from '../__test__/suppor
 import { View } from '../__test__/view.ts'
 import { root } from './toolchain.mjs'
 
-const { getProcessMonitor } = createRequire(import.meta.url)(join(root, 'index.js'))
+const { getProcessMonitor } = createRequire(import.meta.url)(join(root, 'dist', 'index.js'))
 const programs = join(root, '__test__', 'programs')
 setFlagsFromString('--expose-gc')
 const collectGarbage = runInNewContext('gc')

@@ -1,7 +1,7 @@
 /** Filters and processes at random, with small vocabularies so that they often meet; and what a filter means. */
 import { createRequire } from 'node:module'
 import * as fc from 'fast-check'
-import type { EventType, ProcessField, ProcessFilter, ProcessInfo } from '../../index.js'
+import type { EventType, ProcessField, ProcessFilter, ProcessInfo } from '../../dist/index.js'
 
 export const { KINDS, FIELDS } = createRequire(import.meta.url)('./records.cjs') as {
   KINDS: EventType[]

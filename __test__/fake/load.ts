@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import type { ExecutionContext } from 'ava'
-import type * as Api from '../../index.js'
+import type * as Api from '../../dist/index.js'
 
 const require = createRequire(import.meta.url)
 export const root: string = fileURLToPath(new URL('../..', import.meta.url))
@@ -22,9 +22,9 @@ export function loadFacade(t: ExecutionContext): Fake {
     if (path.startsWith(root) && !path.includes('node_modules')) delete require.cache[path]
   }
   process.env['NAPI_RS_NATIVE_LIBRARY_PATH'] = binding
-  const api = require('../../index.js') as typeof Api
+  const api = require('../../dist/index.js') as typeof Api
   // The facade loads its binding when first needed, which may be when another test's has taken its place.
-  const { fake } = require('../../src/native/binding.js').load()
+  const { fake } = require('../../dist/src/native/binding.js').load()
   const monitor = api.getProcessMonitor()
   t.teardown(() => monitor.unref())
   return { api, monitor, fake, r: fake.records }
@@ -58,7 +58,7 @@ export interface Outcome {
 export async function child(script: string, { bare = false, env = {} } = {}): Promise<Outcome> {
   const head = bare
     ? ''
-    : `const api = require('./index.js'); const monitor = api.getProcessMonitor();
+    : `const api = require('./dist/index.js'); const monitor = api.getProcessMonitor();
        const { fake } = require(process.env.NAPI_RS_NATIVE_LIBRARY_PATH); const r = fake.records;`
   const started = performance.now()
   const node = spawn(process.execPath, ['-e', head + script], {

@@ -1,5 +1,5 @@
 /** The facade on its fake binding, driven by the steps that drive its model, and seen as that is seen. */
-import type { LossReport, ProcessMonitor, Unsubscribe } from '../../index.js'
+import type { LossReport, ProcessMonitor, Unsubscribe } from '../../dist/index.js'
 import { written } from './filters.ts'
 import { type Fake, settled } from './load.ts'
 import { COUNTERS, type Seen } from './model.ts'

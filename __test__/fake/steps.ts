@@ -1,6 +1,6 @@
 /** What users may do and what a source may report, in any order: the steps of a random run. */
 import * as fc from 'fast-check'
-import type { ErrorCode, EventType, ProcessField, ProcessInfo } from '../../index.js'
+import type { ErrorCode, EventType, ProcessField, ProcessInfo } from '../../dist/index.js'
 import { FIELDS, type Filter, filters, processes } from './filters.ts'
 
 /** A subscription to be made. */

@@ -5,7 +5,7 @@ import { once } from 'node:events'
 import { readdirSync } from 'node:fs'
 import { createRequire } from 'node:module'
 
-const { getProcessMonitor, probe } = createRequire(import.meta.url)('../../index.js')
+const { getProcessMonitor, probe } = createRequire(import.meta.url)('../../dist/index.js')
 const [options = '{}', watched] = process.argv.slice(2)
 const { procRoot, ...others } = JSON.parse(options)
 const root = procRoot === undefined ? {} : { procRoot }

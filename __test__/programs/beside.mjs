@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url'
 import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads'
 import { stuckReads } from '../support.ts'
 
-const { findDeletedProcesses, getProcessMonitor } = createRequire(import.meta.url)('../../index.js')
+const { findDeletedProcesses, getProcessMonitor } = createRequire(import.meta.url)('../../dist/index.js')
 const [thing, hungText, optionsText = '{}'] = isMainThread ? process.argv.slice(2) : workerData
 const hung = Number(hungText)
 const options = JSON.parse(optionsText)

@@ -1,7 +1,7 @@
 // Monitors, and calls process.exit(3) at a moment of its life. Argument: which moment, any number.
 import { createRequire } from 'node:module'
 
-const { getProcessMonitor } = createRequire(import.meta.url)('../../index.js')
+const { getProcessMonitor } = createRequire(import.meta.url)('../../dist/index.js')
 const moment = Number(process.argv[2])
 const monitor = getProcessMonitor()
 const end = () => process.exit(3)

@@ -6,7 +6,7 @@ import { createRequire } from 'node:module'
 import { setTimeout } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 
-const { getProcessMonitor } = createRequire(import.meta.url)('../../index.js')
+const { getProcessMonitor } = createRequire(import.meta.url)('../../dist/index.js')
 const [times = '1', too] = process.argv.slice(2)
 const monitor = getProcessMonitor()
 if (too === 'too') {

@@ -4,7 +4,7 @@
 import { createRequire } from 'node:module'
 import { parentPort } from 'node:worker_threads'
 
-const { getProcessMonitor } = createRequire(import.meta.url)('../../index.js')
+const { getProcessMonitor } = createRequire(import.meta.url)('../../dist/index.js')
 const monitor = getProcessMonitor()
 monitor.subscribeExec(() => {})
 monitor.subscribeExit((pid) => parentPort.postMessage(pid))

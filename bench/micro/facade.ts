@@ -2,7 +2,7 @@
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { Bench } from 'tinybench'
-import type * as Api from '../../index.js'
+import type * as Api from '../../dist/index.js'
 
 type Monitor = Api.ProcessMonitor
 type Records = { exec: (pid: number, options?: object) => number[] }
@@ -103,7 +103,7 @@ const works: readonly Work[] = [
 /** A row of each work: the nanoseconds of an event, and of each of its callbacks. */
 export async function facade(quick: boolean): Promise<string[][]> {
   process.env.NAPI_RS_NATIVE_LIBRARY_PATH = join(import.meta.dirname, 'source.cjs')
-  const { getProcessMonitor } = require('../../index.js') as typeof Api
+  const { getProcessMonitor } = require('../../dist/index.js') as typeof Api
   const { play } = require('./source.cjs') as Source
   const monitor = getProcessMonitor()
   await monitor.initialize()
