@@ -9,7 +9,7 @@ type Records = { exec: (pid: number, options?: object) => number[] }
 type Source = { play: (block: Uint32Array, length: number, count: number) => Promise<void> }
 
 const require = createRequire(import.meta.url)
-const records = require('../../__test__/fake/records.cjs') as Records
+const records = require('../../__test__/support/fake/records.cjs') as Records
 
 /** Events of one sample, and samples. */
 const EVENTS = 100_000
