@@ -12,6 +12,7 @@
  *
  * Importing it starts nothing and never fails, on any platform: what cannot be had is told when it is asked for.
  *
+ * @packageDocumentation
  * @module proc-events
  */
 export { ProcessMonitorError } from './src/api/errors.js'

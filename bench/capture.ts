@@ -99,7 +99,7 @@ async function measure(tools: Tools, observer: Observer, load: Load): Promise<Ca
   const child = await observe(observer.command(load.program), observer.isOurs, output)
   const said = lastWords(child)
   await work(load.commands)
-  await end(child, { isOurs: observer.isOurs, isRude: !observer.isOurs }, tools.hush)
+  await end(child, { isOurs: observer.isOurs, leavesListenerRegistered: !observer.isOurs }, tools.hush)
   if (!observer.isOurs) return countLines(readFileSync(output, 'latin1'), load.program, argument)
   await setTimeout(50)
   return JSON.parse(said().slice(said().lastIndexOf('{'))) as Captured

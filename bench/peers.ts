@@ -19,7 +19,7 @@ export interface Peer {
   /** How long one that does not say "ready" takes to start, in milliseconds, if that is long. */
   readonly startsIn?: number
   /** Whether it ends without saying so to the kernel. */
-  readonly isRude?: boolean
+  readonly leavesListenerRegistered?: boolean
   /** Whether its records are its standard output. */
   readonly parse: (bytes: Uint8Array) => Seen[]
 }
@@ -43,7 +43,7 @@ export interface Tools {
 /** Every peer that can be had. */
 export function peers(tools: Tools): Peer[] {
   const own = { isOurs: true, parse: parseRecords }
-  const foreign = { isOurs: false, isRude: true }
+  const foreign = { isOurs: false, leavesListenerRegistered: true }
   const clock = (has: boolean): string => (has ? '1' : '0')
   const node = (file: string) => (records: string, has: boolean) => [
     process.execPath,
@@ -67,7 +67,14 @@ export function peers(tools: Tools): Peer[] {
     },
     ...(go === undefined
       ? []
-      : [{ ...own, name: 'Go', isRude: true, command: (records: string, has: boolean) => [go, records, clock(has)] }]),
+      : [
+          {
+            ...own,
+            name: 'Go',
+            leavesListenerRegistered: true,
+            command: (records: string, has: boolean) => [go, records, clock(has)],
+          },
+        ]),
     ...rustPeer('neli'),
     ...rustPeer('proc-connector'),
     ...(isInstalled('forkstat')
@@ -136,7 +143,7 @@ export function buildTools(wanted: (peer: string) => boolean): Tools {
       folder,
       load: c('pe-load', 'load.c', ['-pthread']),
       // The shortest program there is stands in the tests' load.
-      end: c('pe-end', '../__test__/load.c', ['-DEND=0', '-nostdlib', '-static']),
+      end: c('pe-end', '../__test__/support/load.c', ['-DEND=0', '-nostdlib', '-static']),
       stay: c('pe-stay', 'stay.c', ['-nostdlib', '-static']),
       hush: c('pe-hush', 'hush.c'),
       listener: c('pe-listener', 'peers/listener.c'),

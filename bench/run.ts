@@ -81,11 +81,11 @@ export async function observe(
 /** Ends an observer, so that the kernel knows. */
 export async function end(
   child: ChildProcess,
-  { isOurs, isRude = false }: Pick<Peer, 'isOurs' | 'isRude'>,
+  { isOurs, leavesListenerRegistered = false }: Pick<Peer, 'isOurs' | 'leavesListenerRegistered'>,
   hush: string,
 ): Promise<void> {
   const ended = once(child, 'exit')
-  if (isRude) spawnSync(hush, [String(child.pid)], { stdio: 'inherit' })
+  if (leavesListenerRegistered) spawnSync(hush, [String(child.pid)], { stdio: 'inherit' })
   child.kill(isOurs ? 'SIGTERM' : 'SIGINT')
   const timer = setTimeout(5000, 'late', { ref: false })
   if ((await Promise.race([ended, timer])) === 'late') {

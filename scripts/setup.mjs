@@ -1,7 +1,7 @@
 // Brings a clone to its built state: npm packages, native addon, compiled TypeScript. Does only what is not done yet,
 // and says nothing if that is nothing. All that it prints goes to stderr.
 
-import { readdirSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { packagesAreInstalled } from './packages.mjs'
 import { say, step } from './step.mjs'
@@ -29,7 +29,9 @@ if (!addonIsBuilt) {
   const output = '--output-dir . --no-js --dts native.d.ts'
   run('Building the native addon (some minutes the first time)', project(), `${build} ${output}`.split(' '))
 }
-if (!isUpToDate(compiledFiles(), [...typeScriptFiles(), 'tsconfig.json'])) {
+if (!isUpToDate(compiledFiles(), [...typeScriptFiles(), 'tsconfig.json']) || orphans().length > 0) {
+  // A file whose source is gone must not be published.
+  for (const file of orphans()) rmSync(join(root, file))
   run('Compiling TypeScript', project(), ['tsc', '-p', 'tsconfig.json'])
 }
 
@@ -54,11 +56,17 @@ function addonSources() {
 }
 
 function typeScriptFiles() {
-  return ['index.ts', 'prometheus.ts', ...filesUnder('src').filter((file) => /(?<!\.d)\.ts$/.test(file))]
+  return ['index.ts', 'prometheus.ts', ...filesUnder('src').filter((file) => file.endsWith('.ts'))]
 }
 
 function compiledFiles() {
-  return typeScriptFiles().flatMap((file) => [file.replace(/\.ts$/, '.js'), file.replace(/\.ts$/, '.d.ts')])
+  return typeScriptFiles().flatMap((file) => ['.js', '.d.ts'].map((end) => `dist/${file.replace(/\.ts$/, end)}`))
+}
+
+/** The files in dist/ that no source is compiled to. */
+function orphans() {
+  const compiled = new Set(compiledFiles())
+  return existsSync(join(root, 'dist')) ? filesUnder('dist').filter((file) => !compiled.has(file)) : []
 }
 
 /** Whether every output is there, and none is older than the newest of the inputs. */

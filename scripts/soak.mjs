@@ -13,14 +13,14 @@ import { isDeepStrictEqual, parseArgs } from 'node:util'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { Worker } from 'node:worker_threads'
-import { HungProcess } from '../__test__/hung.ts'
-import { Load } from '../__test__/load.ts'
-import { connectorSockets, readers, stuckReads, until } from '../__test__/support.ts'
-import { View } from '../__test__/view.ts'
+import { HungProcess } from '../__test__/support/hung.ts'
+import { Load } from '../__test__/support/load.ts'
+import { connectorSockets, readers, stuckReads, until } from '../__test__/support/helpers.ts'
+import { SubscriberModel } from '../__test__/support/subscriber-model.ts'
 import { root } from './toolchain.mjs'
 
-const { getProcessMonitor } = createRequire(import.meta.url)(join(root, 'index.js'))
-const programs = join(root, '__test__', 'programs')
+const { getProcessMonitor } = createRequire(import.meta.url)(join(root, 'dist', 'index.js'))
+const programs = join(root, '__test__', 'support', 'programs')
 setFlagsFromString('--expose-gc')
 const collectGarbage = runInNewContext('gc')
 
@@ -72,11 +72,11 @@ function checkNone(wrong, what) {
 /** One start and one stop of the monitor, with a view of what it tells. */
 async function monitoring(options, capture, use) {
   getProcessMonitor()
-  const view = new View(monitor, capture)
+  const model = new SubscriberModel(monitor, capture)
   try {
     await monitor.initialize(options)
     total.starts++
-    await use(view)
+    await use(model)
     const { events, lostSocket, lostQueue, resync, restart, reinitFailed, processScanFailed, captureTimeouts } =
       monitor.stats()
     total.events += events
@@ -87,7 +87,7 @@ async function monitoring(options, capture, use) {
     noteStuck(monitor.stats().stuckThreads)
     check(restart + reinitFailed + processScanFailed === 0, 'the source failed')
   } finally {
-    view.close()
+    model.close()
     await stop()
   }
 }
@@ -110,11 +110,11 @@ function noteStorm({ lives }) {
   total.processes += lives.length
 }
 
-async function repaired(view, storm) {
-  const took = await view.becomesTrue(storm)
+async function repaired(model, storm) {
+  const took = await model.becomesTrue(storm)
   total.slowestRepairMs = Math.max(total.slowestRepairMs, took)
   check(took < 1000, `what was told became true after ${took} ms only`)
-  checkNone(view.endedTwice(storm, load.code), 'two exits in one life')
+  checkNone(model.endedTwice(storm, load.code), 'two exits in one life')
 }
 
 /** Runs while processes come and go as fast as they can. */
@@ -134,13 +134,13 @@ async function underStorm(use) {
 const rounds = {
   /** Nothing is lost: every life is told whole. */
   async roomy() {
-    await monitoring({ receiveBufferSize: 64 << 20, queueSize: 400_000 }, [], async (view) => {
+    await monitoring({ receiveBufferSize: 64 << 20, queueSize: 400_000 }, [], async (model) => {
       const storm = await load.storm({ count: 30_000, stays: 5 }).done
       noteStorm(storm)
-      await repaired(view, storm)
+      await repaired(model, storm)
       const { lostSocket, lostQueue } = monitor.stats()
       check(lostSocket + lostQueue === 0, `${lostSocket} and ${lostQueue} events were lost although there was room`)
-      checkNone(view.notPaired(storm, load.code), 'not told exec, exit')
+      checkNone(model.notPaired(storm, load.code), 'not told exec, exit')
       storm.stays.forEach((pid) => load.end(pid))
     })
   },
@@ -148,7 +148,7 @@ const rounds = {
   /** The kernel has room for ten events. */
   async socketOverflow() {
     const capture = total.starts % 2 === 0 ? ['name', 'exe', 'argv', 'cwd', 'uid', 'gid', 'cgroup'] : []
-    await monitoring({ receiveBufferSize: 4096 }, capture, async (view) => {
+    await monitoring({ receiveBufferSize: 4096 }, capture, async (model) => {
       let living = []
       for (let storms = 0; storms < 3; storms++) {
         const { done } = load.storm({ count: 8000, stays: 10 })
@@ -158,35 +158,35 @@ const rounds = {
         }
         const storm = await done
         noteStorm(storm)
-        await repaired(view, storm)
-        checkNone(view.notEndedOnce(living), 'not one exit')
+        await repaired(model, storm)
+        checkNone(model.notEndedOnce(living), 'not one exit')
         living = storm.stays
       }
       living.forEach((pid) => load.end(pid))
       await until("what was counted is the kernel's number", () => {
         return monitor.stats().lostSocket === connectorSockets()[0].drops
       })
-      await until('the losses were told', () => view.lost('socket') >= monitor.stats().lostSocket)
+      await until('the losses were told', () => model.lost('socket') >= monitor.stats().lostSocket)
       const { lostSocket } = monitor.stats()
-      check(view.lost('socket') === lostSocket, `${view.lost('socket')} losses told, ${lostSocket} counted`)
+      check(model.lost('socket') === lostSocket, `${model.lost('socket')} losses told, ${lostSocket} counted`)
     })
   },
 
   /** JavaScript has room for 64 events, and is blocked. */
   async queueOverflow() {
-    await monitoring({ queueSize: 64 }, [], async (view) => {
+    await monitoring({ queueSize: 64 }, [], async (model) => {
       let living = []
       for (let storms = 0; storms < 3; storms++) {
         living.forEach((pid) => load.end(pid))
         const storm = load.stormSync({ count: 8000, stays: 10 })
         noteStorm(storm)
-        await repaired(view, storm)
-        checkNone(view.notEndedOnce(living), 'not one exit')
+        await repaired(model, storm)
+        checkNone(model.notEndedOnce(living), 'not one exit')
         living = storm.stays
       }
       living.forEach((pid) => load.end(pid))
       const { lostQueue } = monitor.stats()
-      check(view.lost('queue') === lostQueue, `${view.lost('queue')} losses told, ${lostQueue} counted`)
+      check(model.lost('queue') === lostQueue, `${model.lost('queue')} losses told, ${lostQueue} counted`)
     })
   },
 

@@ -1,6 +1,6 @@
 /** What index.d.ts declares against the contract: it may add to it, and takes nothing away. Judged by tsc, never run. */
 import { expectTypeOf } from 'expect-type'
-import type * as Api from '../../index.js'
+import type * as Api from 'proc-events'
 import type * as Contract from './contract.js'
 
 /** The names that are promised of a type, and not there. Optional ones would not be missed by assignability. */

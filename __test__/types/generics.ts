@@ -9,7 +9,7 @@ import {
   type Unsubscribe,
   getProcessMonitor,
   toOpenTelemetry,
-} from '../../index.js'
+} from 'proc-events'
 
 const monitor = getProcessMonitor()
 

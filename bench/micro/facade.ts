@@ -2,14 +2,14 @@
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { Bench } from 'tinybench'
-import type * as Api from '../../index.js'
+import type * as Api from '../../dist/index.js'
 
 type Monitor = Api.ProcessMonitor
 type Records = { exec: (pid: number, options?: object) => number[] }
 type Source = { play: (block: Uint32Array, length: number, count: number) => Promise<void> }
 
 const require = createRequire(import.meta.url)
-const records = require('../../__test__/fake/records.cjs') as Records
+const records = require('../../__test__/support/fake/records.cjs') as Records
 
 /** Events of one sample, and samples. */
 const EVENTS = 100_000
@@ -103,7 +103,7 @@ const works: readonly Work[] = [
 /** A row of each work: the nanoseconds of an event, and of each of its callbacks. */
 export async function facade(quick: boolean): Promise<string[][]> {
   process.env.NAPI_RS_NATIVE_LIBRARY_PATH = join(import.meta.dirname, 'source.cjs')
-  const { getProcessMonitor } = require('../../index.js') as typeof Api
+  const { getProcessMonitor } = require('../../dist/index.js') as typeof Api
   const { play } = require('./source.cjs') as Source
   const monitor = getProcessMonitor()
   await monitor.initialize()

@@ -2,7 +2,7 @@
  * A binding that has as many events as are asked for, as fast as they are taken: the same records over and over. The
  * loader takes it through NAPI_RS_NATIVE_LIBRARY_PATH.
  */
-const records = require('../../__test__/fake/records.cjs')
+const records = require('../../__test__/support/fake/records.cjs')
 
 /** The one source that was made. */
 let source

@@ -3,7 +3,7 @@
 import { createRequire } from 'node:module'
 import { basename } from 'node:path'
 
-const { getProcessMonitor } = createRequire(import.meta.url)('../../index.js')
+const { getProcessMonitor } = createRequire(import.meta.url)('../../dist/index.js')
 const [program, argument, priority] = process.argv.slice(2)
 const captured = { exe: 0, argv: 0, name: 0 }
 

@@ -14,7 +14,7 @@ if (what === 'none' || what === 'used') {
   process.on('SIGUSR2', () => console.log('0'))
   process.once('SIGTERM', () => clearInterval(timer))
 } else {
-  const { getProcessMonitor } = createRequire(import.meta.url)('../../index.js')
+  const { getProcessMonitor } = createRequire(import.meta.url)('../../dist/index.js')
   const monitor = getProcessMonitor()
   monitor.subscribeExec(() => {}, what === 'names' ? { capture: ['name'] } : {})
   monitor.subscribeExit(() => {})

@@ -27,7 +27,7 @@ if (what === 'none') {
     tell()
   })
 } else {
-  const { getProcessMonitor } = createRequire(import.meta.url)('../../index.js')
+  const { getProcessMonitor } = createRequire(import.meta.url)('../../dist/index.js')
   const takesMs = what === 'slow' ? 0.05 : 0
   const callback = () => {
     const until = performance.now() + takesMs

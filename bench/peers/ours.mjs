@@ -3,7 +3,7 @@
 import { writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 
-const { getProcessMonitor } = createRequire(import.meta.url)('../../index.js')
+const { getProcessMonitor } = createRequire(import.meta.url)('../../dist/index.js')
 const [file, clock] = process.argv.slice(2)
 const records = new Uint32Array(3 * 1_000_000)
 let count = 0

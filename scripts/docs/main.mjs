@@ -1,4 +1,5 @@
-// Writes the API reference, docs/api, from the comments in the sources. Fails where a public symbol has none.
+// Writes what the sources declare: index.d.ts, from the compiled declarations, and the API reference, docs/api, from the
+// comments. Fails if a public symbol has no comment.
 
 import { join } from 'node:path'
 import { packagesAreInstalled } from '../packages.mjs'
@@ -6,9 +7,15 @@ import { step } from '../step.mjs'
 import { machine, project } from '../toolchain.mjs'
 
 const here = import.meta.dirname
-const typedoc = [join(here, 'node_modules', '.bin', 'typedoc'), '--options', join(here, 'typedoc.config.mjs')]
+const bin = (name) => join(here, 'node_modules', '.bin', name)
+const env = project()
+
+const extractor = [bin('api-extractor'), 'run', '--local', '--config', join(here, 'api-extractor.json')]
+const typedoc = [bin('typedoc'), '--options', join(here, 'typedoc.config.mjs'), '--logLevel', 'Warn']
 
 const done =
   (packagesAreInstalled(here) || step("Installing the docs' npm packages", machine, ['npm', 'ci'], here)) &&
-  step('API reference', project(), [...typedoc, '--logLevel', 'Warn'])
+  step('index.d.ts', env, extractor) &&
+  step('index.d.ts, layout', env, ['prettier', '--write', 'index.d.ts']) &&
+  step('API reference', env, typedoc)
 process.exitCode = done ? 0 : 1

@@ -46,7 +46,7 @@ async function record() {
     writeFileSync(join(folder, name), text)
     chmodSync(join(folder, name), 0o755)
   }
-  const command = [process.execPath, join(root, 'src', 'cli', 'main.js'), ...scene.args]
+  const command = [process.execPath, join(root, 'dist', 'src', 'cli', 'main.js'), ...scene.args]
   const shell = `stty cols ${scene.columns} rows ${scene.rows} -echoctl; exec ${command.map(quoted).join(' ')}`
   const env = { ...process.env, TERM: 'xterm-256color', SHELL: '/bin/sh', LANG: 'C.UTF-8' }
   for (const name of ['NO_COLOR', 'FORCE_COLOR', 'CI']) delete env[name]

@@ -41,7 +41,7 @@ async function execute(request: Request): Promise<number> {
 }
 
 function version(): string {
-  return (require('../../package.json') as { version: string }).version
+  return (require('../../../package.json') as { version: string }).version
 }
 
 async function main(): Promise<void> {

@@ -1,7 +1,8 @@
 /** The monitor's figures as Prometheus metrics: their names, their help, and how prom-client gets them. */
 import { Counter, Gauge, type Registry, type RegistryContentType, register as globalRegistry } from 'prom-client'
 import { checkObject, invalidArgType } from '../api/errors.js'
-import type { MonitorStats, ProcessMonitor } from '../api/types.js'
+// Imported by the package's name, so that the published declarations refer to index.d.ts.
+import type { MonitorStats, ProcessMonitor } from 'proc-events'
 
 /** Where the metrics go, and what they are called: as for prom-client's own `collectDefaultMetrics`. */
 export interface MonitorMetricsOptions {

@@ -52,7 +52,7 @@ function remedy(tried: readonly string[], target: string): string {
     return 'Its file may not be executed: move node_modules to a file system that is not mounted noexec.'
   }
   // With the version, as the two parts speak a protocol of their own.
-  const { version } = require('../../package.json') as { version: string }
+  const { version } = require('../../../package.json') as { version: string }
   const install = `npm install @proc-events/${target}@${version}`
   if (says(/invalid ELF|file too short|wrong ELF|GLIBC|cannot open shared object|Error (loading|relocating)/)) {
     return `Its file is damaged, or another system's: delete node_modules/@proc-events, then install here: \`${install}\`.`

@@ -24,7 +24,7 @@ export function loadBinding(): unknown {
   const named = process.env['NAPI_RS_NATIVE_LIBRARY_PATH']
   // The `require` of a single executable has Node.js's own modules only.
   const fromNamed = (path: string) => createRequire(join(process.cwd(), 'here'))(path) as unknown
-  const besides = () => require(`../../proc-events.${target}.node`) as unknown
+  const besides = () => require(`../../../proc-events.${target}.node`) as unknown
   const ways = named ? [() => fromNamed(named)] : [besides, ...(published ? [published] : [])]
   const causes: unknown[] = []
   for (const load of ways) {

@@ -1,0 +1,147 @@
+/** The command line, and all that is generated from the table of its options. */
+import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import test from 'ava'
+import { parse } from '../../dist/src/cli/flags/args.js'
+import { completion } from '../../dist/src/cli/commands/completion.js'
+import { help } from '../../dist/src/cli/commands/help.js'
+import { manual } from '../../dist/src/cli/commands/manual.js'
+import { COMMANDS, EVENTS, OPTIONS, SHELLS, optionsOf } from '../../dist/src/cli/flags/options.js'
+import { UsageError } from '../../dist/src/cli/exit-codes.js'
+import { Users } from '../../dist/src/cli/entries/users.js'
+import { has } from '../support/load.ts'
+
+const users = new Users('root:x:0:0:root:/root:/bin/bash\nalice:x:1000:1000::/home/alice:/bin/sh\n+::::::\n')
+const show = { json: false, args: 'shown', source: 'netlink' } as const
+const watch = {
+  command: 'watch',
+  ...show,
+  view: 'lines',
+  filter: {},
+  types: ['exec', 'exit'],
+  intervalMs: 1000,
+} as const
+
+test('the command line of a watch', (t) => {
+  t.deepEqual(parse([], users), watch)
+  const cases: [string[], object][] = [
+    [['--json', '--tree', '--redact'], { json: true, view: 'tree', args: 'redacted' }],
+    [['--top', '--interval', '0.5', '--no-args'], { view: 'top', intervalMs: 500, args: 'hidden' }],
+    [['--duration', '0.5', '--count=3'], { durationMs: 500, count: 3 }],
+    [['--name=-x', '--exe', '/bin/sh'], { filter: { name: '-x', exe: '/bin/sh' } }],
+    [['--name', '/^a|b$/', '--cmd', '/x y/i'], { filter: { name: /^a|b$/, commandLine: /x y/i } }],
+    [['--cgroup', '/', '--container', 'abc'], { filter: { cgroup: '/', container: 'abc' } }],
+    [['--user', 'alice', '--pid', '17'], { filter: { uid: 1000, ancestor: 17 } }],
+    [['--user', '4294967295'], { filter: { uid: 4294967295 } }],
+    [['--events', 'fork, exec,fork'], { types: ['fork', 'exec'] }],
+    [['--source', 'auto', '--replay', '-'], { source: 'auto', replay: '-' }],
+  ]
+  for (const [args, over] of cases) t.deepEqual(parse(args, users), { ...watch, ...over } as never, args.join(' '))
+  t.deepEqual(parse(['--events', 'all'], users), { ...watch, types: EVENTS } as never)
+})
+
+test('the command lines of the other commands', (t) => {
+  t.like(parse(['--json', '-h']), { command: 'help', about: { name: '' } })
+  t.like(parse(['run', '-h']), { command: 'help', about: { name: 'run' } })
+  t.deepEqual(parse(['--version']), { command: 'version' })
+  const run = { command: 'run', ...show, program: 'make', programArgs: [] as string[] }
+  const cases: [string[], object][] = [
+    [['run', 'make'], run],
+    [['run', '--', 'make'], run],
+    [['run', 'make', '--json', '-h', '--', 'x'], { ...run, programArgs: ['--json', '-h', '--', 'x'] }],
+    [['run', '--json', '--output', 'f', '--', 'make', '-h'], { ...run, json: true, output: 'f', programArgs: ['-h'] }],
+    [['run', '--', '--json'], { ...run, program: '--json' }],
+    [['wait', '1', '2', '1'], { command: 'wait', ...show, pids: [1, 2] }],
+    [['wait', '7', '--duration', '2'], { command: 'wait', ...show, pids: [7], durationMs: 2000 }],
+    [['doctor', '--json'], { command: 'doctor', json: true }],
+    [['completion', 'zsh'], { command: 'completion', shell: 'zsh' }],
+  ]
+  for (const [args, request] of cases) t.deepEqual(parse(args, users), request as never, args.join(' '))
+})
+
+test('what cannot be understood is said', (t) => {
+  const refused: [string[], RegExp][] = [
+    [['--nope'], /^Unknown option '--nope'$/],
+    [['that'], /^There is no command 'that'$/],
+    [['--json', 'run'], /^The command 'run' must stand before any option$/],
+    [['doctor', 'that'], /^doctor takes no 'that'$/],
+    [[''], /^There is no command ''$/],
+    [['--json=1'], /--json/],
+    [['--name'], /--name/],
+    [['--name', '/(/'], /^--name: .*\(/],
+    [['--tree', '--summary'], /^--tree and --summary/],
+    [['--no-args', '--redact'], /--no-args/],
+    [['--user', 'bob'], /^--user: .*'bob'$/],
+    [['--user', '4294967296'], /^--user: /],
+    [['--pid', '0'], /^--pid must be a whole number/],
+    [['--pid', '4194305'], /^--pid must be/],
+    [['--count', '1.5'], /^--count must be/],
+    [['--events', 'exec,'], /^--events must be one of .* ''$/],
+    [['--source', 'x'], /^--source must be one of netlink, polling, auto, and is 'x'$/],
+    ...['', ' ', '0', 'x', '5s', 'Infinity', 'NaN', '2147484'].map((text): [string[], RegExp] => [
+      ['--duration', text],
+      /^--duration must be /,
+    ]),
+    [['--duration=-1'], /^--duration must be .* '-1'$/],
+    [['run'], /^run takes a command/],
+    [['run', '--'], /^run takes a command/],
+    [['run', '--tree', 'make'], /--tree/],
+    [['wait'], /^wait takes/],
+    [['wait', 'x'], /^PID must be/],
+    [['doctor', 'x'], /'x'/],
+    [['completion'], /^completion takes/],
+    [['completion', 'tcsh'], /tcsh/],
+  ]
+  for (const [args, message] of refused) {
+    t.throws(() => parse(args, users), { instanceOf: UsageError, message }, args.join(' '))
+  }
+})
+
+test('help fits one screen of 80 columns, and has every option', (t) => {
+  for (const command of COMMANDS) {
+    const lines = help(command).trimEnd().split('\n')
+    t.true(lines.length <= 24, `${command.name}: ${lines.length} lines`)
+    for (const line of lines) t.true(line.length <= 80, line)
+    for (const { name } of optionsOf(command)) t.true(help(command).includes(`--${name}`), name)
+  }
+})
+
+test('the manual is the one that is generated, and has every option', (t) => {
+  t.is(readFileSync(new URL('../../man/proc-events.1', import.meta.url), 'utf8'), manual(), 'node scripts/manual.mjs')
+  for (const { name } of OPTIONS) t.true(manual().includes(`\\-\\-${name.replaceAll('-', '\\-')}`), name)
+})
+
+test('the manual is what its reader takes', (t) => {
+  if (!has(t, 'groff')) return
+  const { stdout, stderr } = spawnSync('groff', ['-man', '-ww', '-Tutf8'], { input: manual(), encoding: 'utf8' })
+  t.is(stderr, '')
+  t.regex(stdout, /--redact/)
+})
+
+test('completions have every option and command', (t) => {
+  for (const shell of SHELLS) {
+    const script = completion(shell)
+    for (const { name } of OPTIONS) t.true(script.includes(shell === 'fish' ? `-l ${name}` : `--${name}`), name)
+    for (const { name } of COMMANDS) t.true(script.includes(name), name)
+  }
+})
+
+test('bash completes', (t) => {
+  if (!has(t, 'bash')) return
+  const complete = (...words: string[]): string[] => {
+    const script = `${completion('bash')}
+COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _proc_events; printf '%s\\n' "\${COMPREPLY[@]}"`
+    const { stdout } = spawnSync('bash', ['-c', script, 'bash', 'proc-events', ...words], { encoding: 'utf8' })
+    return stdout.split('\n').filter(Boolean)
+  }
+  t.deepEqual(complete(''), ['run', 'wait', 'doctor', 'completion'])
+  t.deepEqual(complete('--s'), ['--summary', '--source'])
+  t.deepEqual(complete('--json', '--source', ''), ['netlink', 'polling', 'auto'])
+  t.deepEqual(complete('--events', 'exec,co'), ['exec,comm', 'exec,coredump'])
+  t.deepEqual(complete('completion', 'z'), ['zsh'])
+  t.deepEqual(complete('run', '--o'), ['--output'])
+  t.true(complete('run', '--', 'bas').includes('bash'))
+  t.true(complete('wait', '').includes('1'))
+  t.deepEqual(complete('--user', 'roo'), ['root'])
+  t.true(complete('--replay', '/etc/pass').includes('/etc/passwd'))
+})

@@ -1,0 +1,86 @@
+/** The `proc-events` command on a kernel that does what the test says: losses, failures, polling. */
+import test from 'ava'
+import { child } from '../support/fake/facade.ts'
+
+/** Runs the command with these arguments; `then` is what happens once it has begun. */
+function commanded(args: readonly string[], then: string, before = ''): ReturnType<typeof child> {
+  return child(`
+    // The reference that this test was given is not the command's.
+    monitor.stop()
+    process.argv = [process.argv[0], 'proc-events', ...${JSON.stringify(args)}]
+    ${before}
+    const begun = setInterval(() => {
+      if (monitor.stats().source === null) return
+      clearInterval(begun)
+      setTimeout(() => { ${then} }, 20)
+    }, 5)
+    require('./dist/src/cli/main.js')
+  `)
+}
+
+const exec = `fake.source.push(r.exec(10, { process: { name: 'sh', ppid: 1, argv: ['sh'] } }))`
+
+test.serial('a loss is told where it happened, and counted', async (t) => {
+  const then = `${exec}; fake.source.push(r.loss(0, 3, 1, 0)); fake.source.push(r.exit(10, { code: 0 }));
+    setTimeout(() => process.kill(process.pid, 'SIGINT'), 50)`
+  const text = await commanded([], then)
+  t.is(text.code, 0)
+  const [first, second, third] = text.stdout.split('\n').map((line) => line.slice(12))
+  t.regex(first!, / exec .* sh$/)
+  t.is(second, " !loss  3 events lost by the kernel's socket; 1 exec and 0 exits were recovered from /proc")
+  t.regex(third!, /exit .* sh$/)
+  t.regex(text.stderr, /^1 exec and 1 exit in .*, 0 failed, 3 events lost\n/)
+  const json = await commanded(['--json'], then)
+  const [, loss] = json.stdout
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+  t.deepEqual(Object.keys(loss), ['type', 'time', 'timestampNs', 'cause', 'lost', 'recoveredExecs', 'recoveredExits'])
+  t.like(loss, { type: 'loss', cause: 'socket', lost: 3, recoveredExecs: 1, recoveredExits: 0 })
+})
+
+test.serial('a loss that nobody told of is told at the end', async (t) => {
+  const then = `fake.source.counters[6] = 2; ${exec}; setTimeout(() => process.kill(process.pid, 'SIGINT'), 50)`
+  const { stdout, stderr } = await commanded(['--json'], then)
+  t.regex(stderr, /, 2 events lost\n/)
+  t.is(JSON.parse(stdout.trimEnd().split('\n').at(-1)!).type, 'loss')
+})
+
+test.serial('polling, and what was taken up again, are told where they happened', async (t) => {
+  const then = `fake.source.push(r.restart('ERR_SOURCE_FAILED', 9, 'recvmsg')); ${exec};
+    setTimeout(() => process.kill(process.pid, 'SIGINT'), 50)`
+  const polling = `fake.behaviour.open = () => [r.fallenBack('ERR_PERMISSION', 1, 'bind'), r.opened(0, 1)];`
+  const { stdout, stderr } = await commanded(['--source', 'auto', '--json'], then, polling)
+  const [fallen, restart] = stdout
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+  t.deepEqual(Object.keys(fallen), ['type', 'time', 'timestampNs', 'note', 'code', 'message'])
+  t.like(fallen, { type: 'note', note: 'polling', code: 'ERR_PERMISSION' })
+  t.regex(fallen.message, /^Polling \/proc/)
+  t.like(restart, { type: 'note', note: 'restart', code: 'ERR_SOURCE_FAILED' })
+  t.regex(stderr, /^1 exec and 0 exits in .*\n$/)
+})
+
+test.serial('a failure for good ends it, with what came before', async (t) => {
+  const then = `${exec}; fake.source.fail('ERR_SOURCE_FAILED', 9, 'recvmsg')`
+  const { code, stdout, stderr } = await commanded([], then)
+  t.is(code, 1)
+  t.regex(stdout, / exec .* sh\n$/)
+  t.regex(stderr, /proc-events: ERR_SOURCE_FAILED: recvmsg: EBADF/)
+})
+
+test.serial('what only a container tells is judged here', async (t) => {
+  const id = '3f'.repeat(32)
+  const of = (pid: number, cgroup: string) =>
+    `fake.source.push(r.exec(${pid}, { process: { name: 'sh', cgroup: '${cgroup}' } }));`
+  const then = `${of(10, '/')}${of(11, `/docker/${id}`)}; setTimeout(() => process.kill(process.pid, 'SIGINT'), 50)`
+  const { stdout } = await commanded(['--container', '3f3f', '--json'], then)
+  t.deepEqual(
+    stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line).pid),
+    [11],
+  )
+})

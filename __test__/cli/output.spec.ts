@@ -1,0 +1,110 @@
+/** How the command writes: in batches, no faster than it is read, and to nobody who has left. */
+import { Writable } from 'node:stream'
+import test from 'ava'
+import { Output } from '../../dist/src/cli/output/output.js'
+
+/** Takes a write at a time, and each only when it is let. */
+class SlowReader extends Writable {
+  readonly batches: string[] = []
+  #taken: ((error?: Error) => void) | null = null
+
+  constructor() {
+    super({ decodeStrings: false })
+  }
+
+  override _write(batch: string, _encoding: string, taken: (error?: Error) => void): void {
+    this.batches.push(batch)
+    this.#taken = taken
+  }
+
+  async take(error?: Error): Promise<void> {
+    this.#taken?.(error)
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+}
+
+test('lines of one turn are written at once, and held while the reader is slow', async (t) => {
+  const reader = new SlowReader()
+  const skipped: number[] = []
+  const output = new Output(reader, { heldMax: 6, onSkipped: (lines) => skipped.push(lines) })
+  output.line('1')
+  output.line('2')
+  t.deepEqual(reader.batches, [])
+  await new Promise((resolve) => setImmediate(resolve))
+  t.deepEqual(reader.batches, ['1\n2\n'])
+  for (const text of ['3', '4', '5', '6', '7']) output.line(text)
+  t.is(output.skipped, 2)
+  t.deepEqual(skipped, [])
+  let ended = false
+  const end = output.end().then(() => (ended = true))
+  await reader.take()
+  t.deepEqual([reader.batches, skipped, ended], [['1\n2\n', '3\n4\n5\n'], [2], false])
+  await reader.take()
+  t.true(await end)
+  t.is(output.skipped, 2)
+})
+
+test('what is held is bounded in bytes, but for a single line', async (t) => {
+  const reader = new SlowReader()
+  const skipped: number[] = []
+  const output = new Output(reader, { heldMax: 100, onSkipped: (lines) => skipped.push(lines) })
+  output.line('a'.repeat(200))
+  output.flush()
+  // Two bytes a letter.
+  output.line('é'.repeat(40))
+  output.line('b'.repeat(30))
+  output.line('c')
+  await reader.take()
+  t.deepEqual(reader.batches, [`${'a'.repeat(200)}\n`, `${'é'.repeat(40)}\n`])
+  t.deepEqual([output.skipped, skipped], [2, [2]])
+  output.line('d'.repeat(200))
+  output.line('e')
+  await reader.take()
+  t.is(reader.batches.at(-1), `${'d'.repeat(200)}\n`)
+  t.deepEqual([output.skipped, skipped], [3, [2, 1]])
+  await reader.take()
+})
+
+test('a reader who leaves ends the output quietly; any other failure is told', async (t) => {
+  for (const code of ['EPIPE', 'ENOSPC']) {
+    const reader = new SlowReader()
+    const output = new Output(reader)
+    output.line('1')
+    output.flush()
+    output.line('2')
+    const told = async (promise: Promise<void>): Promise<void> => {
+      if (code === 'EPIPE') await promise
+      else await t.throwsAsync(promise, { message: code })
+    }
+    const end = told(output.end())
+    await reader.take(Object.assign(new Error(code), { code }))
+    await end
+    await told(output.closed)
+    output.line('3')
+    output.flush()
+    await told(output.end())
+    t.deepEqual([output.open, reader.batches], [false, ['1\n']])
+  }
+})
+
+test('lines that can wait find room', async (t) => {
+  const reader = new SlowReader()
+  const output = new Output(reader, { heldMax: 8 })
+  await output.room()
+  for (const text of ['1', '2', '3']) output.line(text)
+  let hasRoom = false
+  const room = output.room().then(() => (hasRoom = true))
+  t.deepEqual([reader.batches, hasRoom], [['1\n2\n3\n'], false])
+  await reader.take()
+  t.true(await room)
+  t.is(output.skipped, 0)
+  output.line('4')
+  output.line('5')
+  output.flush()
+  output.line('6')
+  output.line('7')
+  const left = output.room()
+  await reader.take(Object.assign(new Error('EPIPE'), { code: 'EPIPE' }))
+  await left
+  t.false(output.open)
+})

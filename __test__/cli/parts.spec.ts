@@ -1,0 +1,252 @@
+/** The parts of the `proc-events` command that need no process: tables of plain values. */
+import test from 'ava'
+import { ProcessMonitorError } from '../../dist/src/api/errors.js'
+import type { ExecEvent, ExitEvent, ProcessEvent } from '../../dist/src/api/event-types.js'
+import { WallClock } from '../../dist/src/cli/entries/clock.js'
+import { type Facts, diagnose, isHealthy } from '../../dist/src/cli/commands/diagnosis.js'
+import { eventEntry } from '../../dist/src/cli/entries/entry.js'
+import { commandOf, formatDuration, formatTime } from '../../dist/src/cli/output/format.js'
+import { ProcessNames } from '../../dist/src/cli/entries/process-names.js'
+import { jsonLine } from '../../dist/src/cli/entries/ndjson.js'
+import { UsageError, describe, exitCodeOf, signalCode } from '../../dist/src/cli/exit-codes.js'
+import { wantsColors } from '../../dist/src/cli/output/output.js'
+import { column, cut, excerpt, line, printable, widthOf, wrap } from '../../dist/src/cli/output/text.js'
+
+const time = new Date(2024, 0, 2, 3, 4, 5, 67)
+const exec: ExecEvent = { type: 'exec', pid: 123, timestampNs: 7, origin: 'kernel', process: { name: 'sh', ppid: 12 } }
+const exit: ExitEvent = {
+  ...exec,
+  type: 'exit',
+  exitCode: 0,
+  signal: null,
+  coreDumped: false,
+  ppid: 12,
+  durationNs: 1_234_567,
+}
+
+test('durations', (t) => {
+  const [ms, s] = [1e6, 1e9]
+  const cases: [number | null, string][] = [
+    [null, '-'],
+    [0, '0.0ms'],
+    [1_234_567, '1.2ms'],
+    [999.94 * ms, '999.9ms'],
+    [999.96 * ms, '1.0s'],
+    [3.44 * s, '3.4s'],
+    [59.94 * s, '59.9s'],
+    [59.96 * s, '1m00s'],
+    [123 * s, '2m03s'],
+    [3599.4 * s, '59m59s'],
+    [3599.6 * s, '1h00m'],
+    [(5 * 60 + 12) * 60 * s, '5h12m'],
+    [(24 * 60 - 0.4) * 60 * s, '1d00h'],
+    [(999 * 24 + 4) * 3600 * s, '999d04h'],
+  ]
+  for (const [ns, text] of cases) t.is(formatDuration(ns), text)
+})
+
+test('the time is local, to the millisecond', (t) => {
+  t.is(formatTime(time), '03:04:05.067')
+  t.is(formatTime(new Date(2024, 0, 2, 23, 59, 59, 999)), '23:59:59.999')
+})
+
+test('the width of text is that of a terminal', (t) => {
+  const cases: [string, number][] = [
+    ['', 0],
+    ['abc', 3],
+    ['äß', 2],
+    ['漢字かなカナ한글', 16],
+    ['ﾊﾝｶｸ', 4],
+    ['ｆｕｌｌ', 8],
+    ['a\u0301', 1],
+    ['🚀', 2],
+    ['…→├─', 4],
+  ]
+  for (const [text, width] of cases) t.is(widthOf(text), width, text)
+})
+
+test('text is cut where it would wrap', (t) => {
+  t.is(cut('abcdef', 6), 'abcdef')
+  t.is(cut('abcdef', 5), 'abcd…')
+  t.is(cut('漢字漢字', 8), '漢字漢字')
+  t.is(cut('漢字漢字', 7), '漢字漢…')
+  t.is(cut('漢字漢字', 6), '漢字…')
+  t.is(cut('ab', 1), '…')
+  t.is(cut('ab', 0), '')
+  t.is(column('漢字', 6) + '|', '漢字  |')
+  t.is(column('漢字', 6, 'right'), '  漢字')
+  t.is(column('漢字', 3), '漢…')
+  t.deepEqual(wrap('a bc def', 4), ['a bc', 'def'])
+  const pieces = [['abc', 'red'], ['def']] as const
+  t.is(line(pieces, { columns: 5, colors: true }), '\x1b[31mabc\x1b[39md…')
+  t.is(line(pieces, { columns: 3, colors: true }), '\x1b[31mab…\x1b[39m')
+  t.is(line(pieces, { columns: 3, colors: false }), 'ab…')
+  t.is(line(pieces, { columns: 6, colors: false }), 'abcdef')
+})
+
+test('what is kept of a long text is short, and has no half letter', (t) => {
+  t.is(excerpt('abc', 3), 'abc')
+  t.is(excerpt('abcd', 3), 'abc…')
+  t.is(excerpt('ab\u{1f600}d', 3), 'ab…')
+  t.is(excerpt('é\ud800bcd', 3), 'é\ud800b…')
+})
+
+test('a name cannot steer the terminal, nor end the line', (t) => {
+  const name = 'a\n\x1b[2J\x7f\u{9b}\u{202e}\u{2028}\u{d800}é漢'
+  const spelt = String.raw`a\x0a\x1b[2J\x7f\x9b\u{202e}\u{2028}\u{d800}é漢`
+  t.is(printable(name), spelt)
+  t.is(commandOf({ argv: [name, ''], name: null }), `'${spelt}' ''`)
+})
+
+test('a command is what one would type', (t) => {
+  const cases: [string[] | null, string | null, string][] = [
+    [['ls', '-l', '/tmp/a=b,c'], 'ls', 'ls -l /tmp/a=b,c'],
+    [['sh', '-c', "it's $x"], 'sh', String.raw`sh -c 'it'\''s $x'`],
+    [['-bash'], 'bash', '-bash'],
+    [[], 'a b', 'a b'],
+    [null, 'x\ty', String.raw`x\x09y`],
+    [null, null, '-'],
+  ]
+  for (const [argv, name, text] of cases) t.is(commandOf({ argv, name }), text)
+})
+
+test('whether to use colours', (t) => {
+  const terminal = { isTTY: true, hasColors: () => true } as never
+  const dumb = { isTTY: true, hasColors: () => false } as never
+  const cases: [never, NodeJS.ProcessEnv, boolean][] = [
+    [terminal, {}, true],
+    [terminal, { NO_COLOR: '1' }, false],
+    [terminal, { NO_COLOR: '' }, true],
+    [terminal, { FORCE_COLOR: '0' }, false],
+    [dumb, {}, false],
+    [{} as never, {}, false],
+    [{} as never, { FORCE_COLOR: '1' }, true],
+    [{} as never, { FORCE_COLOR: '', NO_COLOR: '1' }, true],
+    [terminal, { FORCE_COLOR: 'false' }, false],
+  ]
+  for (const [stream, env, wanted] of cases) t.is(wantsColors(stream, env), wanted, JSON.stringify(env))
+})
+
+const around = { time, inheritedName: null, ppid: 12, parentName: 'make', user: null, showsArguments: true }
+
+test('JSON has stable keys in a stable order', (t) => {
+  const head = `"time":"${time.toISOString()}","timestampNs":7,"pid":123,"ppid":12,"name":"sh","origin":"kernel"`
+  const none = '"parentName":"make","uid":null,"user":null,"exe":null,"argv":null,"cgroup":null,"containerId":null'
+  t.is(jsonLine(eventEntry(exec, around)), `{"type":"exec",${head},${none}}`)
+  const own = '"exitCode":0,"signal":null,"coreDumped":false,"durationNs":1234567'
+  t.is(jsonLine(eventEntry(exit, around)), `{"type":"exit",${head},${own},${none}}`)
+  const base = { pid: 123, timestampNs: 7, origin: 'kernel', process: { name: 'sh' } } as const
+  const others: [ProcessEvent, string][] = [
+    [{ type: 'fork', ppid: 12, ...base }, ''],
+    [{ type: 'comm', tid: 4, comm: 'x', ...base }, '"tid":4,"comm":"x",'],
+    [{ type: 'uid', ruid: 1, euid: 0, ...base }, '"ruid":1,"euid":0,'],
+    [{ type: 'gid', rgid: 1, egid: 0, ...base }, '"rgid":1,"egid":0,'],
+    [{ type: 'sid', ...base }, ''],
+    [{ type: 'ptrace', tracerPid: 9, ...base }, '"tracerPid":9,'],
+    [{ type: 'coredump', ppid: 12, ...base }, ''],
+  ]
+  for (const [event, keys] of others) {
+    t.is(jsonLine(eventEntry(event, around)), `{"type":"${event.type}",${head},${keys}${none}}`)
+  }
+  const whole = {
+    ...exec,
+    process: { name: 'sh', uid: 5, exe: '/sh', argv: ['sh'], argvTruncated: true, cgroup: '/c', containerId: 'id' },
+  } as const satisfies object
+  const details = '"user":"bin","exe":"/sh","argv":["sh"],"argvTruncated":true,"cgroup":"/c","containerId":"id"'
+  const event = { ...whole, process: { ...whole.process, argv: ['sh'] } }
+  t.true(jsonLine(eventEntry(event, { ...around, user: 'bin' })).endsWith(`"uid":5,${details}}`))
+  const hidden = jsonLine(eventEntry(event, { ...around, showsArguments: false }))
+  t.true(hidden.includes('"argv":null,"cgroup"'))
+})
+
+test('who has started no program is called as its parent', (t) => {
+  const names = new ProcessNames(true, '/nowhere')
+  const base = { timestampNs: 7, origin: 'kernel' } as const
+  names.observe({ type: 'exec', pid: 2, ...base, process: { name: 'sh', ppid: 1 } })
+  names.observe({ type: 'fork', pid: 3, ppid: 2, ...base, process: {} })
+  t.deepEqual([names.known(3), names.of(2), names.of(1), names.of(null)], ['sh', 'sh', null, null])
+  t.is(names.parentOf({ type: 'exec', pid: 3, ...base, process: {} }), 2)
+  names.observe({ ...exit, pid: 2 })
+  names.observe({ ...exit, pid: 3 })
+  t.deepEqual([names.known(2), names.known(3)], [null, null])
+  t.is(eventEntry({ ...exit, process: {} }, { ...around, inheritedName: 'sh' }).name, 'sh')
+  t.is(eventEntry({ ...exec, process: {} }, { ...around, inheritedName: 'sh' }).name, null)
+})
+
+const healthy: Facts = {
+  version: '1.2.3',
+  node: '20.0.0',
+  kernel: '6.18',
+  user: 'root',
+  procRoot: '/proc',
+  netlink: null,
+  polls: true,
+  capabilities: ['CAP_SYS_PTRACE'],
+  hidepid: null,
+  selfTest: {
+    priority: 'realtime',
+    receiveBufferSize: 16 * 2 ** 20,
+    tracked: 100,
+    started: 2,
+    execs: 2,
+    exits: 2,
+    captured: 2,
+    latenciesNs: [30_000, 2_000_000, 20_000],
+  },
+}
+
+test('what the doctor finds has a name, a status, and advice where there is something to do', (t) => {
+  const found = (over: Partial<Facts>) => {
+    const checks = diagnose({ ...healthy, ...over })
+    const odd = checks.filter(({ status }) => status !== 'ok')
+    t.true(odd.every(({ advice }) => advice !== null && advice.endsWith('.')))
+    return [isHealthy(checks), ...odd.map(({ name, status }) => `${name} ${status}`)]
+  }
+  t.deepEqual(found({}), [true])
+  t.true(diagnose(healthy).some(({ detail }) => detail.endsWith('30 µs after the fact (median), 2.0ms at most')))
+  const refused = { netlink: { code: 'ERR_PERMISSION', hint: 'Run as root.' }, selfTest: null }
+  t.deepEqual(found(refused), [false, 'live events failed'])
+  t.deepEqual(found({ polls: false }), [false, 'polling failed'])
+  t.deepEqual(found({ capabilities: [], hidepid: 'hidepid=2' }), [true, 'permissions warning', 'hidepid warning'])
+  t.deepEqual(found({ hidepid: 'hidepid=2' }), [true])
+  const selfTest = healthy.selfTest!
+  t.deepEqual(found({ selfTest: { ...selfTest, priority: 'ordinary', captured: 1 } }), [
+    true,
+    'priority warning',
+    'details warning',
+  ])
+  t.deepEqual(found({ selfTest: { ...selfTest, receiveBufferSize: 212_992 } }), [true, 'buffer warning'])
+  t.deepEqual(found({ selfTest: { ...selfTest, exits: 1, latenciesNs: [] } }), [false, 'self-test failed'])
+})
+
+test('the clock keeps to one offset, and follows the time of day where that was set', (t) => {
+  let now = { wall: 1_000_000, monotonic: 5000 }
+  const clock = new WallClock(() => now)
+  t.is(clock.timeOf(4000e6).getTime(), 999_000)
+  now = { wall: 1_000_109, monotonic: 5100 }
+  t.is(clock.timeOf(4000e6).getTime(), 999_000)
+  now = { wall: 2_000_000, monotonic: 5200 }
+  t.is(clock.timeOf(5199e6).getTime(), 1_999_999)
+})
+
+test('errors become one line and an exit code', (t) => {
+  const denied = new ProcessMonitorError('ERR_PERMISSION', 'bind: EPERM.\n  Run as root.')
+  t.deepEqual([exitCodeOf(denied), describe(denied)], [3, 'ERR_PERMISSION: bind: EPERM. Run as root.'])
+  t.is(exitCodeOf(new ProcessMonitorError('ERR_SOURCE_FAILED', 'x')), 1)
+  t.is(exitCodeOf(new UsageError('x')), 2)
+  t.deepEqual([exitCodeOf(new Error('x')), describe(new Error('x')), describe('y')], [1, 'x', 'y'])
+  const signals: [string, number][] = [
+    ['SIGTERM', 143],
+    ['SIGKILL', 137],
+    ['SIGRTMIN+0', 162],
+    ['SIGRTMIN+1', 163],
+    ['SIGRTMIN+30', 192],
+    ['SIG33', 161],
+    // None of the kernel's.
+    ['SIGRTMIN+31', 128],
+    ['SIG65', 128],
+    ['SIGx', 128],
+    ['RTMIN+1', 128],
+  ]
+  for (const [signal, code] of signals) t.is(signalCode(signal), code, signal)
+})

@@ -1,0 +1,186 @@
+/** The programs in examples/, each run as it stands beside the real kernel. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { getPriority, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import test, { type ExecutionContext } from 'ava'
+import { ended, program } from '../support/cli-harness.ts'
+import { root } from '../support/fake/facade.ts'
+import { isRunning } from '../support/load.ts'
+import { run, until } from '../support/helpers.ts'
+
+const examples = join(root, 'examples')
+
+interface Example {
+  readonly child: ChildProcess
+  readonly ended: Promise<[number | null, NodeJS.Signals | null]>
+  stdout: string
+  stderr: string
+}
+
+/** Starts a program of the folder in a Node.js of its own. */
+function example(t: ExecutionContext, [file, ...args]: string[], env: NodeJS.ProcessEnv = {}, cwd = examples): Example {
+  const child = spawn(process.execPath, [file!, ...args], { cwd, env: { ...process.env, ...env } })
+  t.teardown(() => child.kill('SIGKILL'))
+  const it: Example = { child, ended: ended(child), stdout: '', stderr: '' }
+  child.stdout.setEncoding('utf8').on('data', (text) => (it.stdout += text))
+  child.stderr.setEncoding('utf8').on('data', (text) => (it.stderr += text))
+  return it
+}
+
+/** A process of a test's own that stays until the test is over. */
+function staying(t: ExecutionContext, path: string, ...args: string[]): number {
+  const child = spawn(path, ['-c', 'read line', ...args], { stdio: ['pipe', 'ignore', 'ignore'] })
+  t.teardown(() => child.kill('SIGKILL'))
+  return child.pid!
+}
+
+function folder(t: ExecutionContext): string {
+  const path = mkdtempSync(join(tmpdir(), 'proc-events-example-'))
+  t.teardown(() => rmSync(path, { recursive: true }))
+  return path
+}
+
+test('metrics: what starts and fails is served, and the dashboard asks for nothing else', async (t) => {
+  const server = example(t, ['metrics/server.mjs'], { PORT: '0' })
+  await until('it serves', () => server.stdout.includes('/metrics'))
+  const url = server.stdout.trim()
+  await run('/bin/false')
+  const get = async (): Promise<string> => (await fetch(url)).text()
+  let text = await get()
+  while (!/^processes_ended_total\{outcome="failure"\} [1-9]/m.test(text)) text = await get()
+  t.regex(text, /^processes_started_total [1-9]/m)
+  t.regex(text, /^process_lifetime_seconds_count [1-9]/m)
+  t.regex(text, /^proc_events_received_total\{type="exit"\} [1-9]/m)
+  t.is((await fetch(new URL('/', url))).status, 404)
+
+  const dashboard = JSON.parse(readFileSync(join(examples, 'metrics', 'dashboard.json'), 'utf8'))
+  const expressions: string[] = dashboard.panels.flatMap((panel: any) =>
+    panel.targets.map((target: any) => target.expr),
+  )
+  t.true(expressions.length >= dashboard.panels.length)
+  for (const expression of [...expressions, dashboard.templating.list[1].query.query]) {
+    const names = expression.match(/\bproc(ess(es)?|_events)_\w+/g) ?? []
+    t.true(names.length > 0, expression)
+    for (const name of names) t.regex(text, new RegExp(`^${name}[{ ]`, 'm'))
+    // The labels by which it sums up; the instance is Prometheus's own.
+    for (const [, label] of expression.matchAll(/by \((\w+)\)/g))
+      t.true(label === 'instance' || text.includes(`${label}="`))
+  }
+  const ids: number[] = dashboard.panels.map(({ id }: { id: number }) => id)
+  t.is(new Set(ids).size, ids.length)
+
+  server.child.kill('SIGTERM')
+  t.deepEqual(await server.ended, [0, null])
+  t.is(server.stderr, '')
+})
+
+test('strays: what a command leaves behind is ended, whoever is its parent, and the exit code is passed on', async (t) => {
+  // The name of a process cannot steer the terminal.
+  const { path } = program(t, `pe${process.pid}\u009b31m`)
+  const name = `pe${process.pid}?31m`
+  const ready = join(folder(t), 'ready')
+  const script = `
+    # In a session of its own.
+    setsid ${path} -c 'while :; do sleep 1; done' &
+    # One that does not want to.
+    ${path} -c 'trap : TERM; : > ${ready}; while :; do sleep 1; done' &
+    echo $!
+    until [ -e ${ready} ]; do sleep 0.01; done
+    exit 7`
+  const it = example(t, ['strays.mjs', path, '-c', script])
+  t.deepEqual(await it.ended, [7, null])
+  const told = [...it.stderr.matchAll(/^left behind: (\S+) \((\d+)\), gets (SIG\w+)$/gm)]
+  const pids = told.map(([, , pid]) => Number(pid))
+  t.deepEqual(pids.filter(isRunning), [])
+  t.true(told.some(([, who, , signal]) => who === name && signal === 'SIGKILL'))
+  t.true(told.some(([, , pid, signal]) => pid === it.stdout.trim() && signal === 'SIGKILL'))
+  t.true(new Set(pids).size >= 2)
+  t.notRegex(it.stderr, /\u009b/)
+})
+
+test('strays: where nothing is left, nothing is said', async (t) => {
+  const calm = example(t, ['strays.mjs', '/bin/sh', '-c', 'true & wait; kill -9 $$'])
+  t.deepEqual(await calm.ended, [137, null])
+  t.is(calm.stderr, '')
+  t.deepEqual(await example(t, ['strays.mjs', 'bash', '-c', 'kill -40 $$']).ended, [168, null])
+  const missing = example(t, ['strays.mjs', '/no/such/program'])
+  t.deepEqual(await missing.ended, [127, null])
+  t.regex(missing.stderr, /ENOENT/)
+  t.deepEqual(await example(t, ['strays.mjs']).ended, [2, null])
+})
+
+test('rules: nice values and cgroups are given to what starts, and to what runs already', async (t) => {
+  const { path, name } = program(t)
+  const place = folder(t)
+  const rules = join(place, 'rules.json')
+  writeFileSync(
+    rules,
+    JSON.stringify([
+      { match: { name: `^${name}$` }, nice: 7 },
+      { match: { exe: `/${name}$`, uid: process.getuid!() }, cgroup: place },
+      { match: { name: `^${name}$` }, cgroup: join(place, 'missing') },
+    ]),
+  )
+  const before = staying(t, path)
+  await until('it has become the program', () => readFileSync(`/proc/${before}/comm`, 'utf8').trim() === name)
+  const it = example(t, ['rules.mjs', rules])
+  await until('it is ready', () => it.stdout.includes('ready'))
+  t.is(getPriority(before), 7)
+  const later = staying(t, path)
+  await until('a later one has its place', () => it.stdout.includes(`${name} (${later}): ${place}\n`))
+  await until('it is nice', () => getPriority(later) === 7)
+  t.regex(readFileSync(join(place, 'cgroup.procs'), 'utf8'), new RegExp(`^${before}.*${later}$`))
+  await until('what fails is told', () => it.stderr.includes(`${name} (${later}): ${join(place, 'missing')}: ENOENT`))
+  it.child.kill('SIGTERM')
+  t.deepEqual(await it.ended, [0, null])
+})
+
+/** What the example's main process asks of Electron, and what it sends to its window as lines of JSON. */
+const ELECTRON = `
+  const { EventEmitter } = require('node:events')
+  const app = Object.assign(new EventEmitter(), { whenReady: async () => {}, quit: () => console.log('["quit"]') })
+  const ipcMain = new EventEmitter()
+  class BrowserWindow {
+    webContents = { send: (...about) => console.log(JSON.stringify(about)) }
+    isDestroyed() { return false }
+    async loadFile(file) {
+      if (!require('node:fs').existsSync(file)) throw new Error(file)
+      ipcMain.emit('listening')
+    }
+  }
+  process.on('SIGTERM', () => app.emit('window-all-closed'))
+  module.exports = { app, BrowserWindow, ipcMain }`
+
+test('electron: games are told when they begin and end, native ones, those of Wine, and those that run already', async (t) => {
+  const app = folder(t)
+  cpSync(join(examples, 'electron'), app, { recursive: true })
+  mkdirSync(join(app, 'node_modules', 'electron'), { recursive: true })
+  writeFileSync(join(app, 'node_modules', 'electron', 'index.js'), ELECTRON)
+  symlinkSync(root, join(app, 'node_modules', 'proc-events'))
+
+  const factorio = program(t, 'factorio')
+  const before = staying(t, program(t, 'cs2').path)
+  await until('it has become the game', () => readFileSync(`/proc/${before}/comm`, 'utf8').trim() === 'cs2')
+  const it = example(t, ['main.js'], {}, app)
+  const told = (): string[] => it.stdout.split('\n').map((line) => (line ? JSON.parse(line).slice(1).join(' ') : ''))
+  await until('it is ready', () => told().includes('ready'))
+  t.true(told().includes('began Counter-Strike 2'))
+
+  const native = staying(t, factorio.path)
+  await until('a game is told', () => told().includes('began Factorio'))
+  // A launcher and the game count as one.
+  const wine = [1, 2].map(() => staying(t, '/bin/sh', 'Z:\\games\\Hollow_Knight.exe'))
+  await until('a game of Wine is told', () => told().includes('began Hollow Knight'))
+  process.kill(wine[0]!)
+  process.kill(native)
+  await until('its end is told', () => told().includes('ended Factorio'))
+  t.false(told().includes('ended Hollow Knight'))
+  process.kill(wine[1]!)
+  await until('the end of the last is told', () => told().includes('ended Hollow Knight'))
+  t.is(told().filter((line) => line === 'began Hollow Knight').length, 1)
+
+  it.child.kill('SIGTERM')
+  t.deepEqual(await it.ended, [0, null])
+  t.regex(it.stdout, /\["quit"\]\n$/)
+})

@@ -1,0 +1,42 @@
+/** How the recording of the README is drawn, and the one that is committed. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import test from 'ava'
+import { root } from '../support/fake/facade.ts'
+
+// The scripts are plain JavaScript, whose types nobody needs.
+const { draw } = (await import(join(root, 'scripts', 'docs', 'svg.mjs') as string)) as any
+
+const line = (text: string, look = {}): object[] => [{ column: 2, text, ...look }]
+
+test('frames follow each other, and the last one stays', (t) => {
+  const frames = [
+    { at: 0, lines: [line('one'), []] },
+    { at: 1000, lines: [line('one'), line('two', { color: 9, bold: true })] },
+  ]
+  const svg: string = draw({ columns: 10, rows: 2, title: 'a', frames, rest: 1000 })
+  t.true(svg.includes('@keyframes k0{0%{visibility:visible}50%{visibility:hidden}}#f0{animation:k0 2000ms'))
+  t.true(svg.includes('@keyframes k1{0%{visibility:hidden}50%{visibility:visible}}#f1{animation:k1 2000ms'))
+  t.true(svg.includes('#f1{visibility:visible}'))
+  // What stands in both is drawn once, and one that never moves is not animated.
+  t.is(svg.match(/>one</g)?.length, 1)
+  t.is(svg.match(/href="#l0"/g)?.length, 2)
+  t.regex(svg, /class="b c1">two</)
+  t.false(draw({ columns: 10, rows: 2, title: 'a', frames: frames.slice(0, 1) }).includes('animation:k'))
+})
+
+test('whatever a process is called, it is text', (t) => {
+  const frames = [{ at: 0, lines: [line('<script>&"')] }]
+  const svg: string = draw({ columns: 10, rows: 1, title: '<&', frames })
+  t.true(svg.includes('>&lt;script&gt;&amp;&quot;</text>'))
+  t.true(svg.includes('<title>&lt;&amp;</title>'))
+})
+
+test('the recording runs nothing, fetches nothing, and every line that it uses is in it', (t) => {
+  const svg = readFileSync(join(root, 'docs', 'recording.svg'), 'utf8')
+  t.notRegex(svg, /<script|<image|<foreignObject|\bon\w+=|url\(|@import/)
+  t.deepEqual(svg.match(/https?:[^"]*/g), ['http://www.w3.org/2000/svg'])
+  const drawn = [...svg.matchAll(/<g id="(l\d+)">/g)].map(([, id]) => id!)
+  for (const [, id] of svg.matchAll(/href="#(\w+)"/g)) t.true(drawn.includes(id!))
+  t.true(drawn.length > 5)
+})

@@ -1,0 +1,111 @@
+/** The package where its native part cannot be had, and the one question that needs no monitor. */
+import test from 'ava'
+import { child, loadFacade } from '../support/fake/facade.ts'
+
+const ask = `
+  const api = require('./dist/index.js'); const monitor = api.getProcessMonitor()
+  monitor.subscribeExec(() => {}); monitor.stats(); console.log('imported')
+  const tell = (e) => console.log(JSON.stringify([e.name, e.code, e.message, e instanceof api.ProcessMonitorError, String(e.cause?.message)]))
+  try { api.findDeletedProcesses(new Map()) } catch (e) { tell(e) }
+  monitor.initialize().catch((e) => { tell(e); monitor.stop().then(() => console.log('stopped')) })`
+
+for (const platform of ['darwin', 'win32', 'freebsd']) {
+  test(`on ${platform} importing is fine, and use is refused`, async (t) => {
+    const fakePlatform = `Object.defineProperty(process, 'platform', { value: '${platform}' });`
+    const { code, stdout, stderr } = await child(fakePlatform + ask, { bare: true })
+    const [imported, thrown, rejected, stopped] = stdout.split('\n')
+    t.deepEqual([code, stderr, imported, stopped], [0, '', 'imported', 'stopped'])
+    t.is(thrown, rejected)
+    const [name, errorCode, message, instance] = JSON.parse(rejected!)
+    t.deepEqual([name, errorCode, instance], ['ProcessMonitorError', 'ERR_UNSUPPORTED_PLATFORM', true])
+    t.regex(message, new RegExp(`this is ${platform}\\. .*linux`, 'i'))
+  })
+}
+
+test('on a processor that no binary is published for, building it is the remedy', async (t) => {
+  const fakeProcessor = `Object.defineProperty(process, 'arch', { value: 's390x' });`
+  const env = { NAPI_RS_NATIVE_LIBRARY_PATH: '' }
+  const { code, stdout } = await child(fakeProcessor + ask, { bare: true, env })
+  const [imported, thrown, rejected, stopped] = stdout.split('\n')
+  t.deepEqual([code, imported, stopped], [0, 'imported', 'stopped'])
+  t.is(thrown, rejected)
+  const [, errorCode, message] = JSON.parse(rejected!)
+  t.is(errorCode, 'ERR_NATIVE_BINDING')
+  t.regex(message, /on linux-s390x with (glibc \d|musl).* No binary is published for linux-s390x: .*npm run build/)
+  t.regex(message, /Tried: Cannot find module '(?:\.\.\/)+proc-events\.linux-s390x-(gnu|musl)\.node'$/)
+})
+
+test('a binding built on 32-bit ARM is looked for under the name that its build gives it', async (t) => {
+  const fakeProcessor = `Object.defineProperty(process, 'arch', { value: 'arm' });`
+  const { stdout } = await child(fakeProcessor + ask, { bare: true, env: { NAPI_RS_NATIVE_LIBRARY_PATH: '' } })
+  t.regex(stdout, /Tried: Cannot find module '(?:\.\.\/)+proc-events\.linux-arm-(gnu|musl)eabihf\.node'/)
+})
+
+test('a binding that cannot be loaded is told with what was tried, and what mends it', async (t) => {
+  const { code, stdout } = await child(ask, { bare: true, env: { NAPI_RS_NATIVE_LIBRARY_PATH: '/nowhere/x.node' } })
+  const [imported, thrown, rejected, stopped] = stdout.split('\n')
+  t.deepEqual([code, imported, stopped], [0, 'imported', 'stopped'])
+  t.is(thrown, rejected)
+  const [, errorCode, message, instance, cause] = JSON.parse(rejected!)
+  t.deepEqual([errorCode, instance], ['ERR_NATIVE_BINDING', true])
+  t.true(message.includes(`linux-${process.arch}`))
+  t.regex(message, /npm install @proc-events\/linux-.*npm run build.*Tried: .*\/nowhere\/x\.node/)
+  t.false(message.includes('\n'))
+  t.regex(cause, /^Every attempt/)
+})
+
+test('a binding that cannot be loaded leaves the settings of the diagnostic report as they are', async (t) => {
+  for (const excluded of [false, true]) {
+    const script = `process.report.excludeNetwork = ${excluded}; ${ask}
+      process.on('exit', () => console.log(process.report.excludeNetwork))`
+    const { stdout } = await child(script, { bare: true, env: { NAPI_RS_NATIVE_LIBRARY_PATH: '/nowhere/x.node' } })
+    t.is(stdout.trimEnd().split('\n').at(-1), String(excluded))
+  }
+})
+
+test('findDeletedProcesses asks the native part about the keys', (t) => {
+  const { api, fake } = loadFacade(t)
+  const asked: unknown[] = []
+  fake.behaviour.deletedPids = (pids: Uint32Array, procRoot: string) => {
+    asked.push([pids, procRoot])
+    return { pids: pids.filter((pid) => pid > 1) }
+  }
+  const input = new Map([1, 2, 3].map((pid) => [pid, 'x']))
+  t.deepEqual(api.findDeletedProcesses(input, { procRoot: '/host/proc' }), new Set([2, 3]))
+  t.is(input.size, 3)
+  t.deepEqual(api.findDeletedProcesses(new Set([4])), new Set([4]))
+  t.deepEqual(api.findDeletedProcesses(new Map()), new Set())
+  t.deepEqual(asked[0], [Uint32Array.of(1, 2, 3), '/host/proc'])
+})
+
+test('findDeletedProcesses throws where /proc cannot be read', (t) => {
+  const { api, fake } = loadFacade(t)
+  const error = { code: 5, errno: 2, syscall: 'open', context: '/nowhere' }
+  fake.behaviour.deletedPids = () => ({ pids: [], error })
+  const thrown = t.throws(() => api.findDeletedProcesses(new Map(), { procRoot: '/nowhere' }), {
+    instanceOf: api.ProcessMonitorError,
+  })
+  t.like(thrown, { code: 'ERR_PROC_UNREADABLE', errno: -2, syscall: 'open' })
+  t.regex(thrown.message, /^open \/nowhere: ENOENT, no such file or directory\. .*procRoot/)
+})
+
+test('an error without a failed system call has no syscall', (t) => {
+  const { api, fake } = loadFacade(t)
+  const error = { code: 0, errno: 1, context: 'the kernel rejected it' }
+  fake.behaviour.deletedPids = () => ({ pids: [], error })
+  const thrown = t.throws(() => api.findDeletedProcesses(new Map()), { instanceOf: api.ProcessMonitorError })
+  t.like(thrown, { code: 'ERR_PERMISSION', errno: -1 })
+  t.false('syscall' in thrown)
+  t.regex(thrown.message, /^the kernel rejected it: EPERM, /)
+})
+
+test('findDeletedProcesses refuses what is no map by pid', (t) => {
+  const { api } = loadFacade(t)
+  const type = { instanceOf: TypeError, code: 'ERR_INVALID_ARG_TYPE' }
+  const range = { instanceOf: RangeError, code: 'ERR_OUT_OF_RANGE' }
+  const ask = (pids: unknown, options?: unknown) => () => api.findDeletedProcesses(pids as never, options as never)
+  for (const pids of [undefined, null, 1, {}, [1], Uint32Array.of(1), new Set(['1'])]) t.throws(ask(pids), type)
+  for (const pid of [-1, 1.5, NaN, 2 ** 31]) t.throws(ask(new Set([pid])), range)
+  t.throws(ask(new Set(), { procRoot: 1 }), type)
+  t.throws(ask(new Set(), { procRoot: '' }), range)
+})

@@ -1,0 +1,109 @@
+/** What OpenTelemetry is told of an event. */
+import { uptime } from 'node:os'
+import test from 'ava'
+import { type ExecEvent, type ExitEvent, toOpenTelemetry } from '../../dist/index.js'
+
+const now = (): number => Number(process.hrtime.bigint())
+
+const exec: Omit<ExecEvent, 'timestampNs'> = {
+  type: 'exec',
+  pid: 10,
+  origin: 'kernel',
+  process: {
+    name: 'node',
+    ppid: 1,
+    exe: '/usr/bin/node',
+    argv: ['node', '--token', 'secret'],
+    cwd: '/srv',
+    uid: 1000,
+    gid: 1000,
+    cgroup: '/system.slice/x.scope',
+    containerId: 'abc',
+  },
+}
+const exit: Omit<ExitEvent, 'timestampNs'> = {
+  ...exec,
+  type: 'exit',
+  exitCode: 3,
+  signal: null,
+  coreDumped: false,
+  ppid: 2,
+  durationNs: 5,
+}
+
+test('what was captured is told in the words of the conventions, arguments only on demand', (t) => {
+  const attributes = {
+    'process.pid': 10,
+    'process.parent_pid': 1,
+    'process.executable.path': '/usr/bin/node',
+    'process.executable.name': 'node',
+    'process.command': 'node',
+    'process.args_count': 3,
+    'process.working_directory': '/srv',
+    'process.real_user.id': 1000,
+    'process.linux.cgroup': '/system.slice/x.scope',
+    'container.id': 'abc',
+  }
+  const event = { ...exec, timestampNs: now() }
+  t.deepEqual<object, object>(toOpenTelemetry(event).attributes, attributes)
+  t.false(JSON.stringify(toOpenTelemetry(event)).includes('secret'))
+  t.deepEqual<object, object>(toOpenTelemetry(event, { arguments: true }).attributes, {
+    ...attributes,
+    'process.command_args': ['node', '--token', 'secret'],
+  })
+})
+
+test('what is not known is absent', (t) => {
+  const event = { ...exec, timestampNs: now() }
+  t.deepEqual<object, object>(toOpenTelemetry({ ...event, process: {} }).attributes, { 'process.pid': 10 })
+  const unread = { name: 'sh', ppid: null, exe: null, argv: null, cwd: null, uid: null, cgroup: null, startTime: null }
+  t.deepEqual<object, object>(toOpenTelemetry({ ...event, process: unread }).attributes, {
+    'process.pid': 10,
+    'process.executable.name': 'sh',
+  })
+  const cut = { argv: ['x'], argvTruncated: true as const, uid: 0 }
+  t.deepEqual<object, object>(toOpenTelemetry({ ...event, process: cut }).attributes, {
+    'process.pid': 10,
+    'process.command': 'x',
+    'process.real_user.id': 0,
+  })
+  t.deepEqual<object, object>(toOpenTelemetry({ ...event, process: { argv: [] } }, { arguments: true }).attributes, {
+    'process.pid': 10,
+    'process.command_args': [],
+    'process.args_count': 0,
+  })
+})
+
+test('an exit has its time, its code or signal, and its own parent', (t) => {
+  const before = Date.now() - 1000
+  const { eventName, timestamp, attributes } = toOpenTelemetry({ ...exit, timestampNs: now() - 1e9 })
+  const after = Date.now() - 1000
+  t.is(eventName, 'proc_events.exit')
+  t.true(before - 1 <= timestamp && timestamp <= after + 1)
+  t.like(attributes, { 'process.parent_pid': 2, 'process.exit.code': 3 })
+  t.is(attributes['process.exit.time'], new Date(timestamp).toISOString())
+  t.false('process.exit.signal' in attributes)
+  const killed = toOpenTelemetry({ ...exit, timestampNs: now(), exitCode: null, signal: 'SIGKILL' }).attributes
+  t.is(killed['process.exit.signal'], 'SIGKILL')
+  t.false('process.exit.code' in killed)
+})
+
+test('when a process was created is told, but never after the event', (t) => {
+  const ticks = (seconds: number): number => Math.round((uptime() - seconds) * 100)
+  const told = (startTime: number): string | undefined =>
+    toOpenTelemetry({ ...exec, timestampNs: now(), process: { startTime } }).attributes['process.creation.time']
+  const created = Date.parse(told(ticks(10))!)
+  t.true(Math.abs(Date.now() - 10_000 - created) < 100, String(created))
+  t.is(told(ticks(-10)), undefined)
+})
+
+test('every type of event has a name, and arguments are as typed', (t) => {
+  const fork = { type: 'fork', pid: 11, timestampNs: now(), origin: 'kernel', process: {}, ppid: 10 } as const
+  const { eventName, attributes } = toOpenTelemetry(fork)
+  t.is(eventName, 'proc_events.fork')
+  t.deepEqual<object, object>(attributes, { 'process.pid': 11, 'process.parent_pid': 10 })
+  const type = { instanceOf: TypeError, code: 'ERR_INVALID_ARG_TYPE' }
+  t.throws(() => toOpenTelemetry(null as never), type)
+  t.throws(() => toOpenTelemetry(fork, null as never), type)
+  t.throws(() => toOpenTelemetry(fork, { arguments: 1 } as never), type)
+})

@@ -1,0 +1,216 @@
+/** Filters and records, whatever they hold: what passes, and that what was encoded is what is read. */
+import assert from 'node:assert/strict'
+import { createRequire } from 'node:module'
+import test from 'ava'
+import * as fc from 'fast-check'
+import type * as Records from '../../dist/src/native/record.js'
+import type * as Filters from '../../dist/src/monitor/filter.js'
+import type * as RecordViews from '../../dist/src/native/record-view.js'
+import type { ProcessInfo } from '../../dist/index.js'
+import { FIELDS, fieldsOf, filters, passes, processes, written } from '../support/fake/filters.ts'
+import { initialized, settled } from '../support/fake/facade.ts'
+
+const require = createRequire(import.meta.url)
+const { RecordBuffer, containerIdOf, hasProcess, readEvent, readProcess } =
+  require('../../dist/src/native/record.js') as typeof Records
+const { compileFilter } = require('../../dist/src/monitor/filter.js') as typeof Filters
+const { RecordView } = require('../../dist/src/native/record-view.js') as typeof RecordViews
+const r = require('../support/fake/records.cjs')
+
+test('a process passes a filter where all conditions hold, as often as it is asked', (t) => {
+  fc.assert(
+    fc.property(filters, fc.array(processes, { maxLength: 6 }), (filter, processes) => {
+      const options = written(filter)
+      const regexes = Object.values(options).filter((pattern) => pattern instanceof RegExp)
+      const positions = regexes.map(({ lastIndex }) => lastIndex)
+      const { matches, fields } = compileFilter(options)
+      assert.equal(matches === null, Object.keys(filter).length === 0)
+      assert.deepEqual(
+        FIELDS.filter((_, bit) => fields & (1 << bit)),
+        FIELDS.filter((field) => fieldsOf(filter).includes(field)),
+      )
+      if (matches === null) return
+      const view = new RecordView(null, () => {})
+      for (const process of [...processes, ...processes]) {
+        // Whatever else is captured stands around what the filter looks at.
+        const words = r.exec(7, { process: process && { ppid: 1, cwd: 'x', gid: 2, startTime: 3, ...process } })
+        const buffer = new RecordBuffer(words.length)
+        buffer.words.set(words)
+        assert.equal(matches(view.seek(buffer, 0)), passes(filter, process))
+      }
+      assert.deepEqual(
+        regexes.map(({ lastIndex }) => lastIndex),
+        positions,
+      )
+    }),
+    { numRuns: 2000, includeErrorInReport: true },
+  )
+  t.pass()
+})
+
+const u32 = fc.nat(2 ** 32 - 1)
+const u64 = fc.oneof(fc.maxSafeNat(), fc.bigInt(0n, 2n ** 64n - 1n))
+/** All of Unicode, but what ends an argument. */
+const text = fc.string({ unit: fc.oneof(fc.string({ unit: 'binary', minLength: 1, maxLength: 1 }), fc.constant('😀')) })
+const argument = text.map((text) => text.replaceAll('\0', ''))
+const origin = fc.constantFrom('kernel', 'bootstrap', 'resync', 'polling')
+
+const captured = fc.record(
+  {
+    name: fc.option(text),
+    ppid: fc.option(u32),
+    exe: fc.option(text),
+    argv: fc.option(fc.array(fc.oneof(argument, fc.constant('')))),
+    cwd: fc.option(text),
+    uid: fc.option(u32),
+    gid: fc.option(u32),
+    cgroup: fc.option(text),
+    startTime: fc.option(fc.maxSafeNat()),
+  },
+  { requiredKeys: [] },
+)
+
+/** Of each type, the kind's own values, and the words that carry them. */
+const own = fc.oneof(
+  fc.constant({ type: 'exec', five: [], values: {} }),
+  fc.constant({ type: 'sid', five: [], values: {} }),
+  fc.nat(2 ** 31).map((ppid) => ({ type: 'fork', five: [ppid], values: { ppid } })),
+  fc.nat(2 ** 31).map((ppid) => ({ type: 'coredump', five: [ppid], values: { ppid: ppid || null } })),
+  fc.nat(2 ** 31).map((tracer) => ({ type: 'ptrace', five: [tracer], values: { tracerPid: tracer || null } })),
+  fc.tuple(u32, u32).map(([ruid, euid]) => ({ type: 'uid', five: [ruid, euid], values: { ruid, euid } })),
+  fc.tuple(u32, u32).map(([rgid, egid]) => ({ type: 'gid', five: [rgid, egid], values: { rgid, egid } })),
+)
+
+const event = fc.record({
+  own,
+  pid: fc.nat(2 ** 31),
+  time: u64,
+  origin,
+  process: fc.option(captured),
+  truncated: fc.boolean(),
+})
+
+test('what was encoded is what is read, wherever in the buffer it stands', (t) => {
+  fc.assert(
+    fc.property(fc.array(event, { minLength: 1, maxLength: 8 }), fc.nat(5), (events, before) => {
+      const records: number[][] = events.map(({ own, pid, process, ...others }) =>
+        r.event(own.type, pid, { five: own.five, process: process ?? undefined, ...others }),
+      )
+      const read = decode(records, before)
+      const expected = events.map(({ own, pid, time, origin, process, truncated }) => {
+        const base = { type: own.type, pid, timestampNs: Number(time), origin, ...own.values }
+        return { ...base, process: completed(process ?? {}, truncated) }
+      })
+      assert.deepEqual(read, expected)
+      const seen = records.map((record) => hasProcess(Uint32Array.from(record), 0))
+      assert.deepEqual(
+        seen,
+        events.map(({ process }) => process !== null),
+      )
+    }),
+    { numRuns: 500, includeErrorInReport: true },
+  )
+  t.pass()
+})
+
+test('an exit is read as it was encoded', (t) => {
+  const signals = ['SIGHUP', 'SIGABRT', 'SIGKILL', 'SIGSEGV', 'SIG32', 'SIGRTMIN+0', 'SIGRTMIN+30']
+  const numbers = [1, 6, 9, 11, 32, 34, 64]
+  const values = fc.record({
+    exitCode: fc.option(fc.nat(255)),
+    signal: fc.option(fc.constantFrom(...signals)),
+    coreDumped: fc.boolean(),
+    ppid: fc.option(fc.integer({ min: 1, max: 2 ** 31 })),
+    durationNs: fc.option(fc.maxSafeNat()),
+  })
+  fc.assert(
+    fc.property(values, captured, (values, process) => {
+      const { exitCode, signal, coreDumped, ppid, durationNs } = values
+      const record = r.exit(7, {
+        code: exitCode ?? undefined,
+        signal: signal === null ? undefined : numbers[signals.indexOf(signal)],
+        core: coreDumped,
+        ppid: ppid ?? 0,
+        duration: durationNs ?? undefined,
+        process,
+      })
+      const base = { type: 'exit', pid: 7, timestampNs: 0, origin: 'kernel' }
+      assert.deepEqual(decode([record]), [{ ...base, ...values, process: completed(process, false) }])
+    }),
+    { numRuns: 500, includeErrorInReport: true },
+  )
+  t.pass()
+})
+
+test('a thread’s name of up to 16 bytes is read as it was encoded', (t) => {
+  const name = argument.filter((text) => Buffer.byteLength(text) <= 16)
+  fc.assert(
+    fc.property(name, u32, (comm, tid) => {
+      const base = { type: 'comm', pid: 7, timestampNs: 0, origin: 'kernel', process: {} }
+      assert.deepEqual(decode([r.comm(7, tid, comm)]), [{ ...base, comm, tid }])
+    }),
+  )
+  t.pass()
+})
+
+test('a container’s id is the last of the 64 digits in its cgroup', (t) => {
+  const id = fc.string({ unit: fc.constantFrom(...'0123456789abcdef'), minLength: 64, maxLength: 64 })
+  const part = fc.constantFrom('/', '/docker/', '/a.slice/cri-containerd-', '.scope', '/kubepods/pod0/', '.scope/init')
+  fc.assert(
+    fc.property(fc.array(fc.tuple(part, id), { minLength: 1, maxLength: 3 }), part, (parts, end) => {
+      assert.equal(containerIdOf(parts.flat().join('') + end), parts.at(-1)![1])
+    }),
+  )
+  t.pass()
+})
+
+test.serial('every event is delivered once and in order, however it is drained', async (t) => {
+  const runs = fc.array(fc.tuple(fc.integer({ min: 1, max: 700 }), fc.oneof(fc.constant(0), fc.nat(80_000))), {
+    minLength: 1,
+    maxLength: 6,
+    size: 'max',
+  })
+  await fc.assert(
+    fc.asyncProperty(runs, fc.integer({ min: 1, max: 3000 }), fc.boolean(), async (runs, drainAtMost, held) => {
+      const { monitor, fake } = await initialized(t)
+      fake.behaviour.drainAtMost = drainAtMost
+      if (!held) monitor.unref()
+      const seen: number[] = []
+      monitor.subscribeExec((pid) => seen.push(pid))
+      let last = 0
+      for (const [count, padding] of runs) {
+        for (let i = 0; i < count; i++) fake.source.push(r.exec(++last))
+        if (padding > 0) fake.source.push(r.exec(++last, { process: { cwd: 'x'.repeat(padding) } }))
+        if (count % 2 === 0) await new Promise((resolve) => setImmediate(resolve))
+      }
+      await settled(fake)
+      assert.deepEqual(
+        seen,
+        Array.from({ length: last }, (_, i) => i + 1),
+      )
+      await monitor.stop()
+    }),
+    { numRuns: 40, includeErrorInReport: true },
+  )
+  t.pass()
+})
+
+function decode(records: number[][], before = 0): unknown[] {
+  const words = records.flat()
+  const buffer = new RecordBuffer(before + words.length)
+  buffer.words.set(words, before)
+  const events: unknown[] = []
+  for (let at = before; at < buffer.words.length; at += buffer.words[at + 1]!) {
+    events.push(readEvent(buffer, at, readProcess(buffer, at)))
+  }
+  return events
+}
+
+/** With what the facade adds to the captured fields. */
+function completed(process: ProcessInfo, truncated: boolean): ProcessInfo {
+  return {
+    ...process,
+    ...(process.argv !== undefined && truncated ? { argvTruncated: true } : {}),
+    ...(process.cgroup === undefined ? {} : { containerId: null }),
+  }
+}

@@ -1,0 +1,264 @@
+/** What is made of native records: events, captured details, and what a filter says to them. */
+import { createRequire } from 'node:module'
+import test from 'ava'
+import type * as RecordViews from '../../dist/src/native/record-view.js'
+import { initialized, loadFacade, settled } from '../support/fake/facade.ts'
+
+const require = createRequire(import.meta.url)
+
+const [HEX, OTHER] = ['0123456789abcdef'.repeat(4), 'f'.repeat(64)]
+
+test('every type of event is decoded', async (t) => {
+  const { monitor, fake, r } = await initialized(t)
+  const seen: unknown[] = []
+  const types = ['fork', 'exec', 'exit', 'comm', 'uid', 'gid', 'sid', 'ptrace', 'coredump'] as const
+  for (const type of types) monitor.subscribe(type, (pid, event) => seen.push([pid, event]))
+  const time = 5_000_000_123
+  const base = { timestampNs: time, origin: 'kernel', process: {} }
+  const exit = { coreDumped: false, ppid: null, durationNs: null, exitCode: null, signal: null }
+  const cases: [number[], object][] = [
+    [r.event('fork', 10, { time, five: [1] }), { type: 'fork', pid: 10, ...base, ppid: 1 }],
+    [r.exec(11, { time, origin: 'bootstrap' }), { type: 'exec', pid: 11, ...base, origin: 'bootstrap' }],
+    [r.exec(11, { time: 2 ** 52 + 1 }), { type: 'exec', pid: 11, ...base, timestampNs: 2 ** 52 + 1 }],
+    [
+      r.exit(12, { time, code: 0, ppid: 3, duration: 2 ** 33 + 7 }),
+      { type: 'exit', pid: 12, ...base, ...exit, exitCode: 0, ppid: 3, durationNs: 2 ** 33 + 7 },
+    ],
+    [r.exit(12, { time, code: 255 }), { type: 'exit', pid: 12, ...base, ...exit, exitCode: 255 }],
+    [r.exit(12, { time, signal: 9 }), { type: 'exit', pid: 12, ...base, ...exit, signal: 'SIGKILL' }],
+    [
+      r.exit(12, { time, signal: 6, core: true, duration: 0 }),
+      { type: 'exit', pid: 12, ...base, ...exit, signal: 'SIGABRT', coreDumped: true, durationNs: 0 },
+    ],
+    [r.exit(12, { time, signal: 35 }), { type: 'exit', pid: 12, ...base, ...exit, signal: 'SIGRTMIN+1' }],
+    [r.exit(12, { time, signal: 32 }), { type: 'exit', pid: 12, ...base, ...exit, signal: 'SIG32' }],
+    [r.exit(12, { time, origin: 'resync' }), { type: 'exit', pid: 12, ...base, ...exit, origin: 'resync' }],
+    [r.comm(13, 14, 'größer'), { type: 'comm', pid: 13, ...base, timestampNs: 0, tid: 14, comm: 'größer' }],
+    [r.comm(13, 14, 'a'.repeat(16)), { type: 'comm', pid: 13, ...base, timestampNs: 0, tid: 14, comm: 'a'.repeat(16) }],
+    [
+      r.event('uid', 15, { time, five: [1000, 4294967295] }),
+      { type: 'uid', pid: 15, ...base, ruid: 1000, euid: 4294967295 },
+    ],
+    [r.event('gid', 16, { time, five: [5, 6] }), { type: 'gid', pid: 16, ...base, rgid: 5, egid: 6 }],
+    [r.event('sid', 17, { time, origin: 'polling' }), { type: 'sid', pid: 17, ...base, origin: 'polling' }],
+    [r.event('ptrace', 18, { time, five: [19] }), { type: 'ptrace', pid: 18, ...base, tracerPid: 19 }],
+    [r.event('ptrace', 18, { time }), { type: 'ptrace', pid: 18, ...base, tracerPid: null }],
+    [r.event('coredump', 20, { time, five: [0] }), { type: 'coredump', pid: 20, ...base, ppid: null }],
+  ]
+  fake.source.push(...cases.map(([words]) => words))
+  await settled(fake)
+  t.deepEqual(
+    seen,
+    cases.map(([, event]) => [(event as { pid: number }).pid, event]),
+  )
+})
+
+test('an event with nothing captured shares one frozen object', async (t) => {
+  const { monitor, fake, r } = await initialized(t)
+  const seen: object[] = []
+  monitor.subscribeExec((_, { process }) => seen.push(process))
+  fake.source.push(r.exec(1), r.exec(2), r.exec(3, { process: {} }))
+  await settled(fake)
+  t.is(new Set(seen).size, 1)
+  t.true(Object.isFrozen(seen[0]))
+})
+
+test('captured fields are read, null where they could not be, absent where nobody asked', async (t) => {
+  const { monitor, fake, r } = await initialized(t)
+  const seen: object[] = []
+  monitor.subscribe('exit', (_, { process }) => seen.push(process))
+  const process = {
+    name: 'größer als fünfzehn',
+    ppid: 1,
+    exe: '/bin/sh',
+    argv: ['sh', '', '-c', 'a b\nc'],
+    cwd: '/',
+    uid: 1000,
+    gid: 4294967295,
+    cgroup: `/system.slice/docker-${HEX}.scope`,
+    startTime: 2 ** 40 + 3,
+  }
+  const all = { ...process, containerId: HEX }
+  fake.source.push(r.exit(1, { process }))
+  t.deepEqual(await next(), all)
+  for (const field of Object.keys(process)) {
+    fake.source.push(r.exit(1, { process: { ...process, [field]: null } }))
+    t.deepEqual(await next(), { ...all, [field]: null, ...(field === 'cgroup' ? { containerId: null } : {}) }, field)
+    fake.source.push(r.exit(1, { process: { [field]: process[field as 'name'] } }))
+    t.deepEqual(await next(), {
+      [field]: process[field as 'name'],
+      ...(field === 'cgroup' ? { containerId: HEX } : {}),
+    })
+  }
+  for (const argv of [[], [''], ['', ''], ['a']]) {
+    fake.source.push(r.exec(1), r.exit(1, { process: { argv } }))
+    t.deepEqual(await next(), { argv })
+  }
+  fake.source.push(r.exit(1, { process: { argv: ['a'] }, truncated: true }))
+  t.deepEqual(await next(), { argv: ['a'], argvTruncated: true })
+
+  async function next(): Promise<unknown> {
+    await settled(fake)
+    return seen.pop()
+  }
+})
+
+test('a container is known by its cgroup', async (t) => {
+  const { monitor, fake, r } = await initialized(t)
+  const seen: unknown[] = []
+  monitor.subscribeExec((_, { process }) => seen.push(process.containerId))
+  const cases: [string, string | null][] = [
+    ['/', null],
+    ['/user.slice/user-1000.slice/session-2.scope', null],
+    [`/docker/${HEX}`, HEX],
+    [`/docker/${OTHER}/docker/${HEX}/init.scope`, HEX],
+    [`/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-podx.slice/cri-containerd-${HEX}.scope`, HEX],
+    [`/kubepods/besteffort/pod0a/${HEX}`, HEX],
+    [`/machine.slice/libpod-${HEX}.scope/container`, HEX],
+    [`/kubepods.slice/crio-${HEX}.scope`, HEX],
+    ['/machine.slice/machine-web.scope/payload', 'web'],
+    ['/machine.slice/systemd-nspawn@db.service', 'db'],
+    ['/lxc.payload.box/init.scope', 'box'],
+    ['/lxc/box', 'box'],
+  ]
+  fake.source.push(...cases.map(([cgroup]) => r.exec(1, { process: { cgroup } })))
+  await settled(fake)
+  t.deepEqual(
+    seen,
+    cases.map(([, id]) => id),
+  )
+})
+
+test('filters', async (t) => {
+  const { monitor, fake, r } = await initialized(t)
+  const shell = { name: 'sh', exe: '/bin/sh', argv: ['sh', '-c', 'true'], uid: 0, cgroup: '/a' }
+  const sticky = /h/y
+  const global = /s/g
+  global.lastIndex = 2
+  const cases: [object, object | undefined, boolean][] = [
+    [{}, undefined, true],
+    [{ name: 'sh' }, shell, true],
+    [{ name: 's' }, shell, false],
+    [{ name: /^S/i }, shell, true],
+    [{ name: global }, shell, true],
+    [{ name: sticky }, shell, false],
+    [{ name: /.*/ }, undefined, false],
+    [{ name: /.*/ }, { ...shell, name: null }, false],
+    [{ name: '' }, { ...shell, name: null }, false],
+    [{ exe: '/bin/sh' }, shell, true],
+    [{ exe: /bash$/ }, shell, false],
+    [{ commandLine: 'sh -c true' }, shell, true],
+    [{ commandLine: /-c$/ }, shell, false],
+    [{ commandLine: /.*/ }, { ...shell, argv: null }, false],
+    [{ uid: 0 }, shell, true],
+    [{ uid: 0 }, { ...shell, uid: null }, false],
+    [{ uid: 1000 }, shell, false],
+    [{ cgroup: /^\/a/ }, shell, true],
+    [{ name: 'sh', uid: 0, exe: /sh/ }, shell, true],
+    [{ name: 'sh', uid: 1, exe: /sh/ }, shell, false],
+    [{ name: 'sh', uid: 0, cgroup: '/b' }, shell, false],
+  ]
+  for (const type of ['exec', 'exit'] as const) {
+    for (const [filter, process, expected] of cases) {
+      let seen = 0
+      const unsubscribe = monitor.subscribe(type, () => seen++, filter)
+      // Twice, since a RegExp may remember.
+      fake.source.push(...[1, 2].map((pid) => r[type](pid, { process })))
+      await settled(fake)
+      t.is(seen, expected ? 2 : 0, `${type} ${Object.entries(filter)}`)
+      unsubscribe()
+    }
+  }
+  t.is(global.lastIndex, 2)
+})
+
+test('arguments that were cut to none match no filter, and a process without any may', async (t) => {
+  const { monitor, fake, r } = await initialized(t)
+  const seen: number[] = []
+  monitor.subscribeExit((pid) => seen.push(pid), { commandLine: /^(?!secret)/ })
+  const process = { argv: [] }
+  fake.source.push(r.exit(1, { process }), r.exit(2, { process, truncated: true }))
+  await settled(fake)
+  t.deepEqual(seen, [1])
+})
+
+test('a record that is larger than the buffer makes it grow', async (t) => {
+  const { monitor, fake, r } = await initialized(t)
+  const seen: unknown[] = []
+  monitor.subscribeExec((pid, { process }) => seen.push([pid, process.argv?.map((a) => a.length)]))
+  const large = (length: number): object => ({ process: { argv: ['x', 'y'.repeat(length)] } })
+  fake.source.push(r.exec(1), r.exec(2, large(100_000)), r.exec(3, large(1_000_000)), r.exec(4, large(1)))
+  await settled(fake)
+  t.deepEqual(seen, [
+    [1, undefined],
+    [2, [1, 100_000]],
+    [3, [1, 1_000_000]],
+    [4, [1, 1]],
+  ])
+})
+
+test('a filter by ancestor takes what is marked with its own number', async (t) => {
+  const { monitor, fake, r } = await initialized(t)
+  const seen: number[][] = [[], [], []]
+  for (const pids of seen) monitor.subscribeExec((pid) => pids.push(pid), { ancestor: 9 })
+  const ids: number[] = fake.source.rules.map(({ ancestorId }: { ancestorId: number }) => ancestorId)
+  const process = { name: 'x' }
+  fake.source.push(r.exec(1, { ancestryTags: ids }), r.exec(2, { ancestryTags: ids.slice(1, 2), process }), r.exec(3))
+  await settled(fake)
+  t.deepEqual(seen, [[1], [1, 2], [1]])
+})
+
+test('whom an ancestor leads to is read once of a record, however many ask', (t) => {
+  const { r } = loadFacade(t)
+  const { RecordView } = require('../../dist/src/native/record-view.js') as typeof RecordViews
+  const many = 1000
+  const ids = Array.from({ length: many }, (_, i) => i + 1)
+  let reads = 0
+  const words = new Proxy(Uint32Array.from([0, ...r.exec(1, { ancestryTags: ids })]), {
+    get(target, key) {
+      const value: unknown = Reflect.get(target, key, target)
+      if (typeof value !== 'function') return (reads++, value)
+      return (...range: number[]) => {
+        const part = (value as typeof target.subarray).apply(target, range as [])
+        reads += part.length
+        return part
+      }
+    },
+  })
+  const view = new RecordView(null, () => {}).seek({ words, bytes: Buffer.alloc(0) }, 1)
+  for (const id of ids) t.true(view.hasAncestryTag(id))
+  t.false(view.hasAncestryTag(many + 1))
+  t.true(reads < 2 * many, String(reads))
+})
+
+test('after many records that fit the first buffer, a larger one is given up', async (t) => {
+  const { monitor, fake, r } = await initialized(t)
+  let seen = 0
+  monitor.subscribeExec(() => seen++)
+  const large = r.exec(1, { process: { argv: ['y'.repeat(1_000_000)] } })
+  const small = Array.from({ length: 10_000 }, () => r.exec(2))
+  const [first] = fake.source.bufferLengths
+  fake.source.push(large, ...small, large, large, ...small.slice(0, 100), large, ...small.slice(0, 100))
+  await settled(fake)
+  const grown = fake.source.bufferLengths[1]
+  t.true(grown > large.length)
+  // Grown anew, but not given up between large ones that follow soon.
+  t.deepEqual(fake.source.bufferLengths, [first, grown, first, grown])
+  for (const record of small) {
+    fake.source.push(record)
+    if (fake.source.queue.length >= 100) await settled(fake)
+  }
+  await settled(fake)
+  t.deepEqual(fake.source.bufferLengths, [first, grown, first, grown, first])
+  t.is(seen, 20_204)
+})
+
+test('records of unknown kinds are passed over', async (t) => {
+  const { monitor, fake, r } = await initialized(t)
+  const seen: number[] = []
+  monitor.subscribeExec((pid) => seen.push(pid))
+  const unknown = [9, 31, 39, 255].map((kind) => [kind, ...r.exec(1).slice(1)])
+  fake.source.push(...unknown, r.exec(2))
+  await settled(fake)
+  t.deepEqual(seen, [2])
+})

@@ -1,0 +1,105 @@
+/** Whom an event can concern: those who wait for another name are not asked, and the others are in their order. */
+import assert from 'node:assert/strict'
+import { createRequire } from 'node:module'
+import test from 'ava'
+import * as fc from 'fast-check'
+import type * as Indexes from '../../dist/src/monitor/subscription-index.js'
+
+const require = createRequire(import.meta.url)
+const { SubscriptionIndex } = require('../../dist/src/monitor/subscription-index.js') as typeof Indexes
+
+const text = fc.constantFrom('sh', 'bash', '')
+const criteria = fc.option(
+  fc.record({ name: text, exe: text, uid: fc.nat(1) }, { requiredKeys: [], noNullPrototype: true }),
+)
+const read = fc.option(text)
+const process = fc.record({ name: read, exe: read }).map((texts) => ({
+  ...texts,
+  commandLine: null,
+  cgroup: null,
+  uid: null,
+}))
+
+test('they are all but those whose exact name, or else exe, is another', (t) => {
+  const steps = fc.array(fc.tuple(criteria, fc.option(fc.nat(9), { freq: 3 })), { maxLength: 12 })
+  fc.assert(
+    fc.property(steps, fc.array(process, { maxLength: 4 }), (steps, processes) => {
+      const index = new SubscriptionIndex<Indexes.IndexEntry>()
+      const entries: Indexes.IndexEntry[] = []
+      let place = 0
+      for (const [criteria, leaves] of steps) {
+        const entry = { place: ++place, callback: {}, criteria }
+        assert(index.add(entry))
+        assert(!index.add({ ...entry, place: 0 }), 'twice')
+        entries.push(entry)
+        const leaving = leaves === null ? undefined : entries[leaves]
+        if (leaving !== undefined) {
+          index.delete(leaving)
+          entries.splice(entries.indexOf(leaving), 1)
+        }
+        assert.deepEqual([...index.all], entries)
+        for (const process of processes) {
+          const expected = entries.filter(({ criteria }) => {
+            if (criteria?.name !== undefined) return criteria.name === process.name
+            return criteria?.exe === undefined || criteria.exe === process.exe
+          })
+          assert.deepEqual([...index.candidates(process)], expected)
+        }
+      }
+    }),
+    { numRuns: 1000, includeErrorInReport: true },
+  )
+  t.pass()
+})
+
+test('nothing is read of a process if nobody waits for it', (t) => {
+  const unread = new Proxy({} as Parameters<Indexes.SubscriptionIndex<Indexes.IndexEntry>['candidates']>[0], {
+    get: (_, field) => t.fail(String(field)),
+  })
+  const open = { place: 1, callback: {}, criteria: null }
+  const index = new SubscriptionIndex<Indexes.IndexEntry>()
+  index.add(open)
+  t.deepEqual([...index.candidates(unread)], [open])
+})
+
+test('who comes, goes or is concerned costs nothing of the others', (t) => {
+  let reads = 0
+  const index = new SubscriptionIndex<Indexes.IndexEntry>()
+  const counted = (place: number, criteria: Indexes.IndexEntry['criteria']): Indexes.IndexEntry => ({
+    place,
+    callback: {},
+    get criteria() {
+      reads++
+      return criteria
+    },
+  })
+  const entries = Array.from({ length: 1000 }, (_, i) => counted(i, { [i % 2 ? 'name' : 'exe']: `other ${i}` }))
+  const process = { name: 'sh', exe: '/bin/sh', commandLine: null, cgroup: null, uid: null }
+  for (const entry of entries) {
+    index.add(entry)
+    t.deepEqual([...index.candidates(process)], [])
+  }
+  for (const entry of entries.toReversed()) {
+    index.delete(entry)
+    t.deepEqual([...index.candidates(process)], [])
+  }
+  t.is(reads, 2 * entries.length)
+})
+
+test('iterated over, it gives who has come meanwhile last, and nobody who has left', (t) => {
+  const index = new SubscriptionIndex<Indexes.IndexEntry>()
+  const process = { name: 'sh', exe: null, commandLine: null, cgroup: null, uid: null }
+  for (const criteria of [null, { name: 'sh' }]) {
+    const [first, second, third] = [1, 2, 3].map((place) => ({ place, callback: {}, criteria }))
+    index.add(first!)
+    index.add(second!)
+    const seen: number[] = []
+    for (const { place } of index.candidates(process)) {
+      seen.push(place)
+      if (place === 1) index.delete(second!)
+      if (place === 1) index.add(third!)
+    }
+    t.deepEqual(seen, [1, 3])
+    for (const entry of [first, third]) index.delete(entry!)
+  }
+})

@@ -1,0 +1,295 @@
+/** Subscriptions against a fake binding: who is called, what interest they make, and the manners of the pump. */
+import { getEventListeners } from 'node:events'
+import test from 'ava'
+import { child, initialized, loadFacade, settled } from '../support/fake/facade.ts'
+
+const noop = (): void => {}
+
+test('the interest follows the subscriptions, and is told only when it has changed', async (t) => {
+  const { monitor, fake } = await initialized(t)
+  const ends = [
+    monitor.subscribeExec(noop, { name: 'sh' }),
+    monitor.subscribeExec(() => {}, { capture: ['name'] }),
+    monitor.subscribeExit(noop, { capture: ['ppid'], name: /x/, commandLine: 'x', uid: 1 }),
+    monitor.subscribe('coredump', noop, { exe: 'x', cgroup: 'y', capture: ['startTime', 'cwd', 'gid'] }),
+  ]
+  t.deepEqual(fake.source.interests, [
+    [0b10, 0b1],
+    [0b110, 0b101011],
+    [0b100000110, 0b111111111],
+  ])
+  fake.source.interests.length = 0
+  ends.forEach((end) => end())
+  t.deepEqual(
+    fake.source.interests,
+    [
+      [0b100000110, 0b111111111],
+      [0b100000100, 0b111111111],
+      [0b100000000, 0b111010100],
+      [0, 0],
+    ].slice(1),
+  )
+})
+
+test('the same function twice for one type is refused, for two types it is not', async (t) => {
+  const { monitor } = loadFacade(t)
+  const unsubscribe = monitor.subscribeExec(noop)
+  t.throws(() => monitor.subscribe('exec', noop, { name: 'x' }), { code: 'ERR_CALLBACK_REGISTERED', message: /'exec'/ })
+  monitor.subscribeExit(noop)
+  unsubscribe()
+  unsubscribe()
+  monitor.subscribeExec(noop)
+  unsubscribe()
+  t.throws(() => monitor.subscribeExec(noop), { code: 'ERR_CALLBACK_REGISTERED' })
+})
+
+test('subscribing and unsubscribing within a callback', async (t) => {
+  const { monitor, fake, r } = await initialized(t)
+  const seen: string[] = []
+  const first = monitor.subscribeExec((pid) => {
+    seen.push(`first ${pid}`)
+    if (pid !== 1) return
+    second()
+    first[Symbol.dispose]()
+    monitor.subscribeExec((pid) => seen.push(`third ${pid}`))
+  })
+  const second = monitor.subscribeExec((pid) => seen.push(`second ${pid}`))
+  monitor.subscribeExec((pid) => seen.push(`last ${pid}`))
+  fake.source.push(r.exec(1), r.exec(2))
+  await settled(fake)
+  t.deepEqual(seen, ['first 1', 'last 1', 'last 2', 'third 2'])
+})
+
+test('the native part is told of each rule as it comes and goes, however many there are', async (t) => {
+  const { monitor, fake } = await initialized(t)
+  const many = 1000
+  const ends = Array.from({ length: many }, (_, i) => monitor.subscribeExec(() => {}, { name: `n${i}`, uid: 7 }))
+  t.is(fake.source.ruleCalls, many)
+  t.deepEqual(fake.source.rules[5], { types: 0b10, fields: 0b100001, uid: 7, name: 'n5' })
+  t.is(fake.source.rules.length, many)
+  const controller = new AbortController()
+  const waits = Array.from({ length: many }, (_, i) => monitor.waitForExit(i + 1, { signal: controller.signal }))
+  t.is(fake.source.ruleCalls, 2 * many)
+  t.deepEqual(fake.source.rules.at(-1), { types: 0b100, fields: 0, pid: many })
+  ends.forEach((end) => end())
+  controller.abort()
+  await Promise.allSettled(waits)
+  t.is(fake.source.ruleCalls, 4 * many)
+  t.deepEqual(fake.source.rules, [])
+})
+
+test('a source is opened with the rules in force, those of waits too', async (t) => {
+  const { monitor, fake } = loadFacade(t)
+  const off = monitor.subscribeExec(noop, { exe: '/bin/sh' })
+  monitor.subscribeExit(noop, { ancestor: 9, capture: ['uid'] })
+  off()
+  await monitor.initialize()
+  const [rule] = fake.source.options.rules
+  t.deepEqual(fake.source.options.rules, [{ types: 0b100, fields: 0b100000, ancestor: 9, ancestorId: rule.ancestorId }])
+  void monitor.stop()
+  const again = monitor.initialize()
+  const wait = monitor.waitForExit(7)
+  monitor.subscribe('sid', noop)
+  await again
+  t.deepEqual(fake.source.options.rules, [
+    { types: 0b100, fields: 0, pid: 7 },
+    { types: 0b1000000, fields: 0 },
+  ])
+  void monitor.stop()
+  await t.throwsAsync(wait, { code: 'ERR_STOPPED' })
+})
+
+test('ten callbacks of each type see each event, as one object', async (t) => {
+  const { monitor, fake, r } = await initialized(t)
+  const seen = { exec: [] as object[], exit: [] as object[] }
+  for (let i = 0; i < 10; i++) {
+    monitor.subscribeExec((_, event) => seen.exec.push(event))
+    monitor.subscribeExit((_, event) => seen.exit.push(event))
+  }
+  fake.source.push(r.exec(1), r.exit(1, { code: 0 }))
+  await settled(fake)
+  t.deepEqual([seen.exec.length, new Set(seen.exec).size], [10, 1])
+  t.deepEqual([seen.exit.length, new Set(seen.exit).size], [10, 1])
+})
+
+test('a signal ends a subscription, and an aborted one does not begin it', async (t) => {
+  const { monitor, fake, r } = await initialized(t)
+  const seen: string[] = []
+  const controller = new AbortController()
+  const { signal } = controller
+  monitor.subscribeExec((pid) => (seen.push(`first ${pid}`), pid === 2 && controller.abort()), { signal })
+  monitor.subscribeExec((pid) => seen.push(`second ${pid}`), { signal })
+  fake.source.push(r.exec(1), r.exec(2), r.exec(3))
+  await settled(fake)
+  t.deepEqual(seen, ['first 1', 'second 1', 'first 2'])
+  const unsubscribe = monitor.subscribeExec(noop, { signal })
+  monitor.subscribeExec(noop)
+  unsubscribe()
+  t.throws(() => monitor.subscribeExec(noop), { code: 'ERR_CALLBACK_REGISTERED' })
+})
+
+test('one signal for many subscriptions, waits and iterators has one listener, and none when they have ended', async (t) => {
+  const { monitor, fake } = await initialized(t)
+  fake.behaviour.watchExit = () => null
+  const { signal } = new AbortController()
+  const calls: string[] = []
+  for (const name of ['addEventListener', 'removeEventListener'] as const) {
+    const call = signal[name].bind(signal) as (...args: unknown[]) => void
+    Object.assign(signal, { [name]: (...args: unknown[]) => (calls.push(name), call(...args)) })
+  }
+  const many = 1000
+  const ends = Array.from({ length: many }, () => monitor.subscribeExec(() => {}, { signal }))
+  const streams = Array.from({ length: many }, () => monitor.events({ signal }))
+  const waits = Array.from({ length: many }, (_, i) => monitor.waitForExit(i + 1, { signal }))
+  t.deepEqual(calls, ['addEventListener'])
+  t.is(getEventListeners(signal, 'abort').length, 1)
+  ends.forEach((end) => end())
+  for (const stream of streams) await stream.return?.()
+  t.deepEqual(calls, ['addEventListener'])
+  void monitor.stop()
+  await Promise.allSettled(waits)
+  t.deepEqual(calls, ['addEventListener', 'removeEventListener'])
+  t.is(getEventListeners(signal, 'abort').length, 0)
+})
+
+test('a signal ends all that it was given for, once, in their order, whatever has ended before', async (t) => {
+  const { monitor, fake, r } = await initialized(t)
+  const controller = new AbortController()
+  const { signal } = controller
+  const told: string[] = []
+  const off = monitor.subscribeExec(() => told.push('off'), { signal })
+  const waits = [7, 8].map((pid) => monitor.waitForExit(pid, { signal }).catch(() => told.push(`wait ${pid}`)))
+  monitor.subscribeExec(() => told.push('exec'), { signal })
+  monitor.subscribeExec(() => told.push('other'), { signal: new AbortController().signal })
+  off()
+  controller.abort()
+  await Promise.all(waits)
+  fake.source.push(r.exec(1))
+  await settled(fake)
+  t.deepEqual(told, ['wait 7', 'wait 8', 'other'])
+})
+
+test('a callback that throws is uncaught; others, the drain and later events go on', async (t) => {
+  const { code, stdout } = await child(`
+    const out = []
+    process.on('uncaughtException', (e) => out.push('uncaught ' + e.message))
+    process.on('unhandledRejection', (e) => out.push('unhandled ' + e.message))
+    monitor.subscribeExec((pid) => { throw new Error('mine ' + pid) })
+    monitor.subscribeExec(async (pid) => { throw new Error('async ' + pid) })
+    monitor.subscribeExec((pid) => out.push(pid))
+    monitor.initialize().then(() => {
+      fake.source.push(r.exec(1), r.exec(2))
+      setTimeout(() => fake.source.push(r.exec(3)), 20)
+      setTimeout(() => { console.log(JSON.stringify(out)); process.exit() }, 60)
+    })`)
+  t.is(code, 0)
+  const out: (string | number)[] = JSON.parse(stdout)
+  t.deepEqual(out.slice(0, 2), [1, 2])
+  const rest = [3, 'unhandled async 1', 'unhandled async 2', 'unhandled async 3']
+  t.deepEqual(
+    out.slice(2).map(String).sort(),
+    [...rest, 'uncaught mine 1', 'uncaught mine 2', 'uncaught mine 3'].map(String).sort(),
+  )
+})
+
+test('one turn of the event loop takes about 4 ms of events, then others have theirs', async (t) => {
+  for (const referenced of [true, false]) {
+    const { monitor, fake, r } = await initialized(t)
+    if (!referenced) monitor.unref()
+    let seen = 0
+    monitor.subscribeExec(() => {
+      seen++
+      const until = performance.now() + 0.05
+      while (performance.now() < until);
+    })
+    const turns: number[] = []
+    let watching = true
+    setTimeout(function look(): void {
+      turns.push(seen)
+      if (watching) setTimeout(look, 0)
+    }, 0)
+    for (let pid = 1; pid <= 2000; pid++) fake.source.push(r.exec(pid))
+    while (seen < 2000) await new Promise((resolve) => setTimeout(resolve, 1))
+    watching = false
+    t.true(new Set(turns).size >= 10, String(turns))
+    await settled(fake)
+    t.is(seen, 2000)
+    await monitor.stop()
+  }
+})
+
+test('that holds though the callback is called again and again before the event loop turns', async (t) => {
+  const { monitor, fake, r } = await initialized(t)
+  let seen = 0
+  monitor.subscribeExec(() => {
+    seen++
+    const until = performance.now() + 1
+    while (performance.now() < until);
+  })
+  // So Node.js does, up to a thousand times, where a thread calls while its last call is being answered.
+  for (let pid = 1; pid <= 200; pid++) fake.source.pushNow(r.exec(pid))
+  t.true(seen < 50, `${seen} were answered in one turn`)
+  await settled(fake)
+  t.is(seen, 200)
+  await monitor.stop()
+})
+
+test('ref and unref while events wait: they go on with the event loop, or let it end', async (t) => {
+  const storm = `
+    const slow = () => { const until = performance.now() + 1; while (performance.now() < until); seen++ }
+    let seen = 0
+    monitor.subscribeExec(slow)
+    monitor.unref().initialize().then(() => {
+      for (let pid = 1; pid <= 500; pid++) fake.source.push(r.exec(pid))`
+  // The far timer alone would let the loop sleep: waiting events must wake it.
+  const alive = await child(`${storm}; setTimeout(() => { console.log(seen); process.exit() }, 3000) })`)
+  t.is(alive.stdout, '500\n')
+  const ended = await child(`${storm}; process.on('exit', () => console.log(seen)) })`)
+  t.is(ended.code, 0)
+  t.true(Number(ended.stdout) < 500, ended.stdout)
+})
+
+test('arguments of a wrong type or range', async (t) => {
+  const { monitor } = loadFacade(t)
+  const type = { instanceOf: TypeError, code: 'ERR_INVALID_ARG_TYPE' }
+  const range = { instanceOf: RangeError, code: 'ERR_OUT_OF_RANGE' }
+  const subscribe =
+    (...args: unknown[]) =>
+    () =>
+      monitor.subscribe(...(args as Parameters<typeof monitor.subscribe>))
+  t.throws(subscribe(1, noop), {
+    ...type,
+    message: 'The "type" argument must be of type string. Received type number (1)',
+  })
+  t.throws(subscribe('exce', noop), {
+    ...range,
+    message: /^The value of "type" is out of range\. It must be one of 'fork', /,
+  })
+  for (const callback of [undefined, null, {}, 'x']) t.throws(subscribe('exec', callback), type)
+  t.throws(() => monitor.subscribeExec(undefined as never), type)
+  t.throws(() => monitor.subscribeExit(1 as never), type)
+  for (const options of [null, 1, 'x', noop]) t.throws(subscribe('exec', noop, options), type)
+  const wrong = [{ name: 1 }, { name: null }, { exe: {} }, { commandLine: ['x'] }, { cgroup: 1 }, { uid: '0' }]
+  for (const options of [...wrong, { capture: 'name' }, { capture: [1] }, { signal: {} }, { signal: 1 }]) {
+    t.throws(subscribe('exec', noop, options), { ...type, message: /^The "options\.\w+(\[0\])?" property must be / })
+  }
+  for (const options of [{ uid: -1 }, { uid: 1.5 }, { uid: 2 ** 32 }, { capture: ['nam'] }]) {
+    t.throws(subscribe('exec', noop, options), range)
+  }
+  monitor.subscribeExec(noop)
+  for (const options of [null, 1, { source: 1 }, { queueSize: '1' }, { receiveBufferSize: 1n }, { procRoot: 1 }]) {
+    await t.throwsAsync(monitor.initialize(options as never), type)
+  }
+  for (const options of [
+    { source: 'x' },
+    { queueSize: 0 },
+    { queueSize: NaN },
+    { maxArgvBytes: 0 },
+    { maxArgvBytes: 2 ** 20 + 1 },
+    { receiveBufferSize: 2 ** 31 },
+    { procRoot: '' },
+  ]) {
+    await t.throwsAsync(monitor.initialize(options as never), range)
+  }
+  await monitor.initialize()
+})

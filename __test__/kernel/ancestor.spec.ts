@@ -1,0 +1,111 @@
+/** The ancestor filter on the real kernel: descendants, however far away they go. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import test from 'ava'
+import { copyOf, lines, monitoring, until } from '../support/helpers.ts'
+
+const serial = test.serial
+
+/** A session of its own, created by a process that ends at once: nothing but its creation tells where it comes from. */
+const DAEMON = 'setsid sh -c "(exec $0 $1 & echo \\$!) &"'
+
+/** A shell that runs the lines it is given. */
+function shell(): { pid: number; run: (line: string) => void; next: () => Promise<string>; end: () => Promise<void> } {
+  const child = spawn('/bin/sh', ['-c', 'while read -r line; do eval "$line"; done'], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
+  const output = lines(child)
+  return {
+    pid: child.pid!,
+    run: (line) => child.stdin.write(`${line}\n`),
+    next: async () => String((await output.next()).value),
+    end: async () => {
+      child.stdin.end()
+      if (child.exitCode === null) await once(child, 'exit')
+    },
+  }
+}
+
+serial('a daemon is followed until its exit, after its parents and the ancestor have ended', async (t) => {
+  const program = copyOf('/bin/sleep', 'pe-daemon')
+  const ancestor = shell()
+  const stranger = shell()
+  await monitoring(async (monitor) => {
+    const told: string[] = []
+    const execs = new Map<string, number>()
+    monitor.subscribeExec(
+      (pid, { process: { name } }) => {
+        told.push(`exec ${name}`)
+        execs.set(name!, pid)
+      },
+      { ancestor: ancestor.pid, capture: ['name'] },
+    )
+    monitor.subscribeExit((pid) => pid === execs.get('pe-daemon') && told.push('exit pe-daemon'), {
+      ancestor: ancestor.pid,
+    })
+    ancestor.run(DAEMON.replace('$0', program.path).replace('$1', '60'))
+    const daemon = Number(await ancestor.next())
+    t.assert(daemon > 1)
+    stranger.run('/bin/true')
+    await until('the daemon is told of', () => execs.has('pe-daemon'))
+    t.is(execs.get('pe-daemon'), daemon)
+    await ancestor.end()
+    process.kill(daemon, 'SIGKILL')
+    await until('its end is told', () => told.includes('exit pe-daemon'))
+    t.deepEqual(told, ['exec setsid', 'exec sh', 'exec pe-daemon', 'exit pe-daemon'])
+  })
+  await stranger.end()
+  program.remove()
+})
+
+serial('descendants that ran before the subscription are followed, by their parents or their session', async (t) => {
+  const program = copyOf('/bin/sleep', 'pe-before')
+  const ancestor = shell()
+  ancestor.run(`sh -c "${program.path} 60 & echo \\$!; wait"  &`)
+  const grandchild = Number(await ancestor.next())
+  t.assert(grandchild > 1)
+  const leader = spawn('setsid', ['sh', '-c', `(${program.path} 60 & echo $!) ; read line; true`], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
+  const orphan = Number((await lines(leader).next()).value)
+  t.assert(orphan > 1)
+  const session = sessionOf(orphan)
+  await monitoring(async (monitor) => {
+    const exits: number[] = []
+    monitor.subscribeExit((pid) => exits.push(pid), { ancestor: ancestor.pid, name: 'pe-before' })
+    const inSession: number[] = []
+    const replayed = new Promise<void>((resolve) => {
+      monitor.subscribeExec((pid) => pid === orphan && (inSession.push(pid), resolve()), {
+        ancestor: session,
+        replay: true,
+      })
+    })
+    await replayed
+    t.deepEqual(inSession, [orphan])
+    process.kill(orphan, 'SIGKILL')
+    process.kill(grandchild, 'SIGKILL')
+    await until('its end is told', () => exits.length > 0)
+    t.deepEqual(exits, [grandchild])
+  })
+  leader.stdin.end()
+  await ancestor.end()
+  program.remove()
+})
+
+function sessionOf(pid: number): number {
+  return Number(readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ')[3])
+}
+
+serial('what is spawned right behind the subscription is followed', async (t) => {
+  await monitoring(async (monitor) => {
+    for (let round = 0; round < 20; round++) {
+      const execs: number[] = []
+      const unsubscribe = monitor.subscribeExec((pid) => execs.push(pid), { ancestor: process.pid })
+      const child = spawn('/bin/true')
+      await until('it is told of', () => execs.includes(child.pid!))
+      unsubscribe()
+    }
+    t.pass()
+  })
+})

@@ -1,0 +1,62 @@
+/** What ends at once, on the real kernel: its details are read before it runs. */
+import { execFileSync, spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import test from 'ava'
+import type { ProcessInfo } from '../../dist/index.js'
+import { copyOf, monitoring, until } from '../support/helpers.ts'
+
+const serial = test.serial
+const COUNT = 100
+
+/** The shortest life there is: a program that exits by its first system call. */
+function shortest(): { path: string; remove: () => void } {
+  const folder = mkdtempSync(join(tmpdir(), 'pe-shortest-'))
+  const source = join(folder, 'shortest.c')
+  const path = join(folder, 'pe-shortest')
+  const exit =
+    process.arch === 'arm64'
+      ? 'register long number __asm__("x8") = 93; __asm__ volatile("svc 0" ::"r"(number));'
+      : '__asm__ volatile("syscall" ::"a"(60), "D"(0));'
+  writeFileSync(source, `void _start(void) { ${exit} }`)
+  execFileSync('gcc', ['-O2', '-nostdlib', '-static', '-o', path, source])
+  return { path, remove: () => rmSync(folder, { recursive: true }) }
+}
+
+async function captured(program: string, run: () => void): Promise<readonly ProcessInfo[]> {
+  const told: ProcessInfo[] = []
+  await monitoring(async (monitor) => {
+    const pids = new Set<number>()
+    monitor.subscribeExec((pid, { process: info }) => (pids.add(pid), told.push(info)), {
+      ancestor: process.pid,
+      capture: ['name', 'exe', 'argv', 'cwd', 'uid', 'cgroup', 'startTime'],
+    })
+    let ended = 0
+    monitor.subscribeExit((pid) => pids.has(pid) && ended++, { ancestor: process.pid })
+    await until('it is in a hurry', () => monitor.stats().priority === 'realtime')
+    run()
+    await until('all have ended', () => ended === COUNT)
+  })
+  return told.filter(({ argv }) => argv?.[0] === program)
+}
+
+for (const [name, program] of [
+  ['a program that ends by itself', () => copyOf('/bin/true', 'pe-at-once')],
+  ['a program of three instructions', shortest],
+] as const) {
+  serial(`the details of ${name} outlive it`, async (t) => {
+    const { path, remove } = program()
+    const told = await captured(path, () => {
+      for (let count = 0; count < COUNT; count++) spawnSync(path, ['pe-argument'], { stdio: 'ignore' })
+    })
+    remove()
+    // Another CPU with nothing to do may take the process over before it was read. It hardly ever does.
+    const whole = told.filter(
+      ({ exe, argv, cwd }) => exe === path && argv?.[1] === 'pe-argument' && cwd === process.cwd(),
+    )
+    t.log(`argv of ${told.length}, everything of ${whole.length} of ${COUNT}`)
+    t.true(told.length >= 0.9 * COUNT)
+    t.true(whole.length >= 0.75 * COUNT)
+  })
+}

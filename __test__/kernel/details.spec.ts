@@ -1,0 +1,166 @@
+/** What is captured of a process on the real kernel, held against what /proc says of it while it lives. */
+import { spawn } from 'node:child_process'
+import { readFileSync, readlinkSync } from 'node:fs'
+import test from 'ava'
+import { type ProcessField, type ProcessInfo, getProcessMonitor } from '../../dist/index.js'
+import { lines, monitoring, run, until } from '../support/helpers.ts'
+
+const serial = test.serial
+const ALL: ProcessField[] = ['name', 'ppid', 'exe', 'argv', 'cwd', 'uid', 'gid', 'cgroup', 'startTime']
+
+/** Of each argument the bytes, as a Python program writes them: Node.js itself can pass only UTF-8. */
+const ODD = [
+  `b''`,
+  `b'two words'`,
+  `b'line\\nbreak'`,
+  `b'\\xff\\xfe not utf-8'`,
+  `'h\u00e9llo'.encode()`,
+  `b'' `,
+  `b'x' * 100000`,
+  `b'y' * 100000`,
+]
+
+/** As the package writes bytes that are not UTF-8. */
+function readable(bytes: Buffer): string {
+  return bytes.equals(Buffer.from(bytes.toString('utf8')))
+    ? bytes.toString('utf8')
+    : bytes.toString('latin1').replace(/[\x80-\xff]/g, (byte) => `\\x${byte.charCodeAt(0).toString(16)}`)
+}
+
+/** The path of version 2, unless that is the root and one of version 1 tells more. */
+function cgroupOf(text: string): string {
+  const paths = ['0::', '.*:memory:', '.*:pids:'].map(
+    (hierarchy) => new RegExp(`^${hierarchy}(/.+)$`, 'm').exec(text)?.[1],
+  )
+  return paths.find((path) => path !== undefined) ?? '/'
+}
+
+function fromProc(pid: number): ProcessInfo {
+  const text = (file: string): string => readFileSync(`/proc/${pid}/${file}`, 'utf8')
+  const stat = text('stat').split(') ')[1]!.split(' ')
+  const ids = (name: string): number => Number(new RegExp(`^${name}:\t(\\d+)`, 'm').exec(text('status'))![1])
+  const cmdline = readFileSync(`/proc/${pid}/cmdline`)
+  const argv: string[] = []
+  for (let at = 0; at < cmdline.length;) {
+    const end = cmdline.indexOf(0, at)
+    argv.push(readable(cmdline.subarray(at, end)))
+    at = end + 1
+  }
+  return {
+    name: text('comm').trim(),
+    ppid: Number(stat[1]),
+    exe: readlinkSync(`/proc/${pid}/exe`),
+    argv,
+    cwd: readlinkSync(`/proc/${pid}/cwd`),
+    uid: ids('Uid'),
+    gid: ids('Gid'),
+    cgroup: cgroupOf(text('cgroup')),
+    containerId: null,
+    startTime: Number(stat[19]),
+  }
+}
+
+serial('all details of a process with odd arguments are as /proc has them, at exec and at exit', async (t) => {
+  const program =
+    `import os\nos.chdir('/usr')\nos.setgid(65533)\nos.setuid(65534)\n` +
+    `os.execv('/bin/cat', [b'cat', b'-', b'--'] + [${ODD.join(', ')}])`
+  const told: { type: string; info: ProcessInfo }[] = []
+  await monitoring(
+    async (monitor) => {
+      const child = spawn('python3', ['-c', program], { stdio: ['pipe', 'pipe', 'ignore'] })
+      const pid = child.pid!
+      monitor.subscribeExec((at, { type, process: info }) => at === pid && told.push({ type, info }), { capture: ALL })
+      monitor.subscribeExit((at, { type, process: info }) => at === pid && told.push({ type, info }))
+      await until('the second exec is told', () => told.some(({ info }) => info.name === 'cat'))
+      // It echoes what it reads: then it is past its exec for good.
+      child.stdin.write('ready\n')
+      t.is((await lines(child).next()).value, 'ready')
+      const truth = fromProc(pid)
+      t.is(truth.argv!.length, 3 + ODD.length)
+      t.is(truth.uid, 65534)
+      t.is(truth.cwd, '/usr')
+      child.stdin.end()
+      await until('the exit is told', () => told.at(-1)!.type === 'exit')
+      const cat = told.filter(({ info }) => info.name === 'cat')
+      t.deepEqual(
+        cat.map(({ type }) => type),
+        ['exec', 'exit'],
+      )
+      for (const { info } of cat) t.deepEqual(info, truth)
+    },
+    { maxArgvBytes: 2 ** 20 },
+  )
+})
+
+serial('the same details are there of what was running before', async (t) => {
+  const child = spawn('sleep', ['60'])
+  const monitor = getProcessMonitor()
+  const told: ProcessInfo[] = []
+  try {
+    monitor.subscribeExec((pid, { process: info }) => pid === child.pid && told.push(info), { capture: ALL })
+    await monitor.initialize()
+    t.deepEqual(told, [fromProc(child.pid!)])
+    child.kill()
+    await until('it has ended', () => child.signalCode !== null)
+  } finally {
+    await monitor.stop()
+  }
+})
+
+serial('an argument vector that is too long is cut, and marked', async (t) => {
+  const size = 130_000
+  const told: ProcessInfo[] = []
+  await monitoring(async (monitor) => {
+    monitor.subscribeExec((_, { process: info }) => info.argv?.[1] === 'pe-long' && told.push(info), {
+      capture: ['argv'],
+    })
+    const child = spawn('/bin/sleep', ['pe-long', ...Array.from({ length: 10 }, () => 'z'.repeat(size))], {
+      stdio: 'ignore',
+    })
+    await until('it is told', () => told.length > 0)
+    const [{ argv, argvTruncated }] = told as [ProcessInfo]
+    t.is(argvTruncated, true)
+    // The NUL behind the last one is the 65,536th.
+    t.is(argv!.join('\0').length, 2 ** 16 - 1)
+    t.true(argv!.at(-1)!.length < size)
+    child.kill()
+  })
+})
+
+serial('arguments are cut by their text, where the options say', async (t) => {
+  const told: ProcessInfo[] = []
+  const program = `import os\nos.execv('/bin/true', [b'true', b'pe-cut', b'\\xff' * 100000])`
+  await monitoring(
+    async (monitor) => {
+      const isIt = ({ argv }: ProcessInfo): boolean => argv?.[1] === 'pe-cut'
+      monitor.subscribeExec((_, { process: info }) => isIt(info) && told.push(info), { capture: ['argv'] })
+      monitor.subscribeExit((_, { process: info }) => isIt(info) && told.push(info))
+      await run('python3', ['-c', program])
+      await until('its end is told', () => told.length === 2)
+    },
+    { maxArgvBytes: 1000 },
+  )
+  // `true`, `pe-cut` and the NULs take 13 bytes, and 986 are left for an argument: 246 escapes of four.
+  const expected = { argv: ['true', 'pe-cut', String.raw`\xff`.repeat(246)], argvTruncated: true }
+  t.deepEqual<object[], object[]>(told, [expected, expected])
+})
+
+serial('how the thread is scheduled follows what is captured, and may be declined', async (t) => {
+  const monitor = getProcessMonitor()
+  try {
+    await monitor.initialize()
+    t.is(monitor.stats().priority, 'ordinary')
+    const unsubscribe = monitor.subscribeExec(() => {}, { capture: ['name'] })
+    // As root, in whose name these tests run.
+    await until('it is in a hurry', () => monitor.stats().priority === 'realtime')
+    unsubscribe()
+    await until('it is no longer', () => monitor.stats().priority === 'ordinary')
+    await monitor.stop()
+    getProcessMonitor()
+    monitor.subscribeExec(() => {}, { capture: ['name'] })
+    await monitor.initialize({ priority: 'ordinary' })
+    t.is(monitor.stats().priority, 'ordinary')
+  } finally {
+    await monitor.stop()
+  }
+})

@@ -1,0 +1,176 @@
+/** Where monitoring cannot be had it says why, at once, and leaves nothing behind; where it can be had, it works. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, realpathSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import test, { type ExecutionContext } from 'ava'
+import type { ErrorCode, MonitorOptions, ProbeReport } from '../../dist/index.js'
+import { Load, has } from '../support/load.ts'
+
+const serial = test.serial
+const attemptFile = realpathSync(fileURLToPath(new URL('../support/programs/attempt.mjs', import.meta.url)))
+const nobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', '--bounding-set=-all', '--inh-caps=-all']
+
+interface Attempt {
+  readonly probe: ProbeReport
+  readonly error?: { readonly code: ErrorCode; readonly name: string; readonly message: string }
+  readonly ms: number
+  readonly source: string | null
+  readonly told?: readonly string[]
+  readonly bootstrap: number
+  readonly warnings: readonly string[]
+  readonly before: object
+  readonly after: object
+}
+
+/** Tries to monitor within `environment`, which is a command that starts another. */
+async function attempt(
+  t: ExecutionContext,
+  environment: readonly string[],
+  options: MonitorOptions = {},
+  watched: readonly string[] = [],
+): Promise<Attempt> {
+  const [program, ...args] = [...environment, process.execPath, attemptFile, JSON.stringify(options), ...watched]
+  const child = spawn(program!, args, { stdio: ['ignore', 'pipe', 'pipe'], timeout: 30_000 })
+  let output = ''
+  let complaints = ''
+  child.stdout.on('data', (chunk) => (output += String(chunk)))
+  child.stderr.on('data', (chunk) => (complaints += String(chunk)))
+  const ended = await once(child, 'close')
+  t.deepEqual(ended, [0, null], complaints)
+  const attempt = JSON.parse(output) as Attempt
+  t.deepEqual(attempt.after, attempt.before, 'no thread and no descriptor is left')
+  return attempt
+}
+
+/** `initialize` rejects with a code, and `probe` says the same. */
+async function rejects(
+  t: ExecutionContext,
+  code: ErrorCode,
+  environment: readonly string[],
+  options: MonitorOptions = {},
+): Promise<Attempt> {
+  const result = await attempt(t, environment, options)
+  const { error, ms, source, probe, bootstrap, warnings } = result
+  t.log(`${error?.code} after ${ms.toFixed(1)} ms: ${error?.message}`)
+  t.deepEqual({ code: error?.code, name: error?.name }, { code, name: 'ProcessMonitorError' })
+  t.true(ms < 1000)
+  t.deepEqual({ source, bootstrap, warnings }, { source: null, bootstrap: 0, warnings: [] })
+  if (options.source !== 'polling') {
+    t.deepEqual({ netlink: probe.netlink, reason: probe.reason }, { netlink: false, reason: code })
+    t.true(error!.message.includes(probe.hint!))
+  }
+  return result
+}
+
+/** Whether the kernel serves users without capabilities: since Linux 6.6. */
+function servesEverybody(t: ExecutionContext, { kernel }: ProbeReport): boolean {
+  const [major, minor] = kernel.split('.').map(Number) as [number, number]
+  if (major > 6 || (major === 6 && minor >= 6)) return true
+  t.log(`Linux ${kernel} serves only those with CAP_NET_ADMIN`)
+  return false
+}
+
+/** Whether user nobody can read the package and start Node.js. */
+async function nobodyMayRead(t: ExecutionContext): Promise<boolean> {
+  const command = [...nobody, process.execPath, '-e', `require('fs').accessSync(${JSON.stringify(attemptFile)})`]
+  const child = spawn(command[0]!, command.slice(1), { stdio: 'ignore' })
+  const [code] = await once(child, 'exit')
+  if (code === 0) return true
+  t.log('not tested, for want of a place that everybody may read')
+  t.pass()
+  return false
+}
+
+serial('user nobody, without any capability, is served', async (t) => {
+  if (!has(t, 'setpriv') || !(await nobodyMayRead(t))) return
+  const { error, source, probe, told, bootstrap, warnings } = await attempt(t, nobody, {}, ['/bin/sleep'])
+  if (!servesEverybody(t, probe)) {
+    t.is(error?.code, 'ERR_PERMISSION')
+    return
+  }
+  t.is(error, undefined)
+  t.deepEqual({ source, told, warnings }, { source: 'netlink', told: ['exec kernel', 'exit kernel'], warnings: [] })
+  t.true(probe.netlink && probe.polling && bootstrap > 1)
+})
+
+serial('in a user namespace: ERR_USER_NAMESPACE', async (t) => {
+  if (has(t, 'unshare')) await rejects(t, 'ERR_USER_NAMESPACE', ['unshare', '-U', '-r'])
+})
+
+serial('in a pid namespace: ERR_PID_NAMESPACE', async (t) => {
+  if (has(t, 'unshare')) await rejects(t, 'ERR_PID_NAMESPACE', ['unshare', '-p', '-f', '--mount-proc'])
+})
+
+serial("in a network namespace, without the right to join the host's: ERR_NETWORK_NAMESPACE", async (t) => {
+  if (!has(t, 'unshare', 'setpriv')) return
+  const without = ['setpriv', '--bounding-set=-sys_admin', '--inh-caps=-sys_admin']
+  await rejects(t, 'ERR_NETWORK_NAMESPACE', ['unshare', '-n', ...without])
+})
+
+serial('in all three: one of them is named', async (t) => {
+  if (!has(t, 'unshare')) return
+  const { error } = await attempt(t, ['unshare', '-U', '-r', '-p', '-f', '-n', '--mount-proc'])
+  t.log(error?.message)
+  t.true(['ERR_USER_NAMESPACE', 'ERR_PID_NAMESPACE', 'ERR_NETWORK_NAMESPACE'].includes(error!.code))
+})
+
+serial('where there is no proc file system: ERR_PROC_UNREADABLE', async (t) => {
+  for (const procRoot of ['/nowhere', '/tmp']) {
+    for (const source of ['netlink', 'polling', 'auto'] as const) {
+      const { probe } = await rejects(t, 'ERR_PROC_UNREADABLE', [], { procRoot, source })
+      t.deepEqual([probe.netlink, probe.polling, probe.reason], [false, false, 'ERR_PROC_UNREADABLE'])
+    }
+  }
+})
+
+serial('where other users are hidden, the kernel still tells of them, and polling is refused', async (t) => {
+  if (!has(t, 'unshare', 'setpriv') || !(await nobodyMayRead(t))) return
+  const hidden = ['unshare', '-m', 'sh', '-c', 'mount -t proc -o hidepid=2 proc /proc && exec "$@"', 'sh', ...nobody]
+  const { probe, error, source, told, warnings } = await attempt(t, hidden, { source: 'auto' }, ['/bin/sleep'])
+  t.is(probe.polling, false)
+  if (servesEverybody(t, probe)) {
+    t.is(error, undefined)
+    t.deepEqual({ source, told, warnings }, { source: 'netlink', told: ['exec kernel', 'exit kernel'], warnings: [] })
+  }
+  await rejects(t, 'ERR_PROC_UNREADABLE', hidden, { source: 'polling' })
+})
+
+serial("in a pid namespace, 'auto' polls, and warns once", async (t) => {
+  if (!has(t, 'unshare')) return
+  const namespace = ['unshare', '-p', '-f', '--mount-proc']
+  const result = await attempt(t, namespace, { source: 'auto', pollingInterval: 20 }, ['/bin/sleep'])
+  const { error, source, told, warnings, probe } = result
+  t.is(error, undefined)
+  t.deepEqual(
+    { source, told, warnings },
+    {
+      source: 'polling',
+      told: ['exec polling', 'exit polling'],
+      warnings: ['ProcessMonitorWarning ERR_PID_NAMESPACE'],
+    },
+  )
+  t.deepEqual([probe.netlink, probe.polling, probe.reason], [false, true, 'ERR_PID_NAMESPACE'])
+})
+
+serial('polling on request needs no namespace, and gives no warning', async (t) => {
+  const options = { source: 'polling', pollingInterval: 20 } as const
+  const environments = [[], ...(existsSync('/usr/bin/unshare') ? [['unshare', '-p', '-f', '--mount-proc']] : [])]
+  for (const environment of environments) {
+    const { error, source, told, warnings } = await attempt(t, environment, options, ['/bin/sleep'])
+    t.is(error, undefined)
+    t.deepEqual({ source, told, warnings }, { source: 'polling', told: ['exec polling', 'exit polling'], warnings: [] })
+  }
+})
+
+serial('where a sandbox refuses the socket: ERR_PERMISSION', async (t) => {
+  if (!has(t, 'cc')) return
+  const load = new Load('pe-refuse')
+  try {
+    for (const errno of [1, 13, 97]) await rejects(t, 'ERR_PERMISSION', [load.path, 'refuse', String(errno)])
+    // A kernel without the connector.
+    await rejects(t, 'ERR_CONNECTOR_UNAVAILABLE', [load.path, 'refuse', '93'])
+  } finally {
+    load.remove()
+  }
+})

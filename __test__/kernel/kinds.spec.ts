@@ -1,0 +1,119 @@
+/** Every type of event, each provoked by a real program; and what is subscribed changing under a storm. */
+import { spawn } from 'node:child_process'
+import test from 'ava'
+import { type EventOf, type EventType, getProcessMonitor } from '../../dist/index.js'
+import { Load } from '../support/load.ts'
+import { lines, monitoring, until } from '../support/helpers.ts'
+
+const serial = test.serial
+
+/** What a Python program does, as events of one type of its process or, if it prints one, of that process. */
+async function provoked<T extends EventType>(type: T, program: string): Promise<EventOf<T>[]> {
+  const seen: EventOf<T>[] = []
+  let pid = 0
+  await monitoring(async (monitor) => {
+    const ends = new Set<number>()
+    monitor.subscribe(type, (_, event) => seen.push(event), { capture: ['name'] })
+    monitor.subscribeExit((pid) => ends.add(pid))
+    const child = spawn('python3', ['-c', program], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const { value } = await lines(child).next()
+    pid = value === undefined ? child.pid! : Number(value)
+    await until('it has ended', () => ends.has(child.pid!))
+  })
+  return seen.filter((event) => event.pid === pid)
+}
+
+serial('uid', async (t) => {
+  const [first, second, ...others] = await provoked('uid', 'import os; os.seteuid(65534); os.setresuid(0, 0, 0)')
+  t.like(first, { type: 'uid', origin: 'kernel', ruid: 0, euid: 65534, process: { name: 'python3' } })
+  t.like(second, { ruid: 0, euid: 0 })
+  t.deepEqual(others, [])
+})
+
+serial('gid', async (t) => {
+  const events = await provoked('gid', 'import os; os.setresgid(1, 2, 3)')
+  t.is(events.length, 1)
+  t.like(events[0], { type: 'gid', rgid: 1, egid: 2 })
+})
+
+serial('sid', async (t) => {
+  const program =
+    'import os, sys\npid = os.fork()\nif pid: print(pid); sys.stdout.flush(); os.wait()\nelse: os.setsid()'
+  const events = await provoked('sid', program)
+  t.is(events.length, 1)
+  t.like(events[0], { type: 'sid', origin: 'kernel' })
+})
+
+serial('comm, of a thread too', async (t) => {
+  const program =
+    "import threading\nrename = lambda to: open('/proc/thread-self/comm', 'w').write(to)\n" +
+    "rename('pe-main'); thread = threading.Thread(target=rename, args=('pe-thread',)); thread.start(); thread.join()"
+  const events = await provoked('comm', program)
+  const named = events.filter(({ comm }) => comm.startsWith('pe-'))
+  t.deepEqual(
+    named.map(({ pid, tid, comm }) => [comm, tid === pid]),
+    [
+      ['pe-main', true],
+      ['pe-thread', false],
+    ],
+  )
+})
+
+serial('fork, of processes only', async (t) => {
+  const program =
+    'import os, sys, threading\nthread = threading.Thread(target=len, args=([],)); thread.start(); thread.join()\n' +
+    'pid = os.fork()\nif pid: print(pid); sys.stdout.flush(); os.wait()'
+  const events = await provoked('fork', program)
+  t.is(events.length, 1)
+  t.is(events[0]!.type, 'fork')
+  t.true(events[0]!.ppid > 0)
+})
+
+serial('ptrace, attached and detached', async (t) => {
+  const program =
+    'import ctypes, os, sys, time\nptrace = ctypes.CDLL(None).ptrace\npid = os.fork()\n' +
+    'if not pid: time.sleep(60)\n' +
+    'print(pid); sys.stdout.flush()\n' +
+    'assert ptrace(16, pid, 0, 0) == 0; os.waitpid(pid, 0); assert ptrace(17, pid, 0, 0) == 0; os.kill(pid, 9); os.wait()'
+  const [attached, detached, ...others] = await provoked('ptrace', program)
+  t.true(attached!.tracerPid! > 0)
+  t.is(detached!.tracerPid, null)
+  t.deepEqual(others, [])
+})
+
+serial('coredump', async (t) => {
+  const program =
+    'import os, resource, signal, sys\nresource.setrlimit(resource.RLIMIT_CORE, (0, 0))\npid = os.fork()\n' +
+    'if not pid: os.kill(os.getpid(), signal.SIGSEGV)\nprint(pid); sys.stdout.flush(); os.wait()'
+  const events = await provoked('coredump', program)
+  t.is(events.length, 1)
+  t.true(events[0]!.ppid! > 0)
+})
+
+serial('subscriptions that come and go under a storm cost no exec', async (t) => {
+  const load = new Load('pe-switch')
+  const monitor = getProcessMonitor()
+  const execs = new Set<number>()
+  try {
+    await monitor.initialize({ receiveBufferSize: 64 << 20, queueSize: 400_000 })
+    monitor.subscribeExec((pid) => execs.add(pid))
+    let isOver = false
+    const storm = load.storm({ count: 10_000 }).done.finally(() => (isOver = true))
+    const types: EventType[] = ['fork', 'comm', 'uid', 'gid', 'sid', 'ptrace', 'coredump', 'exit', 'exec']
+    let switches = 0
+    while (!isOver || switches < 1000) {
+      const filter = [{}, { name: 'none' }, { uid: 77 }, { ancestor: 1 }][switches % 4]!
+      const unsubscribe = monitor.subscribe(types[switches++ % types.length]!, () => {}, filter)
+      await new Promise((resolve) => setImmediate(resolve))
+      unsubscribe()
+    }
+    const { lives } = await storm
+    await until('all are told', () => lives.every(({ pid }) => execs.has(pid)))
+    const { lostSocket, lostQueue, resync } = monitor.stats()
+    t.deepEqual([lostSocket, lostQueue, resync], [0, 0, 0])
+    t.true(switches >= 1000)
+  } finally {
+    await monitor.stop()
+    load.remove()
+  }
+})

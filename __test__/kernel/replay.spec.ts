@@ -1,0 +1,54 @@
+/** Replays on the real kernel: what is running when somebody subscribes late. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import test from 'ava'
+import { copyOf, monitoring, run, until } from '../support/helpers.ts'
+
+const serial = test.serial
+
+serial('one that subscribes late is told of all that run, started before or since, and nobody else is', async (t) => {
+  const program = copyOf('/bin/sleep', 'pe-replay')
+  const before = spawn(program.path, ['60'])
+  await once(before, 'spawn')
+  await monitoring(async (monitor) => {
+    const others: number[] = []
+    monitor.subscribeExec((pid, { origin }) => origin === 'bootstrap' && others.push(pid))
+    const execs: number[] = []
+    monitor.subscribeExec((pid) => execs.push(pid), { name: 'pe-replay' })
+    const since = spawn(program.path, ['60'])
+    await until('it has been told of', () => execs.includes(since.pid!))
+
+    const told = new Map<number, string[]>()
+    const named: number[] = []
+    monitor.subscribeExec((pid, { origin }) => told.set(pid, [...(told.get(pid) ?? []), origin]), { replay: true })
+    monitor.subscribeExec((pid) => named.push(pid), { replay: true, name: 'pe-replay' })
+    const short = await run('/bin/true')
+    await until('all have been told of', () => [1, before.pid!, since.pid!, short].every((pid) => told.has(pid)))
+    await until('these have been told by name', () => named.length >= 2)
+    t.deepEqual(told.get(1), ['bootstrap'])
+    t.deepEqual(told.get(before.pid!), ['bootstrap'])
+    t.deepEqual(told.get(since.pid!), ['bootstrap'])
+    t.deepEqual(told.get(short), ['kernel'])
+    t.deepEqual(named.toSorted(), [before.pid!, since.pid!].toSorted())
+    t.deepEqual(others, [])
+    for (const child of [before, since]) child.kill('SIGKILL')
+  })
+  program.remove()
+})
+
+serial('an iterator replays, and then goes on', async (t) => {
+  const program = copyOf('/bin/sleep', 'pe-replay-it')
+  const child = spawn(program.path, ['60'])
+  await once(child, 'spawn')
+  await monitoring(async (monitor) => {
+    const seen: string[] = []
+    for await (const { type, pid, origin } of monitor.events({ replay: true, name: 'pe-replay-it' })) {
+      if (pid !== child.pid) continue
+      seen.push(`${type} ${origin}`)
+      if (type === 'exit') break
+      child.kill('SIGKILL')
+    }
+    t.deepEqual(seen, ['exec bootstrap', 'exit kernel'])
+  })
+  program.remove()
+})

@@ -1,0 +1,143 @@
+/** Processes of several threads, and numbers that come again: every life has one exit, at its real end. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import test, { type ExecutionContext } from 'ava'
+import { getProcessMonitor, type ProcessMonitor } from '../../dist/index.js'
+import { Load, has, isRunning } from '../support/load.ts'
+import { monitoring, run, until } from '../support/helpers.ts'
+import { SubscriberModel } from '../support/subscriber-model.ts'
+
+const serial = test.serial
+
+interface ProcessInstance {
+  readonly events: readonly string[]
+  /** Whether the process still ran when its exit was told. */
+  readonly wasRunning: boolean
+}
+
+/** Starts a program, and says what is told of it until it has ended, and what its parent was told. */
+async function lifeOf(
+  monitor: ProcessMonitor,
+  program: string,
+  args: readonly string[],
+): Promise<ProcessInstance & { child: [number | null, NodeJS.Signals | null]; ms: number }> {
+  const seen: { pid: number; what: string; running: boolean }[] = []
+  const offExec = monitor.subscribeExec((pid) => seen.push({ pid, what: 'exec', running: true }))
+  const offExit = monitor.subscribeExit((pid, { exitCode, signal, origin }) => {
+    seen.push({ pid, what: `exit ${exitCode ?? signal} ${origin}`, running: isRunning(pid) })
+  })
+  const started = performance.now()
+  const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'inherit'] })
+  const ended = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null]
+  const ms = performance.now() - started
+  const own = (): typeof seen => seen.filter(({ pid }) => pid === child.pid)
+  await until('its exit was delivered', () => own().some(({ what }) => what.startsWith('exit')))
+  // Whatever is told of it besides would come before what is told of a later process.
+  const later = spawn('/bin/true')
+  await once(later, 'exit')
+  await until('a later exit was delivered', () =>
+    seen.some(({ pid, what }) => pid === later.pid && what.startsWith('exit')),
+  )
+  offExec()
+  offExit()
+  const wasRunning = own().some(({ what, running }) => what.startsWith('exit') && running)
+  return { events: own().map(({ what }) => what), wasRunning, child: ended, ms }
+}
+
+/** Python itself, where what is found first is only a script that starts it. */
+async function python(): Promise<string> {
+  const child = spawn('python3', ['-c', 'import sys; print(sys.executable)'], { stdio: ['ignore', 'pipe', 'inherit'] })
+  let path = ''
+  child.stdout.on('data', (chunk) => (path += String(chunk)))
+  await once(child, 'close')
+  return path.trim()
+}
+
+serial('an exec from another thread than the first is an exec, not an exit', async (t) => {
+  if (!has(t, 'python3')) return
+  const program = await python()
+  await monitoring(async (monitor) => {
+    const script = `
+import os, threading, time
+threading.Thread(target=lambda: os.execv("/bin/sh", ["sh", "-c", "sleep 0.1; exit 3"])).start()
+time.sleep(60)
+`
+    for (let round = 0; round < 5; round++) {
+      const { events, wasRunning, child } = await lifeOf(monitor, program, ['-c', script])
+      t.deepEqual({ child, events, wasRunning }, { child: [3, null], events: EXECED_TWICE, wasRunning: false })
+    }
+  })
+})
+
+const EXECED_TWICE = ['exec', 'exec', 'exit 3 kernel']
+
+async function leaving(t: ExecutionContext, args: readonly string[], code: number): Promise<void> {
+  if (!has(t, 'cc')) return
+  const load = new Load('pe-leave')
+  try {
+    await monitoring(async (monitor) => {
+      for (let round = 0; round < 10; round++) {
+        const { events, wasRunning, child, ms } = await lifeOf(monitor, load.path, ['leave', '150', ...args])
+        t.true(ms >= 150)
+        t.deepEqual(child, [code, null])
+        t.deepEqual(
+          { events: events.map((event) => event.replace(/ \w+$/, '')), wasRunning },
+          { events: ['exec', `exit ${code}`], wasRunning: false },
+        )
+      }
+    })
+  } finally {
+    load.remove()
+  }
+}
+
+serial('a process whose first thread leaves ends with the last one, with the code of that', leaving, ['5'], 5)
+
+serial('a process whose first thread leaves ends with the last one, though that only leaves', leaving, [], 0)
+
+serial('processes of several threads that end by exit and by signal have one exit each', async (t) => {
+  await monitoring(async (monitor) => {
+    const workers = `const {Worker}=require("worker_threads");let n=0
+      for(let i=0;i<3;i++)new Worker("setInterval(()=>{},1e6)",{eval:true}).on("online",()=>{if(++n===3)end()})`
+    for (const [end, code, signal] of [
+      ['process.exit(7)', 7, null],
+      ['process.kill(process.pid,"SIGKILL")', null, 'SIGKILL'],
+    ] as const) {
+      const script = `${workers};function end(){${end}}`
+      const { events, child } = await lifeOf(monitor, process.execPath, ['-e', script])
+      t.deepEqual({ child, events }, { child: [code, signal], events: ['exec', `exit ${code ?? signal} kernel`] })
+    }
+  })
+})
+
+serial('100,000 processes, whose numbers come again several times, are told exec, exit, exec, exit', async (t) => {
+  if (!has(t, 'cc')) return
+  const load = new Load('pe-wrap')
+  const monitor = getProcessMonitor()
+  const model = new SubscriberModel(monitor)
+  try {
+    // Room for all of it: what is tested here is not the loss.
+    await monitor.initialize({ receiveBufferSize: 64 << 20, queueSize: 400_000 })
+    const started = performance.now()
+    const storm = await load.storm({ count: 100_000 }).done
+    t.log(`100,000 processes in ${((performance.now() - started) / 1000).toFixed(1)} s`)
+    t.is(storm.lives.length, 100_000)
+    const numbers = new Set(storm.lives.map(({ pid }) => pid))
+    t.log(`${numbers.size} numbers`)
+    t.true(numbers.size < 100_000)
+    const later = await run('/bin/true')
+    await until('a later exit was delivered', () => model.history.get(later)?.at(-1)?.what === 'exit 0')
+    // The kernel may report an exit after the process's parent was told.
+    let wrong: string[] = []
+    await until('every life was told whole', () => (wrong = model.notPaired(storm, load.code)).length === 0).catch(
+      () => {},
+    )
+    t.deepEqual(wrong, [])
+    const { lostSocket, lostQueue, resync } = monitor.stats()
+    t.deepEqual({ lostSocket, lostQueue, resync }, { lostSocket: 0, lostQueue: 0, resync: 0 })
+  } finally {
+    model.close()
+    await monitor.stop()
+    load.remove()
+  }
+})

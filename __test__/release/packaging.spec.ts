@@ -1,0 +1,207 @@
+/** What is published: which files, for which systems, and what is said where its parts are not together. */
+import { execFileSync } from 'node:child_process'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import test, { type ExecutionContext } from 'ava'
+import { child, root } from '../support/fake/facade.ts'
+
+// The scripts are plain JavaScript, whose types nobody needs.
+const load = (name: string): Promise<any> => import(join(root, 'scripts', 'release', name))
+const { complaints, readElf, newestGlibc } = { ...(await load('build.mjs')), ...(await load('elf.mjs')) }
+const { listMain } = await load('pack.mjs')
+const { asJson, mainManifest, platformManifest, platformReadme } = await load('manifests.mjs')
+const { hostTarget, manifest, targets } = await load('targets.mjs')
+
+const files: string[] = listMain().map(({ path }: { path: string }) => path)
+const host = hostTarget()
+/** What the published modules require that is no file of the package. */
+const asked = files
+  .filter((file) => file.endsWith('.js'))
+  .flatMap((file) => [
+    ...readFileSync(join(root, file), 'utf8').matchAll(/(?:require|import)\(['"]([^.'"][^'"]*)['"]\)/g),
+  ])
+  .map(([, name]) => name!)
+
+test('only what is needed at run time is published', (t) => {
+  const needed =
+    /^(package\.json|README\.md|LICENSE|man\/proc-events\.1|index\.d\.ts|dist\/[\w/-]+\.js|dist\/([\w/-]+\/)?prometheus\.d\.ts)$/
+  t.deepEqual(
+    files.filter((file) => !needed.test(file)),
+    [],
+  )
+  for (const file of [
+    'dist/index.js',
+    'index.d.ts',
+    'dist/prometheus.d.ts',
+    manifest.bin['proc-events'].slice(2),
+    manifest.man.slice(2),
+  ]) {
+    t.true(files.includes(file), file)
+  }
+})
+
+test('each entry is published with its declarations, and these import only what is published', (t) => {
+  for (const { types, default: module } of Object.values(manifest.exports).filter(
+    (entry) => typeof entry === 'object',
+  ) as any) {
+    t.true(files.includes(types.slice(2)), types)
+    t.true(files.includes(module.slice(2)), module)
+  }
+  const imported = files
+    .filter((file) => file.endsWith('.d.ts'))
+    .flatMap((file) =>
+      [...readFileSync(join(root, file), 'utf8').matchAll(/(?:from|import\() ?['"](\.[^'"]+)\.js['"]/g)].map(
+        ([, path]) => join(dirname(file), `${path}.d.ts`),
+      ),
+    )
+  t.true(imported.length > 0)
+  t.deepEqual(
+    imported.filter((file) => !files.includes(file)),
+    [],
+  )
+})
+
+test('every compiled module is published', (t) => {
+  const compiled = readdirSync(join(root, 'dist'), { recursive: true, encoding: 'utf8' })
+  const modules = compiled.filter((file) => file.endsWith('.js')).map((file) => `dist/${file}`)
+  t.deepEqual(files.filter((file) => file.endsWith('.js')).sort(), modules.sort())
+})
+
+test('the main package asks for the platform packages alone, in its own version, and runs nothing when installed', (t) => {
+  const main = mainManifest()
+  t.deepEqual(
+    main.optionalDependencies,
+    Object.fromEntries(targets.map((of: any) => [of.packageName, manifest.version])),
+  )
+  for (const absent of ['dependencies', 'devDependencies', 'scripts', 'os', 'cpu', 'libc'])
+    t.false(absent in main, absent)
+  t.is(main.engines.node, '>=20')
+})
+
+for (const target of targets) {
+  test(`npm/${target.name} is as it is generated, and what the loader asks for`, (t) => {
+    const read = (name: string) => readFileSync(join(root, target.folder, name), 'utf8')
+    const written = platformManifest(target)
+    t.is(read('package.json'), asJson(written))
+    t.is(read('README.md'), platformReadme(target))
+    t.like(written, { name: `@proc-events/${target.name}`, version: manifest.version, main: target.file })
+    t.false('scripts' in written || 'dependencies' in written)
+    t.true(asked.includes(written.name))
+  })
+}
+
+test('no other package is ever asked for', (t) => {
+  const packages = targets.map(({ packageName }: { packageName: string }) => packageName)
+  t.deepEqual(asked.filter((name) => !name.startsWith('node:')).sort(), ['prom-client', ...packages].sort())
+})
+
+test('no function of the binding lets a panic out: it would end the program', (t) => {
+  const source = readFileSync(join(root, 'crates/proc-events-napi/src/lib.rs'), 'utf8')
+  const functions = [...source.matchAll(/#\[napi(\(.*\))?\]\n *pub fn (\w+)/g)]
+  t.true(functions.length >= 9)
+  t.deepEqual(
+    functions.filter(([, options]) => !options?.includes('catch_unwind')).map(([, , name]) => name),
+    [],
+  )
+})
+
+test('publint and attw have nothing to say', (t) => {
+  const run = (tool: string, ...args: string[]) =>
+    execFileSync(join(root, 'node_modules', '.bin', tool), args, { cwd: root, encoding: 'utf8' })
+  t.regex(run('publint', '--strict'), /All good!/)
+  t.regex(run('attw', '--pack', '.'), /No problems found/)
+})
+
+test('the addon built here would be fit for publishing, but for its glibc', (t) => {
+  const binary = join(root, host.file)
+  t.deepEqual(
+    complaints(binary, host).filter((line: string) => !/^needs (glibc 2|libgcc_s)/.test(line)),
+    [],
+  )
+  const elf = readElf(binary)
+  t.true(elf.undefinedSymbols.includes('napi_create_threadsafe_function'))
+  if (host.libc === 'glibc') t.is(newestGlibc(elf)[0], 2)
+})
+
+test('a binary that asks for too much is refused', (t) => {
+  const said = complaints(process.execPath, { cpu: 'arm64' === process.arch ? 'x64' : 'arm64', libc: 'glibc' }).join(
+    '\n',
+  )
+  for (const complaint of [/is for/, /bytes/, /needs libstdc\+\+/, /needs glibc 2\.[23]\d/]) t.regex(said, complaint)
+  t.throws(() => readElf(join(root, 'LICENSE')), { message: /ELF/ })
+})
+
+for (const target of targets) {
+  const binary = join(root, target.folder, target.file)
+  // Only the release scripts build them.
+  if (!existsSync(binary)) continue
+  test(`the binary for ${target.name} runs on old systems`, (t) => {
+    t.deepEqual(complaints(binary, target), [])
+  })
+}
+
+/** An application with the package as it is published, and as its platform's package whatever is given. */
+function installed(t: ExecutionContext, binary?: string): string {
+  const app = mkdtempSync(join(tmpdir(), 'proc-events-installed-'))
+  t.teardown(() => rmSync(app, { recursive: true }))
+  for (const file of files) {
+    const copy = join(app, 'node_modules', 'proc-events', file)
+    mkdirSync(dirname(copy), { recursive: true })
+    cpSync(join(root, file), copy)
+  }
+  if (binary !== undefined) {
+    const folder = join(app, 'node_modules', host.packageName)
+    mkdirSync(folder, { recursive: true })
+    writeFileSync(join(folder, 'package.json'), asJson(platformManifest(host)))
+    writeFileSync(join(folder, host.file), binary)
+  }
+  return app
+}
+
+async function refusal(app: string): Promise<{ code: string; message: string }> {
+  const module = JSON.stringify(join(app, 'node_modules', 'proc-events'))
+  const script = `require(${module}).getProcessMonitor().initialize()
+    .catch(({ code, message }) => console.log(JSON.stringify({ code, message })))`
+  const { stdout } = await child(script, { bare: true, env: { NAPI_RS_NATIVE_LIBRARY_PATH: '' } })
+  return JSON.parse(stdout)
+}
+
+test('without the platform package the error names it, and its version', async (t) => {
+  const { code, message } = await refusal(installed(t))
+  t.is(code, 'ERR_NATIVE_BINDING')
+  t.true(message.includes(`\`npm install ${host.packageName}@${manifest.version}\``), message)
+  t.true(message.includes(`Cannot find module '${host.packageName}'`), message)
+})
+
+test("with another system's binary the error says so", async (t) => {
+  const { code, message } = await refusal(
+    installed(t, 'MZ, not ELF, and long enough to be read as a header: '.repeat(9)),
+  )
+  t.is(code, 'ERR_NATIVE_BINDING')
+  t.regex(message, /damaged, or another system's: delete node_modules\/@proc-events, .*npm install/)
+})
+
+test('a bundle that cannot load it is told to keep it outside', async (t) => {
+  const app = installed(t)
+  const at = (name: string) => join(app, 'node_modules', 'proc-events', 'dist', 'src', 'native', name)
+  // In a bundle no file keeps its name.
+  renameSync(at('load-error.js'), at('bundle.js'))
+  const loader = readFileSync(at('loader.js'), 'utf8')
+  writeFileSync(at('loader.js'), loader.replaceAll('./load-error.js', './bundle.js'))
+  t.regex((await refusal(app)).message, /keep 'proc-events' external/)
+})
+
+test('every platform package has its folder, and no other has', (t) => {
+  t.deepEqual(readdirSync(join(root, 'npm')).sort(), targets.map(({ name }: { name: string }) => name).sort())
+})

@@ -1,0 +1,121 @@
+/** For the tests on the real kernel: waiting for conditions, and processes of one's own. */
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { chmodSync, copyFileSync, mkdtempSync, readFileSync, readdirSync, readlinkSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { type MonitorOptions, type ProcessMonitor, getProcessMonitor } from '../../dist/index.js'
+
+const PATIENCE_MS = 20_000
+
+/** Waits until `holds` does, looking every few milliseconds. */
+export async function until(what: string, holds: () => boolean): Promise<void> {
+  const deadline = performance.now() + PATIENCE_MS
+  while (!holds()) {
+    if (performance.now() > deadline) throw new Error(`waited in vain until ${what}`)
+    await new Promise((resolve) => setTimeout(resolve, 2))
+  }
+}
+
+/** Holds a reference to an initialized monitor for as long as `use` takes. */
+export async function monitoring(
+  use: (monitor: ProcessMonitor) => Promise<void>,
+  options?: MonitorOptions,
+): Promise<void> {
+  const monitor = getProcessMonitor()
+  try {
+    await monitor.initialize(options)
+    await use(monitor)
+  } finally {
+    await monitor.stop()
+  }
+}
+
+/** Starts a program and waits for its end; resolves with its pid. */
+export async function run(program: string, args: readonly string[] = []): Promise<number> {
+  const child = spawn(program, args, { stdio: 'ignore' })
+  await once(child, 'exit')
+  return child.pid!
+}
+
+/** A copy of a program under a name that nothing else on the machine has. */
+export function copyOf(program: string, name: string): { path: string; remove: () => void } {
+  const folder = mkdtempSync(join(tmpdir(), 'proc-events-'))
+  const path = join(folder, name)
+  copyFileSync(program, path)
+  chmodSync(path, 0o755)
+  return { path, remove: () => rmSync(folder, { recursive: true }) }
+}
+
+/** The next line that a child writes. */
+export function lines(child: ChildProcess): AsyncIterableIterator<string> {
+  return createInterface({ input: child.stdout! })[Symbol.asyncIterator]()
+}
+
+/** How many native readers run in this process: one thread each. */
+export function readers(): number {
+  const names = readdirSync('/proc/self/task').map((tid) => {
+    try {
+      return readFileSync(`/proc/self/task/${tid}/comm`, 'utf8').trim()
+    } catch {
+      return 'ended'
+    }
+  })
+  return names.filter((name) => name === 'proc-events').length
+}
+
+/**
+ * The threads of this process that wait for a process's arguments in a read that does not return: the thread's name, and
+ * the file that it reads.
+ */
+export function stuckReads(): { readonly name: string; readonly path: string }[] {
+  return readdirSync('/proc/self/task').flatMap((tid) => {
+    try {
+      const task = `/proc/self/task/${tid}`
+      const [, name, state] = /^\d+ \((.*)\) (\w)/s.exec(readFileSync(`${task}/stat`, 'latin1')) ?? []
+      if (state !== 'D') return []
+      const descriptor = Number(readFileSync(`${task}/syscall`, 'latin1').split(' ')[1])
+      const path = readlinkSync(`/proc/self/fd/${descriptor}`)
+      return path.endsWith('/cmdline') ? [{ name: name!, path }] : []
+    } catch {
+      // It has ended meanwhile.
+      return []
+    }
+  })
+}
+
+export const threads = (): number => readdirSync('/proc/self/task').length
+export const descriptors = (): number => readdirSync('/proc/self/fd').length
+
+/**
+ * A process's sockets for the process connector, the reader's first, as the kernel lists them: their addresses, whether
+ * they have joined its group, and what they dropped.
+ */
+export function connectorSockets(
+  pid: number | 'self' = 'self',
+): { readonly port: number; readonly joined: boolean; readonly drops: number }[] {
+  const inodes: string[] = []
+  for (const fd of readdirSync(`/proc/${pid}/fd`).sort((a, b) => Number(a) - Number(b))) {
+    try {
+      inodes.push(/^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${fd}`))?.[1] ?? '')
+    } catch {
+      // The descriptor of this very look.
+    }
+  }
+  const lines = readFileSync('/proc/net/netlink', 'utf8').trim().split('\n')
+  const sockets = lines.map((line) => line.trim().split(/\s+/))
+  const own = inodes.flatMap((inode) => {
+    return sockets.filter(([, protocol, , , , , , , , its]) => protocol === '11' && its === inode).slice(0, 1)
+  })
+  return own.map(([, , port, groups, , , , , drops]) => ({
+    port: Number(port),
+    joined: Number.parseInt(groups!, 16) !== 0,
+    drops: Number(drops),
+  }))
+}
+
+/** Blocks JavaScript's thread. */
+export function block(milliseconds: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds)
+}

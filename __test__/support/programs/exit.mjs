@@ -1,0 +1,18 @@
+// Monitors, and calls process.exit(3) at a moment of its life. Argument: which moment, any number.
+import { createRequire } from 'node:module'
+
+const { getProcessMonitor } = createRequire(import.meta.url)('../../../dist/index.js')
+const moment = Number(process.argv[2])
+const monitor = getProcessMonitor()
+const end = () => process.exit(3)
+let events = 0
+monitor.subscribeExec(() => {
+  if (moment % 5 === 0 && ++events > 10 * moment) end()
+})
+monitor.subscribeExit(({ length }) => length)
+if (moment % 5 === 1) setTimeout(end, moment)
+const initialized = monitor.initialize()
+if (moment % 5 === 2) end()
+await initialized
+if (moment % 5 === 3) end()
+if (moment % 5 === 4) void monitor.stop().then(end)
