@@ -14,15 +14,15 @@ export declare class Source {
    */
   drain(): number
   /** Has records copied into another array. */
-  lend(words: Uint32Array): void
+  setBuffer(words: Uint32Array): void
   /** Adds a rule to what is wanted. */
-  addRule(rule: NativeWish): void
+  addRule(rule: NativeFilterRule): void
   /** Takes away a rule that equals one that was added. */
-  removeRule(rule: NativeWish): void
+  removeRule(rule: NativeFilterRule): void
   /** Asks for every running process, ahead of the live events that wait; a record with `id` follows them. */
   scan(id: number): void
   /** Asks whether a process is running, and for its end; a record with `id` answers, and an exit record tells. */
-  watch(id: number, pid: number): void
+  watchExit(id: number, pid: number): void
   /** Fills `out`, of at least 19 numbers, with the counters and gauges. */
   stats(out: Float64Array): void
   /** Asks the source to end; a closing record is the last. */
@@ -33,6 +33,26 @@ export declare class Source {
 
 /** Those of `pids` whose process has ended. */
 export declare function deletedPids(pids: Uint32Array, procRoot: string): Array<number>
+
+/** Events of some kinds of the processes of which all that is given holds. */
+export interface NativeFilterRule {
+  /** The kinds, a bit mask. */
+  types: number
+  /** The details to capture, a bit mask. */
+  fields: number
+  /** The process name. */
+  name?: string
+  /** The path of the program. */
+  exe?: string
+  /** The real user id. */
+  uid?: number
+  /** The pid of the process whose descendants they are. */
+  ancestor?: number
+  /** What a record of a descendant carries. */
+  ancestorId?: number
+  /** The process itself. */
+  pid?: number
+}
 
 /** How to monitor. */
 export interface NativeOptions {
@@ -49,29 +69,9 @@ export interface NativeOptions {
   /** Where the host's proc file system is mounted. */
   procRoot: string
   /** Whether the reader may ask to be woken sooner while details are captured. */
-  hurries: boolean
+  raisePriority: boolean
   /** The rules in force at first. */
-  wishes: Array<NativeWish>
-}
-
-/** Events of some kinds of the processes of which all that is given holds. */
-export interface NativeWish {
-  /** The kinds, a bit mask. */
-  kinds: number
-  /** The details to capture, a bit mask. */
-  fields: number
-  /** The process name. */
-  name?: string
-  /** The path of the program. */
-  exe?: string
-  /** The real user id. */
-  uid?: number
-  /** The pid of the process whose descendants they are. */
-  ancestor?: number
-  /** What a record of a descendant carries. */
-  ancestorId?: number
-  /** The process itself. */
-  pid?: number
+  rules: Array<NativeFilterRule>
 }
 
 /**

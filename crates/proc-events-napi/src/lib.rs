@@ -19,10 +19,11 @@ use napi_derive::napi;
 use proc_events::{Ancestor, Fields, Interest, Kinds, Options, Procfs, SourceKind, Subscription, Wish};
 
 /// Events of some kinds of the processes of which all that is given holds.
-#[napi(object)]
+#[napi(object, js_name = "NativeFilterRule")]
 #[derive(Debug)]
 pub struct NativeWish {
     /// The kinds, a bit mask.
+    #[napi(js_name = "types")]
     pub kinds: u32,
     /// The details to capture, a bit mask.
     pub fields: u32,
@@ -57,8 +58,10 @@ pub struct NativeOptions {
     /// Where the host's proc file system is mounted.
     pub proc_root: String,
     /// Whether the reader may ask to be woken sooner while details are captured.
+    #[napi(js_name = "raisePriority")]
     pub hurries: bool,
     /// The rules in force at first.
+    #[napi(js_name = "rules")]
     pub wishes: Vec<NativeWish>,
 }
 
@@ -119,7 +122,7 @@ impl Source {
     }
 
     /// Has records copied into another array.
-    #[napi(catch_unwind)]
+    #[napi(catch_unwind, js_name = "setBuffer")]
     pub fn lend(&self, words: Uint32Array) {
         self.intake.borrow_mut().words = words;
     }
@@ -143,7 +146,7 @@ impl Source {
     }
 
     /// Asks whether a process is running, and for its end; a record with `id` answers, and an exit record tells.
-    #[napi(catch_unwind)]
+    #[napi(catch_unwind, js_name = "watchExit")]
     pub fn watch(&self, id: u32, pid: u32) {
         self.intake.borrow().subscription.watch(id, pid);
     }
