@@ -5,9 +5,10 @@ import type { EventType, ProcessField, ProcessInfo } from './event-types.js'
 export interface MonitorOptions {
   /**
    * The source of events. Default: `'netlink'`.
-   * - `'netlink'`: the kernel's process connector. `initialize` rejects if it is unavailable.
-   * - `'polling'`: /proc snapshots. They miss short-lived processes, but need no permission and work in containers.
-   * - `'auto'`: netlink; polling if netlink is unavailable or has failed for good, with a process warning.
+   *
+   * `'netlink'`: the kernel's process connector; `initialize` rejects if it is unavailable. `'polling'`: /proc snapshots, which
+   * miss short-lived processes, but need no permission and work in containers. `'auto'`: netlink, or polling with a process
+   * warning if netlink is unavailable or has failed for good.
    */
   readonly source?: 'auto' | 'netlink' | 'polling'
   /** Milliseconds between snapshots when polling: 1 to 2,147,483,647. Default: 250. */
@@ -33,10 +34,10 @@ export interface MonitorOptions {
   readonly procRoot?: string
   /**
    * The effort made to read the details of short-lived processes. Default: `'auto'`.
-   * - `'auto'`: while details are captured, a native thread on each CPU (at most 16) is woken ahead of each program that
-   *   calls exec there. The threads have real-time priority if `CAP_SYS_NICE` or `RLIMIT_RTPRIO` permits it. If not, they
-   *   have a short time slice, which needs no permission (Linux 6.12 and newer).
-   * - `'ordinary'`: one thread with ordinary scheduling.
+   *
+   * `'auto'`: while details are captured, a native thread on each CPU (at most 16) is woken ahead of each program that calls
+   * exec there. The threads have real-time priority if `CAP_SYS_NICE` or `RLIMIT_RTPRIO` permits it. If not, they have a short
+   * time slice, which needs no permission (Linux 6.12 and newer). `'ordinary'`: one thread with ordinary scheduling.
    */
   readonly priority?: 'auto' | 'ordinary'
   /** Replaces the arguments of each process before any callback receives them. Default: arguments are not changed. */

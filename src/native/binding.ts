@@ -69,7 +69,7 @@ export interface NativeSource {
   removeRule(rule: FilterRule): void
   /**
    * Queues every running process as an exec record of the origin `bootstrap` with this `id`, then a `SCAN_FINISHED` record
-   * with it. Events newer than the snapshot follow. Older events precede it, except at the first scan, which has none.
+   * with it. Events newer than the snapshot follow. Older events precede it, except at the first scan.
    */
   scan(id: number): void
   /**
