@@ -30,8 +30,8 @@ export interface MonitorStats {
   /** Datagrams rejected because they did not come from the kernel or were malformed. */
   readonly rejected: number
   /**
-   * Kernel events that were ignored deliberately: those of an unknown type, an exec or exit that was reported before, and the
-   * exit of a thread group leader when another thread of the group calls exec.
+   * Kernel events that were ignored deliberately. They are of an unknown type, or repeat an exec or exit. The exit of a thread
+   * group leader is also ignored when another thread of the group calls exec.
    */
   readonly ignored: number
   /**
