@@ -1,5 +1,5 @@
 /**
- * Tells when any process on a Linux machine starts a program or exits.
+ * Reports when any process on a Linux machine starts a program or exits.
  *
  * ```ts
  * import { getProcessMonitor } from 'proc-events'
@@ -10,7 +10,8 @@
  * await monitor.initialize()
  * ```
  *
- * Importing it starts nothing and never fails, on any platform: what cannot be had is told when it is asked for.
+ * Importing the package starts nothing and never fails, on any platform. Errors are reported by the calls that need the
+ * native part.
  *
  * @packageDocumentation
  * @module proc-events
@@ -44,15 +45,11 @@ export type {
   OpenTelemetryOptions,
 } from './src/integrations/opentelemetry.js'
 export type {
-  EventsOptions,
   LossReport,
   MonitorEvents,
-  MonitorOptions,
-  MonitorStats,
   ProcessCallback,
-  ProcessFilter,
   ProcessMonitor,
-  Redact,
-  SubscribeOptions,
   Unsubscribe,
-} from './src/api/types.js'
+} from './src/api/monitor-types.js'
+export type { EventsOptions, MonitorOptions, ProcessFilter, Redact, SubscribeOptions } from './src/api/options.js'
+export type { MonitorStats } from './src/api/stats.js'

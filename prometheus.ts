@@ -1,6 +1,6 @@
 /**
- * The monitor's own figures for Prometheus, by way of [prom-client](https://github.com/siimon/prom-client), which has to be
- * installed beside this package.
+ * The monitor's counters and gauges for Prometheus. They need [prom-client](https://github.com/siimon/prom-client), which
+ * is installed separately.
  *
  * ```ts
  * import { getProcessMonitor } from 'proc-events'

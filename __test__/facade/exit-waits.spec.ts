@@ -3,7 +3,10 @@ import test from 'ava'
 import { child, initialized, loadFacade, settled } from '../support/fake/facade.ts'
 
 const noop = (): void => {}
-const NO_SUCH = { code: 'ERR_NO_SUCH_PROCESS', message: 'No process is running that has the pid 7.' }
+const NO_SUCH = {
+  code: 'ERR_NO_SUCH_PROCESS',
+  message: 'pid: no such process is running, got 7. Call waitForExit() within a second of its exit.',
+}
 
 test('it resolves with the exit of the process, to all who wait for it', async (t) => {
   const { monitor, fake, r } = await initialized(t)

@@ -41,7 +41,7 @@ test('a failure during the scan, or right after it, rejects initialize too', asy
     fake.source.push(...(scanned ? [r.scanned(1)] : []), r.failed('ERR_SOURCE_FAILED', 0, 'no answer'), r.closed())
     await t.throwsAsync(promise, {
       code: 'ERR_SOURCE_FAILED',
-      message: 'no answer. Call initialize() again to start anew.',
+      message: 'no answer. Call initialize() to start again.',
     })
   }
 })

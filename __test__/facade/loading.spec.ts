@@ -31,7 +31,10 @@ test('on a processor that no binary is published for, building it is the remedy'
   t.is(thrown, rejected)
   const [, errorCode, message] = JSON.parse(rejected!)
   t.is(errorCode, 'ERR_NATIVE_BINDING')
-  t.regex(message, /on linux-s390x with (glibc \d|musl).* No binary is published for linux-s390x: .*npm run build/)
+  t.regex(
+    message,
+    /on linux-s390x with (glibc \d|musl).* No binary is published for linux-s390x\. Build it .*npm run build/,
+  )
   t.regex(message, /Tried: Cannot find module '(?:\.\.\/)+proc-events\.linux-s390x-(gnu|musl)\.node'$/)
 })
 

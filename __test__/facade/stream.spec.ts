@@ -3,7 +3,10 @@ import test from 'ava'
 import type { ExecEvent, ExitEvent } from '../../dist/index.js'
 import { child, initialized, loadFacade, settled } from '../support/fake/facade.ts'
 
-const OVERFLOW = { code: 'ERR_QUEUE_OVERFLOW', message: /^More than 2 events were waiting/ }
+const OVERFLOW = {
+  code: 'ERR_QUEUE_OVERFLOW',
+  message: /^events: the queue is full, more than 2 events were waiting\. /,
+}
 const DONE = { value: undefined, done: true }
 
 test('it begins with the call, gives execs and exits in their order, and ends where the loop is left', async (t) => {

@@ -189,7 +189,7 @@ test("with another system's binary the error says so", async (t) => {
     installed(t, 'MZ, not ELF, and long enough to be read as a header: '.repeat(9)),
   )
   t.is(code, 'ERR_NATIVE_BINDING')
-  t.regex(message, /damaged, or another system's: delete node_modules\/@proc-events, .*npm install/)
+  t.regex(message, /damaged or built for another system\. Delete node_modules\/@proc-events, .*npm install/)
 })
 
 test('a bundle that cannot load it is told to keep it outside', async (t) => {
@@ -199,7 +199,7 @@ test('a bundle that cannot load it is told to keep it outside', async (t) => {
   renameSync(at('load-error.js'), at('bundle.js'))
   const loader = readFileSync(at('loader.js'), 'utf8')
   writeFileSync(at('loader.js'), loader.replaceAll('./load-error.js', './bundle.js'))
-  t.regex((await refusal(app)).message, /keep 'proc-events' external/)
+  t.regex((await refusal(app)).message, /Mark 'proc-events' as external/)
 })
 
 test('every platform package has its folder, and no other has', (t) => {

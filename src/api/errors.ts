@@ -1,50 +1,61 @@
-/** Every error this package throws: its code, what failed, and the next thing to do. */
+/** The errors of this package: codes, messages with the next thing to do, and argument checks. */
 import { constants } from 'node:os'
 import { getSystemErrorMap } from 'node:util'
 
-/** Why something failed, as {@link ProcessMonitorError.code}. */
+/** The reason of a failure, as {@link ProcessMonitorError.code}. */
 export type ErrorCode =
-  /** The kernel refuses this user. */
+  /** The kernel or a sandbox refuses the process connector to this user. */
   | 'ERR_PERMISSION'
-  /** This process is in a pid namespace of its own, where the kernel answers no listener. */
+  /** This process is not in the initial pid namespace. The kernel does not answer listeners there. */
   | 'ERR_PID_NAMESPACE'
-  /** This process is in a user namespace of its own, where the kernel answers no listener. */
+  /** This process is not in the initial user namespace. The kernel does not answer listeners there. */
   | 'ERR_USER_NAMESPACE'
-  /** This process is in a network namespace of its own, and may not join the host's. */
+  /** This process is not in the host's network namespace, and may not join it. */
   | 'ERR_NETWORK_NAMESPACE'
   /** The kernel was built without the process connector. */
   | 'ERR_CONNECTOR_UNAVAILABLE'
-  /** Not Linux. */
+  /** The platform is not Linux. */
   | 'ERR_UNSUPPORTED_PLATFORM'
   /** The package's native part is missing or cannot be loaded. */
   | 'ERR_NATIVE_BINDING'
   /** The proc file system cannot be read. */
   | 'ERR_PROC_UNREADABLE'
-  /** Reading from the kernel failed in a way that is none of the others. */
+  /** The source failed for a reason without a code of its own. */
   | 'ERR_SOURCE_FAILED'
   /** The function is already subscribed to this type of event. */
   | 'ERR_CALLBACK_REGISTERED'
   /** No such process is running. */
   | 'ERR_NO_SUCH_PROCESS'
-  /** More events were waiting than the consumer's queue holds. */
+  /** More events waited than the iterator's `queueSize`. */
   | 'ERR_QUEUE_OVERFLOW'
-  /** The monitor was stopped first. */
+  /** The monitor was stopped first, or is not initialized. */
   | 'ERR_STOPPED'
 
-/** What is known of the cause of a {@link ProcessMonitorError}. */
+/** The system error behind a {@link ProcessMonitorError}, as far as it is known. */
 export interface ErrorDetails {
+  /** The system's error number, negative. undefined: no system call failed. */
   readonly errno?: number | undefined
+  /** The system call that failed. undefined: none did. */
   readonly syscall?: string | undefined
+  /** The underlying error. */
   readonly cause?: unknown
 }
 
-/** Monitoring cannot be had, or has failed. The message says what failed, then what to do about it. */
+/**
+ * Monitoring is unavailable or has failed. The message names the failure, then the next thing to do.
+ *
+ * ```ts
+ * await monitor.initialize().catch((error) => {
+ *   if (error instanceof ProcessMonitorError && error.code === 'ERR_PERMISSION') console.error(error.message)
+ * })
+ * ```
+ */
 export class ProcessMonitorError extends Error {
-  /** Why. */
+  /** The reason of the failure. */
   readonly code: ErrorCode
-  /** The system's error number, negative as in Node.js's own system errors (`-1` is EPERM). Absent where none was given. */
+  /** The system's error number, negative as in Node.js's own system errors (`-1` is EPERM). Absent: no system call failed. */
   declare readonly errno?: number
-  /** The system call that failed. Absent where none did. */
+  /** The system call that failed. Absent: none did. */
   declare readonly syscall?: string
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
@@ -59,7 +70,7 @@ export class ProcessMonitorError extends Error {
   }
 }
 
-/** The codes that the native part gives, in the order of its numbers for them. */
+/** The codes of the native part. The index is its number. */
 const NATIVE_CODES: readonly ErrorCode[] = [
   'ERR_PERMISSION',
   'ERR_PID_NAMESPACE',
@@ -70,23 +81,24 @@ const NATIVE_CODES: readonly ErrorCode[] = [
   'ERR_SOURCE_FAILED',
 ]
 
-/** The errors of a program, or a machine, that has no file descriptor left: no other cause is to be looked for. */
+/** The error numbers of a process, or a machine, without a free file descriptor. They outweigh the code's own hint. */
 const DESCRIPTOR_ERRORS: ReadonlySet<number> = new Set([constants.errno.EMFILE, constants.errno.ENFILE])
-const DESCRIPTOR_HINT = 'No file descriptor is left: raise the limit (ulimit -n, LimitNOFILE), or close some'
+const DESCRIPTOR_HINT = 'No file descriptor is free. Raise the limit (ulimit -n, LimitNOFILE), or close some.'
 
+/** The next thing to do, in full sentences. */
 const HINTS: Partial<Record<ErrorCode, string>> = {
   ERR_PERMISSION:
-    'The kernel, or a sandbox, refuses the process connector to this user: run as root or with CAP_NET_ADMIN, or on Linux 6.6 or newer, which asks for no privilege; and let seccomp and SELinux policies allow AF_NETLINK sockets',
+    'The kernel or a sandbox refuses the process connector to this user. Run as root, with CAP_NET_ADMIN, or on Linux 6.6 or newer, which needs no privilege. Let seccomp and SELinux policies allow AF_NETLINK sockets.',
   ERR_PID_NAMESPACE:
-    "The kernel reports processes to the host's pid namespace only: start the container with --pid=host (Kubernetes: hostPID: true)",
+    "The kernel reports processes to the host's pid namespace only. Start the container with --pid=host (Kubernetes: hostPID: true).",
   ERR_USER_NAMESPACE:
-    'The kernel reports processes to the initial user namespace only: run outside the rootless or user-remapped container (docker: --userns=host; Kubernetes: hostUsers: true)',
+    'The kernel reports processes to the initial user namespace only. Run outside the rootless or user-remapped container (docker: --userns=host; Kubernetes: hostUsers: true).',
   ERR_NETWORK_NAMESPACE:
-    "The kernel reports processes to the host's network namespace only: start the container with --net=host (Kubernetes: hostNetwork: true), or with CAP_SYS_ADMIN and the host's /proc named by $HOST_PROC",
+    "The kernel reports processes to the host's network namespace only. Start the container with --net=host (Kubernetes: hostNetwork: true). As an alternative, give it CAP_SYS_ADMIN, and set $HOST_PROC to the host's /proc.",
   ERR_CONNECTOR_UNAVAILABLE:
-    'This kernel has no process connector: it takes one built with CONFIG_CONNECTOR=y and CONFIG_PROC_EVENTS=y',
-  ERR_PROC_UNREADABLE: 'Mount a proc file system there, or name another one by the option procRoot or $HOST_PROC',
-  ERR_SOURCE_FAILED: 'Call initialize() again to start anew',
+    'This kernel has no process connector. Use a kernel built with CONFIG_CONNECTOR=y and CONFIG_PROC_EVENTS=y.',
+  ERR_PROC_UNREADABLE: 'Mount a proc file system there, or name another one in the option procRoot or in $HOST_PROC.',
+  ERR_SOURCE_FAILED: 'Call initialize() to start again.',
 }
 
 /** An error as the binding returns it. Failure records carry the same four values. */
@@ -106,58 +118,58 @@ export function fromNative(error: NativeError, hint?: string): ProcessMonitorErr
   return nativeError(NATIVE_CODES[error.code] ?? 'ERR_SOURCE_FAILED', error, hint)
 }
 
-/** Creates an error whose message states the failed call and its errno, then the next thing to do. */
+/** Returns an error whose message states the failed call and its errno, and then the next thing to do. */
 export function nativeError(
   code: ErrorCode,
   { errno, syscall, context }: Omit<NativeError, 'code'>,
   hint: string | undefined = DESCRIPTOR_ERRORS.has(errno) ? DESCRIPTOR_HINT : HINTS[code],
 ): ProcessMonitorError {
-  const what = [syscall, context].filter(Boolean).join(' ') || 'the native part'
+  const subject = [syscall, context].filter(Boolean).join(' ') || 'the native part'
   const [name, text] = getSystemErrorMap().get(-errno) ?? [`errno ${errno}`, 'unknown error']
-  const failed = errno === 0 ? what : `${what}: ${name}, ${text}`
-  return new ProcessMonitorError(code, hint === undefined ? failed : `${failed}. ${hint}.`, {
+  const failed = errno === 0 ? subject : `${subject}: ${name}, ${text}`
+  return new ProcessMonitorError(code, hint === undefined ? failed : `${failed}. ${hint}`, {
     ...(errno === 0 ? {} : { errno: -errno }),
     ...(syscall ? { syscall } : {}),
   })
 }
 
-/** What to do about it, in one sentence. */
+/** Returns the next thing to do about an error. */
 export function hintFor(error: ProcessMonitorError): string {
   return HINTS[error.code] ?? error.message
 }
 
-/** What `initialize()` and others reject with where the last `stop()` came first. */
+/** Returns the error of a pending `initialize()` or `waitForExit()` that the last `stop()` ends. */
 export function stoppedError(): ProcessMonitorError {
   return new ProcessMonitorError(
     'ERR_STOPPED',
-    'The monitor was stopped before this was done. Call getProcessMonitor().initialize() to start anew.',
+    'monitor: stopped before the call completed. Call getProcessMonitor().initialize() to start again.',
   )
 }
 
-/** What a call rejects with that needs a monitor that has been initialized. */
+/** Returns the error of a call that needs an initialized monitor. */
 export function notInitializedError(): ProcessMonitorError {
-  return new ProcessMonitorError('ERR_STOPPED', 'The monitor is not running. Call initialize() first.')
+  return new ProcessMonitorError('ERR_STOPPED', 'monitor: not initialized. Call initialize() first.')
 }
 
-/** As Node.js's own: an `AbortError` whose cause is the signal's reason. */
+/** Returns an `AbortError` like Node.js's own, with the signal's reason as its cause. */
 export function abortError(signal: AbortSignal): Error {
   const error = new Error('The operation was aborted', { cause: signal.reason })
   return Object.assign(error, { name: 'AbortError', code: 'ABORT_ERR' })
 }
 
-/** A TypeError as Node.js's own for an argument, or a property of one, of a wrong type. */
+/** Returns a TypeError like Node.js's own, for an argument or a property of the wrong type. */
 export function invalidArgType(name: string, expected: string, actual: unknown): TypeError {
   const message = `The ${JSON.stringify(name)} ${kindOfName(name)} must be ${expected}. Received ${received(actual)}`
   return Object.assign(new TypeError(message), { code: 'ERR_INVALID_ARG_TYPE' })
 }
 
-/** A RangeError as Node.js's own for an argument, or a property of one, of the right type and a wrong value. */
+/** Returns a RangeError like Node.js's own, for an argument or a property with a wrong value of the right type. */
 export function outOfRange(name: string, expected: string, actual: unknown): RangeError {
   const message = `The value of ${JSON.stringify(name)} is out of range. It must be ${expected}. Received ${received(actual)}`
   return Object.assign(new RangeError(message), { code: 'ERR_OUT_OF_RANGE' })
 }
 
-/** Refuses all but integers within the bounds. */
+/** Throws unless the value is an integer from `least` to `most`. */
 export function checkInteger(name: string, value: unknown, least: number, most: number): asserts value is number {
   if (typeof value !== 'number') throw invalidArgType(name, 'of type number', value)
   if (!Number.isInteger(value) || value < least || value > most) {
@@ -165,23 +177,23 @@ export function checkInteger(name: string, value: unknown, least: number, most: 
   }
 }
 
-/** Refuses all but one of the given strings. */
+/** Throws unless the value is one of the strings. */
 export function checkOneOf(name: string, value: unknown, allowed: readonly string[]): void {
   if (typeof value !== 'string') throw invalidArgType(name, 'of type string', value)
   if (!allowed.includes(value)) throw outOfRange(name, `one of ${allowed.map((a) => `'${a}'`).join(', ')}`, value)
 }
 
-/** Refuses all but true and false; undefined stands for false. */
+/** Throws unless the value is a boolean or undefined. */
 export function checkFlag(name: string, value: unknown): asserts value is boolean | undefined {
   if (value !== undefined && typeof value !== 'boolean') throw invalidArgType(name, 'of type boolean', value)
 }
 
-/** Refuses all but objects; functions and null are none. */
+/** Throws unless the value is an object. Functions and null are not. */
 export function checkObject(name: string, value: unknown): asserts value is object {
   if (typeof value !== 'object' || value === null) throw invalidArgType(name, 'of type object', value)
 }
 
-/** A path of at least one character, or the fallback where none is given. */
+/** Returns the path, or the fallback for undefined. Throws for an empty path. */
 export function checkPath(name: string, value: unknown, fallback: string): string {
   if (value === undefined) return fallback
   if (typeof value !== 'string') throw invalidArgType(name, 'of type string', value)

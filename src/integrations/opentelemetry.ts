@@ -1,78 +1,83 @@
-/** Events in the words of OpenTelemetry's semantic conventions, as plain data. */
+/** Converts events to plain data that follows OpenTelemetry's semantic conventions. */
 import { uptime } from 'node:os'
 import { basename } from 'node:path'
 import { checkFlag, checkObject } from '../api/errors.js'
 import type { ProcessEvent, ProcessInfo } from '../api/event-types.js'
 
-/** What goes into an {@link OpenTelemetryEvent}. */
+/** Options of {@link toOpenTelemetry}. */
 export interface OpenTelemetryOptions {
   /**
-   * Whether to tell the arguments, `process.command_args`. The conventions ask not to collect them by default, unless
-   * something takes out what is confidential: see `redact` in {@link MonitorOptions}. Default: false.
+   * True: includes the arguments, `process.command_args`. Default: false, because the conventions ask not to collect
+   * arguments that may be confidential. See `redact` in {@link MonitorOptions} to remove confidential text.
    */
   readonly arguments?: boolean
 }
 
 /**
- * An event in the shape of OpenTelemetry's log record, which `logger.emit()` of `@opentelemetry/api-logs` takes as it is.
+ * An event in the shape of OpenTelemetry's log record. `logger.emit()` of `@opentelemetry/api-logs` accepts it.
  */
 export interface OpenTelemetryEvent {
-  /** `proc_events.exec`, `proc_events.exit` and so on: this package's own, as the conventions have no names for them. */
+  /** `proc_events.exec`, `proc_events.exit` and so on. The names are this package's own: the conventions have none. */
   readonly eventName: string
-  /** When it happened: milliseconds since 1970, as `Date.now()` gives them, with a fraction. */
+  /** The time of the event: milliseconds since 1970, as from `Date.now()`, with a fraction. */
   readonly timestamp: number
-  /** What is known, and nothing that is not. */
+  /** The known attributes. Unknown ones are absent. */
   readonly attributes: OpenTelemetryAttributes
 }
 
 /**
- * The attributes of the process registry (all of them of the stability "development"), of `container.id`, and one of
- * this package's own. One is absent where it was not captured, or could not be read.
+ * The attributes: of the process registry (all of the stability "development"), `container.id`, and one of this package's
+ * own. An attribute is absent if it was not captured or could not be read.
  */
 export interface OpenTelemetryAttributes {
   /** The process's id. */
   readonly 'process.pid': number
   /** The parent's process id. */
   readonly 'process.parent_pid'?: number
-  /** The path of the program's file. */
+  /** The path of the executable. */
   readonly 'process.executable.path'?: string
-  /** The last part of that path; where only the process's name was captured, that. */
+  /** The last part of that path, or the process's name if the path was not captured. */
   readonly 'process.executable.name'?: string
-  /** argv[0]. */
+  /** The first argument, argv[0]. */
   readonly 'process.command'?: string
-  /** All of argv, argv[0] too. Only if `arguments` was asked for. */
+  /** All arguments, argv[0] included. Absent unless the option `arguments` is true. */
   readonly 'process.command_args'?: string[]
-  /** The length of argv; absent where its end is missing. */
+  /** The number of arguments, argv[0] included. Absent if the end of argv is missing. */
   readonly 'process.args_count'?: number
   /** The working directory. */
   readonly 'process.working_directory'?: string
-  /** Real user id. */
+  /** The real user id. */
   readonly 'process.real_user.id'?: number
-  /** The path alone. */
+  /** The cgroup path, without the hierarchy's number and controllers. */
   readonly 'process.linux.cgroup'?: string
-  /** The container's id, where the cgroup path carries one. */
+  /** The container's id from the cgroup path. Absent if the path has none. */
   readonly 'container.id'?: string
-  /** ISO 8601. Exact to some 20 ms: the kernel counts in hundredths of a second. */
+  /** The creation time, in ISO 8601. Exact to some 20 ms, because the kernel counts in hundredths of a second. */
   readonly 'process.creation.time'?: string
-  /** ISO 8601. */
+  /** The time of the exit, in ISO 8601. */
   readonly 'process.exit.time'?: string
-  /** The exit code; absent where a signal ended the process. */
+  /** The exit code. Absent if a signal ended the process. */
   readonly 'process.exit.code'?: number
-  /** This package's own, as the conventions have none: the name of the signal that ended the process. */
+  /** The name of the signal that ended the process. It is this package's own attribute: the conventions have none. */
   readonly 'process.exit.signal'?: string
 }
 
-/** Of /proc/PID/stat, for programs: it is the same on all of the architectures that this package runs on. */
+/** The clock tick of /proc/PID/stat, in milliseconds. It is the same on all architectures that this package supports. */
 const TICK_MS = 10
 
 /**
- * An event in the words of OpenTelemetry's semantic conventions. It takes no other package, and reads nothing of the
- * process: what the attributes are to tell has to be captured.
+ * Converts an event to OpenTelemetry's semantic conventions. It needs no other package. It reads nothing of the process, so
+ * capture the details that the attributes need.
  *
- * Times of day are worked out from the monotonic clock as of now. For an event that has been kept while the machine slept
- * or the clock was set they are off by that. `process.command_line` is never told: the conventions ask not to assemble it.
+ * Times of day are computed from the monotonic clock at the time of the call. They are wrong by the time that the machine slept,
+ * or by which the clock was set, between the event and the call. `process.command_line` is never set, because the conventions
+ * ask not to assemble it.
  *
- * @param event - as a callback, an iterator or a channel received it.
+ * ```ts
+ * monitor.subscribeExec((pid, event) => logger.emit(toOpenTelemetry(event)), { capture: ['exe', 'ppid'] })
+ * ```
+ *
+ * @param event - an event as a callback, an iterator or a channel received it.
  * @throws TypeError `ERR_INVALID_ARG_TYPE` for an argument that is not as typed.
  */
 export function toOpenTelemetry(event: ProcessEvent, options: OpenTelemetryOptions = {}): OpenTelemetryEvent {
@@ -99,7 +104,7 @@ export function toOpenTelemetry(event: ProcessEvent, options: OpenTelemetryOptio
     attributes['process.exit.signal'] = event.signal
   }
   const known = Object.entries(attributes).filter(([, value]) => value !== undefined && value !== null)
-  // What the record above holds under each name is what the type says, or nothing.
+  // Each attribute above has the declared type, or is unknown.
   return { eventName: `proc_events.${type}`, timestamp, attributes: Object.fromEntries(known) as never }
 }
 
@@ -116,10 +121,10 @@ function timeOfDay(timestampNs: number): number {
   return Date.now() - (Number(globalThis.process.hrtime.bigint()) - timestampNs) / 1e6
 }
 
-/** Ticks are counted on a clock that goes on while the machine sleeps. */
+/** Returns the creation time in ISO 8601. Ticks are counted on a clock that includes sleep. */
 function creationTime({ startTime }: ProcessInfo, timestamp: number): string | null {
   if (startTime === undefined || startTime === null) return null
   const created = Date.now() - uptime() * 1000 + startTime * TICK_MS
-  // A container may be shown an uptime of its own, from which nothing follows.
+  // A container may see an uptime of its own. The creation time is unknown then.
   return created <= timestamp + 2 * TICK_MS ? new Date(created).toISOString() : null
 }

@@ -1,26 +1,26 @@
-/** The monitor's figures as Prometheus metrics: their names, their help, and how prom-client gets them. */
+/** The monitor's counters and gauges as Prometheus metrics for prom-client. */
 import { Counter, Gauge, type Registry, type RegistryContentType, register as globalRegistry } from 'prom-client'
 import { checkObject, invalidArgType } from '../api/errors.js'
 // Imported by the package's name, so that the published declarations refer to index.d.ts.
 import type { MonitorStats, ProcessMonitor } from 'proc-events'
 
-/** Where the metrics go, and what they are called: as for prom-client's own `collectDefaultMetrics`. */
+/** The registry, the names and the labels of the metrics, as in prom-client's own `collectDefaultMetrics`. */
 export interface MonitorMetricsOptions {
-  /** The registry; of either content type. Default: prom-client's global one. */
+  /** The registry, of either content type. Default: prom-client's global registry. */
   readonly register?: Registry<RegistryContentType>
-  /** What every name begins with, before `proc_events_`. Default: nothing. */
+  /** The prefix of every name, before `proc_events_`. Default: none. */
   readonly prefix?: string
-  /** Labels that every sample gets. `type`, `cause`, `source` and `priority` have a meaning here already. */
+  /** Labels of every sample. `type`, `cause`, `source` and `priority` are reserved. Default: none. */
   readonly labels?: Readonly<Record<string, string | number>>
 }
 
-/** What is exposed under one name. One that ends in `_total` is a counter, any other a gauge. */
+/** The samples exposed under one name. A name that ends in `_total` is a counter, any other a gauge. */
 interface MetricFamily {
   readonly name: string
   readonly help: string
-  /** The label that tells samples of the family apart, where it has more than one. */
+  /** The label that distinguishes the samples of the family. Absent: the family has one sample. */
   readonly by?: string
-  /** The value; by that label's values, where there is one. */
+  /** Returns the value, or with a label, one value for each value of the label. */
   readonly read: (stats: MonitorStats) => number | Readonly<Record<string, number>>
 }
 
@@ -33,14 +33,14 @@ const FAMILIES: readonly MetricFamily[] = [
   },
   {
     name: 'proc_events_lost_total',
-    help: "Events lost, by who dropped them: the kernel's socket, or the queue to JavaScript.",
+    help: "Events lost, by cause: dropped by the kernel's socket, or by the queue to JavaScript.",
     by: 'cause',
     read: ({ lostSocket, lostQueue }) => ({ socket: lostSocket, queue: lostQueue }),
   },
   { name: 'proc_events_callbacks_total', help: 'Callbacks called.', read: (stats) => stats.callbackExecuted },
   {
     name: 'proc_events_resyncs_total',
-    help: 'Comparisons with /proc that made a loss right.',
+    help: 'Repairs of the process table from /proc.',
     read: (stats) => stats.resync,
   },
   {
@@ -60,12 +60,12 @@ const FAMILIES: readonly MetricFamily[] = [
   },
   {
     name: 'proc_events_rejected_datagrams_total',
-    help: 'Datagrams refused because they did not come from the kernel or were malformed.',
+    help: 'Datagrams rejected because they did not come from the kernel or were malformed.',
     read: (stats) => stats.rejected,
   },
   {
     name: 'proc_events_ignored_reports_total',
-    help: 'Reports passed over because their kind is not known.',
+    help: 'Kernel events that were ignored deliberately.',
     read: (stats) => stats.ignored,
   },
   {
@@ -75,25 +75,25 @@ const FAMILIES: readonly MetricFamily[] = [
   },
   {
     name: 'proc_events_details_dropped_total',
-    help: 'Events delivered without long details because too many bytes were waiting.',
+    help: 'Events delivered without arguments and working directory because too many bytes were queued.',
     read: (stats) => stats.detailsDropped,
   },
   {
     name: 'proc_events_source',
-    help: 'Where events come from: 1 for the source in use, 0 for the others.',
+    help: 'Source of events: 1 for the source in use, 0 for the others.',
     by: 'source',
-    read: ({ source }) => states(['netlink', 'polling'], source),
+    read: ({ source }) => oneHot(['netlink', 'polling'], source),
   },
   {
     name: 'proc_events_priority',
-    help: 'How the native thread is scheduled: 1 for the priority it has, 0 for the others.',
+    help: 'Scheduling of the native thread: 1 for the current priority, 0 for the others.',
     by: 'priority',
-    read: ({ priority }) => states(['ordinary', 'short-slice', 'realtime'], priority),
+    read: ({ priority }) => oneHot(['ordinary', 'short-slice', 'realtime'], priority),
   },
   { name: 'proc_events_queue_events', help: 'Events waiting for JavaScript.', read: (stats) => stats.queueDepth },
   {
     name: 'proc_events_queue_events_max',
-    help: 'The most events that ever waited for JavaScript.',
+    help: 'The most events that have waited for JavaScript at once.',
     read: (stats) => stats.queueHighWater,
   },
   {
@@ -101,29 +101,39 @@ const FAMILIES: readonly MetricFamily[] = [
     help: "Size of the socket's receive buffer.",
     read: (stats) => stats.receiveBufferSize,
   },
-  { name: 'proc_events_tracked_processes', help: 'Live processes known.', read: (stats) => stats.trackedProcesses },
+  {
+    name: 'proc_events_tracked_processes',
+    help: 'Live processes in the process table.',
+    read: (stats) => stats.trackedProcesses,
+  },
   {
     name: 'proc_events_stuck_threads',
-    help: 'Threads that are still in a read that did not return in time.',
+    help: 'Native threads blocked in a read that did not return in time.',
     read: (stats) => stats.stuckThreads,
   },
   {
     name: 'proc_events_references',
-    help: 'References to the monitor that were not given back.',
+    help: 'References to the monitor that have not been given back.',
     read: (stats) => stats.references,
   },
 ]
 
 /**
- * Registers the monitor's figures with prom-client. They are read when the registry is, all at the same moment, and cost
- * nothing in between; before `initialize()` and after the end they are as {@link ProcessMonitor.stats} tells them.
+ * Registers the monitor's counters and gauges with prom-client. They are read when the registry is read, all at the same
+ * moment, and cost nothing in between. Their values are those of {@link ProcessMonitor.stats}, also before `initialize()` and
+ * after the end.
  *
- * No reference to the monitor is taken or given back: that stays with whoever called `getProcessMonitor()`. To take the
- * metrics away again, clear the registry, or remove them from it by name.
+ * This takes no reference to the monitor and gives none back. To remove the metrics, clear the registry, or remove them from it
+ * by name.
  *
- * @param monitor - whose `stats()` to read.
- * @throws TypeError `ERR_INVALID_ARG_TYPE` for an argument that is not as typed; prom-client's own error for names that
- * Prometheus does not allow, or that the registry has already: then nothing has been registered.
+ * ```ts
+ * collectMonitorMetrics(getProcessMonitor(), { labels: { host: hostname() } })
+ * ```
+ *
+ * @param monitor - the monitor, or any object with its `stats()`.
+ * @throws TypeError `ERR_INVALID_ARG_TYPE` for an argument that is not as typed.
+ * @throws Error prom-client's own, for a name that Prometheus does not allow or that the registry already has. Nothing is
+ * registered then.
  */
 export function collectMonitorMetrics(
   monitor: Pick<ProcessMonitor, 'stats'>,
@@ -138,12 +148,12 @@ export function collectMonitorMetrics(
   checkObject('options.labels', labels)
   const stats = oncePerTurn(() => monitor.stats())
   const metrics = FAMILIES.map((family) => metricOf(family, prefix, labels, stats))
-  const taken = FAMILIES.find(({ name }) => register.getSingleMetric(prefix + name) !== undefined)
-  if (taken) throw new Error(`A metric with the name ${prefix}${taken.name} has already been registered.`)
+  const duplicate = FAMILIES.find(({ name }) => register.getSingleMetric(prefix + name) !== undefined)
+  if (duplicate) throw new Error(`A metric with the name ${prefix}${duplicate.name} has already been registered.`)
   for (const metric of metrics) register.registerMetric(metric)
 }
 
-/** A metric that is in no registry yet. */
+/** Returns a metric that is in no registry yet. */
 function metricOf(
   { name, help, by, read }: MetricFamily,
   prefix: string,
@@ -152,42 +162,42 @@ function metricOf(
 ): Counter | Gauge {
   const fill = (metric: Counter | Gauge): void => {
     const values = read(stats())
-    // A counter may only grow, and the monitor's begin anew with each start.
+    // prom-client's counters only grow, but the monitor's counters start from zero with each start.
     metric.reset()
     if (typeof values === 'number') return metric.inc(labels, values)
     for (const [key, value] of Object.entries(values)) metric.inc({ ...labels, [by!]: key }, value)
   }
   const labelNames = [...Object.keys(labels), ...(by === undefined ? [] : [by])]
-  const named = { name: prefix + name, help, labelNames, registers: [] }
+  const configuration = { name: prefix + name, help, labelNames, registers: [] }
   if (!name.endsWith('_total'))
     return new Gauge({
-      ...named,
+      ...configuration,
       collect() {
         fill(this)
       },
     })
   return new Counter({
-    ...named,
+    ...configuration,
     collect() {
       fill(this)
     },
   })
 }
 
-/** A registry asks all its metrics within one turn of the event loop: one look serves them all. */
+/** Returns a reader that calls `read` once per turn of the event loop. A registry collects all its metrics within one turn. */
 function oncePerTurn<T>(read: () => T): () => T {
-  let seen: { readonly value: T } | null = null
+  let cached: { readonly value: T } | null = null
   return () => {
-    if (seen === null) {
-      seen = { value: read() }
+    if (cached === null) {
+      cached = { value: read() }
       queueMicrotask(() => {
-        seen = null
+        cached = null
       })
     }
-    return seen.value
+    return cached.value
   }
 }
 
-function states(all: readonly string[], current: string | null): Record<string, number> {
+function oneHot(all: readonly string[], current: string | null): Record<string, number> {
   return Object.fromEntries(all.map((state) => [state, state === current ? 1 : 0]))
 }

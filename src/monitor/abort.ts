@@ -1,9 +1,9 @@
-/** One listener for each signal, however much it ends: Node.js warns of more than ten, and searches them to remove one. */
+/** Shares one listener per signal. Node.js warns of more than ten listeners, and searches them linearly to remove one. */
 
-/** By signal, the callbacks in their order. */
+/** The callbacks by signal, in order. */
 const callbacks = new WeakMap<AbortSignal, Set<() => void>>()
 
-/** Has `callback`, which must not throw, called once when `signal` is aborted. Returns what takes that back. */
+/** Calls `callback`, which must not throw, once when `signal` is aborted. Returns a function that removes it. */
 export function onAbort(signal: AbortSignal | undefined, callback: () => void): () => void {
   if (signal === undefined) return () => {}
   let all = callbacks.get(signal)
@@ -11,7 +11,7 @@ export function onAbort(signal: AbortSignal | undefined, callback: () => void): 
     callbacks.set(signal, (all = new Set()))
     signal.addEventListener('abort', callAll, { once: true })
   }
-  // One function may be given twice.
+  // Wrap it, because one function may be added twice.
   const entry = (): void => callback()
   all.add(entry)
   return () => {

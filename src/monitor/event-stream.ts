@@ -1,4 +1,4 @@
-/** Events as an async iterable: a bounded buffer between the callbacks and a loop that takes its time. */
+/** Events as an async iterable: a bounded queue between the callbacks and a slow loop. */
 import {
   ProcessMonitorError,
   abortError,
@@ -9,81 +9,82 @@ import {
   outOfRange,
 } from '../api/errors.js'
 import type { EventOf, EventType, ProcessEvent } from '../api/event-types.js'
-import type { EventsOptions, SubscribeOptions, Unsubscribe } from '../api/types.js'
+import type { Unsubscribe } from '../api/monitor-types.js'
+import type { EventsOptions, SubscribeOptions } from '../api/options.js'
 import { EVENT_TYPES } from '../native/record.js'
 import { onAbort } from './abort.js'
 import { checkSignal } from './filter.js'
 import { Queue } from './queue.js'
 
-/** What ends with the monitor, and is told of it once. */
+/** An object that ends with the monitor, and is notified of that once. */
 export interface StopListener {
-  /** `failure` is why the source ended by itself; null where it was stopped. */
+  /** `failure` is the reason of the end. null: the monitor was stopped. */
   onMonitorEnd(failure: ProcessMonitorError | null): void
 }
 
-/** The subscriptions that a stream makes. */
+/** Makes the subscriptions of a stream. */
 type Subscribe = (
   type: EventType,
   push: (pid: number, event: ProcessEvent) => void,
   options: SubscribeOptions,
 ) => Unsubscribe
 
-/** A call of `next()` that waits for an event. */
+/** A pending call of `next()`. */
 interface PendingNext<E> {
   readonly resolve: (result: IteratorResult<E, undefined>) => void
   readonly reject: (reason: unknown) => void
 }
 
-/** Events held for a slow consumer at most, unless it says otherwise. */
+/** The default of the option `queueSize`. */
 const DEFAULT_QUEUE_SIZE = 65_536
 const QUEUE_SIZE_MAX = 2 ** 31 - 1
 const DEFAULT_TYPES: readonly EventType[] = ['exec', 'exit']
 
-/** Checks the options as a user gave them, and subscribes at once; `ProcessMonitor.events` tells the rest. */
+/** Checks the user's options, and subscribes at once. See `ProcessMonitor.events`. */
 export function openStream<T extends EventType>(
   options: EventsOptions<T>,
   subscribe: Subscribe,
   stopListeners: Set<StopListener>,
 ): AsyncIterableIterator<EventOf<T>> & AsyncDisposable {
   checkObject('options', options)
-  const { types = DEFAULT_TYPES, queueSize = DEFAULT_QUEUE_SIZE, signal, ...wanted } = options
+  const { types = DEFAULT_TYPES, queueSize = DEFAULT_QUEUE_SIZE, signal, ...subscribeOptions } = options
   checkTypes(types)
   checkInteger('options.queueSize', queueSize, 1, QUEUE_SIZE_MAX)
   checkSignal(signal)
 
   const subscriptions: Unsubscribe[] = []
   const unsubscribe = (): void => {
-    for (const end of subscriptions) end()
+    for (const unsubscribeOne of subscriptions) unsubscribeOne()
     stopListeners.delete(stream)
   }
   let release = (): void => {}
   const stream = new EventStream<EventOf<T>>(queueSize, unsubscribe, () => release())
   const abort = (): void => stream.abort(abortError(signal!))
   const push = (_pid: number, event: ProcessEvent): void => stream.push(event as EventOf<T>)
-  for (const type of new Set(types)) subscriptions.push(subscribe(type, push, wanted))
+  for (const type of new Set(types)) subscriptions.push(subscribe(type, push, subscribeOptions))
   stopListeners.add(stream)
-  // Not before the options have been judged: a wrong one is wrong under an aborted signal, too.
+  // Check the signal after the other options, so that a wrong option throws under an aborted signal, too.
   if (signal?.aborted === true) abort()
   else release = onAbort(signal, abort)
   return stream
 }
 
 /**
- * What comes is held until it is asked for. It ends once: with what was held still to come (`#finish`), or at once
- * (`#drop`). After its end it answers as a generator does that has returned.
+ * Queues events until `next()` takes them. It ends once: after the queued events (`#finish`), or at once (`#drop` first).
+ * After its end it behaves like a generator that has returned.
  */
 class EventStream<E extends ProcessEvent>
   implements AsyncIterableIterator<E, undefined>, AsyncDisposable, StopListener
 {
   readonly #queueSize: number
   readonly #events = new Queue<E>()
-  /** Only where no event is held. */
-  readonly #waiting = new Queue<PendingNext<E>>()
-  /** Null once it has ended: nothing new comes. */
+  /** Pending calls of `next()`, in order. Empty while events are queued. */
+  readonly #pendingCalls = new Queue<PendingNext<E>>()
+  /** Null once the stream has ended. */
   #unsubscribe: (() => void) | null
-  /** Lets go of what could abort it: what is held may be dropped until it was asked for. */
+  /** Removes the abort listener. Until the last queued event is taken, an abort can still drop events. */
   readonly #release: () => void
-  /** What the next call rejects with, once nothing is held any more. */
+  /** The failure that the next call rejects with, after the queued events. */
   #failure: { readonly reason: unknown } | null = null
 
   constructor(queueSize: number, unsubscribe: () => void, release: () => void) {
@@ -94,8 +95,8 @@ class EventStream<E extends ProcessEvent>
 
   push(event: E): void {
     if (this.#unsubscribe === null) return
-    const waiting = this.#waiting.shift()
-    if (waiting !== undefined) return waiting.resolve({ value: event, done: false })
+    const pending = this.#pendingCalls.shift()
+    if (pending !== undefined) return pending.resolve({ value: event, done: false })
     if (this.#events.length < this.#queueSize) return this.#events.push(event)
     this.#finish({ reason: overflowError(this.#queueSize) })
   }
@@ -113,11 +114,11 @@ class EventStream<E extends ProcessEvent>
   next(): Promise<IteratorResult<E, undefined>> {
     const event = this.#events.shift()
     if (event !== undefined) {
-      this.#releaseIfOver()
+      this.#releaseIfDrained()
       return Promise.resolve({ value: event, done: false })
     }
     if (this.#unsubscribe !== null) {
-      return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }))
+      return new Promise((resolve, reject) => this.#pendingCalls.push({ resolve, reject }))
     }
     const failure = this.#failure
     if (failure === null) return Promise.resolve({ value: undefined, done: true })
@@ -151,16 +152,16 @@ class EventStream<E extends ProcessEvent>
     this.#failure = null
   }
 
-  /** Ends it once. Of those who wait, the first is told why; for the others it has simply ended. */
+  /** Ends the stream once. The first pending call receives the failure. The others receive the end. */
   #finish(failure: { readonly reason: unknown } | null): void {
-    if (this.#unsubscribe === null) return this.#releaseIfOver()
+    if (this.#unsubscribe === null) return this.#releaseIfDrained()
     const unsubscribe = this.#unsubscribe
     this.#unsubscribe = null
     unsubscribe()
-    const [first, ...others] = this.#waiting.clear()
+    const [first, ...others] = this.#pendingCalls.clear()
     if (first === undefined) {
       this.#failure = failure
-      return this.#releaseIfOver()
+      return this.#releaseIfDrained()
     }
     this.#release()
     if (failure === null) first.resolve({ value: undefined, done: true })
@@ -168,7 +169,7 @@ class EventStream<E extends ProcessEvent>
     for (const { resolve } of others) resolve({ value: undefined, done: true })
   }
 
-  #releaseIfOver(): void {
+  #releaseIfDrained(): void {
     if (this.#unsubscribe === null && this.#events.length === 0 && this.#failure === null) this.#release()
   }
 }
@@ -182,7 +183,7 @@ function checkTypes(types: unknown): asserts types is readonly EventType[] {
 function overflowError(queueSize: number): ProcessMonitorError {
   return new ProcessMonitorError(
     'ERR_QUEUE_OVERFLOW',
-    `More than ${queueSize} events were waiting for the loop that reads them. Do less between two of them, ask for ` +
-      'fewer by a filter, or let more wait by the option queueSize.',
+    `events: the queue is full, more than ${queueSize} events were waiting. Spend less time on each event, select ` +
+      'fewer events with a filter, or raise the option queueSize.',
   )
 }

@@ -1,4 +1,4 @@
-/** The promises of `waitForExit`, by process. */
+/** The pending promises of `waitForExit`, by process. */
 import { ProcessMonitorError, abortError, stoppedError } from '../api/errors.js'
 import type { ExitEvent } from '../api/event-types.js'
 import type { InterestBuilder } from '../native/interest.js'
@@ -6,13 +6,13 @@ import { EXIT, type RecordView } from '../native/record-view.js'
 import { onAbort } from './abort.js'
 import type { StopListener } from './event-stream.js'
 
-/** One promise to tell of a process's exit. */
+/** One promise of a process's exit. */
 export interface Wait {
-  /** What the native part knows it by. */
+  /** The id of the watch request to the native part. */
   readonly id: number
   readonly pid: number
   readonly promise: Promise<ExitEvent>
-  /** False once it is settled: nothing is awaited any more. */
+  /** False once the promise is settled. */
   readonly isPending: boolean
   reject(error: unknown): void
 }
@@ -31,7 +31,7 @@ export class ExitWaits implements StopListener {
     return this.#byId.size
   }
 
-  /** From here on the exits of that pid are listened to; whether it is running is still to be asked. */
+  /** Records the exits of the pid from now on. The caller still has to send the watch request. */
   begin(pid: number, signal: AbortSignal | undefined): Wait {
     const rule = { types: 1 << EXIT, fields: 0, pid }
     const wait: PendingWait = new PendingWait(++this.#lastId, pid, signal, () => {
@@ -46,7 +46,7 @@ export class ExitWaits implements StopListener {
     return wait
   }
 
-  /** Takes a record of whatever kind. */
+  /** Handles a record of any kind. */
   dispatch(record: RecordView): void {
     if (this.#byPid.size === 0 || record.kind !== EXIT) return
     const waits = this.#byPid.get(record.pid)
@@ -54,7 +54,7 @@ export class ExitWaits implements StopListener {
     for (const wait of waits) wait.onExit(record.event as ExitEvent)
   }
 
-  /** The result to whether the process is running, or else how it has ended. */
+  /** Handles a watch result: true if the process is running, its exit if that is known, or false. */
   onWatchResult(id: number, result: boolean | ExitEvent): void {
     this.#byId.get(id)?.onWatchResult(result)
   }
@@ -72,8 +72,8 @@ export class ExitWaits implements StopListener {
 }
 
 /**
- * The result is in one order with the exits, and a pid is used again: of a process that is running, the exit is the next
- * one of its pid. Of one that is not, it is the last one since the call, if any: then it has ended just in between.
+ * One pending wait. The watch result and the exits arrive in one order, which matters because of pid reuse. If the process is
+ * running, its exit is the next one of the pid. If it is not, its exit is the last one since the call, if there is one.
  */
 class PendingWait implements Wait {
   readonly id: number
@@ -81,7 +81,7 @@ class PendingWait implements Wait {
   readonly promise: Promise<ExitEvent>
   isPending = true
   #isRunning = false
-  #last: ExitEvent | null = null
+  #lastExit: ExitEvent | null = null
   #resolve!: (event: ExitEvent) => void
   #reject!: (error: unknown) => void
   readonly #release: () => void
@@ -102,16 +102,21 @@ class PendingWait implements Wait {
 
   onExit(event: ExitEvent): void {
     if (this.#isRunning) this.#fulfil(event)
-    else this.#last = event
+    else this.#lastExit = event
   }
 
   onWatchResult(result: boolean | ExitEvent): void {
     this.#isRunning = result === true
     if (this.#isRunning) return
-    if (this.#last !== null) this.#fulfil(this.#last)
+    if (this.#lastExit !== null) this.#fulfil(this.#lastExit)
     else if (typeof result === 'object') this.#fulfil(result)
     else
-      this.reject(new ProcessMonitorError('ERR_NO_SUCH_PROCESS', `No process is running that has the pid ${this.pid}.`))
+      this.reject(
+        new ProcessMonitorError(
+          'ERR_NO_SUCH_PROCESS',
+          `pid: no such process is running, got ${this.pid}. Call waitForExit() within a second of its exit.`,
+        ),
+      )
   }
 
   reject(error: unknown): void {

@@ -1,8 +1,8 @@
-/** What a ProcessFilter means: a predicate over what was captured, and the details that it needs captured. */
+/** Compiles a ProcessFilter to a predicate over captured details, and to the details that it needs captured. */
 import { types } from 'node:util'
 import { checkInteger, checkObject, checkOneOf, invalidArgType } from '../api/errors.js'
 import type { ProcessField } from '../api/event-types.js'
-import type { ProcessFilter } from '../api/types.js'
+import type { ProcessFilter } from '../api/options.js'
 import type { FilterCriteria } from '../native/interest.js'
 import type { FilterSubject } from '../native/record-view.js'
 import { PROCESS_FIELDS } from '../native/record.js'
@@ -10,15 +10,15 @@ import { PROCESS_FIELDS } from '../native/record.js'
 /** Returns true if a process passes. */
 export type Predicate = (process: FilterSubject) => boolean
 
-/** A ProcessFilter made ready for use. */
+/** A checked and compiled ProcessFilter. */
 export interface CompiledFilter {
   /** The mask of the fields that `matches` reads. */
   readonly fields: number
-  /** null: everything passes, unseen processes too. */
+  /** null: every process passes, also one whose exec was not seen. */
   readonly matches: Predicate | null
-  /** The tag of records whose process descends from the filter's ancestor; 0 where it names none. */
+  /** The tag of records whose process descends from the filter's ancestor. 0: the filter has no ancestor. */
   readonly ancestorId: number
-  /** The conditions that the native part can check, too; null: none. */
+  /** The conditions that the native part can check as well. null: none. */
   readonly criteria: FilterCriteria | null
 }
 
@@ -28,27 +28,27 @@ export const PID_MAX_LIMIT: number = 2 ** 22
 
 let lastAncestorId = 0
 
-/** Checks and compiles a filter; property names in errors are those of the options it came with. */
+/** Checks and compiles a filter. Errors name its properties `options.*`. */
 export function compileFilter(filter: ProcessFilter): CompiledFilter {
   const conditions: Predicate[] = []
   const criteria: { -readonly [K in keyof FilterCriteria]: FilterCriteria[K] } = {}
   let fields = 0
-  const demand = (field: ProcessField, condition: Predicate): void => {
+  const addCondition = (field: ProcessField, condition: Predicate): void => {
     fields |= fieldMask([field])
     conditions.push(condition)
   }
 
-  // The cheap ones come first: the first that does not hold decides.
+  // Cheap conditions come first, because the first that does not hold decides.
   const { uid } = filter
   if (uid !== undefined) {
     checkInteger('options.uid', uid, 0, UID_MAX)
-    demand('uid', (process) => process.uid === uid)
+    addCondition('uid', (process) => process.uid === uid)
     criteria.uid = uid
   }
   for (const field of ['name', 'exe', 'cgroup', 'commandLine'] as const) {
     const pattern = filter[field]
     if (pattern === undefined) continue
-    demand(field === 'commandLine' ? 'argv' : field, textCondition(field, pattern))
+    addCondition(field === 'commandLine' ? 'argv' : field, textCondition(field, pattern))
     if ((field === 'name' || field === 'exe') && typeof pattern === 'string') criteria[field] = pattern
   }
 
@@ -67,12 +67,12 @@ export function compileFilter(filter: ProcessFilter): CompiledFilter {
   }
 }
 
-/** The mask of some fields, in the native part's bits. */
+/** Returns the mask of some fields, in the native part's bits. */
 export function fieldMask(fields: readonly ProcessField[]): number {
   return fields.reduce((mask, field) => mask | (1 << PROCESS_FIELDS.indexOf(field)), 0)
 }
 
-/** The mask of the fields that `capture` names, or 0 without one. */
+/** Checks the option `capture`, and returns the mask of its fields. 0: none. */
 export function captureMask(capture: unknown): number {
   if (capture === undefined) return 0
   if (!Array.isArray(capture)) throw invalidArgType('options.capture', 'an array of strings', capture)
@@ -80,7 +80,7 @@ export function captureMask(capture: unknown): number {
   return fieldMask(capture)
 }
 
-/** Refuses all but abort signals, as Node.js does: by their shape, since there may be several realms. */
+/** Throws unless the value is an abort signal or undefined. Checks its shape as Node.js does, because realms may differ. */
 export function checkSignal(signal: unknown): asserts signal is AbortSignal | undefined {
   if (signal === undefined) return
   checkObject('options.signal', signal)
@@ -96,13 +96,12 @@ function all(conditions: readonly Predicate[]): Predicate | null {
 function textCondition(field: 'name' | 'exe' | 'cgroup' | 'commandLine', pattern: unknown): Predicate {
   if (typeof pattern === 'string') return (process) => process[field] === pattern
   if (!types.isRegExp(pattern)) throw invalidArgType(`options.${field}`, 'a string or an instance of RegExp', pattern)
-  // A copy of its own: under the flags g and y a RegExp remembers where its last match ended, and the user's may be in
-  // use elsewhere.
-  const own = new RegExp(pattern)
+  // Copy the user's RegExp, because with the flags g and y it stores the end of its last match in `lastIndex`.
+  const copy = new RegExp(pattern)
   return (process) => {
     const text = process[field]
     if (text === null) return false
-    own.lastIndex = 0
-    return own.test(text)
+    copy.lastIndex = 0
+    return copy.test(text)
   }
 }

@@ -1,4 +1,4 @@
-/** The monitor: who holds a reference, and when a session of the native source starts and ends. */
+/** The monitor: counts references, and starts and ends sessions of the native source. */
 import { EventEmitter } from 'node:events'
 import {
   type ProcessMonitorError,
@@ -9,16 +9,9 @@ import {
   stoppedError,
 } from '../api/errors.js'
 import type { EventOf, EventType, ExecEvent, ExitEvent } from '../api/event-types.js'
-import type {
-  EventsOptions,
-  MonitorEvents,
-  MonitorOptions,
-  MonitorStats,
-  ProcessCallback,
-  ProcessMonitor,
-  SubscribeOptions,
-  Unsubscribe,
-} from '../api/types.js'
+import type { MonitorEvents, ProcessCallback, ProcessMonitor, Unsubscribe } from '../api/monitor-types.js'
+import type { EventsOptions, MonitorOptions, SubscribeOptions } from '../api/options.js'
+import type { MonitorStats } from '../api/stats.js'
 import { publishEvent, publishLoss } from '../integrations/diagnostics-channel.js'
 import { load } from '../native/binding.js'
 import { InterestBuilder } from '../native/interest.js'
@@ -26,12 +19,11 @@ import { RecordView } from '../native/record-view.js'
 import { type Deferred, Session, deferred } from '../native/session.js'
 import { type StopListener, openStream } from './event-stream.js'
 import { ExitWaits } from './exit-waits.js'
-import { PID_MAX_LIMIT } from './filter.js'
-import { checkSignal } from './filter.js'
+import { PID_MAX_LIMIT, checkSignal } from './filter.js'
 import { type CheckedOptions, TIMER_MAX_MS, checkOptions } from './options.js'
 import { Registry, throwUncaught } from './subscriptions.js'
 
-/** In the order of the binding's numbers for them. */
+/** The index is the binding's number. */
 const PRIORITIES = ['ordinary', 'short-slice', 'realtime'] as const
 
 class Monitor extends EventEmitter<MonitorEvents> implements ProcessMonitor {
@@ -44,18 +36,18 @@ class Monitor extends EventEmitter<MonitorEvents> implements ProcessMonitor {
   readonly #waits: ExitWaits = new ExitWaits(this.#interest)
   readonly #streams = new Set<StopListener>()
   #session: Session | null = null
-  /** What `initialize` gives while it is pending or fulfilled. */
+  /** The promise of `initialize` while it is pending or fulfilled. */
   #initialized: Promise<void> | null = null
-  /** How many of these are pending: one that was stopped may still be when the next begins. */
+  /** The number of pending starts. A stopped one may still be pending when the next begins. */
   #starting = 0
-  /** What `stop` gives until everything is torn down. */
+  /** The promise of `stop` until everything is torn down. */
   #stopping: Deferred | null = null
-  /** How often everything was stopped: what began before the last time is not to go on. */
+  /** The number of stops. A start compares it, because it must not go on after a stop. */
   #stops = 0
   #referenced = true
-  /** The weak native side lets Node.js end at any time; this timer does not. */
+  /** Keeps Node.js running, because the native callback is weak and does not. */
   #keepAlive: NodeJS.Timeout | null = null
-  /** Those of the last session, once it has ended. */
+  /** The counters of the last session that has ended. */
   #counters: Float64Array = new Float64Array(19)
 
   addReference(): this {
@@ -103,7 +95,7 @@ class Monitor extends EventEmitter<MonitorEvents> implements ProcessMonitor {
     if (signal?.aborted === true) throw abortError(signal)
     if (this.#initialized === null) throw notInitializedError()
     const wait = this.#waits.begin(pid, signal)
-    // Before the scan at the start has been reported, live events are not in one order with what else is answered.
+    // Wait for the bootstrap scan. Before its end, live events and watch results are not in one order.
     this.#initialized
       .then(() => wait.isPending && this.#session?.watchExit(wait.id, pid))
       .catch((error: unknown) => wait.reject(error))
@@ -120,7 +112,7 @@ class Monitor extends EventEmitter<MonitorEvents> implements ProcessMonitor {
       this.#updateKeepAlive()
       this.#session.stop()
     }
-    // After the session's stop, so that it gets no rules that no longer matter.
+    // Clear after the session's stop, so that it does not receive each rule's removal.
     this.#registry.clear()
     this.#notifyStopListeners(null)
     return this.#stopping?.promise ?? Promise.resolve()
@@ -213,7 +205,7 @@ class Monitor extends EventEmitter<MonitorEvents> implements ProcessMonitor {
     ready = true
   }
 
-  /** `failure` has not been reported yet: a pending `initialize` rejects by itself. */
+  /** Handles the end of a session. `failure` is null after a stop, and if a pending `initialize` rejects with it. */
   #onClosed(session: Session, failure: ProcessMonitorError | null): void {
     this.#counters = session.counters()
     this.#session = null
@@ -226,7 +218,7 @@ class Monitor extends EventEmitter<MonitorEvents> implements ProcessMonitor {
     this.#initialized = null
     const stops = this.#stops
     const isReported = this.#notifyStopListeners(failure)
-    // Later, so that without a listener it is thrown where nothing of ours is on the stack.
+    // Emit in the next tick, so that an error without a listener is thrown with no code of this package on the stack.
     process.nextTick(() => {
       if (stops !== this.#stops || (isReported && this.listenerCount('error') === 0)) return
       this.emit('error', failure)
@@ -248,7 +240,7 @@ class Monitor extends EventEmitter<MonitorEvents> implements ProcessMonitor {
     }
   }
 
-  /** Starting and stopping keep Node.js running in any case: somebody waits for their promises. */
+  /** Starting and stopping always keep Node.js running, because callers wait for their promises. */
   #updateKeepAlive(): void {
     const keepsAlive = this.#starting > 0 || this.#stopping !== null || (this.#session !== null && this.#referenced)
     if (keepsAlive) {
@@ -264,8 +256,8 @@ class Monitor extends EventEmitter<MonitorEvents> implements ProcessMonitor {
 const monitor = new Monitor()
 
 /**
- * The one monitor of this JavaScript environment. Each call takes a reference; each `stop()` gives one back, and the
- * last of them ends monitoring. Nothing is started, and no call fails, before `initialize()`.
+ * Returns the one monitor of this JavaScript environment. Each call takes a reference. Each `stop()` gives one back, and the
+ * last one ends monitoring. Nothing is started before `initialize()`. This never throws.
  */
 export function getProcessMonitor(): ProcessMonitor {
   return monitor.addReference()

@@ -1,17 +1,17 @@
-/** The options of `initialize` as a user gave them: checked, and made ready for the native part. */
+/** Checks the options of `initialize`, and converts them for the native part. */
 import { checkInteger, checkObject, checkOneOf, invalidArgType } from '../api/errors.js'
-import type { MonitorOptions, Redact } from '../api/types.js'
+import type { MonitorOptions, Redact } from '../api/options.js'
 import { type NativeOptions, checkProcRoot } from '../native/binding.js'
 
-/** The longest delay a timer takes, in milliseconds: 24 days. */
+/** The longest delay of a timer, in milliseconds: 24 days. */
 export const TIMER_MAX_MS: number = 2 ** 31 - 1
 const SIZE_MAX = 2 ** 31 - 1
 /** In bytes: 1 MiB. */
 const ARGV_BYTES_MAX = 2 ** 20
-/** In the order of the binding's numbers for them. */
+/** The index is the binding's number. */
 const SOURCES: readonly string[] = ['netlink', 'polling', 'auto']
 
-/** How to open a source, but for the rules; and what the facade keeps for itself. */
+/** The native options without the rules, and the options that only the facade uses. */
 export interface CheckedOptions extends Omit<NativeOptions, 'rules'> {
   readonly redact: Redact | null
 }

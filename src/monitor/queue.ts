@@ -1,7 +1,8 @@
-/** First in, first out, at a cost that does not grow with what waits. */
+/** A first-in, first-out queue with constant amortized cost. */
 export class Queue<T> {
-  /** What came, in its order; and of what came before that, what is still here, the other way round. */
+  /** Newer items, in order. */
   #in: T[] = []
+  /** Older items, in reverse order, so that `pop` returns the oldest. */
   #out: T[] = []
 
   get length(): number {
@@ -12,7 +13,7 @@ export class Queue<T> {
     this.#in.push(item)
   }
 
-  /** The one that has waited longest; undefined where none waits. */
+  /** Removes and returns the oldest item. undefined: the queue is empty. */
   shift(): T | undefined {
     if (this.#out.length === 0 && this.#in.length > 0) {
       this.#out = this.#in.toReversed()
@@ -21,7 +22,7 @@ export class Queue<T> {
     return this.#out.pop()
   }
 
-  /** Drops all, and gives them in their order. */
+  /** Removes and returns all items, in order. */
   clear(): T[] {
     const all = [...this.#out.toReversed(), ...this.#in]
     this.#in = []

@@ -1,42 +1,42 @@
-/** What one subscription is told, and when, while the processes already running are being reported to it alone. */
+/** Orders the events of one subscription while the running processes are being reported to it. */
 import type { ProcessEvent } from '../api/event-types.js'
 import { EXIT, type RecordView } from '../native/record-view.js'
 
 /**
- * Live execs wait until every process that is running has been reported, so that those come first; but where more is
- * told of a process, its exec goes ahead, so that nobody hears of a process's exit before its exec. What waits is one
- * exec of each process that is running, at most.
+ * Live execs wait until every running process has been reported, so that running processes come first. If a further event of
+ * a process arrives, its pending exec is delivered first, so that an exit never precedes its exec. At most one exec of each
+ * running process waits.
  */
 export class Replay {
   readonly #deliver: (event: ProcessEvent) => void
-  /** By pid, the exec that waits; null where it was told already. */
+  /** The pending execs by pid. null: it has been delivered. */
   readonly #execs = new Map<number, ProcessEvent | null>()
 
   constructor(deliver: (event: ProcessEvent) => void) {
     this.#deliver = deliver
   }
 
-  /** Any live record, before anybody is told of it. */
+  /** Delivers the pending exec of a live record's process. To be called before the record is dispatched. */
   flushPending(record: RecordView): void {
     const { pid } = record
-    const waiting = this.#execs.get(pid)
-    if (waiting === undefined) return
+    const pending = this.#execs.get(pid)
+    if (pending === undefined) return
     if (record.kind === EXIT) this.#execs.delete(pid)
     else this.#execs.set(pid, null)
-    if (waiting !== null) this.#deliver(waiting)
+    if (pending !== null) this.#deliver(pending)
   }
 
-  /** A live exec that the subscription is to be told of. */
+  /** Keeps a live exec that matches the subscription. */
   hold(event: ProcessEvent): void {
     this.#execs.set(event.pid, event)
   }
 
-  /** A process that the scan has found running and that passes the filter. */
+  /** Handles a process that the scan has found and that passes the filter. */
   onFound(event: ProcessEvent): void {
     if (!this.#execs.has(event.pid)) this.#deliver(event)
   }
 
-  /** Every process that was running has been reported. */
+  /** Delivers the pending execs: every running process has been reported. */
   finish(): void {
     for (const event of this.#execs.values()) if (event !== null) this.#deliver(event)
     this.#execs.clear()

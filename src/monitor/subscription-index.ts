@@ -1,10 +1,10 @@
-/** The subscriptions to events of one type, in their order, by the exact name or exe that they ask for. */
+/** The subscriptions to events of one type, in order, indexed by the exact name or exe that they require. */
 import type { FilterCriteria } from '../native/interest.js'
 import type { FilterSubject } from '../native/record-view.js'
 
 /** The properties of a subscription that the index needs. */
 export interface IndexEntry {
-  /** Grows from one subscription to the next. */
+  /** The position in the order of subscriptions. Later ones have a greater place. */
   readonly place: number
   readonly callback: unknown
   /** Holds the exact name or exe that the process must have, if any. */
@@ -13,20 +13,20 @@ export interface IndexEntry {
 
 type ByText<E> = Map<string | null, Set<E>>
 
-/** Changes in place: an iteration that is under way gives entries that are added last, and none that was deleted. */
+/** An iteration in progress sees entries that are added behind its position, and no deleted ones. */
 export class SubscriptionIndex<E extends IndexEntry> {
   readonly #all = new Map<unknown, E>()
-  /** Entries that any event can concern. */
+  /** Entries that require no exact name or exe. */
   readonly #open = new Set<E>()
   readonly #byName: ByText<E> = new Map()
-  /** Entries that ask for a name as well are in the map by name only. */
+  /** Entries that require an exe but no name. */
   readonly #byExe: ByText<E> = new Map()
 
   get all(): Iterable<E> {
     return this.#all.values()
   }
 
-  /** Returns false, and adds nothing, if an entry with this callback is there. */
+  /** Adds an entry. Returns false, and adds nothing, if it has an entry with this callback. */
   add(entry: E): boolean {
     if (this.#all.has(entry.callback)) return false
     this.#all.set(entry.callback, entry)
@@ -45,12 +45,12 @@ export class SubscriptionIndex<E extends IndexEntry> {
     else this.#open.delete(entry)
   }
 
-  /** Returns, in their order, the entries with this process's name or exe, and those that ask for no exact one. */
+  /** Returns, in order, the entries that can match this process. Those that require another name or exe cost nothing. */
   candidates(process: FilterSubject): Iterable<E> {
-    const named = this.#byName.size === 0 ? undefined : this.#byName.get(process.name)
-    const placed = this.#byExe.size === 0 ? undefined : this.#byExe.get(process.exe)
-    const some = named === undefined ? this.#open : merged(this.#open, named)
-    return placed === undefined ? some : merged(some, placed)
+    const withName = this.#byName.size === 0 ? undefined : this.#byName.get(process.name)
+    const withExe = this.#byExe.size === 0 ? undefined : this.#byExe.get(process.exe)
+    const others = withName === undefined ? this.#open : merged(this.#open, withName)
+    return withExe === undefined ? others : merged(others, withExe)
   }
 }
 
@@ -66,8 +66,8 @@ function deleteFrom<E>(map: ByText<E>, text: string, entry: E): void {
   if (others?.size === 0) map.delete(text)
 }
 
-/** Two parts, each in its order, as one. */
-function merged<E extends IndexEntry>(these: ReadonlySet<E> | E[], those: ReadonlySet<E>): ReadonlySet<E> | E[] {
-  if (('size' in these ? these.size : these.length) === 0) return those
-  return [...these, ...those].sort((one, other) => one.place - other.place)
+/** Merges two ordered sets. */
+function merged<E extends IndexEntry>(first: ReadonlySet<E> | E[], second: ReadonlySet<E>): ReadonlySet<E> | E[] {
+  if (('size' in first ? first.size : first.length) === 0) return second
+  return [...first, ...second].sort((a, b) => a.place - b.place)
 }

@@ -1,7 +1,8 @@
-/** The subscriptions: dispatch of a record to their callbacks, and the rules that they make. */
+/** The subscriptions: dispatches records to their callbacks, and keeps their filter rules. */
 import { ProcessMonitorError, checkFlag, checkObject, checkOneOf, invalidArgType } from '../api/errors.js'
 import type { EventOf, EventType, ProcessEvent } from '../api/event-types.js'
-import type { ProcessCallback, SubscribeOptions, Unsubscribe } from '../api/types.js'
+import type { ProcessCallback, Unsubscribe } from '../api/monitor-types.js'
+import type { SubscribeOptions } from '../api/options.js'
 import type { FilterRule, InterestBuilder } from '../native/interest.js'
 import { EXEC, EXIT, type RecordView } from '../native/record-view.js'
 import { EVENT_TYPES } from '../native/record.js'
@@ -15,25 +16,25 @@ interface Subscription extends IndexEntry {
   /** The place of the event's type in EVENT_TYPES. */
   readonly kind: number
   readonly callback: ProcessCallback<never>
-  /** null: every event. */
+  /** null: every event matches. */
   readonly matches: Predicate | null
-  /** The tag of records whose process descends from the filter's ancestor; 0 where it names none. */
+  /** The tag of records whose process descends from the filter's ancestor. 0: the filter has no ancestor. */
   readonly ancestorId: number
-  /** The rule that the native part has for it. */
+  /** The rule that the native part applies for it. */
   readonly rule: FilterRule
-  /** Lets go of whatever could end it later. */
+  /** Removes the abort listener. */
   release: () => void
-  /** While the processes already running are being reported to it alone. */
+  /** Its replay while the running processes are being reported to it. */
   activeReplay: ActiveReplay | null
-  /** Whether it may still be called. */
+  /** True while the callback may be called. */
   active: boolean
 }
 
-/** A replay that is under way. */
+/** A replay in progress. */
 interface ActiveReplay {
   readonly replay: Replay
   readonly scan: number
-  /** Asks for exits: else the execs of processes that have ended would pile up in it. */
+  /** Selects exits, so that the replay can drop pending execs of processes that have exited. */
   readonly rule: FilterRule
 }
 
@@ -42,22 +43,24 @@ export class Registry {
   #indexes: readonly SubscriptionIndex<Subscription>[] = newIndexes()
   readonly #interest: InterestBuilder
   readonly #scan: () => number
-  /** Whether the scan at the start has begun to be reported: who comes later would miss some of it. */
-  #hasBegun = false
-  /** By the id of their scan, the subscriptions that wait for all of it. */
+  /**
+   * True once the first process of the bootstrap scan has been dispatched. A subscription added later needs its own scan.
+   */
+  #hasScanBegun = false
+  /** The subscriptions with a replay, by the id of their scan. */
   readonly #replays = new Map<number, Subscription>()
   #lastPlace = 0
 
   /** Callbacks called so far. */
   executed = 0
 
-  /** `scan` has the processes already running reported, and returns the id of that scan. */
+  /** `scan` starts a scan of the running processes, and returns its id. */
   constructor(interest: InterestBuilder, scan: () => number) {
     this.#interest = interest
     this.#scan = scan
   }
 
-  /** Checks the arguments as a user gave them, and subscribes; `ProcessMonitor.subscribe` tells the rest. */
+  /** Checks the user's arguments, and subscribes. See `ProcessMonitor.subscribe`. */
   subscribe<T extends EventType>(
     type: T,
     callback: ProcessCallback<EventOf<T>>,
@@ -88,7 +91,7 @@ export class Registry {
     const unsubscribe = (): void => this.#remove(subscription)
     if (subscription.active) {
       this.#add(subscription)
-      if (replay === true && kind === EXEC && this.#hasBegun) this.#replay(subscription)
+      if (replay === true && kind === EXEC && this.#hasScanBegun) this.#replay(subscription)
       subscription.release = onAbort(signal, unsubscribe)
     }
     return Object.assign(() => unsubscribe(), { [Symbol.dispose]: unsubscribe })
@@ -97,18 +100,18 @@ export class Registry {
   /** Ends all subscriptions. */
   clear(): void {
     this.#replays.clear()
-    this.#hasBegun = false
+    this.#hasScanBegun = false
     const ended = this.#indexes
     this.#indexes = newIndexes()
     for (const { all } of ended) for (const subscription of all) this.#end(subscription)
   }
 
-  /** Calls everybody whom a record concerns. Nothing is built of it if that is nobody. */
+  /** Calls every subscription that matches the record. The event is built only if one does. */
   dispatch(record: RecordView): void {
     const { scanId } = record
     const last = this.#lastPlace
     if (scanId !== null) {
-      this.#hasBegun = true
+      this.#hasScanBegun = true
       if (!record.isForAll) return this.#onScanEvent(scanId, record)
     } else if (this.#replays.size > 0) {
       for (const { activeReplay } of this.#replays.values()) activeReplay?.replay.flushPending(record)
@@ -116,26 +119,26 @@ export class Registry {
     const candidates = this.#indexes[record.kind]?.candidates(record)
     if (candidates === undefined) return
     for (const subscription of candidates) {
-      // A callback before this one has subscribed it: the event is older than that.
+      // An earlier callback of this record made this subscription. The event is older.
       if (subscription.place > last) break
-      // Asked at each turn: the callback before may have unsubscribed it, or stopped everything.
+      // Check for each, because an earlier callback may have ended this subscription or stopped the monitor.
       if (!subscription.active || !passes(subscription, record)) continue
       if (subscription.activeReplay === null) this.#call(subscription, record.event)
-      // What is left of the scan at the start is in the one of its own, too.
+      // Skip the rest of the bootstrap scan: the subscription's own scan reports the same processes.
       else if (scanId === null) subscription.activeReplay.replay.hold(record.event)
     }
   }
 
-  /** All that a scan has found has been dispatched. */
+  /** Handles the end of a scan: all of its processes have been dispatched. */
   onScanFinished(id: number): void {
-    this.#hasBegun = true
+    this.#hasScanBegun = true
     const subscription = this.#replays.get(id)
     if (subscription !== undefined) this.#endReplay(subscription)?.finish()
   }
 
-  /** The source has ended by itself: what is left of its scans will not come. Subscriptions are kept. */
+  /** Handles the failure of the source. Its scans do not go on. Subscriptions are kept. */
   onSourceEnd(): void {
-    this.#hasBegun = false
+    this.#hasScanBegun = false
     for (const subscription of this.#replays.values()) this.#endReplay(subscription)?.finish()
   }
 
@@ -160,7 +163,7 @@ export class Registry {
     if (!this.#indexes[kind]!.add(subscription)) {
       throw new ProcessMonitorError(
         'ERR_CALLBACK_REGISTERED',
-        `This function is subscribed to '${EVENT_TYPES[kind]}' already. Unsubscribe it first, or subscribe another one.`,
+        `callback: this function is already subscribed to '${EVENT_TYPES[kind]}'. Unsubscribe it first, or subscribe another function.`,
       )
     }
     this.#interest.add(rule)
@@ -169,14 +172,14 @@ export class Registry {
   #replay(subscription: Subscription): void {
     const replay = new Replay((event) => this.#call(subscription, event))
     const rule = { types: 1 << EXIT, fields: 0 }
-    // First, so that the scan finds the rules in force.
+    // Add the rule before the scan, so that it holds for every live event behind the scan.
     this.#interest.add(rule)
     const scan = this.#scan()
     subscription.activeReplay = { replay, scan, rule }
     this.#replays.set(scan, subscription)
   }
 
-  /** Returns the replay, if one was under way. */
+  /** Ends the replay, and returns it if there was one. */
   #endReplay(subscription: Subscription): Replay | null {
     const { activeReplay } = subscription
     if (activeReplay === null) return null
@@ -186,7 +189,7 @@ export class Registry {
     return activeReplay.replay
   }
 
-  /** From here on it is not called, not even by a dispatch in progress. */
+  /** Ends a subscription. Its callback is not called again, not even by a dispatch in progress. */
   #remove(subscription: Subscription): void {
     if (!subscription.active) return
     this.#indexes[subscription.kind]!.delete(subscription)

@@ -1,4 +1,4 @@
-/** The binding of the native part. Only this file imports the loader. */
+/** The interface of the native part. Only this file imports the loader. */
 import { release } from 'node:os'
 import {
   type ErrorCode,
@@ -14,7 +14,7 @@ import {
 import type { FilterRule } from './interest.js'
 import { loadBinding } from './loader.js'
 
-/** What the binding exports. */
+/** The exports of the binding. */
 export interface NativeBinding {
   readonly Source: new (options: NativeOptions, words: Uint32Array, onRecords: OnRecords) => NativeSource
   /** Returns those of `pids` whose process has exited, or an error if `procRoot` cannot be read. */
@@ -37,81 +37,83 @@ export interface NativeProbe {
 }
 
 /**
- * Something is waiting. Unless the records copied before are still to be answered, it has been copied already: `end` is
- * what `drain` would have returned, and `isAll` says whether that was all; then this is called again when there is more.
+ * Called when records are queued. Unless earlier records are still in the array, they have been copied to it.
+ * - `end`: the value that `drain` would have returned.
+ * - `isAll`: true if all queued records have been copied. The next record calls this again.
  */
 export type OnRecords = (end: number, isAll: boolean) => void
 
-/** How to open a source; for the three sizes 0 is the core's default. */
+/** Options of a source. 0 for one of the three sizes: the core's default. */
 export interface NativeOptions {
-  /** 0 netlink, 1 polling, 2 netlink or else polling. */
+  /** 0: netlink; 1: polling; 2: netlink, or polling if that is unavailable. */
   readonly source: number
-  /** Milliseconds. */
+  /** The time between two snapshots, in milliseconds. */
   readonly pollingInterval: number
-  /** Bytes. */
+  /** The size of the socket's receive buffer, in bytes. */
   readonly receiveBufferSize: number
-  /** Events. */
+  /** The most events that may wait for JavaScript. */
   readonly queueSize: number
-  /** Bytes. */
+  /** The most bytes kept of the arguments of one process. */
   readonly maxArgvBytes: number
   readonly procRoot: string
   /** True: the reader may raise its priority while details are captured. */
   readonly raisePriority: boolean
-  /** The rules in force at first, see `addRule`. */
+  /** The initial rules, see `addRule`. */
   readonly rules: readonly FilterRule[]
 }
 
-/** One running native reader. Its constructor returns at once; how opening went is the first record. */
+/** One running native reader. Its constructor returns at once. The first record reports success or failure. */
 export interface NativeSource {
   /**
-   * Copies whole records behind the first of the words that were given, and returns where they end, which that first word
-   * says, too: 0 is to be written there once they are answered. 0: nothing is waiting, and `OnRecords` is
-   * called when there is more. -n: the next record needs n words.
+   * Copies whole records to `words[1..]`, writes their end index to `words[0]`, and returns it. The caller writes 0 to
+   * `words[0]` when it has handled the records. Other results:
+   * - 0: no record is queued. The next one calls `OnRecords`.
+   * - -n: the next record needs an array of n words.
    */
   drain(): number
-  /** Sets the words to copy records to. */
+  /** Sets the array that records are copied to. */
   setBuffer(words: Uint32Array): void
-  /** Adds a rule: what is wanted is what any of them asks for. Costs the same however many there are. */
+  /** Adds a rule. Events that match any rule are delivered. The cost does not depend on the number of rules. */
   addRule(rule: FilterRule): void
-  /** Takes away a rule that equals one that was added. */
+  /** Removes one rule that equals the given one. */
   removeRule(rule: FilterRule): void
   /**
-   * Queues every running process as an exec record of the origin `bootstrap` that carries `id`, then a `scanned` record
-   * with it. Behind them are those events that are newer than the look; ahead of them, but at the first scan, the others.
+   * Queues every running process as an exec record of the origin `bootstrap` with this `id`, then a `SCAN_FINISHED` record
+   * with it. Events newer than the snapshot follow. Older events precede it, except at the first scan.
    */
   scan(id: number): void
   /**
-   * Queues a `watched` record that carries `id`, and whether the process is running. If it is, the next exit record of
-   * that pid behind it is that process's, and will come. If not, all exits of that pid are ahead of it; where the
-   * process has ended just now, or was not collected by its parent, the record tells how.
+   * Queues a `WATCH_RESULT` record with this `id`. If the process is running, the next exit record of the pid is the exit of
+   * that process, and it is sure to follow. If not, all exits of the pid precede the record. If the process exited recently or
+   * is a zombie, the record holds its exit.
    */
   watchExit(id: number, pid: number): void
   /** Fills `out`, at least 19 long, with counters. */
   stats(out: Float64Array): void
-  /** Asks the reader to end; the `closed` record follows as the very last one. */
+  /** Asks the reader to end. `CLOSED` is the last record. */
   stop(): void
-  /** Joins the native thread; to be called once, after `closed`. */
+  /** Joins the native thread. Call it once, after `CLOSED`. */
   join(): void
 }
 
 let binding: NativeBinding | undefined
 
 /**
- * The binding, loaded when first needed, so that importing the package does nothing and cannot fail anywhere.
- * A failure is not remembered: it may be mended while the program runs.
+ * Returns the binding. The first call loads it, so that importing the package does nothing and never fails.
+ * A failure is not cached, because the user may repair the installation while the program runs.
  */
 export function load(): NativeBinding {
   if (process.platform !== 'linux') {
     throw new ProcessMonitorError(
       'ERR_UNSUPPORTED_PLATFORM',
-      `Processes are reported by a part of the Linux kernel, and this is ${process.platform}. ` +
-        "Run this on Linux, or ask for process.platform === 'linux' first.",
+      `proc-events: the process connector is part of Linux, and this is ${process.platform}. ` +
+        "Run it on Linux, or check process.platform === 'linux' first.",
     )
   }
   return (binding ??= loadBinding() as NativeBinding)
 }
 
-/** Returns where the host's proc file system is mounted, unless an option names another place. */
+/** Returns the default mount point of the host's proc file system. */
 export function defaultProcRoot(): string {
   return process.env['HOST_PROC'] || '/proc'
 }
@@ -121,25 +123,33 @@ export function checkProcRoot(value: unknown): string {
   return checkPath('options.procRoot', value, defaultProcRoot())
 }
 
-/** What this environment can do. */
+/** The sources that are available in this environment. */
 export interface ProbeReport {
-  /** Whether the kernel's process connector can be had. */
+  /** True if the kernel's process connector is available. */
   readonly netlink: boolean
-  /** Whether /proc can be polled, and shows the processes of all users. */
+  /** True if /proc can be polled, and shows the processes of all users. */
   readonly polling: boolean
-  /** Why netlink cannot be had. */
+  /** The reason why netlink is unavailable. Absent: netlink is available. */
   readonly reason?: ErrorCode
-  /** What to do about it, in one sentence. */
+  /** The next thing to do about the reason. Absent: netlink is available. */
   readonly hint?: string
   /** The kernel's release, as `uname -r` prints it. */
   readonly kernel: string
 }
 
 /**
- * What this environment can do, without starting anything: for an application's own diagnostics. Never rejects for what
- * it finds out, but for arguments that are not as typed.
+ * Reports which sources are available in this environment, without starting anything. Use it for an application's own
+ * diagnostics. An unavailable source is a result, not a rejection.
  *
- * @param options - `procRoot`: where the host's proc file system is mounted. Default: `$HOST_PROC`, else `/proc`.
+ * ```ts
+ * const { netlink, hint } = await probe()
+ * if (!netlink) console.error(hint)
+ * ```
+ *
+ * @param options - `procRoot`: the mount point of the host's proc file system. Default: `$HOST_PROC`, or `/proc` if that is
+ * not set.
+ * @throws TypeError `ERR_INVALID_ARG_TYPE` or RangeError `ERR_OUT_OF_RANGE` (as a rejection) for an argument that is not as
+ * typed.
  */
 export async function probe(options: { readonly procRoot?: string } = {}): Promise<ProbeReport> {
   checkObject('options', options)
@@ -163,13 +173,18 @@ export async function probe(options: { readonly procRoot?: string } = {}): Promi
 const PID_T_MAX = 2 ** 31 - 1
 
 /**
- * The pids among the keys whose process has terminated: it is gone, a zombie, or its number is only a thread's by now.
- * One look at /proc, at once; the input is not changed. No monitor needs to run.
+ * Returns the pids among the keys whose process has terminated: it is gone, it is a zombie, or its number now belongs to a
+ * thread only. This reads /proc once, synchronously, and does not change the input. It needs no running monitor.
  *
- * @param pids - a Map or a Set by pid, or whatever else has such `keys()`.
- * @param options - `procRoot`: where the host's proc file system is mounted. Default: `$HOST_PROC`, else `/proc`.
- * @throws {@link ProcessMonitorError} `ERR_PROC_UNREADABLE` where /proc cannot be read, `ERR_UNSUPPORTED_PLATFORM` or
- * `ERR_NATIVE_BINDING` where the native part cannot be had.
+ * ```ts
+ * for (const pid of findDeletedProcesses(workers)) workers.delete(pid)
+ * ```
+ *
+ * @param pids - a Map or a Set by pid, or another object with such `keys()`. The pids are 0 to 2,147,483,647.
+ * @param options - `procRoot`: the mount point of the host's proc file system. Default: `$HOST_PROC`, or `/proc` if that is
+ * not set.
+ * @throws {@link ProcessMonitorError} `ERR_PROC_UNREADABLE` if /proc cannot be read. `ERR_UNSUPPORTED_PLATFORM` or
+ * `ERR_NATIVE_BINDING` if the native part is unavailable.
  * @throws TypeError `ERR_INVALID_ARG_TYPE` or RangeError `ERR_OUT_OF_RANGE` for arguments or keys that are not as typed.
  */
 export function findDeletedProcesses(
@@ -177,7 +192,7 @@ export function findDeletedProcesses(
   options: { readonly procRoot?: string } = {},
 ): Set<number> {
   checkObject('pids', pids)
-  // An array has keys too, but they are its indexes: taking those for pids would answer a question nobody asked.
+  // Reject arrays, because their keys are indexes, not pids.
   if (typeof pids.keys !== 'function' || Array.isArray(pids) || ArrayBuffer.isView(pids)) {
     throw invalidArgType('pids', 'a Map or a Set by pid', pids)
   }

@@ -6,9 +6,9 @@ export interface FilterCriteria {
   readonly exe?: string
   readonly uid?: number
   readonly ancestor?: number
-  /** The tag that records of the ancestor's descendants carry: a number of the facade's, 1 or more. */
+  /** The tag of records of the ancestor's descendants: a number of 1 or more that the facade chooses. */
   readonly ancestorId?: number
-  /** The process itself. */
+  /** The pid of the process itself. */
   readonly pid?: number
 }
 

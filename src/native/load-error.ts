@@ -1,35 +1,35 @@
-/** What to say where the native part cannot be loaded: on what system, what was tried, and what mends it. */
+/** The error of a native part that cannot be loaded: the system, the next thing to do, and the attempts. */
 import { basename } from 'node:path'
 import { ProcessMonitorError } from '../api/errors.js'
 
-/** The error for a target, such as linux-x64-gnu, where every attempt failed, each for one of `causes`. */
+/** Returns the error for a target such as linux-x64-gnu. `causes` has the error of each attempt. */
 export function bindingError(target: string, isPublished: boolean, causes: readonly unknown[]): ProcessMonitorError {
   const system = target.slice(0, target.lastIndexOf('-'))
-  // "Cannot find module" goes on with the stack of requires, which says nothing here.
+  // Keep the first line. In "Cannot find module", the stack of requires follows, which does not help.
   const tried = causes.map((cause) => (cause instanceof Error ? cause.message.split('\n', 1)[0]! : String(cause)))
-  const mending = isPublished
+  const nextStep = isPublished
     ? remedy(tried, target)
-    : `No binary is published for ${system}: build it in a clone of proc-events with \`npm run build\`.`
+    : `No binary is published for ${system}. Build it in a clone of proc-events with \`npm run build\`.`
   return new ProcessMonitorError(
     'ERR_NATIVE_BINDING',
     `The native part of proc-events could not be loaded on ${system} with ${libc(target)} (Node.js ${process.version}). ` +
-      `${mending} Tried: ${tried.join('; ')}`,
+      `${nextStep} Tried: ${tried.join('; ')}`,
     { cause: new AggregateError(causes, 'Every attempt to load the native part failed') },
   )
 }
 
-/** The C library, and its version where it tells one. */
+/** Returns the name of the C library, and the version of glibc. */
 function libc(target: string): string {
   if (target.includes('-musl')) return 'musl'
   const { header } = reportWithoutNetwork() as { header: { glibcVersionRuntime?: string } }
   return `glibc ${header.glibcVersionRuntime ?? ''}`.trimEnd()
 }
 
-/** The report of Node.js. With its part on the network, it would resolve the names of every open connection's peer. */
+/** Returns the report of Node.js without its network part, which would resolve the peer's name of every open connection. */
 function reportWithoutNetwork(): unknown {
   const report: { excludeNetwork?: boolean; getReport(): unknown } = process.report
   const before = report.excludeNetwork
-  // Older releases have no such setting.
+  // Older releases do not have this setting.
   if (before === undefined) return report.getReport()
   report.excludeNetwork = true
   try {
@@ -40,22 +40,22 @@ function reportWithoutNetwork(): unknown {
 }
 
 function remedy(tried: readonly string[], target: string): string {
-  const says = (words: RegExp) => tried.some((line) => words.test(line))
-  // Told by nothing but the name of this file, which a bundle does not keep.
+  const hasText = (words: RegExp) => tried.some((line) => words.test(line))
+  // A bundle is recognized by the name of this file only, because a bundler does not keep it.
   if (typeof __filename === 'undefined' || basename(__filename) !== 'load-error.js') {
-    return "A bundler has taken it apart: keep 'proc-events' external, and installed beside the bundle."
+    return "The package was bundled. Mark 'proc-events' as external, and install it next to the bundle."
   }
-  if (says(/\.asar\//) && !says(/\.asar\.unpacked\//)) {
-    return "It is inside an Electron archive: have it unpacked with asarUnpack: '**/*.node'."
+  if (hasText(/\.asar\//) && !hasText(/\.asar\.unpacked\//)) {
+    return "The binary is inside an Electron archive. Unpack it with asarUnpack: '**/*.node'."
   }
-  if (says(/failed to map segment|Operation not permitted/)) {
-    return 'Its file may not be executed: move node_modules to a file system that is not mounted noexec.'
+  if (hasText(/failed to map segment|Operation not permitted/)) {
+    return 'The binary may not be executed. Move node_modules to a file system that is not mounted noexec.'
   }
-  // With the version, as the two parts speak a protocol of their own.
+  // Name the version, because both packages must have the same one.
   const { version } = require('../../../package.json') as { version: string }
   const install = `npm install @proc-events/${target}@${version}`
-  if (says(/invalid ELF|file too short|wrong ELF|GLIBC|cannot open shared object|Error (loading|relocating)/)) {
-    return `Its file is damaged, or another system's: delete node_modules/@proc-events, then install here: \`${install}\`.`
+  if (hasText(/invalid ELF|file too short|wrong ELF|GLIBC|cannot open shared object|Error (loading|relocating)/)) {
+    return `The binary is damaged or built for another system. Delete node_modules/@proc-events, then run \`${install}\`.`
   }
   return `Install it with \`${install}\`, or build it in a clone with \`npm run build\`.`
 }

@@ -1,10 +1,10 @@
-/** Where this system's native part lies: beside the package in a clone, else in the package of the platform. */
+/** Loads this system's native part: from a clone's root folder, or from the package of the platform. */
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { bindingError } from './load-error.js'
 
-/** What is published; word for word, so that whoever traces or bundles an application sees what it needs. */
+/** The published packages. Each is a literal `require`, so that bundlers and file tracers find it. */
 const PACKAGES: { readonly [target: string]: () => unknown } = {
   'linux-x64-gnu': () => require('@proc-events/linux-x64-gnu'),
   'linux-x64-musl': () => require('@proc-events/linux-x64-musl'),
@@ -13,21 +13,21 @@ const PACKAGES: { readonly [target: string]: () => unknown } = {
 }
 
 /**
- * Loads the native part, the first that is there. `NAPI_RS_NATIVE_LIBRARY_PATH` names another one to be loaded instead.
+ * Loads the first native part that is found. `NAPI_RS_NATIVE_LIBRARY_PATH` replaces the search by a path.
  *
- * @throws ProcessMonitorError `ERR_NATIVE_BINDING`, with all that was tried.
+ * @throws ProcessMonitorError `ERR_NATIVE_BINDING` if every attempt fails. The message lists the attempts.
  */
 export function loadBinding(): unknown {
-  // As `napi build` names the file: on 32-bit ARM, with the calling convention.
+  // `napi build` names the file so. On 32-bit ARM the name includes the calling convention.
   const target = `${process.platform}-${process.arch}-${abi()}${process.arch === 'arm' ? 'eabihf' : ''}`
   const published = PACKAGES[target]
-  const named = process.env['NAPI_RS_NATIVE_LIBRARY_PATH']
-  // The `require` of a single executable has Node.js's own modules only.
-  const fromNamed = (path: string) => createRequire(join(process.cwd(), 'here'))(path) as unknown
-  const besides = () => require(`../../../proc-events.${target}.node`) as unknown
-  const ways = named ? [() => fromNamed(named)] : [besides, ...(published ? [published] : [])]
+  const path = process.env['NAPI_RS_NATIVE_LIBRARY_PATH']
+  // In a single executable, the plain `require` loads only Node.js's own modules.
+  const loadFile = (file: string) => createRequire(join(process.cwd(), 'here'))(file) as unknown
+  const loadFromClone = () => require(`../../../proc-events.${target}.node`) as unknown
+  const attempts = path ? [() => loadFile(path)] : [loadFromClone, ...(published ? [published] : [])]
   const causes: unknown[] = []
-  for (const load of ways) {
+  for (const load of attempts) {
     try {
       return load()
     } catch (error) {
@@ -37,12 +37,12 @@ export function loadBinding(): unknown {
   throw bindingError(target, published !== undefined, causes)
 }
 
-/** The C library of this very process, told by what it has loaded; the report of Node.js would cost 2 MB. */
+/** Returns the C library of this process, from its memory map. The report of Node.js would cost 2 MB. */
 function abi(): 'gnu' | 'musl' {
   try {
-    // As UTF-8, Node.js reads a file in one go: a worker that is terminated amid several steps would leave it open.
+    // With UTF-8, Node.js opens, reads and closes the file in one step. A worker terminated between steps would leave it open.
     const maps = readFileSync('/proc/self/maps', 'utf8')
-    // What is a link is listed as the file it leads to: glibc's was libc-2.17.so and the like until 2.34.
+    // The map lists the target of a link. Until glibc 2.34 that was a name such as libc-2.17.so.
     return /\/libc(\.so\.6|-2\.\d+\.so)/.test(maps) ? 'gnu' : 'musl'
   } catch {
     return 'gnu'

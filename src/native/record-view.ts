@@ -1,6 +1,6 @@
-/** One native record, read as far as somebody wants it, and once, however many are told of it. */
+/** A lazily decoded record. Each field is decoded at most once and shared by all subscribers. */
 import type { ProcessEvent, ProcessInfo } from '../api/event-types.js'
-import type { Redact } from '../api/types.js'
+import type { Redact } from '../api/options.js'
 import {
   EVENT_TYPES,
   FIRST_SCAN,
@@ -15,11 +15,11 @@ import {
   splitArguments,
 } from './record.js'
 
-/** The `kind` of a record is the place of its type. */
+/** The `kind` of an event record is the index of its type. */
 export const EXEC: number = EVENT_TYPES.indexOf('exec')
 export const EXIT: number = EVENT_TYPES.indexOf('exit')
 
-/** The details that filters compare. Null, for one not read or of a process whose exec was not seen, matches nothing. */
+/** The details that filters compare. null, for a detail that was not read or an unseen exec, matches nothing. */
 export interface FilterSubject {
   readonly name: string | null
   readonly exe: string | null
@@ -35,19 +35,19 @@ export class RecordView implements FilterSubject {
   #exe: string | null = null
   #commandLine: string | null = null
   #cgroup: string | null = null
-  /** Read once: as many may ask as there are numbers. */
+  /** Read once, because any number of filters may ask for it. */
   #ancestryTags: ReadonlySet<number> | null = null
   #event: ProcessEvent | null = null
   readonly #redact: Redact | null
   readonly #redactFailed: (error: unknown) => void
 
-  /** `redactFailed` is given what `redact` throws. */
+  /** `redactFailed` receives the exceptions of `redact`. */
   constructor(redact: Redact | null, redactFailed: (error: unknown) => void) {
     this.#redact = redact
     this.#redactFailed = redactFailed
   }
 
-  /** From here on it is the record at `at`. One object serves all records, since most are of interest to nobody. */
+  /** Moves to the record at `at`. One object serves all records, because most records match no subscription. */
   seek(buffer: RecordBuffer, at: number): this {
     this.#buffer = buffer
     this.#at = at
@@ -68,13 +68,13 @@ export class RecordView implements FilterSubject {
     return this.#buffer.words[this.#at + 2]!
   }
 
-  /** The id of the scan that found this process running; null where the record is of another origin. */
+  /** The id of the scan that found this process. null: the record has another origin. */
   get scanId(): number | null {
     const { words } = this.#buffer
     return this.kind === EXEC && originOf(words, this.#at) === 'bootstrap' ? words[this.#at + 5]! : null
   }
 
-  /** False where the record belongs to a scan that was made for one subscription only. */
+  /** False if the record belongs to the scan of one subscription. */
   get isForAll(): boolean {
     return (this.scanId ?? FIRST_SCAN) <= FIRST_SCAN
   }
@@ -107,7 +107,7 @@ export class RecordView implements FilterSubject {
     return readUid(this.#buffer.words, this.#at)
   }
 
-  /** The public event: built when first asked for. */
+  /** The public event, built at the first access. */
   get event(): ProcessEvent {
     return (this.#event ??= readEvent(this.#buffer, this.#at, this.#redacted()))
   }
@@ -117,7 +117,7 @@ export class RecordView implements FilterSubject {
     const { argv } = process
     if (this.#redact === null || argv === undefined || argv === null) return process
     try {
-      // A copy: what it is told of the process beside stays whole, whatever it does to the arguments.
+      // Pass a copy, so that `process.argv` stays unchanged if `redact` changes its argument.
       return { ...process, argv: checkArguments(this.#redact([...argv], process)) }
     } catch (error) {
       this.#redactFailed(error)

@@ -1,10 +1,10 @@
-/** How a native record is read: the layout of its words, and the public event made of them. */
+/** Decodes native records: the layout of their words, and the public events built from them. */
 import { constants } from 'node:os'
 import { type ProcessMonitorError, fromNative } from '../api/errors.js'
 import type { EventType, ExitEvent, ProcessEvent, ProcessField, ProcessInfo } from '../api/event-types.js'
-import type { LossReport } from '../api/types.js'
+import type { LossReport } from '../api/monitor-types.js'
 
-/** The types of event; the place is the record's kind and the bit of the interest mask. */
+/** The types of event. The index is the record's kind and the bit in the mask of types. */
 export const EVENT_TYPES: readonly EventType[] = [
   'fork',
   'exec',
@@ -17,7 +17,7 @@ export const EVENT_TYPES: readonly EventType[] = [
   'coredump',
 ]
 
-/** The details of a process; the place is the bit of the fields' mask. */
+/** The details of a process. The index is the bit in the mask of fields. */
 export const PROCESS_FIELDS: readonly ProcessField[] = [
   'name',
   'ppid',
@@ -30,7 +30,7 @@ export const PROCESS_FIELDS: readonly ProcessField[] = [
   'startTime',
 ]
 
-/** The kinds of record from here on tell about the source, not about a process. */
+/** The kinds of record that concern the source, not a process. */
 export const CONTROL: {
   readonly OPENED: 32
   readonly SCAN_FINISHED: 33
@@ -42,7 +42,7 @@ export const CONTROL: {
   readonly WATCH_RESULT: 39
 } = { OPENED: 32, SCAN_FINISHED: 33, LOSS: 34, RESTART: 35, FAILED: 36, CLOSED: 37, FELL_BACK: 38, WATCH_RESULT: 39 }
 
-/** The id of the scan at the start, which is the first. */
+/** The id of the bootstrap scan, which is the first. */
 export const FIRST_SCAN = 1
 
 const HAS_PROCESS = 1
@@ -54,8 +54,9 @@ const ARGV_TRUNCATED = 32
 const HAS_ANCESTRY_TAGS = 64
 const FLAGS_SHIFT = 16
 
-/** Words that a record has at least: its captured fields follow them. */
+/** The words of a record ahead of its captured fields. */
 const RECORD_HEAD_WORDS = 10
+// Exported apart, because CommonJS reads an `export const` through `exports` each time.
 export { RECORD_HEAD_WORDS }
 const HIGH = 2 ** 32
 
@@ -65,10 +66,10 @@ const TEXTS = NAME | EXE | ARGV | CWD | CGROUP
 
 const NO_ANCESTRY_TAGS = new Uint32Array(0)
 
-/** Nothing was captured; frozen, since all such events share it. */
+/** The details of a process without captured ones. Frozen, because events share it. */
 const NO_PROCESS: ProcessInfo = Object.freeze({})
 
-/** The memory that the binding copies records into, seen as words and as bytes. */
+/** The memory that the binding copies records to, as words and as bytes. */
 export class RecordBuffer {
   readonly words: Uint32Array
   readonly bytes: Buffer
@@ -79,25 +80,25 @@ export class RecordBuffer {
   }
 }
 
-/** Whether a record carries anything of its process: only then can a filter be judged. */
+/** Returns true if a record carries details of its process. Only then can a filter match. */
 export function hasProcess(words: Uint32Array, at: number): boolean {
   return ((words[at]! >>> FLAGS_SHIFT) & HAS_PROCESS) !== 0
 }
 
-/** How the event of a record was learnt. */
+/** Returns the origin of a record's event. */
 export function originOf(words: Uint32Array, at: number): (typeof ORIGINS)[number] {
   return ORIGINS[(words[at]! >>> 8) & 0xff] ?? 'kernel'
 }
 
-/** The ancestry tags of a record, one for each filter by ancestor that its process meets: the last words before their count. */
+/** Returns the ancestry tags of a record, one for each ancestor of its process. Their count is the record's last word. */
 export function readAncestryTags(words: Uint32Array, at: number): Uint32Array {
   if (((words[at]! >>> FLAGS_SHIFT) & HAS_ANCESTRY_TAGS) === 0) return NO_ANCESTRY_TAGS
   const last = at + words[at + 1]! - 1
   return words.subarray(last - words[last]!, last)
 }
 
-/** Where the value of a detail stands in the record at `at`; 0: it was not read. */
-function placeOf(words: Uint32Array, at: number, field: number): number {
+/** Returns the index of a detail's value in the record at `at`. 0: it was not read. */
+function fieldIndex(words: Uint32Array, at: number, field: number): number {
   const read = hasProcess(words, at) ? words[at + RECORD_HEAD_WORDS + 1]! : 0
   if ((read & field) === 0) return 0
   let place = at + RECORD_HEAD_WORDS + 2
@@ -107,60 +108,60 @@ function placeOf(words: Uint32Array, at: number, field: number): number {
   return place
 }
 
-/** One detail of the process, the others being left alone; null where it was not read. The arguments are joined by NUL. */
+/** Decodes one detail of the process. The arguments are separated by NUL. null: it was not read. */
 export function readText(buffer: RecordBuffer, at: number, field: 'name' | 'exe' | 'argv' | 'cgroup'): string | null {
-  const place = placeOf(buffer.words, at, 1 << PROCESS_FIELDS.indexOf(field))
+  const place = fieldIndex(buffer.words, at, 1 << PROCESS_FIELDS.indexOf(field))
   return place === 0 ? null : text(buffer, place)
 }
 
-/** The arguments, joined; null where they were not read, or were cut to none. */
+/** Decodes the arguments, separated by NUL. null: they were not read, or none of them was kept. */
 export function readArguments(buffer: RecordBuffer, at: number): string | null {
   const joined = readText(buffer, at, 'argv')
   return joined === '' && (buffer.words[at]! >>> FLAGS_SHIFT) & ARGV_TRUNCATED ? null : joined
 }
 
-/** The real user id of the process; null where it was not read. */
+/** Returns the real user id of the process. null: it was not read. */
 export function readUid(words: Uint32Array, at: number): number | null {
-  const place = placeOf(words, at, UID)
+  const place = fieldIndex(words, at, UID)
   return place === 0 ? null : words[place]!
 }
 
-/** The details of the process that the record at `at` carries; `name` if it was read already. */
+/** Decodes all captured details of the process of the record at `at`. `name`: the name, if it has been decoded before. */
 export function readProcess(buffer: RecordBuffer, at: number, name: string | null = null): ProcessInfo {
   const { words } = buffer
   if (!hasProcess(words, at)) return NO_PROCESS
-  const asked = words[at + RECORD_HEAD_WORDS]!
-  if (asked === 0) return NO_PROCESS
+  const captureMask = words[at + RECORD_HEAD_WORDS]!
+  if (captureMask === 0) return NO_PROCESS
   const read = words[at + RECORD_HEAD_WORDS + 1]!
   const info: { -readonly [K in keyof ProcessInfo]: ProcessInfo[K] } = {}
-  // Always in the order of the bits, so that equal masks give objects of one hidden class.
+  // Set fields in the order of the bits, so that equal masks give objects of one hidden class.
   let next = at + RECORD_HEAD_WORDS + 2
-  if (asked & NAME) {
+  if (captureMask & NAME) {
     info.name = read & NAME ? (name ?? text(buffer, next)) : null
     if (read & NAME) next += textWords(words, next)
   }
-  if (asked & PPID) info.ppid = read & PPID ? words[next++]! : null
-  if (asked & EXE) {
+  if (captureMask & PPID) info.ppid = read & PPID ? words[next++]! : null
+  if (captureMask & EXE) {
     info.exe = read & EXE ? text(buffer, next) : null
     if (read & EXE) next += textWords(words, next)
   }
-  if (asked & ARGV) {
+  if (captureMask & ARGV) {
     info.argv = read & ARGV ? splitArguments(text(buffer, next)) : null
     if (read & ARGV) next += textWords(words, next)
     if ((words[at]! >>> FLAGS_SHIFT) & ARGV_TRUNCATED) info.argvTruncated = true
   }
-  if (asked & CWD) {
+  if (captureMask & CWD) {
     info.cwd = read & CWD ? text(buffer, next) : null
     if (read & CWD) next += textWords(words, next)
   }
-  if (asked & UID) info.uid = read & UID ? words[next++]! : null
-  if (asked & GID) info.gid = read & GID ? words[next++]! : null
-  if (asked & CGROUP) {
+  if (captureMask & UID) info.uid = read & UID ? words[next++]! : null
+  if (captureMask & GID) info.gid = read & GID ? words[next++]! : null
+  if (captureMask & CGROUP) {
     info.cgroup = read & CGROUP ? text(buffer, next) : null
     info.containerId = info.cgroup === null ? null : containerIdOf(info.cgroup)
     if (read & CGROUP) next += textWords(words, next)
   }
-  if (asked & START_TIME) info.startTime = read & START_TIME ? u64(words, next) : null
+  if (captureMask & START_TIME) info.startTime = read & START_TIME ? u64(words, next) : null
   return info
 }
 
@@ -199,7 +200,7 @@ export function readEvent(buffer: RecordBuffer, at: number, process: ProcessInfo
   }
 }
 
-/** The exit of a process that had exited before it was watched: of a `WATCH_RESULT` record. */
+/** Decodes the exit in a `WATCH_RESULT` record, of a process that exited before it was watched. */
 export function readPastExit(words: Uint32Array, at: number): ExitEvent {
   const [pid, timestampNs] = [words[at + 2]!, u64(words, at + 3)]
   const { exitCode, signal, coreDumped } = readStatus(words, at, at + 7)
@@ -208,7 +209,7 @@ export function readPastExit(words: Uint32Array, at: number): ExitEvent {
   return { type: 'exit', pid, timestampNs, origin, process, exitCode, signal, coreDumped, ppid: null, durationNs: null }
 }
 
-/** How a process has ended: the flags are in the record at `at`, code and signal at `from`. */
+/** Decodes an exit status. The flags are in the record at `at`, the code and the signal at `from`. */
 function readStatus(
   words: Uint32Array,
   at: number,
@@ -220,7 +221,7 @@ function readStatus(
   return { exitCode, signal, coreDumped: (flags & CORE_DUMPED) !== 0 }
 }
 
-/** The report of a `loss` record. */
+/** Decodes a `LOSS` record. */
 export function readLoss(words: Uint32Array, at: number): LossReport {
   const cause = words[at + 5] === 0 ? 'socket' : 'queue'
   return { cause, lost: words[at + 6]!, recoveredExecs: words[at + 7]!, recoveredExits: words[at + 8]! }
@@ -229,9 +230,9 @@ export function readLoss(words: Uint32Array, at: number): LossReport {
 /** Returns the error of a `RESTART`, `FAILED` or `FELL_BACK` record. Its text is `syscall\0context`, as record.rs writes it. */
 export function readFailure(buffer: RecordBuffer, at: number): ProcessMonitorError {
   const { words } = buffer
-  const isMended = (words[at]! & 0xff) === CONTROL.RESTART
-  const hint = isMended ? 'It was opened anew, and what was missed is made right from /proc' : undefined
-  // The flag of a text is that of process details.
+  const isRestart = (words[at]! & 0xff) === CONTROL.RESTART
+  const hint = isRestart ? 'The source was reopened, and missed events are repaired from /proc.' : undefined
+  // A text has the same flag as process details.
   const [syscall, context = ''] = hasProcess(words, at) ? text(buffer, at + RECORD_HEAD_WORDS).split('\0') : []
   return fromNative({ code: words[at + 5]!, errno: words[at + 6]!, syscall, context }, hint)
 }
@@ -249,37 +250,37 @@ function textWords(words: Uint32Array, at: number): number {
   return 1 + ((words[at]! + 3) >>> 2)
 }
 
-/** Each argument is ended by a NUL, so that an empty one counts and none at all is the empty string. */
+/** Splits arguments that each end with NUL. The empty string has no arguments. */
 export function splitArguments(joined: string): string[] {
   const argv = joined.split('\0')
   if (joined === '' || joined.endsWith('\0')) argv.pop()
   return argv
 }
 
-/** The kernel's last real-time signal, and the first that the C library leaves to programs. */
+/** The kernel's last real-time signal, and the first one that the C library does not reserve. */
 const [SIGRTMAX, SIGRTMIN] = [64, 34]
 
 const SIGNAL_NAMES: readonly (string | undefined)[] = signalNames()
 
 function signalNames(): string[] {
   const names: string[] = []
-  // Of two names of one number (SIGABRT, SIGIOT) the first is the one that child_process reports.
+  // The first of two names for one number (SIGABRT, SIGIOT) is the one that `child_process` reports.
   for (const [name, number] of Object.entries(constants.signals)) names[number] ??= name
   for (let number = SIGRTMIN; number <= SIGRTMAX; number++) names[number] = `SIGRTMIN+${number - SIGRTMIN}`
   return names
 }
 
-/** The name of a signal. One without a name gets its number, as null would say that no signal came. */
+/** Returns the name of a signal, or its number if it has none, because null means that no signal came. */
 export function toSignalName(number: number): NodeJS.Signals {
   return (SIGNAL_NAMES[number] ?? `SIG${number}`) as NodeJS.Signals
 }
 
-/** docker, containerd, cri-o, podman and Kubernetes name a container by 64 hexadecimal digits, the innermost last. */
+/** Matches the 64 hexadecimal digits of a container of docker, containerd, cri-o, podman or Kubernetes. The last is the innermost. */
 const HEX_ID = /[0-9a-f]{64}(?![0-9a-f])(?!.*[0-9a-f]{64})/
-/** systemd-nspawn and LXC name it by a word of the user's. */
+/** Matches the user-given name of a container of systemd-nspawn or LXC. */
 const NAMED_ID = /\/(?:machine-([^/]+)\.scope|systemd-nspawn@([^/]+)\.service|lxc(?:\.payload)?[./]([^/]+))/
 
-/** The container's id in a cgroup path, or null where it carries none. */
+/** Returns the container's id in a cgroup path. null: the path has none. */
 export function containerIdOf(cgroup: string): string | null {
   const hex = HEX_ID.exec(cgroup)
   if (hex !== null) return hex[0]

@@ -1,38 +1,39 @@
-/** One run of the native source, from its opening to the end of its thread: records are pumped here, and answered. */
+/** One run of the native source, from its opening to the end of its thread. Drains its records and dispatches them. */
 import { type ProcessMonitorError, nativeError, stoppedError } from '../api/errors.js'
 import type { ExitEvent } from '../api/event-types.js'
-import type { LossReport } from '../api/types.js'
+import type { LossReport } from '../api/monitor-types.js'
 import type { NativeBinding, NativeOptions, NativeSource } from './binding.js'
 import type { FilterRule, RuleListener } from './interest.js'
 import { CONTROL, FIRST_SCAN, RECORD_HEAD_WORDS, RecordBuffer, readFailure, readLoss, readPastExit } from './record.js'
 
-/** Words held at first: some 1,600 records. */
+/** The initial length of the buffer, in words: some 1,600 records. */
 const BUFFER_WORDS = 16 * 1024
-/** Milliseconds that one turn of the event loop may take for events. */
+/** The most milliseconds that records may take in one turn of the event loop. */
 const BUDGET_MS = 4
-/** How many records may pass between two looks at the clock, and the milliseconds after which they are to be fewer. */
+/** The most records between two clock checks. */
 const MAX_RECORDS_PER_CLOCK_CHECK = 16
+/** The milliseconds between two clock checks above which fewer records are handled between them. */
 const SLOW_CLOCK_CHECK_MS = 0.5
-/** After how many records in a row that the first buffer has room for, a longer one is given up. */
+/** A longer buffer is replaced by the initial one after this many consecutive records that fit into that. */
 const FITTING_RECORDS = 4096
 
-/** The calls of a session to its owner; all but `onClosed` cease with `stop()`. */
+/** Receives the records of a session. After `stop()` only `onClosed` is called. */
 export interface SessionListener {
   /** A record of a process. */
   onEvent(buffer: RecordBuffer, at: number): void
-  /** Every process that a scan has found running has been reported. */
+  /** Every process that a scan found has been reported. */
   onScanFinished(id: number): void
-  /** Whether a process is running, or else how it has ended, where it is still there to be asked. */
+  /** The answer to `watchExit`: true if the process is running, its exit if that is known, or false. */
   onWatchResult(id: number, result: boolean | ExitEvent): void
   onLoss(report: LossReport): void
   onRestart(error: ProcessMonitorError): void
-  /** The process connector cannot be had, or not any more: /proc is polled instead. */
+  /** The process connector is unavailable or has failed. /proc is polled instead. */
   onFallback(reason: ProcessMonitorError): void
-  /** The thread is gone. `failure` is why the source ended by itself, null where it was stopped. */
+  /** The thread has ended. `failure` is the reason. null: it was stopped. */
   onClosed(failure: ProcessMonitorError | null): void
 }
 
-/** A promise, and what settles it. */
+/** A promise, and the functions that settle it. */
 export interface Deferred {
   readonly promise: Promise<void>
   readonly resolve: () => void
@@ -41,58 +42,59 @@ export interface Deferred {
 
 export class Session implements RuleListener {
   /**
-   * Null once it has closed: the source holds its callback, and through that this session, and neither
-   * would ever be collected if the session held the source.
+   * Null once it has closed. The source holds its callback, and through that this session. If the session held the source,
+   * neither would be garbage-collected.
    */
   #source: NativeSource | null
   readonly #listener: SessionListener
   readonly #opened: Deferred = deferred()
   readonly #ended: Deferred = deferred()
-  /** The scan at the start, once it was asked for. */
+  /** Settles with the bootstrap scan. null: that has not been requested. */
   #firstScan: Deferred | null = null
   #scans = 0
 
   #buffer = new RecordBuffer(BUFFER_WORDS)
-  /** How many records have come since the last one that the first buffer has no room for. */
-  #fitting = 0
-  /** What of the buffer is still to be answered: from `#at` to `#end`. */
+  /** The number of records since the last one that does not fit into the initial buffer. */
+  #fittingRecords = 0
+  /** The records still to be handled stand in the buffer from `#at` to `#end`. */
   #at = 0
   #end = 0
-  /** How many records pass between two looks at the clock: fewer, the longer callbacks take. */
-  #stride = 8
-  /** How many of them are left until the next look. */
-  #left = 8
-  /** When the clock was first looked at since the event loop has turned, and when last; 0: it was not. */
-  #began = 0
+  /** The number of records between two clock checks. Slow callbacks reduce it. */
+  #recordsPerClockCheck = 8
+  /** The number of records until the next clock check. */
+  #recordsUntilClockCheck = 8
+  /** The time of the first clock check in this turn of the event loop. 0: none yet. */
+  #turnStart = 0
+  /** The time of the last clock check. */
   #lastClockCheck = 0
   #pumping = false
-  /** Whether nothing is waiting but what was copied already. */
+  /** True if all queued records have been copied. */
   #isAll = false
-  #next: NodeJS.Immediate | NodeJS.Timeout | null = null
+  #nextPump: NodeJS.Immediate | NodeJS.Timeout | null = null
 
   #kind: 'netlink' | 'polling' | null = null
   #failure: ProcessMonitorError | null = null
   #stopped = false
   #keepsAlive: boolean
 
-  /** Counters in the binding's order: the last ones, once it has closed. */
+  /** The counters in the binding's order. They keep their last values after the end. */
   readonly #counters = new Float64Array(19)
 
-  /** `keepsAlive`: true if events that wait keep Node.js running. */
+  /** `keepsAlive`: true if queued records keep Node.js running. */
   constructor(native: NativeBinding, options: NativeOptions, keepsAlive: boolean, listener: SessionListener) {
     this.#listener = listener
     this.#keepsAlive = keepsAlive
     this.#source = new native.Source(options, this.#buffer.words, (end, isAll) => this.#onRecords(end, isAll))
   }
 
-  /** Where events come from, once that is open. */
+  /** The source of events. null: it is not open. */
   get kind(): 'netlink' | 'polling' | null {
     return this.#kind
   }
 
   /**
-   * Resolves when the source is open and all running processes have been reported. Rejects, once everything is torn
-   * down, where it does not come to that.
+   * Resolves when the source is open and all running processes have been reported. After a failure or a stop it rejects, when
+   * everything is torn down.
    */
   async ready(): Promise<void> {
     await this.#opened.promise
@@ -100,19 +102,19 @@ export class Session implements RuleListener {
     this.#firstScan = deferred()
     this.scan()
     await this.#firstScan.promise
-    // It may have been stopped, or have failed, in the very turn in which the scan ended.
+    // The session may have been stopped, or have failed, in the turn in which the scan ended.
     if (!this.#stopped && this.#failure === null) return
     await this.#ended.promise
     throw this.#reason()
   }
 
-  /** Has all running processes reported, and returns the id under which that is done. */
+  /** Starts a scan of all running processes, and returns its id. */
   scan(): number {
     if (!this.#stopped) this.#source?.scan(this.#scans + 1)
     return ++this.#scans
   }
 
-  /** Has the end of a process awaited, whoever its parent is. */
+  /** Watches for the exit of a process. It need not be a child of this one. */
   watchExit(id: number, pid: number): void {
     if (!this.#stopped) this.#source?.watchExit(id, pid)
   }
@@ -125,7 +127,7 @@ export class Session implements RuleListener {
     if (!this.#stopped) this.#source?.removeRule(rule)
   }
 
-  /** From here on only `onClosed` is called. */
+  /** Stops the source. After this call only `onClosed` is called. */
   stop(): void {
     if (this.#stopped || this.#source === null) return
     this.#stopped = true
@@ -137,34 +139,34 @@ export class Session implements RuleListener {
     return this.#counters
   }
 
-  /** Sets whether events that wait keep Node.js running. */
+  /** Sets the flag by which queued records keep Node.js running. */
   setKeepAlive(keepsAlive: boolean): void {
     if (keepsAlive === this.#keepsAlive) return
     this.#keepsAlive = keepsAlive
-    if (this.#next === null) return
-    clearImmediate(this.#next as NodeJS.Immediate)
-    clearTimeout(this.#next as NodeJS.Timeout)
+    if (this.#nextPump === null) return
+    clearImmediate(this.#nextPump as NodeJS.Immediate)
+    clearTimeout(this.#nextPump as NodeJS.Timeout)
     this.#pumpLater()
   }
 
   #onRecords(end: number, isAll: boolean): void {
-    // Time was up: the event loop is to turn first, though Node.js may call again before it does.
-    if (this.#next !== null) return
-    if (end > 0) this.#take(end)
+    // The budget is used up, and the rest is scheduled. Node.js may call again before the event loop turns.
+    if (this.#nextPump !== null) return
+    if (end > 0) this.#setRange(end)
     this.#pump(isAll)
   }
 
-  /** The native part has copied records, up to `end`. */
-  #take(end: number): void {
+  /** Sets the range of the records that the native part has copied. */
+  #setRange(end: number): void {
     this.#at = 1
     this.#end = end
   }
 
-  /** `isAll`: nothing is waiting but what was copied already; for the rest `#onRecords` is called. */
+  /** Handles queued records. `isAll`: all of them have been copied; `#onRecords` is called for later ones. */
   #pump(isAll = false): void {
     if (this.#source === null) return
-    // Within a callback that has the event loop turn. What was copied is answered by the drain that is going on; so is the
-    // rest, if it does not stop before.
+    // A subscriber's callback runs the event loop. The drain in progress handles the copied records, and the rest unless it
+    // stops earlier.
     if (this.#pumping) {
       this.#isAll &&= isAll
       return
@@ -178,51 +180,56 @@ export class Session implements RuleListener {
     }
   }
 
-  /** Answers what waits. False: time is up, and more may be waiting; `#onRecords` is not called until all is drained. */
+  /**
+   * Handles queued records. Returns false if the budget is used up, and records may be left. `#onRecords` is not called until
+   * all are drained.
+   */
   #drain(): boolean {
     for (;;) {
-      // Looking costs more than a record: it is not done for a few.
-      if (this.#began === 0 && this.#end - this.#at >= this.#left * RECORD_HEAD_WORDS) this.#begin()
+      // Start the budget only for a long batch, because a clock check costs more than a record.
+      if (this.#turnStart === 0 && this.#end - this.#at >= this.#recordsUntilClockCheck * RECORD_HEAD_WORDS)
+        this.#startBudget()
       while (this.#at < this.#end) {
         const at = this.#at
         const length = this.#buffer.words[at + 1]!
-        this.#fitting = length < BUFFER_WORDS ? this.#fitting + 1 : 0
-        // Moved on before it is answered: whatever happens there, no record is answered twice.
+        this.#fittingRecords = length < BUFFER_WORDS ? this.#fittingRecords + 1 : 0
+        // Advance before handling, so that no record is handled twice, even after an exception.
         this.#at += length
         this.#handleRecord(at)
-        if (--this.#left <= 0 && !this.#hasTime()) return this.#source === null
+        if (--this.#recordsUntilClockCheck <= 0 && !this.#hasTime()) return this.#source === null
       }
       this.#buffer.words[0] = 0
       if (this.#source === null) return true
-      if (this.#buffer.words.length > BUFFER_WORDS && this.#fitting >= FITTING_RECORDS) this.#setBuffer(BUFFER_WORDS)
+      if (this.#buffer.words.length > BUFFER_WORDS && this.#fittingRecords >= FITTING_RECORDS)
+        this.#setBuffer(BUFFER_WORDS)
       if (this.#isAll) return true
       const end = this.#source.drain()
       if (end === 0) return true
-      if (end > 0) this.#take(end)
+      if (end > 0) this.#setRange(end)
       else this.#setBuffer(Math.max(-end, 2 * this.#buffer.words.length))
     }
   }
 
   #setBuffer(length: number): void {
-    this.#fitting = 0
+    this.#fittingRecords = 0
     this.#buffer = new RecordBuffer(length)
     this.#source?.setBuffer(this.#buffer.words)
   }
 
-  /** One budget is for all that is answered until the event loop turns, however often `#onRecords` is called meanwhile. */
-  #begin(): void {
-    this.#began = this.#lastClockCheck = performance.now()
-    setImmediate(() => (this.#began = 0)).unref()
+  /** Starts the budget of this turn of the event loop. All calls of `#onRecords` in the turn share it. */
+  #startBudget(): void {
+    this.#turnStart = this.#lastClockCheck = performance.now()
+    setImmediate(() => (this.#turnStart = 0)).unref()
   }
 
   #hasTime(): boolean {
     const now = performance.now()
     const isSlow = now - this.#lastClockCheck > SLOW_CLOCK_CHECK_MS
-    this.#left = this.#stride = isSlow
-      ? Math.ceil(this.#stride / 2)
-      : Math.min(MAX_RECORDS_PER_CLOCK_CHECK, 2 * this.#stride)
+    this.#recordsUntilClockCheck = this.#recordsPerClockCheck = isSlow
+      ? Math.ceil(this.#recordsPerClockCheck / 2)
+      : Math.min(MAX_RECORDS_PER_CLOCK_CHECK, 2 * this.#recordsPerClockCheck)
     this.#lastClockCheck = now
-    return now - this.#began < BUDGET_MS
+    return now - this.#turnStart < BUDGET_MS
   }
 
   #handleRecord(at: number): void {
@@ -282,11 +289,11 @@ export class Session implements RuleListener {
 
   #pumpLater(): void {
     const pump = (): void => {
-      this.#next = null
+      this.#nextPump = null
       this.#pump()
     }
-    // An unref'd immediate would wait for the event loop to wake for something else; a timer wakes it, if it is alive.
-    this.#next = this.#keepsAlive ? setImmediate(pump) : setTimeout(pump, 0).unref()
+    // An unref'd immediate does not wake the event loop. An unref'd timer does, while something else keeps the loop alive.
+    this.#nextPump = this.#keepsAlive ? setImmediate(pump) : setTimeout(pump, 0).unref()
   }
 }
 

@@ -1,6 +1,6 @@
 /** What the command tells: an event, a loss or a note, flat, with all that is known of the process. */
 import type { EventType, ProcessEvent } from '../../api/event-types.js'
-import type { LossReport } from '../../api/types.js'
+import type { LossReport } from '../../api/monitor-types.js'
 
 /**
  * An event. The keys, their order and their units are those of --json and relied upon: they are added to, never changed.

@@ -1,6 +1,7 @@
 /** Entries as they happen: subscribes to the monitor, and completes its events. */
 import type { EventType, ProcessEvent, ProcessField } from '../../api/event-types.js'
-import type { ProcessFilter, ProcessMonitor } from '../../api/types.js'
+import type { ProcessMonitor } from '../../api/monitor-types.js'
+import type { ProcessFilter } from '../../api/options.js'
 import { getProcessMonitor } from '../../monitor/monitor.js'
 import { describe } from '../exit-codes.js'
 import type { ShowOptions } from '../flags/args.js'

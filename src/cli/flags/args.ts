@@ -1,7 +1,7 @@
 /** The command line, understood: which command, and what its options say. */
 import { parseArgs } from 'node:util'
 import type { EventType } from '../../api/event-types.js'
-import type { ProcessFilter } from '../../api/types.js'
+import type { ProcessFilter } from '../../api/options.js'
 import { Users } from '../entries/users.js'
 import { UsageError } from '../exit-codes.js'
 import { COMMANDS, type Command, DEFAULT_EVENTS, SHELLS, SOURCES, optionsOf } from './options.js'

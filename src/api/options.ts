@@ -1,0 +1,134 @@
+/** The public options: of monitoring, of a subscription, and of an iterator. */
+import type { EventType, ProcessField, ProcessInfo } from './event-types.js'
+
+/** Options of `initialize`. */
+export interface MonitorOptions {
+  /**
+   * The source of events. Default: `'netlink'`.
+   *
+   * `'netlink'`: the kernel's process connector; `initialize` rejects if it is unavailable. `'polling'`: /proc snapshots, which
+   * miss short-lived processes, but need no permission and work in containers. `'auto'`: netlink, or polling with a process
+   * warning if netlink is unavailable or has failed for good.
+   */
+  readonly source?: 'auto' | 'netlink' | 'polling'
+  /** Milliseconds between snapshots when polling: 1 to 2,147,483,647. Default: 250. */
+  readonly pollingInterval?: number
+  /**
+   * Bytes requested for the socket's receive buffer: 1 to 2,147,483,647. Default: 8 MiB. `stats().receiveBufferSize` is
+   * the size that the kernel granted.
+   */
+  readonly receiveBufferSize?: number
+  /**
+   * The most events that may wait for JavaScript: 1 to 2,147,483,647. Default: 65,536. Events beyond it are counted as lost, reported, and
+   * repaired from /proc.
+   */
+  readonly queueSize?: number
+  /**
+   * The most bytes of text kept of the arguments of one process: 1 to 1,048,576. Default: 65,536.
+   *
+   * Each argument counts with the NUL that ends it. A byte that is not UTF-8 counts as the four bytes of its `\xNN`. Longer
+   * arguments are cut, so that the last one may be incomplete, and `argvTruncated` is set.
+   */
+  readonly maxArgvBytes?: number
+  /** The mount point of the host's proc file system: a path, not empty. Default: `$HOST_PROC`, or `/proc` if that is not set. */
+  readonly procRoot?: string
+  /**
+   * The effort made to read the details of short-lived processes. Default: `'auto'`.
+   *
+   * `'auto'`: while details are captured, a native thread on each CPU (at most 16) is woken ahead of each program that calls
+   * exec there. The threads have real-time priority if `CAP_SYS_NICE` or `RLIMIT_RTPRIO` permits it. If not, they have a short
+   * time slice, which needs no permission (Linux 6.12 and newer). `'ordinary'`: one thread with ordinary scheduling.
+   */
+  readonly priority?: 'auto' | 'ordinary'
+  /** Replaces the arguments of each process before any callback receives them. Default: arguments are not changed. */
+  readonly redact?: Redact
+}
+
+/**
+ * Removes confidential text from a process's arguments, and returns the arguments to show.
+ *
+ * It is given once, to `initialize`, and holds for all callbacks, iterators and channels. It is called once for each event
+ * that is delivered with arguments, however many callbacks receive the event.
+ *
+ * Filters (`commandLine`) match the original arguments. If it throws, or returns anything but an array of strings, `argv`
+ * is null and the error surfaces as an `uncaughtException`.
+ *
+ * ```ts
+ * const redact: Redact = (argv) => argv.map((argument) => argument.replace(/password=.+/, 'password=***'))
+ * ```
+ *
+ * @param argv - the arguments, the program's own name first. It is a copy, which may be changed.
+ * @param process - the other details captured of the process.
+ * @returns the arguments to show.
+ */
+export type Redact = (argv: string[], process: ProcessInfo) => readonly string[]
+
+/**
+ * Selects processes. All given properties must match. Default of each: every process matches.
+ *
+ * Events after the exec are matched against the details captured at the exec (or at the scan), because /proc has nothing
+ * left at exit. A process whose exec was not seen matches no filter; a detail that could not be read matches nothing.
+ *
+ * A string must be equal. A RegExp must match somewhere; every match starts at the beginning of the text, whatever the
+ * flags and `lastIndex`.
+ */
+export interface ProcessFilter {
+  /**
+   * The process name, as in {@link ProcessInfo.name}: the kernel's comm. A name that the kernel cut at 15 bytes is completed
+   * from argv[0] or the exe.
+   */
+  readonly name?: string | RegExp
+  /** The path of the executable. */
+  readonly exe?: string | RegExp
+  /** The arguments (argv), joined by spaces. */
+  readonly commandLine?: string | RegExp
+  /** The real user id: 0 to 4,294,967,295. */
+  readonly uid?: number
+  /** The cgroup path: of v2, or of the v1 hierarchy that names the container. */
+  readonly cgroup?: string | RegExp
+  /**
+   * A pid, 1 to 4,194,304. Only the descendants of the process that has this pid at the time of the call match. The process
+   * itself does not.
+   *
+   * Descendants are tracked from their creation through every fork. Neither a new parent nor the ancestor's exit ends that.
+   * Of the processes that already run, those are found that are linked to the ancestor by living parents or by their
+   * session. Unlike the other properties, `ancestor` also applies to processes whose exec was not seen.
+   *
+   * One case is not tracked: a descendant whose parent has exited creates a process by `clone` with `CLONE_PARENT`. That
+   * process is a child of init, or of a subreaper, and the kernel reports its parent, not its creator.
+   */
+  readonly ancestor?: number
+}
+
+/** Options of a subscription: the processes to report, and the details to capture. */
+export interface SubscribeOptions extends ProcessFilter {
+  /**
+   * Details to read natively at exec time, so that they outlast the process. Default: none, pid only.
+   *
+   * An event carries the details that all subscriptions together ask for.
+   */
+  readonly capture?: readonly ProcessField[]
+  /**
+   * True: a subscription to `'exec'` made after `initialize` first receives the processes that already run. Default: false.
+   *
+   * Each is reported once (`origin: 'bootstrap'`), to this subscription only. Live events follow. A process that starts and
+   * exits before all have been reported may be reported in between.
+   *
+   * Before the scan of `initialize` it has no effect, because that scan reports all running processes anyway. It has no
+   * effect for other types, so that several subscriptions can share one options object.
+   */
+  readonly replay?: boolean
+  /** Ends the subscription when aborted. A signal that is already aborted subscribes nothing. Default: none. */
+  readonly signal?: AbortSignal
+}
+
+/** Options of an iterator: the types of event, the processes to report, and the details to capture. */
+export interface EventsOptions<T extends EventType> extends SubscribeOptions {
+  /** The types of event, at least one. Default: `['exec', 'exit']`. */
+  readonly types?: readonly T[]
+  /**
+   * The most events that may wait for a slow loop: 1 to 2,147,483,647. Default: 65,536. Beyond it, the iterator rejects
+   * with `ERR_QUEUE_OVERFLOW`.
+   */
+  readonly queueSize?: number
+}
