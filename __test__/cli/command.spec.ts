@@ -194,7 +194,7 @@ test.serial('what goes wrong is one line on stderr, and an exit code', async (t)
   const cases: [string[], NodeJS.ProcessEnv, number, RegExp][] = [
     [['--nope'], {}, 2, /^proc-events: Unknown option '--nope' \(see proc-events --help\)\n$/],
     [['--name', '/(/'], {}, 2, /^proc-events: --name: Invalid regular expression.*\n$/],
-    [['--duration', '0'], {}, 2, /^proc-events: --duration must be .*\n$/],
+    [['--duration', '0'], {}, 2, /^proc-events: --duration: expected seconds .*\n$/],
     [[], { NAPI_RS_NATIVE_LIBRARY_PATH: '/nowhere/x.node' }, 3, /^proc-events: ERR_NATIVE_BINDING: .*npm install.*\n$/],
     [[], { HOST_PROC: '/nowhere' }, 3, /^proc-events: ERR_PROC_UNREADABLE: .*\n$/],
   ]

@@ -203,7 +203,7 @@ test('what the doctor finds has a name, a status, and advice where there is some
     return [isHealthy(checks), ...odd.map(({ name, status }) => `${name} ${status}`)]
   }
   t.deepEqual(found({}), [true])
-  t.true(diagnose(healthy).some(({ detail }) => detail.endsWith('30 µs after the fact (median), 2.0ms at most')))
+  t.true(diagnose(healthy).some(({ detail }) => detail.endsWith('latency 30 µs median, 2.0ms max')))
   const refused = { netlink: { code: 'ERR_PERMISSION', hint: 'Run as root.' }, selfTest: null }
   t.deepEqual(found(refused), [false, 'live events failed'])
   t.deepEqual(found({ polls: false }), [false, 'polling failed'])

@@ -124,11 +124,11 @@ test.serial('run says what it cannot run', async (t) => {
   const place = folder(t)
   writeFileSync(join(place, 'text'), '')
   const cases: [string, number, RegExp][] = [
-    [join(place, 'nothing'), 127, /^proc-events: .*nothing: there is no such command$/m],
-    [join(place, 'text'), 126, /^proc-events: .*text: it cannot be run \(EACCES\)$/m],
-    [join(place, 'text', 'below'), 126, /^proc-events: .*below: it cannot be run \(ENOTDIR\)$/m],
-    ['x'.repeat(256), 126, /^proc-events: x*: it cannot be run \(ENAMETOOLONG\)$/m],
-    ['', 127, /^proc-events: : there is no such command$/m],
+    [join(place, 'nothing'), 127, /^proc-events: .*nothing: command not found$/m],
+    [join(place, 'text'), 126, /^proc-events: .*text: cannot be run \(EACCES\)$/m],
+    [join(place, 'text', 'below'), 126, /^proc-events: .*below: cannot be run \(ENOTDIR\)$/m],
+    ['x'.repeat(256), 126, /^proc-events: x*: cannot be run \(ENAMETOOLONG\)$/m],
+    ['', 127, /^proc-events: : command not found$/m],
   ]
   for (const [program, code, message] of cases) {
     const it = command(t, ['run', program])

@@ -459,22 +459,34 @@ test('what is no recording is told by file and line', async (t) => {
   const moment = '"time":"2026-01-01T00:00:00Z","timestampNs":1'
   const cases: [string, string, RegExp][] = [
     ['-', '{"type":"summary"}\n\nnot JSON', /^proc-events: -:3: .*JSON/],
-    ['-', '{"type":"exec"}', /^proc-events: -:1: it has no time$/],
-    ['-', `${jsonLine(event({})).replace('"pid":5', '"pid":"5"')}`, /^proc-events: -:1: it has no pid$/],
-    ['-', `${jsonLine(event({})).replace('"argv":null', '"argv":[5]')}`, /^proc-events: -:1: its argv is no list/],
+    ['-', '{"type":"exec"}', /^proc-events: -:1: "time" is missing or not a date$/],
+    [
+      '-',
+      `${jsonLine(event({})).replace('"pid":5', '"pid":"5"')}`,
+      /^proc-events: -:1: "pid" is missing or not a process id$/,
+    ],
+    [
+      '-',
+      `${jsonLine(event({})).replace('"argv":null', '"argv":[5]')}`,
+      /^proc-events: -:1: "argv" is not an array of strings/,
+    ],
     [
       '-',
       `${jsonLine(event({})).replace(/"timestampNs":\d+/, '"timestampNs":1e400')}`,
-      /^proc-events: -:1: it has no timestampNs$/,
+      /^proc-events: -:1: "timestampNs" is missing or not a number$/,
     ],
-    ['-', `${jsonLine(event({})).replace('"pid":5', '"pid":4194305')}`, /^proc-events: -:1: it has no pid$/],
-    ['-', `{"type":"loss",${moment}}`, /^proc-events: -:1: it has no lost$/],
+    [
+      '-',
+      `${jsonLine(event({})).replace('"pid":5', '"pid":4194305')}`,
+      /^proc-events: -:1: "pid" is missing or not a process id$/,
+    ],
+    ['-', `{"type":"loss",${moment}}`, /^proc-events: -:1: "lost" is missing or not an integer$/],
     [
       '-',
       `{"type":"loss",${moment},"lost":"1","recoveredExecs":0,"recoveredExits":0}`,
-      /^proc-events: -:1: it has no lost$/,
+      /^proc-events: -:1: "lost" is missing or not an integer$/,
     ],
-    ['-', `{"type":"note",${moment},"note":"polling"}`, /^proc-events: -:1: it has no message$/],
+    ['-', `{"type":"note",${moment},"note":"polling"}`, /^proc-events: -:1: "message" is missing$/],
     ['-', '\x1b[2J', /^proc-events: -:1: \P{Cc}*\\x1b\P{Cc}*$/u],
     ['/nowhere', '', /^proc-events: ENOENT/],
     ['/', '', /^proc-events: EISDIR/],

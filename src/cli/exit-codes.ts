@@ -1,15 +1,15 @@
-/** How the command ends: its exit codes, and which of them an error means. */
+/** The exit codes of the command, and the exit code for each error. */
 import { constants } from 'node:os'
 import { type ErrorCode, ProcessMonitorError } from '../api/errors.js'
 
 export const EXIT_CODES = {
   done: { code: 0, brief: 'ok', meaning: 'Done, or ended by Ctrl-C or SIGTERM.' },
   failed: { code: 1, brief: 'error', meaning: 'Something failed.' },
-  usage: { code: 2, brief: 'usage', meaning: 'The command line cannot be understood.' },
-  unsupported: { code: 3, brief: 'not possible here', meaning: 'Not supported or not permitted here.' },
+  usage: { code: 2, brief: 'usage', meaning: 'The command line is invalid.' },
+  unsupported: { code: 3, brief: 'not possible here', meaning: 'Not supported or not permitted on this machine.' },
 } as const
 
-/** What lies in the machine or the user's rights: trying again does not help. */
+/** Errors that are due to the machine or the user's permissions. Trying again does not help. */
 const UNSUPPORTED: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'ERR_PERMISSION',
   'ERR_PID_NAMESPACE',
@@ -21,7 +21,7 @@ const UNSUPPORTED: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'ERR_PROC_UNREADABLE',
 ])
 
-/** The command line cannot be understood. The message says what is wrong with it. */
+/** The command line is invalid. The message says why. */
 export class UsageError extends Error {}
 
 export function exitCodeOf(error: unknown): number {
@@ -30,7 +30,7 @@ export function exitCodeOf(error: unknown): number {
   return EXIT_CODES.failed.code
 }
 
-/** What went wrong, in one line: the code, where there is one, and the next step. */
+/** Returns an error as one line: its code, if any, and the next thing to do. */
 export function describe(error: unknown): string {
   if (error instanceof UsageError) return `${oneLine(error.message)} (see proc-events --help)`
   if (error instanceof ProcessMonitorError) return `${error.code}: ${oneLine(error.message)}`

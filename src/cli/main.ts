@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** The `proc-events` command: does what is asked for, and ends as the outcome says. */
+/** The `proc-events` command: executes a request, and exits with its code. */
 import { completion } from './commands/completion.js'
 import { doctor } from './commands/doctor.js'
 import { help } from './commands/help.js'
@@ -11,7 +11,7 @@ import { type Request, parse } from './flags/args.js'
 import { print } from './output/output.js'
 import { printable } from './output/text.js'
 
-/** stdout is only for what was asked for. What went wrong may quote a file, or an argument. */
+/** stdout has only results. A message may contain a file name or an argument, so escape it. */
 function notify(text: string): void {
   process.stderr.write(`proc-events: ${printable(text)}\n`)
 }
@@ -53,7 +53,7 @@ async function main(): Promise<void> {
   }
 }
 
-// There is nowhere left to report it.
+// An error of stderr cannot be reported.
 process.stderr.on('error', () => {})
 
 void main()

@@ -1,16 +1,16 @@
-/** What ends a run: that it is done, a signal, a failure; the first of them. */
+/** Ends a run at the first of these: it is done, a signal, a failure. */
 
 export class Shutdown {
-  /** Rejects where it was a failure. */
+  /** Rejects after a failure. */
   readonly reached: Promise<void>
-  /** By signal, not because it was done. */
+  /** True if a signal ended the run. */
   wasInterrupted = false
   isReached = false
   end!: () => void
   fail!: (error: unknown) => void
   #timer: NodeJS.Timeout | undefined
   readonly #interrupted = (signal: NodeJS.Signals): void => {
-    // The terminal has put ^C where the next line is to begin.
+    // The terminal has printed ^C at the beginning of the line.
     if (signal === 'SIGINT' && process.stderr.isTTY) process.stderr.write('\r')
     this.wasInterrupted = true
     this.end()
@@ -36,7 +36,7 @@ export class Shutdown {
     this.#timer = setTimeout(this.end, ms)
   }
 
-  /** From here on a signal kills, as it does by nature: what is still to be written may never be read. */
+  /** Restores the default action of signals, because the rest of the output may never be read. */
   release(): void {
     clearTimeout(this.#timer)
     for (const signal of SIGNALS) process.off(signal, this.#interrupted)

@@ -1,4 +1,4 @@
-/** Completions for shells, out of the table of options. */
+/** Generates shell completions from the table of options. */
 import { COMMANDS, type Command, OPTIONS, type Option, SHELLS, type ValueKind, optionsOf } from '../flags/options.js'
 
 export function completion(shell: (typeof SHELLS)[number]): string {
@@ -9,7 +9,7 @@ const NAMED: readonly Command[] = COMMANDS.filter(({ name }) => name !== '')
 const MAIN: Command = COMMANDS[0]!
 const LIST_OPTION = 'events'
 
-/** What may stand where no option does. */
+/** The kind of the operands of a command; null if it has none. */
 function operandKind({ name }: Command): ValueKind | 'command' | null {
   if (name === 'run') return 'command'
   if (name === 'wait') return 'pid'
@@ -62,7 +62,7 @@ function bashValues(kind: ValueKind, name: string = ''): string {
   return action === undefined ? '' : `COMPREPLY=($(compgen ${action} -- "$cur"));`
 }
 
-/** Of words with commas between them, the last is completed. */
+/** Completes the last word of a list with commas. */
 function bashList(words: readonly string[]): string {
   const before = '${cur%"${cur##*,}"}'
   return `COMPREPLY=($(compgen -P "${before}" -W '${words.join(' ')}' -- "\${cur##*,}"));`
@@ -156,7 +156,7 @@ function fishQuoted(text: string): string {
   return `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`
 }
 
-/** What an option does, in few words. */
+/** Returns the first clause of an option's text. */
 function clause({ text }: Option): string {
   return text.replace(/[.:;](?:\s.*)?$/s, '')
 }

@@ -1,4 +1,4 @@
-/** What facts about a machine mean for the monitoring: what works, what does not, and what to do about it. */
+/** Turns the facts about a machine into checks: the state of each feature, and advice. */
 import { formatDuration, plural } from '../output/format.js'
 
 export interface Facts {
@@ -7,14 +7,14 @@ export interface Facts {
   readonly kernel: string
   readonly user: string
   readonly procRoot: string
-  /** Why live events cannot be had, and what to do about it; null: they can. */
+  /** The reason why live events are unavailable, and the next thing to do; null if they are available. */
   readonly netlink: Problem | null
   readonly polls: boolean
-  /** The names of this process's capabilities that matter here. */
+  /** The names of this process's relevant capabilities. */
   readonly capabilities: readonly string[]
-  /** The option of /proc's mount, where it hides other users' processes. */
+  /** The mount option of /proc that hides other users' processes; null if there is none. */
   readonly hidepid: string | null
-  /** null: could not be run. */
+  /** null if it could not run. */
   readonly selfTest: SelfTest | null
 }
 
@@ -23,7 +23,7 @@ export interface Problem {
   readonly hint: string
 }
 
-/** What became of processes that were started to see whether they are reported. */
+/** The result of starting processes and counting their events. */
 export interface SelfTest {
   readonly priority: string | null
   readonly receiveBufferSize: number
@@ -31,9 +31,9 @@ export interface SelfTest {
   readonly started: number
   readonly execs: number
   readonly exits: number
-  /** Of how many the arguments could be read. */
+  /** Number of processes whose arguments were captured. */
   readonly captured: number
-  /** From the kernel's time of an event until JavaScript had it. */
+  /** Nanoseconds from the kernel's time of each event to its callback. */
   readonly latenciesNs: readonly number[]
 }
 
@@ -44,7 +44,7 @@ export interface Check {
   readonly advice: string | null
 }
 
-/** What is asked for where nothing else is said. */
+/** The default size of the receive buffer, in bytes. */
 const BUFFER_BYTES = 8 * 2 ** 20
 
 export function diagnose(facts: Facts): readonly Check[] {
@@ -52,7 +52,7 @@ export function diagnose(facts: Facts): readonly Check[] {
     check('system', 'ok', `Linux ${facts.kernel}, Node.js ${facts.node}, proc-events ${facts.version}`),
     facts.netlink === null
       ? check('live events', 'ok', "the kernel's process connector answers")
-      : check('live events', 'failed', `not to be had (${facts.netlink.code})`, facts.netlink.hint),
+      : check('live events', 'failed', `unavailable (${facts.netlink.code})`, facts.netlink.hint),
     facts.polls
       ? check('polling', 'ok', `${facts.procRoot} can be read`)
       : check(
@@ -67,7 +67,7 @@ export function diagnose(facts: Facts): readonly Check[] {
   ]
 }
 
-/** Whether everything that live events take is there. */
+/** Returns true if no check failed. */
 export function isHealthy(checks: readonly Check[]): boolean {
   return checks.every(({ status }) => status !== 'failed')
 }
@@ -75,24 +75,26 @@ export function isHealthy(checks: readonly Check[]): boolean {
 function details({ user, capabilities }: Facts): Check {
   const may = capabilities.length === 0 ? 'no capability' : capabilities.join(', ')
   if (capabilities.includes('CAP_SYS_PTRACE')) return check('permissions', 'ok', `${user} with ${may}`)
-  const detail = `${user} with ${may}: of other users' processes, exe and cwd stay unknown`
+  const detail = `${user} with ${may}: exe and cwd of other users' processes are unknown`
   return check('permissions', 'warning', detail, 'Run as root, or with CAP_SYS_PTRACE, if you need them.')
 }
 
 function hidden(hidepid: string, capabilities: readonly string[]): Check {
-  if (capabilities.includes('CAP_SYS_PTRACE')) return check('hidepid', 'ok', `${hidepid}, which does not hold for you`)
+  if (capabilities.includes('CAP_SYS_PTRACE'))
+    return check('hidepid', 'ok', `${hidepid}, but CAP_SYS_PTRACE exempts you`)
   const detail = `${hidepid}: other users' processes are reported without their details`
-  return check('hidepid', 'warning', detail, 'Run as root, or as a member of the group that the mount names (gid=).')
+  return check('hidepid', 'warning', detail, "Run as root, or as a member of the mount's group (gid=).")
 }
 
-const LATE = 'What ends at once is gone before a busy machine gets to look: see priority, or try again later.'
+const LATE =
+  'Short-lived processes may exit before they are read. See "priority", or try again when the machine is idle.'
 
 function selfTestChecks(selfTest: SelfTest): Check[] {
   const { priority, receiveBufferSize, started, execs, exits, captured, tracked, latenciesNs } = selfTest
   const mib = `${(receiveBufferSize / 2 ** 20).toFixed(1)} MiB`
   const sorted = [...latenciesNs].sort((a, b) => a - b)
   const [half, most] = [sorted[Math.floor(sorted.length / 2)], sorted.at(-1)]
-  const delay = half === undefined ? '' : `; ${micros(half)} after the fact (median), ${micros(most!)} at most`
+  const delay = half === undefined ? '' : `; latency ${micros(half)} median, ${micros(most!)} max`
   const seen = `of ${plural(started, 'process', 'processes')} started, ${execs} execs and ${exits} exits were reported${delay}`
   const all = execs === started && exits === started
   return [
@@ -100,17 +102,17 @@ function selfTestChecks(selfTest: SelfTest): Check[] {
       ? check(
           'priority',
           'warning',
-          'ordinary: the details of processes that end at once may be missed',
-          'Give it CAP_SYS_NICE or RLIMIT_RTPRIO, or use Linux 6.12 or newer.',
+          'ordinary: details of short-lived processes may be missed',
+          'Grant CAP_SYS_NICE or RLIMIT_RTPRIO, or use Linux 6.12 or newer.',
         )
       : check('priority', 'ok', priority === 'realtime' ? 'real-time' : 'a short time slice'),
     receiveBufferSize >= BUFFER_BYTES
       ? check('buffer', 'ok', mib)
-      : check('buffer', 'warning', `${mib}: bursts may be lost`, 'Raise net.core.rmem_max, or give it CAP_NET_ADMIN.'),
+      : check('buffer', 'warning', `${mib}: bursts may be lost`, 'Raise net.core.rmem_max, or grant CAP_NET_ADMIN.'),
     check('processes', tracked > 0 ? 'ok' : 'failed', `${tracked} are running`),
     all
       ? check('self-test', 'ok', seen)
-      : check('self-test', 'failed', seen, 'Something between the kernel and here swallows events: please report it.'),
+      : check('self-test', 'failed', seen, 'Events are lost between the kernel and this process. Please report a bug.'),
     captured === started
       ? check('details', 'ok', `the arguments of all ${captured} could be read`)
       : check('details', 'warning', `the arguments of ${captured} of ${started} could be read`, LATE),

@@ -1,4 +1,4 @@
-/** `doctor`: finds out what works here, by probing and by a self-test, and prints it. */
+/** `doctor`: checks this machine by probing and by a self-test, and prints the results. */
 import { spawn } from 'node:child_process'
 import { userInfo } from 'node:os'
 import { getProcessMonitor } from '../../monitor/monitor.js'
@@ -64,7 +64,7 @@ function problem({ reason, hint }: ProbeReport): Facts['netlink'] {
   return { code: reason ?? 'ERR_SOURCE_FAILED', hint: hint ?? '' }
 }
 
-/** Starts processes one after the other, and listens. */
+/** Starts processes one after the other, and counts their events. */
 async function runSelfTest(): Promise<SelfTest> {
   const monitor = getProcessMonitor()
   const latenciesNs: number[] = []
@@ -93,7 +93,7 @@ async function runSelfTest(): Promise<SelfTest> {
   }
 }
 
-/** Where there is no `true`, Node.js itself. */
+/** Starts `true`, or Node.js if there is no `true`. */
 function startOne(): Promise<void> {
   const attempt = (file: string, args: readonly string[]): Promise<void> =>
     new Promise((resolve, reject) => {
@@ -110,13 +110,13 @@ function capabilities(): string[] {
   return CAPABILITIES.filter(([bit]) => (bits >> bit) & 1n).map(([, name]) => name)
 }
 
-/** How it is mounted; the last one on a place is the one that is seen. */
+/** Returns the mount of a path. The last mount on a path is the visible one. */
 function mountOf(root: string): string {
   const lines = (read('/proc/self/mountinfo') ?? '').split('\n')
   return lines.findLast((text) => text.split(' ')[4] === root) ?? ''
 }
 
-/** Someone without an entry has a number. */
+/** Returns the user's name, or the number of a user without an entry. */
 function userName(): string {
   try {
     return userInfo().username
@@ -129,7 +129,7 @@ const STYLES: Record<Check['status'], Style> = { ok: 'green', warning: 'yellow',
 
 function checkLines({ name, status, detail, advice }: Check): string[] {
   const layout = { ...layoutOf(process.stdout), columns: Infinity }
-  // A path or an error's message may be of anybody's making.
+  // A path or an error's message may contain control characters.
   const pieces: Piece[] = [[status.padEnd(8), STYLES[status]], [`${name.padEnd(12)} ${printable(detail)}`]]
   return [line(pieces, layout), ...(advice === null ? [] : [`${' '.repeat(21)}${printable(advice)}`])]
 }

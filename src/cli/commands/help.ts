@@ -1,10 +1,10 @@
-/** --help, one screen of 24 lines by 80 columns for each command, out of the table of options. */
+/** Generates --help from the table of options: 24 lines by 80 columns at most for each command. */
 import { EXIT_CODES } from '../exit-codes.js'
 import { COMMANDS, type Command, type Option, optionsOf, spelling } from '../flags/options.js'
 import { wrap } from '../output/text.js'
 
 const WIDTH = 80
-/** Options that are spelt longer have their words where there is room. */
+/** Longer options push their text to the right. */
 const LONG = 30
 
 export function help(about: Command = COMMANDS[0]!): string {
@@ -29,7 +29,7 @@ function synopsis({ name, operands }: Command): string {
   return name === '' ? operands : `${name} ${operands}`
 }
 
-/** Options that follow each other, and share their words, share a row. */
+/** Consecutive options with the same text share a row. */
 function optionRows(options: readonly Option[]): Row[] {
   const rows: { options: Option[]; brief: string }[] = []
   for (const option of options) {
@@ -51,7 +51,7 @@ function codes(): string {
     .join(', ')
 }
 
-/** A left side beyond the limit pushes its words to the right. */
+/** Formats rows. A left side beyond the limit pushes its text to the right. */
 function table(rows: readonly Row[], limit: number = Infinity): string[] {
   const width = Math.max(...rows.map(([left]) => left.length).filter((length) => length <= limit))
   return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`)

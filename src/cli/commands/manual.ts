@@ -1,4 +1,4 @@
-/** The manual, man/proc-events.1, out of the table of options. */
+/** Generates the manual, man/proc-events.1, from the table of options. */
 import { EXIT_CODES } from '../exit-codes.js'
 import { COMMANDS, type Command, ENVIRONMENT, OPTIONS, type Option, optionsOf } from '../flags/options.js'
 
@@ -13,7 +13,7 @@ export function manual(): string {
     section('DESCRIPTION', escaped(main.text)),
     '.PP',
     escaped(
-      'On a terminal the lines are cut to its width, in a pipe they are whole. A failed process is marked by !, one that lived for less than 10 ms by ~. Control characters in names and arguments are spelt out. Where events were lost, or only polling could be had, a line says so in that place.',
+      'On a terminal, lines are cut to its width. In a pipe they are whole. ! marks a failed process, ~ a lifetime below 10 ms. Control characters in names and arguments are escaped. A line shows where events were lost, and if polling is used.',
     ),
     '.SH COMMANDS',
     ...others.flatMap((command) => [
@@ -33,7 +33,7 @@ export function manual(): string {
     '.SH EXIT STATUS',
     ...Object.values(EXIT_CODES).flatMap(({ code, meaning }) => ['.TP', `.B ${code}`, meaning]),
     '.PP',
-    escaped('run and wait end with the exit codes of what they ran or waited for; wait with 130 after Ctrl-C.'),
+    escaped('run and wait end with the exit code of their process; wait ends with 130 after Ctrl-C.'),
     '.SH ENVIRONMENT',
     ...ENVIRONMENT.flatMap(([name, text]) => ['.TP', `.B ${name}`, escaped(text)]),
     '.SH EXAMPLES',
@@ -43,15 +43,15 @@ export function manual(): string {
 }
 
 const JSON_TEXT = [
-  "Each line is an object. Every event has, in this order: type, time (ISO 8601), timestampNs (the kernel's monotonic clock), pid, ppid, name, origin (kernel: live; resync, polling: concluded from /proc); then what its type alone has: exitCode, signal, coreDumped, durationNs (exit); tid, comm (comm); ruid, euid (uid); rgid, egid (gid); tracerPid (ptrace); then parentName, uid, user, exe, argv (argvTruncated: true where its end is missing), cgroup, containerId. What is unknown is null.",
-  'Between them stand losses (type loss, time, timestampNs, cause: socket, queue or output, lost, recoveredExecs, recoveredExits) and notes (type note, time, timestampNs, note: polling or restart, code, message). --summary, --top, run and doctor print objects of the types summary, top, run and doctor.',
+  "Each line is an object. Every event has, in this order: type, time (ISO 8601), timestampNs (the kernel's monotonic clock), pid, ppid, name, origin (kernel: live; resync, polling: concluded from /proc); then the keys of its type: exitCode, signal, coreDumped, durationNs (exit); tid, comm (comm); ruid, euid (uid); rgid, egid (gid); tracerPid (ptrace); then parentName, uid, user, exe, argv (argvTruncated: true if its end is missing), cgroup, containerId. Unknown values are null.",
+  'Other lines are losses (type loss, time, timestampNs, cause: socket, queue or output, lost, recoveredExecs, recoveredExits) and notes (type note, time, timestampNs, note: polling or restart, code, message). --summary, --top, run and doctor print objects of the types summary, top, run and doctor.',
 ] as const
 
 const EXAMPLES = [
-  ['proc-events --name node --redact', 'Which Node.js programs start here, and with which arguments.'],
-  ['proc-events run -- make', 'What a build has really run, what failed, and how long each took.'],
-  ['proc-events --json --events all > events.ndjson', 'Records everything.'],
-  ['proc-events --replay events.ndjson --tree --user www-data', 'Looks at it later.'],
+  ['proc-events --name node --redact', 'Show Node.js programs that start, with their arguments.'],
+  ['proc-events run -- make', 'Show the processes of a build, with failures and lifetimes.'],
+  ['proc-events --json --events all > events.ndjson', 'Record everything.'],
+  ['proc-events --replay events.ndjson --tree --user www-data', 'Show the recording later.'],
 ] as const
 
 function synopsis({ name, operands }: Command, index: number): string {
@@ -68,7 +68,7 @@ function term({ name, short, value }: Option): string {
   return flags.join(', ') + (value === undefined ? '' : ` \\fI${escaped(value)}\\fR`)
 }
 
-/** A backslash, a dash, and a line that begins like a request mean something to troff. */
+/** Escapes backslashes, dashes and leading dots for troff. */
 function escaped(text: string): string {
   return text
     .replaceAll('\\', '\\e')

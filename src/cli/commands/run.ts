@@ -1,4 +1,4 @@
-/** `run`: a command as a child, and a report of all that it and its descendants have started. */
+/** `run`: runs a command as a child, and reports all processes that it and its descendants started. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, openSync, writeFileSync } from 'node:fs'
 import { type Entry, isEvent } from '../entries/entry.js'
@@ -19,9 +19,9 @@ interface ExitStatus {
   readonly signal: string | null
 }
 
-/** Milliseconds that the report of an exit may take. */
+/** The longest wait for an exit event, in milliseconds. */
 const REPORT_TIMEOUT_MS = 2000
-/** As shells have it. */
+/** The exit codes of shells. */
 const NOT_FOUND = 127
 const NOT_RUNNABLE = 126
 
@@ -39,7 +39,7 @@ export async function run(options: RunOptions, notify: (text: string) => void): 
     else lost += entry.lost
     if (entry.type === 'loss') notify(lossText(entry))
   }
-  // This process starts nothing but the command: its descendants are the command and those of the command.
+  // This process starts only the command, so all its descendants belong to the command.
   const wanted = { types: ['fork', 'exec', 'exit'], filter: { ancestor: process.pid }, show: options } as const
   const live = new LiveEntries(wanted, onEntry, (error) => notify(describe(error)))
   await live.start().catch(async (error: unknown) => {
@@ -52,7 +52,7 @@ export async function run(options: RunOptions, notify: (text: string) => void): 
     const ended = await execute(options)
     if (ended instanceof Error) {
       const isMissing = ended.code === 'ENOENT' || options.program === ''
-      const why = isMissing ? 'there is no such command' : `it cannot be run (${ended.code ?? ended.message})`
+      const why = isMissing ? 'command not found' : `cannot be run (${ended.code ?? ended.message})`
       notify(`${options.program}: ${why}`)
       return isMissing ? NOT_FOUND : NOT_RUNNABLE
     }
@@ -68,13 +68,13 @@ export async function run(options: RunOptions, notify: (text: string) => void): 
   }
 }
 
-/** Resolves when the command has ended; meanwhile, signals are its own affair. */
+/** Resolves when the command has exited. Until then, signals are passed to it. */
 async function execute({ program, programArgs }: RunOptions): Promise<ExitStatus | NodeJS.ErrnoException> {
   let child: ChildProcess | undefined
-  // Listened for before it starts: it may have said that it is ready before this function goes on.
+  // Register the handlers first, because the command may be ready before this function continues.
   const passed = SIGNALS.map(([signal, sentByTerminal]) => {
     const pass = (): void => {
-      // What the terminal sends to this process, it sends to the command, too.
+      // The terminal sends its signals to the command, too.
       if (!sentByTerminal || !isForeground()) child?.kill(signal)
     }
     process.on(signal, pass)
@@ -88,14 +88,14 @@ async function execute({ program, programArgs }: RunOptions): Promise<ExitStatus
       started.once('exit', (exitCode, signal) => resolve({ pid: started.pid!, exitCode, signal }))
     })
   } catch (error) {
-    // Node.js throws all but a few of what the kernel refuses.
+    // Node.js throws most errors of spawn.
     return error as NodeJS.ErrnoException
   } finally {
     for (const [signal, pass] of passed) process.off(signal, pass)
   }
 }
 
-/** And whether a terminal may have sent it to all in the foreground. */
+/** The signals to pass on, and whether a terminal sends them to the whole foreground group. */
 const SIGNALS: readonly (readonly [NodeJS.Signals, boolean])[] = [
   ['SIGINT', true],
   ['SIGQUIT', true],

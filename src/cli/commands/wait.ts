@@ -1,4 +1,4 @@
-/** `wait`: until processes have ended, whoever their parents are. */
+/** `wait`: waits until processes have exited, children or not. */
 import { ProcessMonitorError } from '../../api/errors.js'
 import type { ExitEvent } from '../../api/event-types.js'
 import { getProcessMonitor } from '../../monitor/monitor.js'
@@ -17,10 +17,10 @@ import { Shutdown } from '../shutdown.js'
 import { Lines } from '../views/lines.js'
 import { JsonLines } from '../views/view.js'
 
-/** As a shell says it of a command that Ctrl-C has ended. */
+/** The exit code after Ctrl-C, as in shells. */
 const INTERRUPTED = 130
 
-/** Resolves with the exit code of the last of them to fail. */
+/** Resolves with the exit code of the last process that failed. */
 export async function wait(options: WaitOptions, notify: (text: string) => void): Promise<number> {
   const shutdown = new Shutdown()
   const monitor = getProcessMonitor()
@@ -31,7 +31,7 @@ export async function wait(options: WaitOptions, notify: (text: string) => void)
   let code: number = EXIT_CODES.done.code
   let left = options.pids.length
 
-  // Read before anything is waited for: they may end at any moment.
+  // Read the details first, because the processes may exit at any moment.
   const users = new Users()
   const remembered = options.pids.map((pid) => ({ pid, ...remember(pid, options, users) }))
   const one = async ({ pid, hasRun, entryOf }: (typeof remembered)[number]): Promise<void> => {
@@ -41,9 +41,9 @@ export async function wait(options: WaitOptions, notify: (text: string) => void)
       code = exitCodeOf(entry) || code
     } catch (error) {
       if (shutdown.isReached) return
-      // Anything else holds for all of them.
+      // Any other error concerns all processes.
       if (!(error instanceof ProcessMonitorError) || error.code !== 'ERR_NO_SUCH_PROCESS') return shutdown.fail(error)
-      notify(`${pid}: ${hasRun ? 'it ended too soon, its exit code is not known' : describe(error)}`)
+      notify(`${pid}: ${hasRun ? 'exited before it could be watched; exit code unknown' : describe(error)}`)
       code = EXIT_CODES.failed.code
     }
     left--
@@ -51,7 +51,7 @@ export async function wait(options: WaitOptions, notify: (text: string) => void)
 
   try {
     const initialized = monitor.initialize({ source: options.source })
-    // They listen from now on: an exit before the monitor has begun is reported, too.
+    // Wait from now on, so that an exit during the start is reported, too.
     const waits = Promise.all(remembered.map(one))
     await Promise.race([initialized, shutdown.reached])
     if (options.durationMs !== undefined) shutdown.endAfter(options.durationMs)
@@ -73,7 +73,7 @@ interface WaitedProcess {
   readonly entryOf: (event: ExitEvent) => EventEntry
 }
 
-/** What the end of a process does not tell is read before it. */
+/** Reads the details that an exit event lacks, before the exit. */
 function remember(pid: number, { args }: WaitOptions, users: Users): WaitedProcess {
   const { name, argv, uid } = readDetails(pid)
   const [clock, names] = [new WallClock(), new ProcessNames(false)]
@@ -93,7 +93,7 @@ function remember(pid: number, { args }: WaitOptions, users: Users): WaitedProce
   return { hasRun: name !== null, entryOf }
 }
 
-/** One that nobody could tell is a failure: it may have been one. */
+/** An unknown exit code counts as a failure. */
 function exitCodeOf({ exitCode = null, signal = null }: EventEntry): number {
   return signal === null ? (exitCode ?? EXIT_CODES.failed.code) : signalCode(signal)
 }

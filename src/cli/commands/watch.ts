@@ -1,4 +1,4 @@
-/** A run of the command without a name: live events, or a recording, through a view, until it is to end. */
+/** The default command: shows live events, or a recording, in a view. */
 import { WallClock } from '../entries/clock.js'
 import { type Entry, isEvent } from '../entries/entry.js'
 import { LiveEntries, moment } from '../entries/live.js'
@@ -10,20 +10,20 @@ import { Shutdown } from '../shutdown.js'
 import { Summary } from '../views/summary.js'
 import { isNews } from '../views/view.js'
 
-/** Where entries come from. */
+/** A source of entries. */
 interface EntrySource {
-  /** Resolves at the end of a recording; live, when all is set up. */
+  /** Resolves at the end of a recording, or once live events are set up. */
   run(show: (entry: Entry) => void, view: Presenter, shutdown: Shutdown): Promise<void>
   stop(): Promise<void>
-  /** Entries that only the end brings. */
+  /** Returns the last entry, if the end adds one. */
   rest(summary: Summary): Entry | null
-  /** How long a time the events are from; null where it has not begun. */
+  /** Milliseconds that the events span; null before the start. */
   readonly elapsedMs: number | null
-  /** On the clock of the entries. */
+  /** The current time on the clock of the entries. */
   readonly nowNs: number
 }
 
-/** Resolves when it is over; rejects where it could not begin, or broke off. */
+/** Resolves at the end. Rejects if the source could not start, or failed. */
 export async function watch(options: WatchOptions): Promise<void> {
   const { stdout, stdin, stderr } = process
   const clock = new WallClock()
@@ -82,7 +82,7 @@ class LiveSource implements EntrySource {
     const { container, ...known } = filter
     const isInContainer = containerMatcher(container)
     const onEntry = (entry: Entry): void => {
-      // The first may come while the start is not quite over.
+      // The first entry may arrive before the start is complete.
       if (isNews(entry)) this.#started ??= performance.now()
       if (!isEvent(entry) || isInContainer(entry)) show(entry)
     }
@@ -139,7 +139,7 @@ class RecordingSource implements EntrySource {
     shutdown.end()
   }
 
-  /** Not before the file could be read. */
+  /** Begins once the file is readable. */
   #begin(view: Presenter): void {
     if (!this.#hasBegun) view.begin()
     this.#hasBegun = true

@@ -1,4 +1,4 @@
-/** Maps that have an end: what they held longest goes first. */
+/** Maps of bounded size. The oldest entries are removed first. */
 
 /**
  * Removes the oldest entries of a map that has more than `most`; `dropped` is given each. An eighth goes at once, because

@@ -1,17 +1,17 @@
-/** The time of day at which the kernel's monotonic clock showed a given number. */
+/** Converts the kernel's monotonic time to the time of day. */
 
-/** Milliseconds, of both clocks at one moment. */
+/** Reads both clocks at one moment, in milliseconds. */
 export interface Moment {
   readonly wall: number
   readonly monotonic: number
 }
 
-/** Milliseconds that the clocks may drift apart before they are compared anew; above what a reading itself is off by. */
+/** Milliseconds that the clocks may drift apart before they are compared again. Larger than the error of a reading. */
 const TOLERANCE_MS = 20
 
 export class WallClock {
   readonly #now: () => Moment
-  /** From the monotonic clock to the time of day, in milliseconds. */
+  /** The difference between the clocks, in milliseconds. */
   #offset: number
 
   constructor(now: () => Moment = moment) {

@@ -1,4 +1,4 @@
-/** What the command tells: an event, a loss or a note, flat, with all that is known of the process. */
+/** The entries that the command shows: events, losses and notes, as flat objects with all known details. */
 import type { EventType, ProcessEvent } from '../../api/event-types.js'
 import type { LossReport } from '../../api/monitor-types.js'
 
@@ -53,7 +53,7 @@ export interface NoteEntry {
   readonly time: string
   readonly timestampNs: number
   readonly note: 'polling' | 'restart'
-  /** Of the error that led to it. */
+  /** The code of the error that caused it. */
   readonly code: string | null
   readonly message: string
 }
@@ -64,10 +64,10 @@ export function isEvent(entry: Entry): entry is EventEntry {
   return entry.type !== 'loss' && entry.type !== 'note'
 }
 
-/** What cannot be read off the event itself. */
+/** The details of an entry that the event lacks. */
 export interface EntryContext {
   readonly time: Date
-  /** What a process is called that has started no program since it was created. */
+  /** The name of a process that has not called exec since its fork. */
   readonly inheritedName: string | null
   readonly ppid: number | null
   readonly parentName: string | null

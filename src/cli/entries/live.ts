@@ -1,4 +1,4 @@
-/** Entries as they happen: subscribes to the monitor, and completes its events. */
+/** Subscribes to the monitor, and completes its events to entries. */
 import type { EventType, ProcessEvent, ProcessField } from '../../api/event-types.js'
 import type { ProcessMonitor } from '../../api/monitor-types.js'
 import type { ProcessFilter } from '../../api/options.js'
@@ -104,7 +104,7 @@ export function moment(clock: WallClock): { time: string; timestampNs: number } 
   return { time: clock.timeOf(timestampNs).toISOString(), timestampNs }
 }
 
-/** What costs more to read is read only where it is shown. */
+/** Returns the fields to capture. Expensive ones are captured only if they are shown. */
 function fieldsFor({ json, args }: ShowOptions, needsCgroup: boolean): ProcessField[] {
   const fields: ProcessField[] = ['name', 'ppid', 'uid']
   if (args !== 'hidden') fields.push('argv')

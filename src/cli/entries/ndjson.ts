@@ -1,4 +1,4 @@
-/** Entries as lines of JSON, and lines of JSON as entries again. */
+/** Converts entries to lines of JSON, and back. */
 import { PID_MAX_LIMIT } from '../../monitor/filter.js'
 import { EVENTS } from '../flags/options.js'
 import { type Entry, type EventEntry, type LossEntry, type NoteEntry, isEvent } from './entry.js'
@@ -23,19 +23,19 @@ function escaped(character: string): string {
 }
 
 /**
- * What a line says; null for a line that is no entry, such as a summary. A key that an older version did not write is
+ * Returns the entry of a line; null for another object, such as a summary. A key that an older version did not write is
  * null.
  *
- * @throws Error where it is not JSON, or lacks what every entry has.
+ * @throws Error if the line is not JSON, or lacks a required key.
  */
 export function readEntry(line: string): Entry | null {
   const value: unknown = JSON.parse(line)
-  if (typeof value !== 'object' || value === null) throw new Error('it is no object')
+  if (typeof value !== 'object' || value === null) throw new Error('expected a JSON object')
   const { type, time, timestampNs } = value as Partial<Entry>
   const isKnown = type === 'loss' || type === 'note' || (EVENTS as readonly unknown[]).includes(type)
   if (!isKnown) return null
-  if (typeof time !== 'string' || Number.isNaN(Date.parse(time))) throw new Error('it has no time')
-  if (!Number.isFinite(timestampNs)) throw new Error('it has no timestampNs')
+  if (typeof time !== 'string' || Number.isNaN(Date.parse(time))) throw new Error('"time" is missing or not a date')
+  if (!Number.isFinite(timestampNs)) throw new Error('"timestampNs" is missing or not a number')
   const entry = value as Entry
   if (isEvent(entry)) return complete(entry)
   checkRemark(entry)
@@ -60,29 +60,30 @@ const OWN_NUMBERS = ['tid', 'ruid', 'euid', 'rgid', 'egid', 'tracerPid'] as cons
 const NUMBERS = ['ppid', 'uid', 'exitCode', 'durationNs', ...OWN_NUMBERS] as const
 const COUNTS = ['lost', 'recoveredExecs', 'recoveredExits'] as const
 
-/** It may have been written by hand, or by another program: what is shown as text has to be text. */
+/** Checks the types, because the file may have been written by hand or by another program. */
 function complete(given: EventEntry): EventEntry {
   const entry = { ...given }
   for (const [key, value] of Object.entries(ABSENT)) if (!(key in given)) Object.assign(entry, { [key]: value })
   // The number of pids bounds the memory that is kept for each.
-  if (!Number.isInteger(entry.pid) || entry.pid < 0 || entry.pid > PID_MAX_LIMIT) throw new Error('it has no pid')
+  if (!Number.isInteger(entry.pid) || entry.pid < 0 || entry.pid > PID_MAX_LIMIT)
+    throw new Error('"pid" is missing or not a process id')
   for (const key of TEXTS) {
-    if (typeof (entry[key] ?? '') !== 'string') throw new Error(`its ${key} is no text`)
+    if (typeof (entry[key] ?? '') !== 'string') throw new Error(`"${key}" is not a string`)
   }
   for (const key of NUMBERS) {
-    if (typeof (entry[key] ?? 0) !== 'number') throw new Error(`its ${key} is no number`)
+    if (typeof (entry[key] ?? 0) !== 'number') throw new Error(`"${key}" is not a number`)
   }
   const { argv } = entry
   const isList = argv === null || (Array.isArray(argv) && argv.every((argument) => typeof argument === 'string'))
-  if (!isList) throw new Error('its argv is no list of texts')
+  if (!isList) throw new Error('"argv" is not an array of strings')
   return entry
 }
 
-/** Losses are added up, and notes are shown. */
+/** Checks the fields of losses and notes. */
 function checkRemark(remark: LossEntry | NoteEntry): void {
   if (remark.type === 'note') {
-    if (typeof remark.message !== 'string') throw new Error('it has no message')
+    if (typeof remark.message !== 'string') throw new Error('"message" is missing')
     return
   }
-  for (const key of COUNTS) if (!Number.isInteger(remark[key])) throw new Error(`it has no ${key}`)
+  for (const key of COUNTS) if (!Number.isInteger(remark[key])) throw new Error(`"${key}" is missing or not an integer`)
 }

@@ -1,8 +1,8 @@
-/** Reads the /proc files of single processes, this one among them. */
+/** Reads the /proc files of single processes. */
 import { readFileSync, statSync } from 'node:fs'
 import { defaultProcRoot } from '../../native/binding.js'
 
-/** What stands behind the name in /proc/PID/stat: state, parent, process group, …; null where there is no such process. */
+/** Returns the fields after the name in /proc/PID/stat: state, parent, process group and so on; null if there is no such process. */
 function statOf(pid: number | 'self', from: string = defaultProcRoot()): readonly string[] | null {
   const text = read(`${from}/${pid}/stat`)
   return text === null ? null : text.slice(text.lastIndexOf(')') + 2).split(' ')
@@ -20,12 +20,12 @@ export function isForeground(): boolean {
   return group !== undefined && group === foreground
 }
 
-/** What it is called; null where it does not run. */
+/** Returns the name of a process; null if it does not run. */
 export function nameOf(pid: number, from: string = defaultProcRoot()): string | null {
   return read(`${from}/${pid}/comm`)?.replace(/\n$/, '') ?? null
 }
 
-/** What can be read of a process that runs; null where it cannot be. */
+/** Returns details of a running process. A detail that cannot be read is null. */
 export function readDetails(pid: number): { name: string | null; argv: string[] | null; uid: number | null } {
   const argv = read(`${defaultProcRoot()}/${pid}/cmdline`)?.replace(/\0$/, '').split('\0') ?? null
   return { name: nameOf(pid), argv, uid: ownerOf(pid) }

@@ -1,4 +1,4 @@
-/** What processes are called, for the sake of their children and of those that end without an exec of their own. */
+/** Remembers the names of processes, for their children and for processes that exit without an exec. */
 import type { ProcessEvent } from '../../api/event-types.js'
 import { defaultProcRoot } from '../../native/binding.js'
 import { keptName } from '../output/text.js'
@@ -20,7 +20,7 @@ export class ProcessNames {
     this.#procRoot = from
   }
 
-  /** One that runs now, and of whom nothing will be told. */
+  /** Remembers the name of a process that runs now, and that no event will report. */
   keep(pid: number): void {
     const name = nameOf(pid, this.#procRoot)
     if (name !== null) this.#remember(pid, name, null)
@@ -35,23 +35,23 @@ export class ProcessNames {
   }
 
   #remember(pid: number, name: string | null, ppid: number | null): void {
-    // The latest stands last.
+    // The latest process is last.
     this.#known.delete(pid)
     this.#known.set(pid, { name: name === null ? null : keptName(name), ppid })
     dropOldest(this.#known, KNOWN_MAX)
   }
 
-  /** Of whom it was told. */
+  /** Returns the name from earlier events. */
   known(pid: number): string | null {
     return this.#known.get(pid)?.name ?? null
   }
 
-  /** Where the event does not tell it, whoever created the process. */
+  /** Returns the parent in the event, or else the process that made the fork. */
   parentOf(event: ProcessEvent): number | null {
     return parentOf(event) ?? this.#known.get(event.pid)?.ppid ?? null
   }
 
-  /** Of anybody who runs. */
+  /** Returns the name of any running process. */
   of(pid: number | null): string | null {
     if (pid === null || pid === 0) return null
     return this.known(pid) ?? nameOf(pid, this.#procRoot)

@@ -1,4 +1,4 @@
-/** Entries out of a file that --json has written, through the same filters as live ones. */
+/** Reads entries from a recording, and applies the same filters as for live ones. */
 import { createReadStream } from 'node:fs'
 import { type Readable, addAbortSignal } from 'node:stream'
 import { compileFilter } from '../../monitor/filter.js'
@@ -8,13 +8,13 @@ import { type Entry, type EventEntry, isEvent } from './entry.js'
 import { readEntry } from './ndjson.js'
 import { redact } from './redact/redact.js'
 
-/** Characters: some times what the arguments of one process can be. */
+/** The longest line, in characters: several times the longest arguments of a process. */
 const LINE_MAX = 2 ** 26
 
 /**
- * Until the end of the file, or the signal: more of a pipe may never come.
+ * Yields the entries until the end of the file, or the signal, because a pipe may never end.
  *
- * @throws Error that names the line which cannot be read.
+ * @throws Error with the file and the line, if a line cannot be read.
  */
 export async function* recorded(
   path: string,
@@ -38,7 +38,7 @@ async function* linesOf(input: Readable): AsyncGenerator<string> {
     const lines = (rest + chunk).split('\n')
     rest = lines.pop()!
     yield* lines
-    if (rest.length > LINE_MAX) throw new Error('this is no recording: a line has no end')
+    if (rest.length > LINE_MAX) throw new Error(`not a recording: line longer than ${LINE_MAX} characters`)
   }
   yield rest
 }
@@ -56,14 +56,14 @@ export function entryFilter(filter: WatchFilter): (entry: Entry) => boolean {
   }
 }
 
-/** The part of a filter that the monitor does not know. */
+/** Matches the part of a filter that the monitor does not apply. */
 export function containerMatcher(container: WatchFilter['container']): (entry: EventEntry) => boolean {
   if (container === undefined) return () => true
   if (typeof container === 'string') return ({ containerId }) => containerId?.startsWith(container) === true
   return ({ containerId }) => containerId !== null && container.test(containerId)
 }
 
-/** The descendants of a process, as far as forks and parents were recorded. */
+/** Finds the descendants of a process from recorded forks and parents. */
 class RecordedDescendants {
   readonly #ancestor: number
   readonly #pids = new Set<number>()
@@ -73,7 +73,7 @@ class RecordedDescendants {
   }
 
   has({ type, pid, ppid }: EventEntry): boolean {
-    // A fork begins a new life: an end that was not recorded leaves the pid to another process.
+    // A fork begins a new process, even if the exit of the earlier one was not recorded.
     if (type === 'fork') this.#pids.delete(pid)
     const isDescendant = this.#pids.has(pid) || ppid === this.#ancestor || (ppid !== null && this.#pids.has(ppid))
     if (type === 'exit') this.#pids.delete(pid)

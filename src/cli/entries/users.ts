@@ -1,4 +1,4 @@
-/** Which user a number stands for, by the machine's own list of users. */
+/** Converts user ids to names and back, by /etc/passwd. */
 import { readFileSync } from 'node:fs'
 
 export class Users {
@@ -23,7 +23,7 @@ export class Users {
   }
 }
 
-/** Users of a directory service stay numbers. */
+/** Users of a directory service are shown as numbers. */
 function readPasswd(): string {
   try {
     return readFileSync('/etc/passwd', 'utf8')

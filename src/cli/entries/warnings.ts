@@ -1,6 +1,6 @@
-/** Node.js's warnings: the monitor's own, that it polls, is shown as all else; the others stay as they are. */
+/** Shows the monitor's warning about polling as a message. Other warnings of Node.js stay as they are. */
 
-/** Returns what gives things back as they were. */
+/** Returns a function that restores the earlier behaviour. */
 export function onMonitorWarning(onWarning: (message: string, code: string | null) => void): () => void {
   const listeners = process.listeners('warning')
   const warned = (warning: Error & { code?: string }): void => {

@@ -1,4 +1,4 @@
-/** The command line, understood: which command, and what its options say. */
+/** Parses the command line to a request. */
 import { parseArgs } from 'node:util'
 import type { EventType } from '../../api/event-types.js'
 import type { ProcessFilter } from '../../api/options.js'
@@ -7,7 +7,7 @@ import { UsageError } from '../exit-codes.js'
 import { COMMANDS, type Command, DEFAULT_EVENTS, SHELLS, SOURCES, optionsOf } from './options.js'
 import * as values from './values.js'
 
-/** What was asked for. */
+/** A command and its options. */
 export type Request =
   | { readonly command: 'help'; readonly about: Command }
   | { readonly command: 'version' }
@@ -17,10 +17,10 @@ export type Request =
   | { readonly command: 'doctor'; readonly json: boolean }
   | { readonly command: 'completion'; readonly shell: (typeof SHELLS)[number] }
 
-/** What all that shows processes understands. */
+/** The options of all commands that show processes. */
 export interface ShowOptions {
   readonly json: boolean
-  /** What becomes of arguments. */
+  /** How arguments are shown. */
   readonly args: 'shown' | 'redacted' | 'hidden'
   readonly source: (typeof SOURCES)[number]
 }
@@ -37,7 +37,7 @@ export interface WatchOptions extends ShowOptions {
 }
 
 export interface WatchFilter extends ProcessFilter {
-  /** The beginning of a container's id, or what it matches. */
+  /** The beginning of a container's id, or a pattern that it matches. */
   readonly container?: string | RegExp
 }
 
@@ -73,8 +73,9 @@ export function parse(args: readonly string[], users: Users = new Users()): Requ
       refuseOperands(given.operands, command)
       return { command: 'doctor', json: show.json }
     case 'completion':
-      if (given.operands.length !== 1) throw new UsageError(`completion takes a shell: ${SHELLS.join(', ')}`)
-      return { command: 'completion', shell: values.oneOf('the shell', given.operands[0]!, SHELLS) }
+      if (given.operands.length !== 1)
+        throw new UsageError(`completion: expected a shell: ${values.alternatives(SHELLS)}`)
+      return { command: 'completion', shell: values.oneOf('completion', given.operands[0]!, SHELLS) }
     default:
       refuseOperands(given.operands, command)
       return watch(show, given.values, users)
@@ -86,7 +87,7 @@ interface ParsedArgs {
   readonly operands: readonly string[]
 }
 
-/** Options end where the first operand stands: what follows `run CMD` are the arguments of CMD. */
+/** Splits options from operands. For `run`, options end at the first operand, because the rest are arguments of CMD. */
 function split(args: readonly string[], command: Command): ParsedArgs {
   const entries = optionsOf(command).map(({ name, short, value }) => {
     const type: 'string' | 'boolean' = value === undefined ? 'boolean' : 'string'
@@ -96,14 +97,14 @@ function split(args: readonly string[], command: Command): ParsedArgs {
   const { tokens } = parseArgs({ args: [...args], options, strict: false, allowPositionals: true, tokens: true })
   const end = tokens.find(({ kind }) => kind !== 'option')
   const operands = end === undefined ? [] : args.slice(end.index + (end.kind === 'option-terminator' ? 1 : 0))
-  // Elsewhere options may stand anywhere.
+  // For other commands, options may stand anywhere.
   const mixed = command.name !== 'run'
   try {
     const own = mixed ? args : args.slice(0, end?.index)
     const parsed = parseArgs({ args: [...own], options, strict: true, allowPositionals: mixed })
     return { values: parsed.values as Values, operands: mixed ? parsed.positionals : operands }
   } catch (error) {
-    // To an unknown option it adds advice on arguments that begin with a dash: here there are none.
+    // Remove the advice on arguments that begin with a dash, because there are none.
     if (error instanceof Error) throw new UsageError(error.message.replace(/\. To specify a positional .*/s, ''))
     throw error
   }
@@ -111,17 +112,15 @@ function split(args: readonly string[], command: Command): ParsedArgs {
 
 function refuseOperands([first]: readonly string[], { name }: Command): void {
   if (first === undefined) return
-  if (name !== '') throw new UsageError(`${name} takes no '${first}'`)
+  if (name !== '') throw new UsageError(`${name}: unexpected argument '${first}'`)
   const isNamed = first !== '' && COMMANDS.some((command) => command.name === first)
-  throw new UsageError(
-    isNamed ? `The command '${first}' must stand before any option` : `There is no command '${first}'`,
-  )
+  throw new UsageError(isNamed ? `put the command '${first}' before all options` : `unknown command '${first}'`)
 }
 
 function showOptions(given: Values): ShowOptions {
   const source = text(given, 'source')
   if (given['no-args'] === true && given['redact'] === true)
-    throw new UsageError('--no-args leaves nothing to --redact')
+    throw new UsageError('--no-args and --redact cannot be combined')
   return {
     json: given['json'] === true,
     args: given['no-args'] === true ? 'hidden' : given['redact'] === true ? 'redacted' : 'shown',
@@ -131,7 +130,7 @@ function showOptions(given: Values): ShowOptions {
 
 function watch(show: ShowOptions, given: Values, users: Users): Request {
   const [view, another] = VIEWS.filter((name) => given[name] === true)
-  if (another !== undefined) throw new UsageError(`--${view} and --${another} are two views: choose one`)
+  if (another !== undefined) throw new UsageError(`--${view} and --${another} cannot be combined`)
   const events = text(given, 'events')
   const interval = text(given, 'interval')
   const count = text(given, 'count')
@@ -165,13 +164,13 @@ function filter(given: Values, users: Users): WatchFilter {
 
 function run(show: ShowOptions, given: ParsedArgs): Request {
   const [program, ...programArgs] = given.operands
-  if (program === undefined) throw new UsageError('run takes a command: proc-events run -- CMD [ARG...]')
+  if (program === undefined) throw new UsageError('run: missing command. Usage: proc-events run -- CMD [ARG...]')
   const output = text(given.values, 'output')
   return { command: 'run', ...show, program, programArgs, ...(output === undefined ? {} : { output }) }
 }
 
 function wait(show: ShowOptions, given: ParsedArgs): Request {
-  if (given.operands.length === 0) throw new UsageError('wait takes at least one PID')
+  if (given.operands.length === 0) throw new UsageError('wait: missing PID. Usage: proc-events wait PID...')
   const pids = [...new Set(given.operands.map((operand) => values.pid('PID', operand)))]
   return { command: 'wait', ...show, pids, ...duration(given.values) }
 }

@@ -1,8 +1,8 @@
-/** What can be asked of the `proc-events` command: the one table that the parser, --help, the manual and completions read. */
+/** The table of options and commands. The parser, --help, the manual and completions are generated from it. */
 import type { EventType } from '../../api/event-types.js'
 import { EVENT_TYPES } from '../../native/record.js'
 
-/** What a value is, for the completion of shells. */
+/** The kind of a value, for shell completion. */
 export type ValueKind = 'text' | 'number' | 'file' | 'user' | 'pid' | readonly string[]
 
 export interface Option {
@@ -10,19 +10,19 @@ export interface Option {
   readonly name: string
   /** The one-letter form. */
   readonly short?: string
-  /** What its value is called; an option without one is a switch. */
+  /** The name of its value. An option without one is a switch. */
   readonly value?: string
   readonly kind?: ValueKind
-  /** In a line of --help, which options that follow each other share if they share the words. */
+  /** The text in --help. Consecutive options with the same text share a line. */
   readonly brief: string
-  /** In the manual, whole sentences. */
+  /** The text in the manual, in whole sentences. */
   readonly text: string
 }
 
 export interface Command {
-  /** Empty: what is done where no command is named. */
+  /** Empty for the default command. */
   readonly name: string
-  /** What follows it on the command line. */
+  /** The operands on the command line. */
   readonly operands: string
   readonly brief: string
   readonly text: string
@@ -38,24 +38,24 @@ export const EVENTS: readonly EventType[] = [
 export const SOURCES = ['netlink', 'polling', 'auto'] as const
 export const SHELLS = ['bash', 'zsh', 'fish'] as const
 
-const WHO = 'only equal to TEXT, or matching /REGEX/'
-const ARGUMENTS = 'show no arguments; hide passwords and the like in them'
+const MATCHES = 'equal to TEXT, or matching /REGEX/'
+const ARGUMENTS = 'show no arguments; hide secrets in arguments'
 
 export const OPTIONS: readonly Option[] = [
   {
     name: 'tree',
     brief: 'indent children under their parents',
-    text: 'Indents each process under its parent. A parent is repeated, dimmed, where other lines came in between.',
+    text: 'Indents each process under its parent. A parent is repeated, dimmed, if other lines came in between.',
   },
   {
     name: 'summary',
-    brief: 'show no events, only what they came to',
-    text: 'Shows no events, only what they came to: counts and rates by program, lifetimes (median and 99th percentile), failures and the busiest parents.',
+    brief: 'print a summary instead of events',
+    text: 'Prints a summary instead of events: counts and rates by program, lifetimes (median and 99th percentile), failures and the busiest parents.',
   },
   {
     name: 'top',
     brief: 'the busiest programs, refreshed, until q',
-    text: 'Shows the busiest programs, refreshed, until q or Ctrl-C. Where standard output is no terminal, one screen follows another.',
+    text: 'Shows the busiest programs, refreshed, until q or Ctrl-C. If standard output is no terminal, one screen follows another.',
   },
   {
     name: 'json',
@@ -66,90 +66,96 @@ export const OPTIONS: readonly Option[] = [
     name: 'name',
     value: 'TEXT',
     kind: 'text',
-    brief: WHO,
-    text: "Only processes of that name: the kernel's, completed where it cuts it at 15 bytes. TEXT must be equal; between slashes it is a JavaScript regular expression that must match somewhere (/x/i: in either case). So for the next three.",
+    brief: MATCHES,
+    text: 'Show only processes whose name matches TEXT. The kernel cuts names at 15 bytes; they are completed. TEXT must be equal, or between slashes a JavaScript regular expression that must match (/x/i ignores case).',
   },
   {
     name: 'exe',
     value: 'TEXT',
     kind: 'file',
-    brief: WHO,
-    text: "Only processes of which that is the path of the program's file.",
+    brief: MATCHES,
+    text: 'Show only processes whose executable path matches TEXT, as for --name.',
   },
   {
     name: 'cmd',
     value: 'TEXT',
     kind: 'text',
-    brief: WHO,
-    text: 'Only processes with that command line, joined by spaces.',
+    brief: MATCHES,
+    text: 'Show only processes whose command line, joined by spaces, matches TEXT, as for --name.',
   },
-  { name: 'cgroup', value: 'TEXT', kind: 'text', brief: WHO, text: 'Only processes of that control group.' },
+  {
+    name: 'cgroup',
+    value: 'TEXT',
+    kind: 'text',
+    brief: MATCHES,
+    text: 'Show only processes whose control group matches TEXT, as for --name.',
+  },
   {
     name: 'user',
     value: 'USER',
     kind: 'user',
-    brief: 'only those of this user',
-    text: 'Only processes of that user, a name or a number.',
+    brief: 'only processes of this user',
+    text: 'Show only processes of this user, a name or a number.',
   },
   {
     name: 'container',
     value: 'ID',
     kind: 'text',
-    brief: 'only those in the container whose id begins so',
-    text: 'Only processes in the container whose id begins with that, or matches it between slashes.',
+    brief: 'only processes in the container with this id',
+    text: 'Show only processes in the container whose id begins with ID, or matches /REGEX/.',
   },
   {
     name: 'pid',
     value: 'PID',
     kind: 'pid',
     brief: 'only descendants of this process',
-    text: 'Only descendants of that process, also those that others have adopted.',
+    text: 'Show only descendants of this process, also after they got another parent.',
   },
   {
     name: 'events',
     value: 'LIST',
     kind: EVENTS,
     brief: 'exec,exit; fork,comm,uid,gid,sid,ptrace,coredump; all',
-    text: `Which events, separated by commas: ${EVENTS.join(', ')}; or all. Default: exec,exit.`,
+    text: `Event types, separated by commas: ${EVENTS.join(', ')}; or all. Default: exec,exit.`,
   },
   { name: 'duration', value: 'SECONDS', kind: 'number', brief: 'end after this time', text: 'Ends after this time.' },
-  { name: 'count', value: 'N', kind: 'number', brief: 'end after N events', text: 'Ends after so many events.' },
+  { name: 'count', value: 'N', kind: 'number', brief: 'end after N events', text: 'Ends after N events.' },
   {
     name: 'interval',
     value: 'SECONDS',
     kind: 'number',
-    brief: 'how often --top is refreshed (1)',
-    text: 'How often --top is refreshed. Default: 1.',
+    brief: 'time between refreshes of --top (1)',
+    text: 'Time between refreshes of --top. Default: 1.',
   },
   { name: 'no-args', brief: ARGUMENTS, text: 'Reads and shows no arguments, only names.' },
   {
     name: 'redact',
     brief: ARGUMENTS,
-    text: 'Replaces in arguments what follows words such as password, token, secret, key and authorization, and the user:password of URLs, by [redacted]: in options, variables, headers, forms, JSON and scripts. It errs on the side of hiding. What is not named so, or is told in another way (mysql -pSECRET), stays: use --no-args where nothing may be shown. Filters judge the arguments as they are.',
+    text: 'Replaces secrets in arguments by [redacted]: the values after words such as password, token, secret, key and authorization, and the user:password of URLs. It recognizes options, variables, headers, forms, JSON and scripts. If in doubt, it hides. It cannot recognize other forms, such as mysql -pSECRET: use --no-args there. Filters use the original arguments.',
   },
   {
     name: 'source',
     value: 'SOURCE',
     kind: SOURCES,
-    brief: 'netlink; polling, which misses short lives; auto',
-    text: "Where events come from: netlink, the kernel's process connector, or an error (default); polling, looks at /proc, which miss short-lived processes; auto, netlink where it can be had, else polling.",
+    brief: 'netlink, polling or auto (netlink)',
+    text: "The source of events. netlink: the kernel's process connector (default). polling: /proc snapshots, which miss short-lived processes. auto: netlink if available, else polling.",
   },
   {
     name: 'replay',
     value: 'FILE',
     kind: 'file',
-    brief: 'show what --json wrote (-: standard input)',
-    text: 'Shows, in any view and through any filter, what --json has written to that file; - is standard input. Parents are followed as far as the file tells of them: have it written with --events all.',
+    brief: 'show a recording of --json (-: standard input)',
+    text: 'Shows a recording that --json wrote, in any view and through any filter. - is standard input. Parents are known as far as they were recorded: record with --events all.',
   },
   {
     name: 'output',
     value: 'FILE',
     kind: 'file',
-    brief: 'write the report there, not to standard error',
-    text: 'Writes the report to that file instead of standard error.',
+    brief: 'write the report to FILE, not to standard error',
+    text: 'Writes the report to FILE instead of standard error.',
   },
-  { name: 'help', short: 'h', brief: 'print this help; the version', text: 'Prints a help of one screen.' },
-  { name: 'version', brief: 'print this help; the version', text: 'Prints the version.' },
+  { name: 'help', short: 'h', brief: 'print this help, or the version', text: 'Prints a help screen.' },
+  { name: 'version', brief: 'print this help, or the version', text: 'Prints the version.' },
 ]
 
 const SHOWN = ['no-args', 'redact', 'source']
@@ -159,29 +165,29 @@ export const COMMANDS: readonly Command[] = [
   {
     name: '',
     operands: '[OPTION...]',
-    brief: 'show what starts and ends here',
-    text: 'Prints a line whenever a process of this machine starts a program (exec) or exits, until Ctrl-C. At the end it says on standard error what that came to.',
+    brief: 'show processes start and exit',
+    text: 'Prints a line for each process of this machine that starts a program (exec) or exits, until Ctrl-C. At the end it prints a summary to standard error.',
     options: OPTIONS.map(({ name }) => name).filter((name) => name !== 'output'),
   },
   {
     name: 'run',
     operands: '[OPTION...] -- CMD [ARG...]',
-    brief: 'run CMD, report what it started',
-    text: 'Runs CMD, and when it has ended reports all processes that it and its descendants started, as a tree: how each ended, and how long it lived. Beyond 100,000 processes, 100 execs of one process, or 32 MiB of arguments it counts what it leaves out. Standard input, output and error are those of CMD. Ends with the exit code of CMD, 128+n if signal n ended it, 127 if it was not found, 126 if it could not be run. Signals are passed on; not those that the terminal has sent to CMD as well (Ctrl-C).',
+    brief: 'run CMD, and report its processes',
+    text: 'Runs CMD. When CMD has exited, it reports all processes that CMD and its descendants started, as a tree with exit codes and lifetimes. It lists at most 100,000 processes, 100 execs of one process and 32 MiB of arguments, and counts the rest. Standard input, output and error are those of CMD. Ends with the exit code of CMD, 128+n after signal n, 127 if CMD was not found, 126 if it could not be run. Passes signals on, except those that the terminal sends to CMD as well (Ctrl-C).',
     options: ['json', 'output', ...SHOWN, ...ALWAYS],
   },
   {
     name: 'wait',
     operands: '[OPTION...] PID...',
-    brief: 'wait for processes to end',
-    text: 'Waits until all these processes have ended, children of the shell or not, and prints a line for each. Ends with the exit code of the last of them to fail (128+n for signal n), 0 if none has, and 1 if one was not running or its exit code is not known.',
+    brief: 'wait for processes to exit',
+    text: 'Waits until these processes have exited, children of the shell or not, and prints a line for each. Ends with the exit code of the last process that failed (128+n for signal n), 0 if none failed, and 1 if one was not running or its exit code is unknown.',
     options: ['json', 'duration', ...SHOWN, ...ALWAYS],
   },
   {
     name: 'doctor',
     operands: '[--json]',
-    brief: 'tell what works here, and why not',
-    text: 'Tells what works here, what does not, why, and what to do about it; starts processes of its own to see whether they are reported. Ends with 0 if live events can be had, else with 3.',
+    brief: 'check what works on this machine',
+    text: 'Checks what works on this machine, and says what to do if something does not. Starts processes of its own to see if they are reported. Ends with 0 if live events are available, else with 3.',
     options: ['json', ...ALWAYS],
   },
   {
@@ -195,15 +201,15 @@ export const COMMANDS: readonly Command[] = [
 
 export const ENVIRONMENT = [
   ['NO_COLOR', 'Print no colours.'],
-  ['FORCE_COLOR', 'Print colours even where standard output is no terminal; 0: print none.'],
-  ['HOST_PROC', "Where the host's proc file system is mounted. Default: /proc."],
+  ['FORCE_COLOR', 'Print colours even if standard output is no terminal; 0: print none.'],
+  ['HOST_PROC', "The mount point of the host's proc file system. Default: /proc."],
 ] as const
 
 export function optionsOf(command: Command): readonly Option[] {
   return OPTIONS.filter(({ name }) => command.options.includes(name))
 }
 
-/** As it is given on the command line: -h, --name TEXT. */
+/** Returns an option as on the command line: `-h`, `--name TEXT`. */
 export function spelling(option: Option): string {
   return `${option.short ? `-${option.short}, ` : ''}--${option.name}${option.value ? ` ${option.value}` : ''}`
 }

@@ -1,4 +1,4 @@
-/** What the values of the options mean: a word of the command line becomes a pattern, a number, a user. */
+/** Parses the values of options: patterns, numbers, users, lists. */
 import type { EventType } from '../../api/event-types.js'
 import { PID_MAX_LIMIT } from '../../monitor/filter.js'
 import type { Users } from '../entries/users.js'
@@ -8,7 +8,7 @@ import { EVENTS } from './options.js'
 /** The longest delay that a timer takes, in whole seconds: 24 days. */
 const SECONDS_MAX = Math.floor((2 ** 31 - 1) / 1000)
 
-/** A text that must be equal, or between slashes an expression that must match. Only one flag: /bin/sh is a path. */
+/** Parses a text that must be equal, or a regular expression between slashes. The only flag is i, because /bin/sh is a path. */
 export function pattern(option: string, text: string): string | RegExp {
   const [, source, flags] = /^\/(.+)\/(i?)$/s.exec(text) ?? []
   if (source === undefined) return text
@@ -22,7 +22,7 @@ export function pattern(option: string, text: string): string | RegExp {
 export function seconds(option: string, text: string): number {
   const value = numberOf(text)
   if (value > 0 && value <= SECONDS_MAX) return value
-  throw new UsageError(`${option} must be a number of seconds above 0, at most ${SECONDS_MAX}, and is '${text}'`)
+  throw new UsageError(`${option}: expected seconds > 0 and <= ${SECONDS_MAX}, got '${text}'`)
 }
 
 export function count(option: string, text: string): number {
@@ -36,13 +36,13 @@ export function pid(option: string, text: string): number {
 export function user(option: string, text: string, users: Users): number {
   const uid = /^\d+$/.test(text) ? Number(text) : users.uidOf(text)
   if (uid !== undefined && uid < 2 ** 32) return uid
-  throw new UsageError(`${option}: there is no user '${text}'`)
+  throw new UsageError(`${option}: unknown user '${text}'`)
 }
 
 export function oneOf<T extends string>(option: string, text: string, allowed: readonly T[]): T {
   const found = allowed.find((one) => one === text)
   if (found !== undefined) return found
-  throw new UsageError(`${option} must be one of ${allowed.join(', ')}, and is '${text}'`)
+  throw new UsageError(`${option}: expected ${alternatives(allowed)}, got '${text}'`)
 }
 
 export function eventTypes(option: string, text: string): readonly EventType[] {
@@ -50,10 +50,15 @@ export function eventTypes(option: string, text: string): readonly EventType[] {
   return [...new Set(text.split(',').map((word) => oneOf(option, word.trim(), EVENTS)))]
 }
 
+/** Returns `a, b or c`. */
+export function alternatives(words: readonly string[]): string {
+  return [words.slice(0, -1).join(', '), ...words.slice(-1)].filter(Boolean).join(' or ')
+}
+
 function integer(option: string, text: string, most: number): number {
   const value = numberOf(text)
   if (Number.isInteger(value) && value >= 1 && value <= most) return value
-  throw new UsageError(`${option} must be a whole number from 1 to ${most}, and is '${text}'`)
+  throw new UsageError(`${option}: expected an integer from 1 to ${most}, got '${text}'`)
 }
 
 function numberOf(text: string): number {

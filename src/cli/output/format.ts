@@ -2,23 +2,23 @@
 import type { EventEntry, LossEntry } from '../entries/entry.js'
 import { printable } from './text.js'
 
-/** A process that lived shorter is marked: a look at /proc every 10 ms would not have seen it. */
+/** A shorter lifetime is marked, because polling every 10 ms would have missed the process. */
 const SHORT_NS = 10e6
 
-/** Local, to the millisecond. */
+/** Formats a local time with milliseconds. */
 export function formatTime(time: Date): string {
   return `${formatSeconds(time)}.${String(time.getMilliseconds()).padStart(3, '0')}`
 }
 
-/** Local, to the second. */
+/** Formats a local time with seconds. */
 export function formatSeconds(time: Date): string {
   return [time.getHours(), time.getMinutes(), time.getSeconds()].map((n) => twoDigits(n)).join(':')
 }
 
-/** In the largest unit that it fills, and the next smaller one: at most 7 characters for anything below 1000 days. */
+/** Formats a duration in its largest unit and the next smaller one: at most 7 characters below 1000 days. */
 export function formatDuration(ns: number | null): string {
   if (ns === null) return '-'
-  // Rounded first: what rounds to 60 s is a minute.
+  // Round first, because 59.96 s is shown as a minute.
   const tenthsOfMs = Math.round(ns / 1e5)
   if (tenthsOfMs < 10_000) return `${(tenthsOfMs / 10).toFixed(1)}ms`
   const tenthsOfS = Math.round(ns / 1e8)
@@ -31,9 +31,9 @@ export function formatDuration(ns: number | null): string {
   return `${Math.floor(h / 24)}d${twoDigits(h % 24)}h`
 }
 
-/** As long as a program runs, for a sentence. */
+/** Formats the duration of a run, for a sentence. */
 export function formatElapsed(ms: number): string {
-  // A round minute and more reads better as such.
+  // Whole minutes read better as minutes.
   return ms < 59_950 ? `${(ms / 1000).toFixed(1)} s` : formatDuration(ms * 1e6)
 }
 
@@ -46,7 +46,7 @@ export interface Outcome {
   readonly signal?: string | null
 }
 
-/** Ended by a signal, or with another exit code than 0; where neither is known, it did not. */
+/** Returns true if a process ended by a signal or with an exit code other than 0. Unknown counts as success. */
 export function isFailed({ signal, exitCode }: Outcome): boolean {
   return (signal ?? null) !== null || (exitCode ?? 0) !== 0
 }
@@ -55,18 +55,18 @@ export function isShort({ durationNs }: { readonly durationNs?: number | null })
   return (durationNs ?? Infinity) < SHORT_NS
 }
 
-/** An exit code or a signal's name; `-` where neither is known. */
+/** Returns the exit code or the signal's name; `-` if neither is known. */
 export function statusOf({ signal, exitCode }: Outcome): string {
   return printable(signal ?? `${exitCode ?? '-'}`)
 }
 
-/** What one would type to a shell, as far as it is known: at least the name. */
+/** Returns the command line as typed to a shell, or the name if the arguments are unknown. */
 export function commandOf({ argv, name }: Partial<Pick<EventEntry, 'argv' | 'name'>>): string {
   if (argv !== null && argv !== undefined && argv.length > 0) return argv.map(quoted).join(' ')
   return typeof name === 'string' ? printable(name) : '-'
 }
 
-/** The same of a process that may have started no program: then it is its parent's fork. */
+/** Returns the command line, or `(a fork of PARENT)` for a process without an exec. */
 export function commandOrFork(entry: EventEntry): string {
   const { type, argv, name, parentName, durationNs = null } = entry
   const isFork = type === 'fork' || (type === 'exit' && durationNs === null && argv === null)
@@ -77,7 +77,7 @@ export function forkOf(parentName: string | null): string {
   return parentName === null ? '-' : `(a fork of ${printable(parentName)})`
 }
 
-/** Quotes show where an argument ends, as a shell takes them. */
+/** Quotes an argument for a shell, if needed. */
 function quoted(argument: string): string {
   if (/^[\p{L}\p{N}_@%+=:,./~^[\]{}-]+$/u.test(argument)) return argument
   return `'${printable(argument).replaceAll("'", String.raw`'\''`)}'`

@@ -9,12 +9,12 @@ const HELD_MAX = 16 * 2 ** 20
 export interface OutputOptions {
   /** In bytes. A single line may have more. */
   readonly heldMax?: number
-  /** Told once the reader has caught up: so many lines were skipped since it fell behind. */
+  /** Called with the number of skipped lines, once the reader has caught up. */
   readonly onSkipped?: (lines: number) => void
 }
 
 export class Output {
-  /** Resolves where the reader has gone, which is its good right; rejects where writing fails otherwise. */
+  /** Resolves when the reader closes the stream. Rejects if writing fails otherwise. */
   readonly closed: Promise<void>
   readonly #stream: Writable
   readonly #heldMax: number
@@ -25,7 +25,7 @@ export class Output {
   #skippedNow = 0
   #skipped = 0
   #scheduled = false
-  /** Whether a batch is on its way: the next one goes when it has arrived. */
+  /** True while a batch is written. The next one follows when it is done. */
   #writing = false
   #open = true
   #idle: (() => void) | null = null
@@ -45,11 +45,11 @@ export class Output {
         else reject(error)
       })
     })
-    // Whoever waits for it, or for the end, hears of it.
+    // Callers that await `closed` or `end()` get the rejection.
     this.closed.catch(() => {})
   }
 
-  /** Whether lines still go anywhere. */
+  /** Returns true if the reader is still there. */
   get open(): boolean {
     return this.#open
   }
@@ -62,7 +62,7 @@ export class Output {
   line(text: string): void {
     if (!this.#open) return
     const bytes = Buffer.byteLength(text) + 1
-    // Once one is skipped, so are those after it until the reader takes some: what is missing is in one place.
+    // After a skipped line, skip the following ones until the reader reads, so that the gap is in one place.
     if (this.#heldBytes > 0 && (this.#skippedNow > 0 || this.#heldBytes + bytes > this.#heldMax)) {
       this.#skippedNow++
       return
@@ -77,7 +77,7 @@ export class Output {
     })
   }
 
-  /** Writes what is held, unless the reader is still busy with what came before. */
+  /** Writes the held lines, unless the last batch is still being written. */
   flush(): void {
     if (this.#writing || !this.#open || this.#held.length === 0) return
     const batch = `${this.#take().join('\n')}\n`
@@ -85,7 +85,7 @@ export class Output {
     this.#stream.write(batch, (error) => this.#written(error))
   }
 
-  /** Resolves when more can be held without skipping any: for lines that can wait. */
+  /** Resolves when more lines can be held without skipping any. */
   async room(): Promise<void> {
     if (!this.#open || this.#heldBytes * 2 < this.#heldMax) return
     this.flush()
@@ -94,7 +94,7 @@ export class Output {
     })
   }
 
-  /** Resolves when all that is held has been written, or the reader has gone; rejects where writing fails otherwise. */
+  /** Resolves when all lines are written, or the reader has closed the stream. Rejects if writing fails otherwise. */
   async end(): Promise<void> {
     this.flush()
     if (this.#open && this.#writing) {
@@ -128,10 +128,10 @@ export class Output {
   }
 }
 
-/** Writes a text of its own, the whole of what was asked for; a reader who leaves in the midst of it has read enough. */
+/** Writes a whole text. Resolves even if the reader closes the stream early. */
 export function print(stream: Writable, text: string): Promise<void> {
   return new Promise((resolve, reject) => {
-    // Without a listener it would be thrown; the write's own callback gets it too.
+    // Without a listener the error would be thrown. The callback of the write gets it, too.
     stream.on('error', () => {})
     stream.write(text, (error: NodeJS.ErrnoException | null | undefined) => {
       if (error && error.code !== 'EPIPE') reject(error)

@@ -1,4 +1,4 @@
-/** How entries reach the user: by which view, and where to. */
+/** Connects a view with its target: stdout, a screen, or the summary. */
 import type { ReadStream, WriteStream } from 'node:tty'
 import { type Entry, type LossEntry, isEvent } from '../entries/entry.js'
 import { jsonLine } from '../entries/ndjson.js'
@@ -13,7 +13,7 @@ import { Screen } from './screen.js'
 import type { Layout } from './text.js'
 
 export interface Presenter {
-  /** It is certain that there will be something to see. */
+  /** Called when the source has started. */
   begin(): void
   add(entry: Entry): void
   /** Resolves when there is room for more. */
@@ -27,7 +27,7 @@ export interface PresenterContext {
   readonly stdin: ReadStream
   readonly output: Output
   readonly summary: Summary
-  /** On the clock of the entries. */
+  /** The current time on the clock of the entries. */
   readonly nowNs: () => number
   readonly quit: () => void
 }
@@ -55,7 +55,7 @@ export function summaryText(summary: Summary, elapsedMs: number, isWhole: boolea
   return `${lines.join('\n')}\n`
 }
 
-/** Asked anew each time, as a window changes; some terminals say 0 where they do not know. */
+/** Read anew each time, because windows change. Some terminals report 0 if the width is unknown. */
 export function layoutOf(stream: WriteStream): Layout {
   return { columns: (stream.isTTY && stream.columns) || Infinity, colors: wantsColors(stream, process.env) }
 }
@@ -154,7 +154,7 @@ class ScreenPresenter implements Presenter {
   async end(): Promise<void> {
     clearInterval(this.#timer)
     this.#screen?.close()
-    // A recording is shown as it stands at its end.
+    // A recording is shown in its final state.
     if (this.#options.replay !== undefined) this.#show()
     await this.#context.output.end()
   }
@@ -173,18 +173,18 @@ class ScreenPresenter implements Presenter {
   }
 }
 
-/** Lines that the output had to skip, as a loss. */
+/** Returns the lines that the output skipped, as a loss. */
 export function skippedEntry(lines: number, now: { time: string; timestampNs: number }): LossEntry {
   return { type: 'loss', ...now, cause: 'output', lost: lines, recoveredExecs: 0, recoveredExits: 0 }
 }
 
-/** Whether an entry is one of the events that were asked for. */
+/** Returns true if the entry is to be shown. */
 export function isWanted(entry: Entry, { types, view }: WatchOptions): boolean {
   if (!isEvent(entry)) return true
   return types.includes(entry.type) || (view === 'tree' && entry.type === 'fork')
 }
 
-/** Whether it counts for --count. */
+/** Returns true if the entry counts for --count. */
 export function counts(entry: Entry, { types }: WatchOptions): boolean {
   return isEvent(entry) && isNews(entry) && types.includes(entry.type)
 }

@@ -1,4 +1,4 @@
-/** A terminal that is drawn over and over: enters a screen of its own, and gives the old one back whatever happens. */
+/** A terminal that is redrawn. Enters the alternate screen, and restores the old one in any case. */
 import { writeSync } from 'node:fs'
 import type { ReadStream, WriteStream } from 'node:tty'
 import { stripVTControlCharacters } from 'node:util'
@@ -6,11 +6,11 @@ import { widthOf } from './text.js'
 
 const ENTER = '\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[H\x1b[2J'
 const LEAVE = '\x1b[?7h\x1b[?25h\x1b[?1049l'
-/** Ctrl-C, Ctrl-Z: in raw mode they are keys like others. */
+/** Ctrl-C and Ctrl-Z. In raw mode they are ordinary keys. */
 const [CTRL_C, CTRL_Z] = ['\x03', '\x1a']
 
 export interface ScreenOptions {
-  /** When what is shown has to be shown again. */
+  /** Called when the screen must be redrawn. */
   readonly redraw: () => void
   readonly quit: () => void
 }
@@ -21,7 +21,7 @@ export class Screen {
   readonly #redraw: () => void
   readonly #quit: () => void
   #isEntered = false
-  /** Whether the terminal is still busy with the last frame: the next one is passed over. */
+  /** True while the terminal is busy with the last frame. The next frame is then skipped. */
   #isBusy = false
   readonly #key = (keys: Buffer): void => {
     for (const key of keys.toString('latin1')) {
@@ -46,7 +46,7 @@ export class Screen {
     this.enter()
     this.#stdout.on('resize', this.#redraw)
     process.on('SIGCONT', this.#continued)
-    // An exception nobody has caught ends here, too.
+    // An uncaught exception ends here, too.
     process.on('exit', this.#exited)
     if (this.#stdin.isTTY) this.#stdin.on('data', this.#key)
   }
@@ -66,7 +66,7 @@ export class Screen {
     this.#isEntered = true
   }
 
-  /** At once: there may be no later. */
+  /** Writes at once, because the process may be ending. */
   leave(): void {
     if (!this.#isEntered) return
     this.#isEntered = false
@@ -74,16 +74,16 @@ export class Screen {
       writeSync(process.stdout.fd, LEAVE)
       if (this.#stdin.isTTY) this.#stdin.setRawMode(false)
     } catch {
-      // A terminal that is gone needs nothing back.
+      // A closed terminal needs no restoring.
     }
   }
 
-  /** Lines are written over those that stand there, so that nothing flickers. */
+  /** Overwrites the old lines, so that nothing flickers. */
   draw(lines: readonly string[]): void {
     if (!this.#isEntered || this.#isBusy) return
     this.#isBusy = true
     const { columns, rows } = this
-    // In the last column the cursor stands on what it has written, which this would take away again.
+    // In the last column the cursor is on the last character, which this would erase.
     const rest = (line: string): string => (widthOf(stripVTControlCharacters(line)) < columns ? '\x1b[K' : '')
     const text = lines.map((line) => line + rest(line)).join('\n')
     this.#stdout.write(`\x1b[H${text}${lines.length < rows ? '\n\x1b[J' : ''}`, () => (this.#isBusy = false))

@@ -1,8 +1,8 @@
-/** How text takes its place on a terminal: how wide it is, where it is cut, how it is coloured. */
+/** Text on a terminal: width, truncation, colours. */
 import { styleText } from 'node:util'
 
 export interface Layout {
-  /** Where a line is cut; Infinity where it does not end up on a terminal. */
+  /** The width at which a line is cut; Infinity if the target is no terminal. */
   readonly columns: number
   readonly colors: boolean
 }
@@ -11,7 +11,7 @@ export type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'blue' | 'inve
 /** A piece of a line in one style. */
 export type Piece = readonly [text: string, style?: Style | undefined]
 
-/** A name is whatever its owner likes: one that could steer the terminal, or end the line, is spelt out. */
+/** Escapes control characters, because a process chooses its own name. */
 export function printable(text: string): string {
   if (/^[\x20-\x7e]*$/.test(text)) return text
   return text.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, (character) => {
@@ -26,23 +26,23 @@ export function printable(text: string): string {
  */
 export function excerpt(text: string, most: number): string {
   if (text.length <= most) return text
-  // Half a letter is none.
+  // Half of a surrogate pair is no character.
   const end = /[\ud800-\udbff]/.test(text[most - 1]!) ? most - 1 : most
   return `${Buffer.from(text.slice(0, end), 'utf16le').toString('utf16le')}…`
 }
 
-/** Longer names are none: a file's name has 255 bytes at most. */
+/** The longest file name, in bytes. */
 const NAME_MAX = 256
 
-/** The name of a program or a process, as it is kept. */
+/** Returns a name as it is kept. */
 export function keptName(name: string): string {
   return excerpt(name, NAME_MAX)
 }
 
-/** What terminals show in two columns: East Asian letters and signs in full width, and most emoji. */
+/** Characters that take two columns: full-width East Asian characters, and most emoji. */
 const WIDE =
   /^(?:[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Script=Bopomofo}\p{Script=Yi}\p{Script=Tangut}\p{Emoji_Presentation}\u3000-\u303e\uff01-\uff60\uffe0-\uffe6])/u
-/** Of those scripts, what is shown in half. */
+/** Half-width forms of those scripts. */
 const HALF = /^[\uff61-\uffdc]/u
 const NONE = /^[\p{Mn}\p{Me}]/u
 
@@ -52,7 +52,7 @@ function columnsOf(character: string): number {
   return WIDE.test(character) && !HALF.test(character) ? 2 : 1
 }
 
-/** In columns of a terminal. */
+/** Returns the width in columns. */
 export function widthOf(text: string): number {
   if (/^[\x20-\x7e]*$/.test(text)) return text.length
   let width = 0
@@ -60,7 +60,7 @@ export function widthOf(text: string): number {
   return width
 }
 
-/** At most that wide; what is missing at the end is told by an ellipsis. */
+/** Cuts a text to a width. An ellipsis shows that the end is missing. */
 export function cut(text: string, columns: number): string {
   if (text.length * 2 <= columns || widthOf(text) <= columns) return text
   if (columns < 1) return ''
@@ -75,14 +75,14 @@ export function cut(text: string, columns: number): string {
   return `${kept}…`
 }
 
-/** Exactly that wide. */
+/** Cuts or pads a text to a width. */
 export function column(text: string, columns: number, align: 'left' | 'right' = 'left'): string {
   const shown = cut(text, columns)
   const space = ' '.repeat(columns - widthOf(shown))
   return align === 'left' ? shown + space : space + shown
 }
 
-/** A line that does not wrap. */
+/** Builds a line that does not wrap. */
 export function line(pieces: readonly Piece[], { columns, colors }: Layout): string {
   let left = columns
   let text = ''
@@ -98,7 +98,7 @@ export function line(pieces: readonly Piece[], { columns, colors }: Layout): str
   return text.trimEnd()
 }
 
-/** Lines of whole words. */
+/** Wraps a text at words. */
 export function wrap(text: string, columns: number): string[] {
   const lines: string[] = []
   for (const word of text.split(' ')) {
@@ -109,7 +109,7 @@ export function wrap(text: string, columns: number): string[] {
   return lines
 }
 
-/** Whether there are to be colours is decided elsewhere, for the stream that the text goes to. */
+/** Adds the colours. The caller decides whether the target stream shows colours. */
 function paint(style: Style, text: string): string {
   return styleText(style, text, { validateStream: false })
 }

@@ -1,6 +1,6 @@
-/** Many durations in little room: each is known to within three percent. */
+/** A histogram of durations, with an error below three percent. */
 
-/** How much wider a bucket is than the one below. */
+/** The ratio of the widths of two adjacent buckets. */
 const GROWTH = 1.06
 
 export class Histogram {
@@ -17,7 +17,7 @@ export class Histogram {
     this.#most = Math.max(this.#most, ns)
   }
 
-  /** The value that this part of all do not exceed; null where there are none. */
+  /** Returns the quantile; null without values. */
   quantile(part: number): number | null {
     if (this.#count === 0) return null
     let left = Math.ceil(part * this.#count)

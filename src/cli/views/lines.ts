@@ -1,4 +1,4 @@
-/** Each event as a line, in columns: few where the terminal is narrow, all where it is wide or there is none. */
+/** Shows each event as a line in columns. A narrow terminal has few columns. */
 import { type Entry, type EventEntry, isEvent } from '../entries/entry.js'
 import {
   commandOrFork,
@@ -15,7 +15,7 @@ import { type Stream, isNews } from './view.js'
 
 /** From this width on each detail has a column of its own. */
 const WIDE = 120
-/** No signal's name and duration fill the two columns that they share. */
+/** A signal's name and a duration never fill the two columns that they share. */
 const WIDTH = { mark: 1, event: 5, pid: 7, user: 8, parent: 15, narrow: 17, result: 19 }
 
 const TITLES: Cells = {
@@ -52,7 +52,7 @@ interface Cells {
   readonly parent: string
   readonly status: string
   readonly duration: string
-  /** It has a parent to tell, and no result. */
+  /** An exec has a parent to show, and no result. */
   readonly isExec?: boolean
 }
 
@@ -81,7 +81,7 @@ function eventLine(entry: EventEntry, layout: Layout): string {
   return line([...pieces, [detailOf(entry), style === 'red' ? style : undefined]], layout)
 }
 
-/** A short life's duration is yellow. */
+/** A short lifetime is yellow. */
 function durationApart(text: string, entry: EventEntry): Piece[] {
   if (entry.type !== 'exit' || !isShort(entry)) return [[text]]
   const duration = formatDuration(entry.durationNs ?? null)
@@ -101,7 +101,7 @@ function row(cells: Cells, layout: Layout): string {
   return `${start}  ${ids}  ${who}  ${column(parent, WIDTH.parent)}  ${resultOf(status, duration, WIDTH.result)}  `
 }
 
-/** The result's two halves share its width. */
+/** Exit code and lifetime share the width. */
 function resultOf(status: string, duration: string, width: number): string {
   return status + duration.padStart(width - status.length)
 }
@@ -114,7 +114,7 @@ function timeWidth(layout: Layout): number {
   return isWide(layout) ? 12 : 8
 }
 
-/** Failures and short lives are seen without colours, too. */
+/** Failures and short lifetimes are visible without colours, too. */
 export function markOf(entry: EventEntry): string {
   if (entry.type !== 'exit') return ''
   return isFailed(entry) ? '!' : isShort(entry) ? '~' : ''
@@ -125,7 +125,7 @@ export function timeOf(entry: Entry, layout: Layout): string {
   return isWide(layout) ? formatTime(time) : formatSeconds(time)
 }
 
-/** Those that are longer than the column. */
+/** Short words for types that are longer than the column. */
 export const EVENT_WORDS: { readonly [type: string]: string } = { ptrace: 'trace', coredump: 'core' }
 
 export function styleOf(entry: EventEntry): Style {
@@ -134,7 +134,7 @@ export function styleOf(entry: EventEntry): Style {
   return entry.type === 'coredump' ? 'red' : 'yellow'
 }
 
-/** The command, and what the event has changed. */
+/** Returns the command, and the values that the event has changed. */
 export function detailOf(entry: EventEntry): string {
   const command = commandOrFork(entry) + (entry.argvTruncated ? ' …' : '')
   switch (entry.type) {

@@ -1,4 +1,4 @@
-/** What a command has started, as a tree after its end: who started whom, how each ended, and how long it lived. */
+/** The report of `run`: a tree of all processes that the command started, with exit codes and lifetimes. */
 import type { EventEntry } from '../entries/entry.js'
 import { commandOf, forkOf, formatDuration, isFailed, plural, statusOf } from '../output/format.js'
 import { type Layout, type Piece, keptName, line } from '../output/text.js'
@@ -20,7 +20,7 @@ interface Node {
   /** Execs before the last one that are not kept. */
   omittedExecs: number
   readonly children: Node[]
-  /** Of its parent: what it is called until it starts a program. */
+  /** The parent's name. A process has this name until its first exec. */
   readonly parentName: string | null
   user: string | null
   uid: number | null
@@ -34,7 +34,7 @@ export interface End {
   readonly coreDumped: boolean
 }
 
-/** How the command ended, as its parent knows. */
+/** The outcome of the command, as its parent knows it. */
 export interface CommandOutcome {
   readonly command: readonly string[]
   readonly exitCode: number | null
@@ -89,7 +89,7 @@ export class Report {
     node.user = user
   }
 
-  /** The first execs of a process tell what it is, and the last one what has ended. */
+  /** The first execs of a process show its purpose. The last one shows the program that exited. */
   #keep(node: Node, exec: Exec): void {
     if (node.execs.length > 0 && (node.execs.length >= EXECS_MAX || this.#execs >= this.#limits.execs)) {
       const { argv, exe } = node.execs.pop()!
@@ -139,18 +139,18 @@ export class Report {
     return node
   }
 
-  /** What was started under that pid, where that could not be read any more. */
+  /** Sets the arguments of the process with that pid, if they could not be captured. */
   complete(pid: number, argv: readonly string[] | null): void {
     const exec = this.#roots.find((node) => node.pid === pid)?.execs[0]
     if (exec !== undefined) exec.argv ??= argv
   }
 
-  /** Those whose end has not been told. */
+  /** Returns the processes whose exit was not reported. */
   running(): readonly number[] {
     return [...this.#live.keys()]
   }
 
-  /** Returns the end of a process that another one than those reported has started; null until it has been told. */
+  /** Returns the exit of a process with another parent than the reported ones; null until it is reported. */
   endOf(pid: number): End | null {
     return this.#roots.find((node) => node.pid === pid)?.end ?? null
   }
@@ -172,7 +172,7 @@ export class Report {
     return lines
   }
 
-  /** The tree is flat, in its own order, each process with its depth: no reader's stack is too small for it. */
+  /** The tree as a flat list with depths, so that no reader needs a deep stack. */
   toObject({ command, exitCode, signal, lost }: CommandOutcome): object {
     const processes = [...this.#walk()].map(({ node, depth }) => ({
       pid: node.pid,
@@ -194,7 +194,7 @@ export class Report {
     return { type: 'run', command, exitCode, signal, ...counts, processes }
   }
 
-  /** Parents before their children, those in the order of their births; `branch` is what stands before one. */
+  /** Yields parents before their children, in order of creation. `branch` is the text before a process. */
   *#walk(): Generator<{ node: Node; depth: number; branch: string }> {
     interface Step {
       readonly node: Node

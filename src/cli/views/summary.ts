@@ -1,4 +1,4 @@
-/** What a run came to: events counted, by program and by parent; lifetimes; failures; losses. */
+/** The summary of a run: events by program and by parent, lifetimes, failures, losses. */
 import { type Entry, type EventEntry, isEvent } from '../entries/entry.js'
 import { formatDuration, formatElapsed, isFailed, plural } from '../output/format.js'
 import { type Layout, column, keptName, line, printable, wrap } from '../output/text.js'
@@ -52,12 +52,12 @@ export class Summary {
     }
   }
 
-  /** Events that were lost, as far as was told. */
+  /** Events that were reported as lost. */
   get lost(): number {
     return this.#lost
   }
 
-  /** In a sentence. */
+  /** Returns the summary as a sentence. */
   headline(elapsedMs: number): string {
     const { execs, exits, failed } = this.#all
     const [started, ended] = [plural(execs, 'exec'), plural(exits, 'exit')]

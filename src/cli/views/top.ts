@@ -7,11 +7,11 @@ import { Histogram } from './histogram.js'
 import { quantiles } from './summary.js'
 import { type Screenful, isNews } from './view.js'
 
-/** Rates are those of so many seconds. */
+/** Seconds over which rates are computed. */
 const WINDOW_S = 5
-/** Programs that are shown; beyond twice as many, all others are forgotten, the least busy first. */
+/** Programs that are shown. Twice as many are kept; beyond that, the least busy are removed. */
 const PROGRAMS_MAX = 2000
-/** Processes of which it is known what they run. */
+/** Processes whose program is known. */
 const RUNNING_MAX = 65_536
 /** Characters of a command that are kept. */
 const COMMAND_MAX = 1000
@@ -36,7 +36,7 @@ class Program {
     dropOldest(this.recent, 2 * WINDOW_S)
   }
 
-  /** Execs within the window, and forgets those before it. */
+  /** Returns the execs within the window, and removes earlier ones. */
   within(now: number): number {
     let sum = 0
     for (const [second, execs] of this.recent) {
@@ -48,10 +48,10 @@ class Program {
 }
 
 export class Top implements Screenful {
-  /** If false, ends are not told, and how many processes run is not known. */
+  /** If false, exits are not reported, and the number of running processes is unknown. */
   readonly #followsExits: boolean
   readonly #programs = new Map<string, Program>()
-  /** What each live process runs. */
+  /** The program of each live process. */
   readonly #running = new Map<number, Program>()
   readonly #all = new Program('')
   #exits = 0
@@ -167,7 +167,7 @@ export class Top implements Screenful {
     return this.#time === null ? null : new Date(this.#time.ms + (nowNs - this.#time.ns) / 1e6)
   }
 
-  /** Keeps those that run, and the busiest. */
+  /** Keeps the running and the busiest programs. */
   #prune(nowNs: number): void {
     const now = Math.floor(nowNs / 1e9)
     const weighed = [...this.#programs.values()].map((program) => ({
@@ -178,12 +178,12 @@ export class Top implements Screenful {
     weighed.sort((a, b) => b.runs - a.runs || b.recent - a.recent || b.program.execs - a.program.execs)
     for (const { program } of weighed.slice(PROGRAMS_MAX)) {
       this.#programs.delete(program.name)
-      // Processes that run it may still hold it.
+      // Running processes may still refer to it.
       program.last = ''
     }
   }
 
-  /** Those of which something was heard, busiest first. */
+  /** Returns the active programs, busiest first. */
   #rows(nowNs: number): { program: Program; perSecond: number }[] {
     return [...this.#programs.values()]
       .filter(({ execs, failed }) => execs > 0 || failed > 0)

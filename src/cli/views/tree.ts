@@ -1,4 +1,4 @@
-/** Each event as a line, indented under its parent's; a parent is repeated where other lines came in between. */
+/** Shows each event as a line, indented under its parent. A parent is repeated if other lines came in between. */
 import { dropOldest } from '../entries/bounded.js'
 import { type Entry, type EventEntry, isEvent } from '../entries/entry.js'
 import { commandOrFork, formatDuration, statusOf } from '../output/format.js'
@@ -14,18 +14,18 @@ interface Node {
 }
 
 const WIDTH = { event: 5, pid: 7, result: 17 }
-/** Columns that are left for the command, however deep it stands. */
+/** Columns that are left for the command at any depth. */
 const COMMAND_MIN = 24
-/** Processes whose place is known; where ends are not told, the others are the oldest. */
+/** The largest number of known processes. The oldest are removed first. */
 const NODES_MAX = 32_768
-/** Characters of a command that are kept, for the sake of its children. */
+/** Characters of a command that are kept for its children. */
 const LABEL_MAX = 1000
-/** Where children outlive their parents again and again, the line of ancestors has to end somewhere. */
+/** The largest number of ancestors, because children may outlive their parents again and again. */
 const DEPTH_MAX = 64
 
 export class Tree implements Stream {
   readonly #live = new Map<number, Node>()
-  /** Whose line stands last at each depth. */
+  /** The pid of the last line at each depth. */
   #path: number[] = []
 
   header(layout: Layout): readonly string[] {
@@ -36,17 +36,17 @@ export class Tree implements Stream {
   add(entry: Entry, layout: Layout): readonly string[] {
     if (!isEvent(entry)) return [remarkLine(entry, layout)]
     const node = this.#place(entry)
-    // A fork alone is seen by what becomes of it.
+    // A fork is shown by its later events.
     if (!isNews(entry) || entry.type === 'fork') return []
     return [...this.#context(node, layout), this.#line(node, entry, layout)]
   }
 
   #place(entry: EventEntry): Node {
     const { pid, type } = entry
-    // A fork begins a new life: the end of the one before may not be told.
+    // A fork begins a new process. The exit of the earlier process may not be reported.
     const known = type === 'fork' ? undefined : this.#live.get(pid)
     const node = known ?? this.#born(entry)
-    // The latest stands last.
+    // The latest process is last.
     this.#live.delete(pid)
     if (type !== 'exit') this.#live.set(pid, node)
     dropOldest(this.#live, NODES_MAX)
@@ -62,7 +62,7 @@ export class Tree implements Stream {
     return { pid, parent: under, depth: under === null ? 0 : under.depth + 1, label: '' }
   }
 
-  /** The parent once more, unless its line is the nearest above that is indented less. */
+  /** Repeats the parent, unless its line is the nearest one above with less indentation. */
   #context({ parent }: Node, layout: Layout): string[] {
     if (parent === null || this.#path[parent.depth] === parent.pid) return []
     this.#reach(parent)
@@ -92,7 +92,7 @@ export class Tree implements Stream {
     return line(pieces, layout)
   }
 
-  /** One that has started no program of its own is its parent's fork. */
+  /** A process without an exec is shown as a fork of its parent. */
   #words(node: Node, entry: EventEntry): string {
     const words = detailOf(entry)
     return words === '-' ? node.label : words
@@ -104,7 +104,7 @@ export class Tree implements Stream {
   }
 }
 
-/** One of whom nothing was told itself. */
+/** Returns a node for a process without events. */
 function detached(pid: number | null, name: string | null): Node | null {
   return pid === null || pid === 0
     ? null

@@ -1,31 +1,31 @@
-/** What a view is: it is told entries, and says what is to be shown of them. It knows no terminal and no clock. */
+/** The interface of a view: entries in, lines out. A view knows no terminal and no clock. */
 import { type Entry, isEvent } from '../entries/entry.js'
 import { jsonLine } from '../entries/ndjson.js'
 import type { Layout } from '../output/text.js'
 
-/** Lines, one below the other, as entries come. */
+/** A view that adds lines as entries arrive. */
 export interface Stream {
-  /** What stands above the first line on a terminal. */
+  /** The lines above the first line on a terminal. */
   header(layout: Layout): readonly string[]
-  /** What an entry adds; nothing, perhaps. */
+  /** Returns the lines that an entry adds, if any. */
   add(entry: Entry, layout: Layout): readonly string[]
 }
 
-/** A screen that is shown anew from time to time. */
+/** A view that redraws a screen. */
 export interface Screenful {
   add(entry: Entry): void
   /** `nowNs` is on the clock of the entries. */
   frame(nowNs: number, layout: Layout & { readonly rows: number }): readonly string[]
-  /** The same as an object. */
+  /** Returns the screen as an object. */
   toObject(nowNs: number): object
 }
 
-/** Something that happened, not one of those that were running before. */
+/** Returns true for entries of live events, false for those of the bootstrap scan. */
 export function isNews(entry: Entry): boolean {
   return !isEvent(entry) || entry.origin !== 'bootstrap'
 }
 
-/** Everything as JSON. */
+/** Shows every entry as JSON. */
 export class JsonLines implements Stream {
   header(): readonly string[] {
     return []

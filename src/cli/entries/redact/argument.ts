@@ -1,4 +1,4 @@
-/** Hides what is confidential in one argument: a single pass, without any backtracking. */
+/** Hides confidential parts of one argument, in a single pass without backtracking. */
 import {
   BACKSLASH,
   BLOCKS,

@@ -1,4 +1,4 @@
-/** Hides what is confidential in a list of arguments. */
+/** Hides confidential parts of a list of arguments. */
 import { type Following, NOTHING, REDACTED, Scan, VALUE } from './argument.js'
 import { isBareName, isConfidential, isScheme, takesSecret } from './confidential.js'
 
