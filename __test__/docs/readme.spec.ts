@@ -206,3 +206,26 @@ for (const folder of ['bench', 'scripts']) {
     )
   })
 }
+
+test('ARCHITECTURE.md names every source file, and no other', (t) => {
+  const text = readFileSync(join(root, 'ARCHITECTURE.md'), 'utf8')
+  const folders = ['crates/proc-events/src', 'crates/proc-events-napi/src', 'src']
+  const named = new Set([...text.matchAll(/`([\w/.-]+\.(?:rs|ts))`/g)].map(([, name]) => name!))
+  const folderRows = [...text.matchAll(/`((?:cli)\/\w+\/)`/g)].map(([, name]) => name!)
+  const sources = folders.flatMap((folder) =>
+    execFileSync('git', ['ls-files', folder], { cwd: root, encoding: 'utf8' })
+      .split('\n')
+      .filter((file) => /\.(rs|ts)$/.test(file) && !/\/mod\.rs$/.test(file) && existsSync(join(root, file)))
+      .map((file) => file.slice(folder.length + 1)),
+  )
+  const isNamed = (file: string): boolean => named.has(file) || folderRows.some((row) => file.startsWith(row))
+  t.deepEqual(
+    sources.filter((file) => !isNamed(file)),
+    [],
+  )
+  const exists = (name: string): boolean => [...folders, '.'].some((folder) => existsSync(join(root, folder, name)))
+  t.deepEqual(
+    [...named].filter((name) => !exists(name)),
+    [],
+  )
+})
