@@ -1,0 +1,19 @@
+//! The pipeline in histories that could mislead it: late and lost reports, descriptors that run out, reused pids. Each
+//! test is a history, step by step, on a scripted machine. No kernel, no clock.
+
+#![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
+
+#[path = "../support/backend.rs"]
+mod backend;
+mod details;
+mod exit_watches;
+mod harness;
+mod late_reports;
+mod leader_exits;
+mod machine;
+mod resync;
+mod scan;
+mod watch;
+
+/// What [`harness::Harness::take`] returns if nothing was reported.
+const NOTHING: [&str; 0] = [];
