@@ -1,96 +1,58 @@
-//! All of the way from the socket to a subscriber, on a machine where processes only come and go.
+//! The whole way from the socket to a subscriber, on a machine whose processes only exec and exit.
 
-use std::cell::Cell;
 use std::hint::black_box;
-use std::io;
 use std::sync::Arc;
 
-use proc_events::connector::source::{Batch, DatagramSource};
 use proc_events::connector::wire::{DATAGRAM_LEN, PROC_EVENT};
 use proc_events::delivery::queue::SubscriberQueue;
-use proc_events::model::snapshot::ObservedProcess;
 use proc_events::pipeline::Pipeline;
-use proc_events::process::inspector::{Exec, Liveness, ProcessInspector};
 use proc_events::stats::Stats;
-use proc_events::sys::datagram::Datagram;
-use proc_events::{ExitStatus, Fields};
-use rustix::io::Errno;
 
-use crate::works::{LIFECYCLE, life};
+use crate::backend::{FakeBackend, FakeKernel, FakeMachine};
+use crate::works::{LIFECYCLE, exec_and_exit};
 
-/// In one turn: the exec and the exit of half as many processes.
+/// The number of events at once: the execs and the exits of half as many processes.
 pub(crate) const EVENTS: u64 = 64;
 
-/// The same datagrams at every turn, but for their time.
-struct Socket {
+/// A machine without processes. It sends the same datagrams again and again, each time with later times.
+struct RepeatingMachine {
+    kernel: FakeKernel,
     datagrams: Vec<[u8; DATAGRAM_LEN]>,
-    next: Cell<usize>,
-    now_ns: Cell<u64>,
+    now_ns: u64,
 }
 
-impl DatagramSource for Socket {
-    fn receive(&self, batch: &mut Batch) -> rustix::io::Result<bool> {
-        batch.receive_each(|| {
-            let mut bytes = *self.datagrams.get(self.next.get()).ok_or(Errno::AGAIN)?;
-            self.next.set(self.next.get() + 1);
-            self.now_ns.set(self.now_ns.get() + 10_000);
-            bytes[PROC_EVENT + 8..PROC_EVENT + 16].copy_from_slice(&self.now_ns.get().to_ne_bytes());
-            Ok(Datagram { bytes, len: DATAGRAM_LEN, port: Some(0) })
-        })
-    }
-    fn exhausted(&self) {
-        self.next.set(0);
-    }
-    fn drops(&self) -> io::Result<u32> {
-        Ok(0)
+impl RepeatingMachine {
+    fn send_all(&mut self) {
+        for bytes in &mut self.datagrams {
+            self.now_ns += 10_000;
+            bytes[PROC_EVENT + 8..PROC_EVENT + 16].copy_from_slice(&self.now_ns.to_ne_bytes());
+            self.kernel.send(*bytes);
+        }
     }
 }
 
-/// Whoever is asked about has just ended.
-struct Ended;
-
-impl ProcessInspector for Ended {
-    type Pidfd = ();
-
-    fn supports_pidfd(&self) -> bool {
-        true
-    }
-    fn liveness(&self, _: u32) -> Liveness<()> {
-        Liveness::Exited
-    }
-    fn zombie_status(&mut self, _: u32) -> Option<Option<ExitStatus>> {
-        None
-    }
-    fn watch_exit(&mut self, _: u32, (): ()) -> io::Result<()> {
-        Ok(())
-    }
-    fn unwatch(&mut self, _: u32) {}
-    fn capture(&mut self, _: Exec, _: Fields) -> ObservedProcess {
-        ObservedProcess::default()
-    }
-    fn observe(&mut self, _: u32, _: Fields) -> Option<ObservedProcess> {
-        None
-    }
-    fn exit_status(&mut self, _: u32) -> Option<ExitStatus> {
-        None
+impl FakeMachine for RepeatingMachine {
+    fn kernel(&mut self) -> &mut FakeKernel {
+        &mut self.kernel
     }
 }
 
 pub(crate) fn receive_and_drain() -> impl FnMut() {
     let queue = Arc::new(SubscriberQueue::new(0, LIFECYCLE, Box::new(|| {})));
     queue.deliver_scan(std::iter::empty(), 1);
-    let datagrams = (0..EVENTS as u32 / 2).flat_map(|i| life(1000 + i, 0)).collect();
-    let socket = Socket { datagrams, next: Cell::new(0), now_ns: Cell::new(1 << 40) };
-    // The program ends with it.
+    let datagrams = (0..EVENTS as u32 / 2).flat_map(|i| exec_and_exit(1000 + i, 0)).collect();
+    let machine = RepeatingMachine { kernel: FakeKernel::default(), datagrams, now_ns: 1 << 40 };
+    let backend = FakeBackend::new(machine);
+    // The program ends with them.
     let queues = Box::leak(Box::new(vec![Arc::clone(&queue)]));
     let stats = Box::leak(Box::new(Stats::default()));
-    let mut pipeline = Pipeline::new(Ended, queues, LIFECYCLE, stats);
-    pipeline.attach(Some(socket));
+    let mut pipeline = Pipeline::new(backend.clone(), queues, LIFECYCLE, stats);
+    pipeline.attach(Some(backend.clone()));
     let mut notifications = Vec::new();
     move || {
-        pipeline.drain(usize::MAX).expect("a socket that does not fail");
+        backend.machine().send_all();
+        pipeline.drain(usize::MAX).expect("a fake socket without faults");
         queue.take(usize::MAX, &mut notifications);
-        // From the second turn on, when the scan at the start is over.
         debug_assert!(notifications.len() >= EVENTS as usize);
         black_box(&mut notifications).clear();
     }

@@ -74,8 +74,12 @@ pub(crate) fn simulate(seed: u64, is_traced: bool) {
     };
     simulation.backend.machine().machine.is_traced = is_traced;
     for capacities in [[usize::MAX, 4], [usize::MAX, 64]] {
-        capacities.into_iter().for_each(|capacity| simulation.join(capacity));
-        (0..STEPS).for_each(|_| simulation.step());
+        for capacity in capacities {
+            simulation.join(capacity);
+        }
+        for _ in 0..STEPS {
+            simulation.step();
+        }
     }
     simulation.stop_faults();
     simulation.check();
