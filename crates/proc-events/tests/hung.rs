@@ -135,11 +135,12 @@ fn hung_process_has_no_arguments_and_blocks_nothing() {
     let others = [Field::Name, Field::Ppid, Field::Exe, Field::Cwd, Field::Uid, Field::Gid, Field::Cgroup];
     let others = others.into_iter().fold(Fields::NONE, Fields::with);
     let mut reader = Arc::new(Procfs::open(Path::new("/proc")).unwrap()).reader();
-    let seen = reader.observe(hung.pid, others).unwrap().process.unwrap();
-    assert_eq!(seen.name.as_deref(), Some("hung"));
-    assert!(seen.exe.is_some() && seen.cwd.is_some() && seen.cgroup.is_some() && seen.uid.is_some());
-    let seen = reader.observe(hung.pid, argv).unwrap();
-    assert!(seen.process.unwrap().argv.is_none() && seen.read_ns > 0);
+    let process = reader.observe(hung.pid, others).unwrap().process.unwrap();
+    assert_eq!(process.name.as_deref(), Some("hung"));
+    assert!(process.exe.is_some() && process.cwd.is_some());
+    assert!(process.cgroup.is_some() && process.uid.is_some());
+    let observed = reader.observe(hung.pid, argv).unwrap();
+    assert!(observed.process.unwrap().argv.is_none() && observed.read_ns > 0);
     let own = reader.observe(std::process::id(), argv).unwrap().process.unwrap();
     assert!(own.argv.is_some(), "other processes are still read");
     drop(reader);
@@ -177,5 +178,5 @@ fn hung_process_has_no_arguments_and_blocks_nothing() {
     assert!(stuck <= 2, "{stuck} threads are left, more than those that hang");
 
     drop(hung);
-    until("the threads that hung end", || threads() == 0);
+    until("the hung threads exit", || threads() == 0);
 }

@@ -22,20 +22,21 @@ struct TableHarness {
 }
 
 impl TableHarness {
-    /// Applies `"exec 10@5 sh"` or `"exit 10@8 =3"`: what, pid, time in seconds, and the name that `/proc` shows or the exit code.
+    /// Applies `"exec 10@5 sh"` or `"exit 10@8 =3"`: what, pid, time in seconds, and the name that `/proc` shows or the exit
+    /// code.
     fn apply(&mut self, messages: &[&str]) -> &mut Self {
         for message in messages {
             let (what, pid, at, rest) = parse(message);
-            let (kind, words, seen) = match what {
+            let (kind, words, observed) = match what {
                 "exec" => {
-                    (what::PROC_EVENT_EXEC, [pid, pid, 0, 0, 0, 0], rest.map(|name| observed(pid, 0, name)))
+                    (what::PROC_EVENT_EXEC, [pid, pid, 0, 0, 0, 0], rest.map(|name| process(pid, 0, name)))
                 }
                 "exit" => {
                     let code: u32 = rest.map_or(0, |code| code[1..].parse().unwrap());
                     (what::PROC_EVENT_EXIT, [pid, pid, code << 8, 17, 1, 1], None)
                 }
                 "leader" => {
-                    let seen = rest.map_or_else(ObservedProcess::default, |name| observed(pid, 0, name));
+                    let observed = rest.map_or_else(ObservedProcess::default, |name| process(pid, 0, name));
                     let exit = LeaderExit {
                         timestamp_ns: at,
                         status: Some(ExitStatus(0)),
@@ -43,7 +44,7 @@ impl TableHarness {
                         exit_watched: true,
                         ..LeaderExit::default()
                     };
-                    self.table.on_leader_exit(pid, exit, &seen, &mut self.events);
+                    self.table.on_leader_exit(pid, exit, &observed, &mut self.events);
                     continue;
                 }
                 "watch" => {
@@ -55,19 +56,20 @@ impl TableHarness {
                 _ => panic!("{message}"),
             };
             let message = wire::parse(&wire::datagram(kind, 0, at, &words)).unwrap();
-            self.table.apply(&message, seen, &mut self.events);
+            self.table.apply(&message, observed, &mut self.events);
         }
         self
     }
 
-    /// Reconciles a snapshot that shows `"10@4 sh"`: pid, creation in seconds, name. `meanwhile` is applied after it has begun.
+    /// Reconciles a snapshot that shows `"10@4 sh"`: pid, creation in seconds, name. `meanwhile` is applied after it has
+    /// begun.
     fn snapshot(&mut self, shown: &[&str], meanwhile: &[&str], origin: Origin) -> Repairs {
         let began = self.table.begin_snapshot();
         self.apply(meanwhile);
         let processes = shown.iter().map(|shown| {
             let (pid, rest) = shown.split_once('@').unwrap();
             let (at, name) = rest.split_once(' ').unwrap();
-            observed(pid.parse().unwrap(), at.parse::<u64>().unwrap() * 1_000_000_000, name)
+            process(pid.parse().unwrap(), at.parse::<u64>().unwrap() * 1_000_000_000, name)
         });
         let snapshot = Snapshot { processes: processes.collect(), ..Snapshot::default() };
         let missing = self.table.missing(&snapshot, began);
@@ -105,7 +107,7 @@ fn parse(message: &str) -> (&str, u32, u64, Option<&str>) {
 }
 
 /// Returns a process. `"sh+"` is one that has not called exec since it was forked.
-fn observed(pid: u32, start_ns: u64, name: &str) -> ObservedProcess {
+fn process(pid: u32, start_ns: u64, name: &str) -> ObservedProcess {
     let (name, never_execed) = name.strip_suffix('+').map_or((name, false), |name| (name, true));
     let info = ProcessInfo { name: Some(name.into()), exe: Some(name.into()), ..ProcessInfo::default() };
     let start_time = start_ns / 10_000_000;

@@ -5,6 +5,7 @@
 //! - Otherwise the time of each work is measured, if the feature `time` is enabled.
 
 #[path = "../../tests/support/backend.rs"]
+#[expect(dead_code, reason = "the benchmark has a queue of its own")]
 mod backend;
 mod pipeline;
 #[cfg(feature = "time")]

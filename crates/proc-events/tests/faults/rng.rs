@@ -8,12 +8,12 @@ impl Rng {
         Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
 
-    /// Returns a number below `end`.
-    pub(crate) const fn below(&mut self, end: u64) -> u64 {
+    /// Returns a number below `limit`.
+    pub(crate) const fn below(&mut self, limit: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
-        (self.0 >> 16) % end
+        (self.0 >> 16) % limit
     }
 
     /// Returns true once in `times` calls, on average.

@@ -1,4 +1,4 @@
-//! What a subscriber concludes from its notifications. Checks that they can be true.
+//! A subscriber that checks its notifications: each of them must be possible on the machine.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -16,7 +16,7 @@ pub(crate) struct Subscriber {
     pub(crate) is_strict: bool,
     /// True if its next notifications have waited for the bootstrap scan.
     pub(crate) is_late: bool,
-    /// The processes that it takes for running, by pid. More than one instance if no event has told them apart.
+    /// The processes that it takes for running, by pid. Several instances if no event has separated them.
     pub(crate) running: BTreeMap<u32, Vec<usize>>,
     /// The instances whose exit was reported.
     exited: HashSet<usize>,

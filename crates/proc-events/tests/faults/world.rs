@@ -14,7 +14,7 @@ use crate::rng::Rng;
 
 const CPUS: usize = 4;
 
-/// How often something fails.
+/// The rate and the kind of the faults.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Faults {
     /// Each call fails once in so many times; 0: never.
@@ -209,7 +209,9 @@ impl FakeMachine for World {
         }
     }
 
-    fn on_empty_queue(&mut self) {
-        self.is_blacked_out = false;
+    fn next_datagram(&mut self) -> Option<Datagram> {
+        let datagram = self.kernel.queue.pop_front();
+        self.is_blacked_out &= datagram.is_some();
+        datagram
     }
 }

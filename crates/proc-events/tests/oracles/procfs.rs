@@ -100,8 +100,8 @@ pub(crate) fn check_texts(bytes: &[u8]) {
     }
 }
 
-/// Checks that a name is the comm, or a longer text that begins with it: the last part of the program's path, or of one of the
-/// first two arguments.
+/// Checks that a name is the comm, or a longer text that begins with it: the last part of the program's path, or of one of
+/// the first two arguments.
 pub(crate) fn check_name(comm: &[u8], cmdline: &[u8], exe: &[u8]) {
     let name = parse::full_name(comm, cmdline, exe);
     let continuations: Vec<_> = cmdline

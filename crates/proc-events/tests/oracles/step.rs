@@ -18,7 +18,7 @@ pub(crate) enum Delivery {
     Lost,
 }
 
-/// What happens next on the machine, or to the table.
+/// A change of the machine, or an operation on the table.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Step {
     Fork {

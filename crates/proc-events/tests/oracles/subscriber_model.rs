@@ -1,4 +1,4 @@
-//! What a subscriber knows that receives every event of the table. Checks that each event can be true.
+//! A subscriber that receives every event of the table. Checks that each event is possible on the machine.
 
 use std::collections::{BTreeMap, HashSet};
 

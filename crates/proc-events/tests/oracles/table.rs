@@ -28,7 +28,7 @@ pub(crate) use step::Step;
 use step::{Delivery, Reports};
 use subscriber_model::SubscriberModel;
 
-/// Checks a history as bytes: the first tells whether details are captured, then each step has two.
+/// Checks a history that is encoded in bytes. The first byte is odd if details are captured. Each step has two bytes.
 pub(crate) fn check_bytes(bytes: &[u8]) {
     let Some((first, rest)) = bytes.split_first() else { return };
     let steps: Vec<_> = rest.chunks_exact(2).map(|pair| Step::decode([pair[0], pair[1]])).collect();
@@ -105,8 +105,8 @@ impl History {
         self.machine.processes.get(&pid).is_some_and(|process| !self.reports.is_busy(process.instance))
     }
 
-    /// Returns true if the process is free, and no exit of an earlier process with this pid is late. The table could not tell
-    /// that exit from the leader's, if it read both and an exec at once.
+    /// Returns true if the process is free, and no exit of an earlier process with this pid is late. The table could not
+    /// distinguish that exit from the leader's, if it read both and an exec at once.
     fn is_alone(&self, pid: u32) -> bool {
         let mut instances = self.machine.created_before(pid, self.machine.now_ns);
         self.is_free(pid) && !instances.any(|instance| self.reports.is_busy(instance))
@@ -274,8 +274,8 @@ impl History {
         Some(repairs)
     }
 
-    /// Checks that the table has the running processes, except some that have never called exec. Checks nothing while a watched
-    /// process has exited that no report will show.
+    /// Checks that the table has the running processes, except some that have never called exec. Checks nothing while a
+    /// watched process has exited that no report will show.
     fn assert_is_correct(&self) {
         if self
             .watched

@@ -57,30 +57,33 @@ fn process_with_known_details_is_not_read_again() {
     harness.machine().show(10, 9 * S, 1).process = Some(details(Some("first"), None, NAME));
     harness.machine().exec(10, 10 * S);
     harness.drain();
-    let seen = harness.machine().shown[&10].clone();
-    let is_known = |harness: &Harness, fields, seen: &ObservedProcess| {
-        harness.pipeline.table.known(fields).get(&10).is_some_and(|known| known.is(seen))
+    let observed = harness.machine().shown[&10].clone();
+    let is_known = |harness: &Harness, fields, observed: &ObservedProcess| {
+        harness.pipeline.table.known(fields).get(&10).is_some_and(|known| known.is(observed))
     };
-    assert!(is_known(&harness, NAME, &seen));
-    assert!(!is_known(&harness, NAME_AND_ARGV, &seen), "its arguments were not captured");
-    assert!(!is_known(&harness, NAME, &ObservedProcess { program: 2, ..seen.clone() }), "another program");
+    assert!(is_known(&harness, NAME, &observed));
+    assert!(!is_known(&harness, NAME_AND_ARGV, &observed), "its arguments were not captured");
     assert!(
-        is_known(&harness, NAME, &ObservedProcess { program: 0, ..seen.clone() }),
+        !is_known(&harness, NAME, &ObservedProcess { program: 2, ..observed.clone() }),
+        "another program"
+    );
+    assert!(
+        is_known(&harness, NAME, &ObservedProcess { program: 0, ..observed.clone() }),
         "its program is hidden"
     );
-    assert!(!is_known(&harness, NAME, &ObservedProcess { start_time: 7, ..seen }), "another process");
+    assert!(!is_known(&harness, NAME, &ObservedProcess { start_time: 7, ..observed }), "another process");
 }
 
 #[test]
 fn details_read_after_the_next_exec_are_none() {
     let mut harness = Harness::new(NAME_AND_ARGV);
     // The process calls exec twice before the first report is read.
-    let seen = harness.machine().show(10, 9 * S, 2).clone();
+    let observed = harness.machine().show(10, 9 * S, 2).clone();
     let second = details(Some("second"), Some("second\0"), NAME_AND_ARGV);
     harness
         .machine()
         .shown
-        .insert(10, ObservedProcess { process: Some(second), read_ns: 10 * S + 2 * MS, ..seen });
+        .insert(10, ObservedProcess { process: Some(second), read_ns: 10 * S + 2 * MS, ..observed });
     harness.machine().exec(10, 10 * S);
     harness.machine().exec(10, 10 * S + MS);
     harness.drain();

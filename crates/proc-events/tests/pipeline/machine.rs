@@ -1,4 +1,4 @@
-//! A machine that does what a test tells it, step by step.
+//! A machine that a test changes step by step.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

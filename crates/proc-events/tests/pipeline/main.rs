@@ -15,5 +15,5 @@ mod resync;
 mod scan;
 mod watch;
 
-/// What [`harness::Harness::take`] returns if nothing was reported.
+/// The result of [`harness::Harness::take`] if nothing was reported.
 const NOTHING: [&str; 0] = [];

@@ -1,4 +1,4 @@
-//! The queue of one subscriber. Even if events overflow it, the subscriber ends up with the running processes.
+//! The queue of one subscriber. Even if events overflow it, the subscriber knows the running processes afterwards.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -145,12 +145,12 @@ fn event(pid: u32, data: EventData) -> ProcessEvent {
     ProcessEvent { pid, timestamp_ns: 0, origin: Origin::Kernel, data, process: None, ancestry: None }
 }
 
-/// What a subscriber knows from the notifications that it takes.
+/// A subscriber that checks the notifications it takes.
 #[derive(Debug, Default)]
 struct SubscriberModel {
     running: BTreeSet<u32>,
-    /// Instances that were reported to other subscribers before the scan. If one exits before the scan, its exit comes without
-    /// an exec.
+    /// Instances that were reported to other subscribers before the scan. If one exits before the scan, its exit comes
+    /// without an exec.
     reported_to_others: BTreeSet<(u32, u32)>,
     delivered: u64,
     lost: u64,

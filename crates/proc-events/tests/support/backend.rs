@@ -1,5 +1,5 @@
 //! The one fake of the machine that the pipeline works on: its socket and its processes. Tests and benchmarks share it.
-//! Each of them supplies a [`FakeMachine`], which holds the processes and chooses the calls that fail.
+//! Each of them supplies a [`FakeMachine`], which supplies the processes and chooses the calls that fail.
 
 use std::cell::{RefCell, RefMut};
 use std::collections::{BTreeMap, VecDeque};
@@ -69,8 +69,10 @@ pub(crate) trait FakeMachine {
         None
     }
 
-    /// Runs when a read finds the queue empty.
-    fn on_empty_queue(&mut self) {}
+    /// Takes the next datagram from the socket's queue.
+    fn next_datagram(&mut self) -> Option<Datagram> {
+        self.kernel().queue.pop_front()
+    }
 }
 
 /// The socket and the processes of a fake machine, as the pipeline sees them. A clone is of the same machine.
@@ -100,11 +102,7 @@ impl<M: FakeMachine> DatagramSource for FakeBackend<M> {
             if let Some(errno) = machine.fault(Call::Receive) {
                 return Err(errno);
             }
-            let datagram = machine.kernel().queue.pop_front();
-            datagram.ok_or_else(|| {
-                machine.on_empty_queue();
-                Errno::AGAIN
-            })
+            machine.next_datagram().ok_or(Errno::AGAIN)
         })
     }
 
@@ -153,8 +151,9 @@ impl<M: FakeMachine> ProcessInspector for FakeBackend<M> {
         };
         // A process that was created after the exec has reused the pid.
         observed.filter(|observed| observed.start_ns <= exec.timestamp_ns).unwrap_or_else(|| {
-            let info = ProcessInfo { asked: fields, ..ProcessInfo::default() };
-            ObservedProcess { process: Some(info.into()), ..ObservedProcess::default() }
+            let nothing_read = || ProcessInfo { asked: fields, ..ProcessInfo::default() }.into();
+            let process = (!fields.is_empty()).then(nothing_read);
+            ObservedProcess { process, ..ObservedProcess::default() }
         })
     }
 

@@ -96,7 +96,7 @@ impl Machine {
     }
 
     /// Creates a process, unless the pid is taken, or was taken in this tick. The kernel reuses a pid later than that, and
-    /// an identity made of pid and creation time could not tell the two processes apart.
+    /// an identity made of pid and creation time could not separate the two processes.
     pub(crate) fn fork(&mut self, pid: u32) -> Option<Report> {
         let is_fresh = self.freed_ns.get(&pid).is_some_and(|freed| freed / TICK_NS >= self.now_ns / TICK_NS);
         if is_fresh || self.processes.contains_key(&pid) {
@@ -123,7 +123,7 @@ impl Machine {
         Some(self.report(what::PROC_EVENT_EXEC, instance, &[pid, pid]))
     }
 
-    /// Ends the leader. Other threads of the process go on.
+    /// Lets the leader exit. Other threads of the process go on.
     pub(crate) fn exit_leader(&mut self, pid: u32) -> Option<Report> {
         let process = self.processes.get_mut(&pid).filter(|process| !process.leader_exited)?;
         process.leader_exited = true;
@@ -131,7 +131,7 @@ impl Machine {
         Some(self.report(what::PROC_EVENT_EXIT, instance, &[pid, pid, 0, 17, 1, 1]))
     }
 
-    /// Ends a process. Without a leader nothing is left to report: the kernel's filter passes the exits of leaders only.
+    /// Lets a process exit. Without a leader nothing is left to report: the kernel's filter passes the exits of leaders only.
     pub(crate) fn exit(&mut self, pid: u32, code: u32) -> Option<UnreportedExit> {
         let Process { instance, leader_exited, .. } = self.processes.remove(&pid)?;
         self.now_ns += 1;
@@ -151,7 +151,7 @@ impl Machine {
         created.filter(move |(created_ns, _)| *created_ns < now_ns).map(|(_, instance)| *instance)
     }
 
-    /// Returns true if the exits of this instance cannot be told apart: an exec was lost that made the leader's exit one of
+    /// Returns true if the exits of this instance are ambiguous: an exec was lost that made the leader's exit one of
     /// several.
     pub(crate) fn has_ambiguous_exits(&self, instance: usize) -> bool {
         let instance = &self.instances[instance];

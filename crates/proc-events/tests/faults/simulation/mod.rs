@@ -1,12 +1,13 @@
 //! A history of a world that a seed determines, and a pipeline with several subscribers on it.
 
+mod snapshots;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use proc_events::delivery::queue::SubscriberQueue;
 use proc_events::model::now::Now;
-use proc_events::model::snapshot::{KnownProcesses, ObservedProcess};
 use proc_events::pipeline::Pipeline;
 use proc_events::stats::Stats;
 use proc_events::{Error, ErrorCode, EventTypes, Field, Fields, Interest, Notification};
@@ -14,9 +15,9 @@ use tokio::time::Instant;
 
 use crate::backend::FakeBackend;
 use crate::machine::Machine;
-use crate::partial_snapshot::PartialSnapshot;
 use crate::subscriber::{ShownInstances, Subscriber};
 use crate::world::World;
+use snapshots::SnapshotTask;
 
 const PIDS: u64 = 24;
 /// The number of steps after each half of the subscribers has joined.
@@ -27,13 +28,6 @@ struct Listener {
     queue: Arc<SubscriberQueue>,
     subscriber: Subscriber,
     has_requested_scan: bool,
-}
-
-/// A snapshot that is being taken.
-struct SnapshotTask {
-    partial: PartialSnapshot,
-    /// The processes whose details need not be read.
-    known: KnownProcesses,
 }
 
 type WorldBackend = FakeBackend<World>;
@@ -85,9 +79,9 @@ pub(crate) fn simulate(seed: u64, is_traced: bool) {
     simulation.check();
 }
 
-impl<'a> Simulation<'a> {
-    fn below(&self, end: u64) -> u64 {
-        self.backend.machine().rng.below(end)
+impl Simulation<'_> {
+    fn random_below(&self, limit: u64) -> u64 {
+        self.backend.machine().rng.below(limit)
     }
 
     fn with_machine<T>(&self, read: impl FnOnce(&mut Machine) -> T) -> T {
@@ -132,7 +126,7 @@ impl<'a> Simulation<'a> {
     }
 
     fn step(&mut self) {
-        match self.below(20) {
+        match self.random_below(20) {
             0..10 => self.change_processes(),
             10..13 => self.backend.machine().send_late(),
             13 | 14 => self.drain(),
@@ -143,7 +137,7 @@ impl<'a> Simulation<'a> {
             }
             17 => self.read_processes(3),
             18 => {
-                let ns = [1_000, 1_000_000, 30_000_000, 2_000_000_000][self.below(4) as usize];
+                let ns = [1_000, 1_000_000, 30_000_000, 2_000_000_000][self.random_below(4) as usize];
                 // No interrupt takes so long, neither of a CPU nor of the reader.
                 if ns > 100_000_000 {
                     self.backend.machine().send_all_late();
@@ -152,7 +146,7 @@ impl<'a> Simulation<'a> {
                 self.advance(ns);
             }
             _ => {
-                let listener = self.below(self.listeners.len() as u64) as usize;
+                let listener = self.random_below(self.listeners.len() as u64) as usize;
                 self.request_scan(listener);
                 self.take_some(listener);
             }
@@ -217,88 +211,14 @@ impl<'a> Simulation<'a> {
         self.reopen_if_failed(result);
     }
 
-    fn begin_snapshot(&mut self) {
-        let now = self.now_unused();
-        let begun = self.pipeline.begin_snapshot_if_due(now);
-        // As at any other read.
-        self.take_strict();
-        let has_begun = *begun.as_ref().unwrap_or(&false);
-        self.reopen_if_failed(begun.map(drop));
-        if has_begun {
-            let partial = self.with_machine(|machine| {
-                machine.trace(|| "snapshot begins".to_owned());
-                PartialSnapshot::begin(machine)
-            });
-            let known = self.pipeline.table.known(self.pipeline.interest.fields);
-            self.snapshot = Some(SnapshotTask { partial, known });
-        }
-    }
-
     /// Returns the time before the next unused one on the clock of timers, and the unused one on the kernel's.
     fn now_unused(&self) -> Now {
         let instant = self.instant();
         Now { instant, monotonic_ns: self.unused_ns() }
     }
 
-    fn read_processes(&mut self, most: usize) {
-        let Some(SnapshotTask { partial, known }) = &mut self.snapshot else { return };
-        let mut world = self.backend.machine();
-        for _ in 0..most {
-            let Some(pid) = partial.next() else {
-                drop(world);
-                return self.finish_snapshot();
-            };
-            // A process that runs may be unreadable at that moment.
-            let is_unreadable = world.fails();
-            let observed =
-                (!is_unreadable).then(|| world.machine.observed(pid, self.pipeline.interest.fields));
-            if let Some(observed) = observed.flatten() {
-                let is_known = known.get(&pid).is_some_and(|known| known.is(&observed));
-                let process = observed.process.clone().filter(|_| !is_known);
-                partial.add(&world.machine, ObservedProcess { process, ..observed });
-            } else {
-                partial.snapshot.unread.push(pid);
-            }
-        }
-    }
-
-    fn finish_snapshot(&mut self) {
-        let Some(SnapshotTask { partial: PartialSnapshot { snapshot, instances, .. }, .. }) =
-            self.snapshot.take()
-        else {
-            return;
-        };
-        let is_requested = self.listeners.iter().any(|listener| listener.queue.awaiting_scan());
-        let fails = !is_requested && self.backend.machine().fails();
-        let unreadable = Error::shown_by(ErrorCode::ProcUnreadable, "simulated");
-        let snapshot = if fails { Err(unreadable) } else { Ok(snapshot) };
-        self.with_machine(|machine| machine.trace(|| format!("shown {instances:?}, fails {fails}")));
-        self.last_shown = instances;
-        self.reconcile(|pipeline, now| pipeline.finish_snapshot(snapshot, now));
-    }
-
-    fn finish_snapshot_if_due(&mut self) {
-        if self.snapshot.is_none() && self.pipeline.resync.due().is_some_and(|due| due <= self.instant()) {
-            self.reconcile(Pipeline::finish_snapshot_if_due);
-        }
-    }
-
-    fn reconcile(&mut self, finish: impl FnOnce(&mut WorldPipeline<'a>, Now) -> Result<(), Error>) {
-        let now = self.now_unused();
-        let result = finish(&mut self.pipeline, now);
-        // A scan reports what the snapshot has shown, and what was reported meanwhile.
-        let mut shown = vec![self.last_shown.clone(), self.with_machine(|machine| machine.running())];
-        self.shown.insert(now.monotonic_ns, shown.clone());
-        self.take_up_to(usize::MAX, 0);
-        let strict = &self.listeners[0].subscriber.running;
-        shown.insert(0, strict.iter().filter_map(|(&pid, known)| Some((pid, *known.last()?))).collect());
-        self.shown.insert(now.monotonic_ns, shown);
-        self.take_strict();
-        self.reopen_if_failed(result);
-    }
-
     fn take_some(&mut self, listener: usize) {
-        let most = self.below(9) as usize;
+        let most = self.random_below(9) as usize;
         self.take_up_to(most, listener);
     }
 
