@@ -13,7 +13,7 @@ import { project, root } from './toolchain.mjs'
 const MINUTES_MAX = 10
 const PACKAGE = ['--package', 'proc-events']
 /** All of the core's tests but those of properties, which take no other path through it and long. */
-const TESTS = ['lib', 'reader', 'backlog', 'hung', 'pipeline', 'table', 'faults']
+const TESTS = ['lib', 'reader', 'hung', 'pipeline', 'table', 'faults']
 /** The fixture of each of these tests lives until the program ends, so that it can be borrowed. */
 const LEAKS_ON_PURPOSE = 'pipeline'
 /** The pure modules: they ask nothing of the machine, which Miri does not stand in for. */

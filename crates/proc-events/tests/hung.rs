@@ -1,7 +1,7 @@
-//! A process whose memory lock is never given back: its arguments cannot be read, and nothing waits for them for ever.
+//! A process whose memory lock is never released. Its arguments are unreadable, and no thread may wait for them for ever.
 
 #![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
-#![expect(clippy::print_stdout, reason = "a test that could not be made says so")]
+#![expect(clippy::print_stdout, reason = "a test that is skipped says why")]
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use proc_events::{
     EventTypes, Field, Fields, Interest, Notification, Options, ProcessInfo, SourceKind, Subscription,
 };
 
-/// No step takes so long, unless it waits for ever.
+/// The longest time of a step. A step that takes longer waits for ever.
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// The program of `hung.c`, and the process that hangs.
@@ -26,10 +26,10 @@ struct Hung {
 }
 
 impl Hung {
-    /// `None` where this machine has no FUSE, or does not let this user mount it.
+    /// Returns `None` if this machine has no FUSE, or does not allow this user to mount it.
     fn start(name: &str) -> Option<Self> {
         if !Path::new("/dev/fuse").exists() {
-            println!("not tested: there is no /dev/fuse");
+            println!("skipped: there is no /dev/fuse");
             return None;
         }
         let folder = std::env::temp_dir().join(format!("proc-events-{name}-{}", std::process::id()));
@@ -43,7 +43,7 @@ impl Hung {
         let mut line = String::new();
         BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let Ok(pid) = line.trim().parse() else {
-            println!("not tested: FUSE cannot be mounted here");
+            println!("skipped: FUSE cannot be mounted here");
             server.wait().unwrap();
             return None;
         };
@@ -52,7 +52,7 @@ impl Hung {
         Some(hung)
     }
 
-    /// True once a thread waits to take the lock for writing: from then on no thread gets it for reading.
+    /// Returns true once a thread waits to take the lock for writing. From then on no thread gets it for reading.
     fn lock_is_taken(&self) -> bool {
         let tasks = std::fs::read_dir(format!("/proc/{}/task", self.pid)).unwrap().flatten();
         let states = tasks.map(|task| std::fs::read_to_string(task.path().join("stat")).unwrap_or_default());
@@ -68,6 +68,7 @@ impl Drop for Hung {
     }
 }
 
+/// Waits until a condition is met.
 fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let began = Instant::now();
     while !is_so() {
@@ -76,6 +77,7 @@ fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
+/// Returns the number of the library's threads.
 fn threads() -> usize {
     let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
     tasks
@@ -83,32 +85,32 @@ fn threads() -> usize {
         .count()
 }
 
-struct Told {
+struct Subscriber {
     subscription: Subscription,
-    rung: Receiver<()>,
+    woken: Receiver<()>,
 }
 
-impl Told {
+impl Subscriber {
     fn start(options: Options, fields: Fields) -> Self {
-        let (bell, rung) = channel();
+        let (wake, woken) = channel();
         let interest = Interest { types: EventTypes::LIFECYCLE, fields };
-        let bell = Box::new(move || bell.send(()).unwrap_or_default());
-        let subscription = Subscription::new(options, 0, interest, bell);
+        let waker = Box::new(move || wake.send(()).unwrap_or_default());
+        let subscription = Subscription::new(options, 0, interest, waker);
         subscription.scan(1);
-        Self { subscription, rung }
+        Self { subscription, woken }
     }
 
-    /// The notices until `is_last`, which is among them.
+    /// Takes notifications until the one that `is_last` accepts, which is included.
     fn until(&self, is_last: impl Fn(&Notification) -> bool) -> Vec<Notification> {
-        let mut told = Vec::new();
+        let mut taken = Vec::new();
         loop {
-            let before = told.len();
-            self.subscription.take(usize::MAX, &mut told);
-            if told[before..].iter().any(&is_last) {
-                return told;
+            let before = taken.len();
+            self.subscription.take(usize::MAX, &mut taken);
+            if taken[before..].iter().any(&is_last) {
+                return taken;
             }
-            if before == told.len() {
-                self.rung.recv_timeout(LIMIT).unwrap();
+            if before == taken.len() {
+                self.woken.recv_timeout(LIMIT).unwrap();
             }
         }
     }
@@ -125,7 +127,7 @@ fn details(notification: &Notification) -> Option<(u32, &ProcessInfo)> {
 
 /// One test, because it counts the threads of its process.
 #[test]
-fn a_hung_process_has_no_arguments_and_holds_nothing_up() {
+fn hung_process_has_no_arguments_and_blocks_nothing() {
     let Some(hung) = Hung::start("hung") else { return };
 
     // The other files do not wait for the lock.
@@ -133,29 +135,30 @@ fn a_hung_process_has_no_arguments_and_holds_nothing_up() {
     let others = [Field::Name, Field::Ppid, Field::Exe, Field::Cwd, Field::Uid, Field::Gid, Field::Cgroup];
     let others = others.into_iter().fold(Fields::NONE, Fields::with);
     let mut reader = Arc::new(Procfs::open(Path::new("/proc")).unwrap()).reader();
-    let seen = reader.observe(hung.pid, others).unwrap().process.unwrap();
-    assert_eq!(seen.name.as_deref(), Some("hung"));
-    assert!(seen.exe.is_some() && seen.cwd.is_some() && seen.cgroup.is_some() && seen.uid.is_some());
-    let seen = reader.observe(hung.pid, argv).unwrap();
-    assert!(seen.process.unwrap().argv.is_none() && seen.read_ns > 0);
+    let process = reader.observe(hung.pid, others).unwrap().process.unwrap();
+    assert_eq!(process.name.as_deref(), Some("hung"));
+    assert!(process.exe.is_some() && process.cwd.is_some());
+    assert!(process.cgroup.is_some() && process.uid.is_some());
+    let observed = reader.observe(hung.pid, argv).unwrap();
+    assert!(observed.process.unwrap().argv.is_none() && observed.read_ns > 0);
     let own = reader.observe(std::process::id(), argv).unwrap().process.unwrap();
-    assert!(own.argv.is_some(), "others are still read");
+    assert!(own.argv.is_some(), "other processes are still read");
     drop(reader);
 
-    // The reader thread starts, tells of everything, and ends.
+    // The reader thread starts, reports every process, and ends.
     let all = Fields::ALL;
     let options = Options {
         source: SourceKind::Polling,
         polling_interval: Duration::from_millis(53),
         ..Options::default()
     };
-    let told = Told::start(options, all);
-    let running = told.until(|notification| matches!(notification, Notification::ScanFinished { .. }));
+    let subscriber = Subscriber::start(options, all);
+    let running = subscriber.until(|notification| matches!(notification, Notification::ScanFinished { .. }));
     let found = |pid| running.iter().filter_map(details).find(|details| details.0 == pid).unwrap().1;
     assert_eq!((found(hung.pid).name.as_deref(), &found(hung.pid).argv), (Some("hung"), &None));
     assert!(found(std::process::id()).argv.is_some());
-    assert!(told.subscription.counts().capture_timeouts > 0);
-    assert!(told.subscription.gauges().stuck_threads > 0);
+    assert!(subscriber.subscription.counts().capture_timeouts > 0);
+    assert!(subscriber.subscription.gauges().stuck_threads > 0);
 
     let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
     let is_child = |notification: &Notification| {
@@ -163,17 +166,17 @@ fn a_hung_process_has_no_arguments_and_holds_nothing_up() {
             pid == child.id() && process.argv.as_ref().is_some_and(|argv| &*argv.text == "sleep\x001000\0")
         })
     };
-    told.until(is_child);
+    subscriber.until(is_child);
     child.kill().unwrap();
     child.wait().unwrap();
 
-    told.subscription.stop();
-    told.until(|notification| matches!(notification, Notification::Closed));
-    told.subscription.join();
-    drop(told);
+    subscriber.subscription.stop();
+    subscriber.until(|notification| matches!(notification, Notification::Closed));
+    subscriber.subscription.join();
+    drop(subscriber);
     let stuck = threads();
     assert!(stuck <= 2, "{stuck} threads are left, more than those that hang");
 
     drop(hung);
-    until("the threads that hung end", || threads() == 0);
+    until("the hung threads exit", || threads() == 0);
 }

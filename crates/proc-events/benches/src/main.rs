@@ -1,9 +1,12 @@
-//! What the core costs an event, without a kernel: with `count WORK TIMES` it does one work that often and nothing else, so
-//! that its instructions can be counted; with `works` it names the works, and how many events each is about; and else,
-//! given the feature `time`, it tells how long each takes.
+//! Measures what an event costs the core, without a kernel.
+//!
+//! - `count WORK TIMES` does one work so many times and nothing else, so that its instructions can be counted.
+//! - `works` lists the works, and the number of events that each one handles.
+//! - Otherwise the time of each work is measured, if the feature `time` is enabled.
 
-#[path = "../../tests/support/fake_backend.rs"]
-mod fake_backend;
+#[path = "../../tests/support/backend.rs"]
+#[expect(dead_code, reason = "the benchmark has a queue of its own")]
+mod backend;
 mod pipeline;
 #[cfg(feature = "time")]
 mod time;
@@ -23,12 +26,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             Ok(())
         }
         #[cfg(not(feature = "time"))]
-        _ => Err("it was built without the feature `time`".into()),
+        _ => Err("built without the feature `time`".into()),
     }
 }
 
 fn count(name: &str, times: u32) -> Result<(), Box<dyn std::error::Error>> {
-    let work = works::ALL.iter().find(|work| work.name == name).ok_or("there is no such work")?;
+    let work = works::ALL.iter().find(|work| work.name == name).ok_or("unknown work")?;
     let mut once = (work.prepare)();
     for _ in 0..times {
         once();

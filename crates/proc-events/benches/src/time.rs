@@ -1,4 +1,4 @@
-//! How long each work takes.
+//! Measures the time that each work takes.
 
 use std::time::Duration;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use proc_events::connector::bpf;
 use proc_events::connector::wire::{self, DATAGRAM_LEN, what};
-use proc_events::delivery::queue::SubscriberQueue;
+use proc_events::delivery::queue::{DEFAULT_QUEUE_SIZE, SubscriberQueue};
 use proc_events::process::table::ProcessTable;
 use proc_events::procfs::parse;
 use proc_events::{
@@ -14,12 +14,12 @@ use proc_events::{
 
 use crate::pipeline;
 
-/// Something that is done to events.
+/// A task of the core that is measured.
 pub(crate) struct Work {
     pub(crate) name: &'static str,
-    /// To how many of them at once; 0: to none, but when something else is wanted.
+    /// The number of events that it handles at once; 0: it handles requests, not events.
     pub(crate) events: u64,
-    /// Prepares it, and returns what does it once.
+    /// Prepares it, and returns a function that does it once.
     pub(crate) prepare: fn() -> Box<dyn FnMut()>,
 }
 
@@ -40,9 +40,9 @@ pub(crate) const ALL: [Work; 10] = [
     },
 ];
 
-/// Rules that a subscriber has, for others.
+/// The number of rules of a subscriber that match other processes.
 const RULES: u32 = 10_000;
-/// Events pushed at once, as many as are read in one turn.
+/// The number of events that are pushed at once: as many as one read returns.
 const BATCH: u64 = 64;
 pub(crate) const LIFECYCLE: Interest = Interest { types: EventTypes::LIFECYCLE, fields: Fields::NONE };
 
@@ -55,15 +55,15 @@ const STATUS: &[u8] =
 const CMDLINE: &[u8] = b"/usr/bin/program-with-a-long-name\0--option\0value\0/some/where/a-file.txt\0";
 const CGROUP: &[u8] = b"0::/user.slice/user-1000.slice/session-1.scope\n";
 
-/// An exec and the exit, as the kernel reports them.
-pub(crate) fn life(pid: u32, timestamp_ns: u64) -> [[u8; DATAGRAM_LEN]; 2] {
+/// Returns the datagrams of an exec and of the exit, as the kernel sends them.
+pub(crate) fn exec_and_exit(pid: u32, timestamp_ns: u64) -> [[u8; DATAGRAM_LEN]; 2] {
     let exec = wire::datagram(what::PROC_EVENT_EXEC, pid, timestamp_ns, &[pid, pid]);
     let exit = wire::datagram(what::PROC_EVENT_EXIT, pid, timestamp_ns + 1, &[pid, pid, 0, 17, 1, 1]);
     [exec, exit]
 }
 
 fn decode() -> impl FnMut() {
-    let datagrams = life(1000, 1 << 40);
+    let datagrams = exec_and_exit(1000, 1 << 40);
     move || {
         for datagram in &datagrams {
             let message = wire::parse(black_box(datagram));
@@ -81,16 +81,16 @@ fn stat() {
     black_box(parse::stat(black_box(STAT)));
 }
 
-/// One process comes and goes among ten thousand.
+/// One process starts and exits among ten thousand.
 fn table() -> impl FnMut() {
     let mut table = ProcessTable::default();
     let mut events = Vec::new();
-    let read = |datagram: [u8; DATAGRAM_LEN]| wire::parse(&datagram).expect("as the kernel sends it");
+    let parse = |datagram: [u8; DATAGRAM_LEN]| wire::parse(&datagram).expect("as the kernel sends it");
     for pid in 1..=10_000 {
-        let [exec, _] = life(pid, u64::from(pid)).map(read);
+        let [exec, _] = exec_and_exit(pid, u64::from(pid)).map(parse);
         table.apply(&exec, None, &mut events);
     }
-    let mut messages = life(20_000, 1 << 40).map(read);
+    let mut messages = exec_and_exit(20_000, 1 << 40).map(parse);
     move || {
         for message in &mut messages {
             message.timestamp_ns += 10_000;
@@ -118,9 +118,9 @@ fn other_pid(number: u32) -> FilterRule {
     }
 }
 
-/// One comes and goes, as for a wait.
+/// One rule is added and removed, as for a wait.
 fn rule() -> impl FnMut() {
-    let queue = SubscriberQueue::new(0, LIFECYCLE, Box::new(|| {}));
+    let queue = SubscriberQueue::new(DEFAULT_QUEUE_SIZE, LIFECYCLE, Box::new(|| {}));
     for rule in (0..RULES).map(other_pid) {
         queue.add_rule(&rule);
     }
@@ -131,9 +131,9 @@ fn rule() -> impl FnMut() {
     }
 }
 
-/// Through the queue to a subscriber, or not, if its rules are for others.
+/// Events pass the queue of a subscriber, or not, if all its rules match other processes.
 fn queue(count: u32, rule: fn(u32) -> FilterRule) -> impl FnMut() {
-    let queue = SubscriberQueue::new(0, LIFECYCLE, Box::new(|| {}));
+    let queue = SubscriberQueue::new(DEFAULT_QUEUE_SIZE, LIFECYCLE, Box::new(|| {}));
     let fields = Fields::NONE.with(Field::Name);
     if count > 0 {
         queue.set_filter_rules(&(0..count).map(rule).collect::<Vec<_>>());

@@ -1,4 +1,4 @@
-//! What has to hold for any bytes, for the properties and for the fuzzer.
+//! Checks that hold for any bytes. The properties and the fuzzers share them.
 
 pub(crate) mod procfs;
 pub(crate) mod table;

@@ -1,28 +1,28 @@
-//! Whether the texts of `/proc/PID/*` are read as `proc(5)` describes them, whatever their bytes.
+//! Checks that any bytes are parsed as `proc(5)` describes the files of `/proc/PID`.
 
 use proc_events::procfs::parse;
 
-/// Any bytes, as the content of every file that is read.
-pub(crate) fn hold(bytes: &[u8]) {
-    hold_stat(bytes);
-    hold_cgroup(bytes);
-    hold_texts(bytes);
-    // Of what is not as the kernel writes it, anything may be made but a panic.
+/// Checks these bytes as the content of each file.
+pub(crate) fn check(bytes: &[u8]) {
+    check_stat(bytes);
+    check_cgroup(bytes);
+    check_texts(bytes);
+    // Text that the kernel does not write may give any result, but no panic.
     let _ = parse::real_ids(bytes);
     let first = bytes.first().map_or(0, |first| usize::from(*first));
     let (comm, rest) = bytes.split_at(first.min(bytes.len()) / 16);
     let (cmdline, exe) = rest.split_at(rest.len() / 2);
-    hold_name(comm, cmdline, exe);
+    check_name(comm, cmdline, exe);
 }
 
-/// The decimal number that the kernel writes in a field, without its sign.
+/// Parses the decimal number that the kernel writes in a field, without its sign.
 fn number(field: &[u8]) -> Option<u64> {
     let text = str::from_utf8(field).ok().filter(|text| !text.starts_with('+'))?;
     text.parse::<i128>().ok()?.unsigned_abs().try_into().ok()
 }
 
-/// `/proc/PID/stat`: the comm goes from the first parenthesis to the last, and fields are counted from there.
-pub(crate) fn hold_stat(text: &[u8]) {
+/// Checks `/proc/PID/stat`. The comm goes from the first parenthesis to the last, and fields are counted from there.
+pub(crate) fn check_stat(text: &[u8]) {
     let open = text.iter().position(|&byte| byte == b'(');
     let close = text.iter().rposition(|&byte| byte == b')');
     let (Some(open), Some(close)) = (open, close) else { return assert_eq!(parse::stat(text), None) };
@@ -46,19 +46,19 @@ pub(crate) fn hold_stat(text: &[u8]) {
     assert_eq!((stat.never_execed(), stat.is_kernel_thread()), (flags & 0x40 != 0, flags & 0x20_0000 != 0));
     assert_eq!(stat.exit_status, field(52).filter(|&status| status != 0).map(|status| status as u32));
     if field(28).unwrap_or(0) == 0 {
-        assert_eq!(stat.program, 0, "made of what this reader may not see");
+        assert_eq!(stat.program, 0, "made of fields that are hidden");
     }
 }
 
-/// `/proc/PID/cgroup`: version 2, but rather any of version 1 than a root.
-pub(crate) fn hold_cgroup(text: &[u8]) {
+/// Checks `/proc/PID/cgroup`. Version 2 is preferred, but any version 1 path to a root.
+pub(crate) fn check_cgroup(text: &[u8]) {
     let lines: Vec<Vec<_>> = text
         .split(|&byte| byte == b'\n')
         .map(|line| line.splitn(3, |&byte| byte == b':').collect())
         .filter(|parts: &Vec<_>| parts.len() == 3)
         .collect();
-    let first = |is_it: &dyn Fn(&[u8], &[u8]) -> bool| {
-        lines.iter().find(|parts| parts[2] != b"/" && is_it(parts[0], parts[1])).map(|parts| parts[2])
+    let first = |matches: &dyn Fn(&[u8], &[u8]) -> bool| {
+        lines.iter().find(|parts| parts[2] != b"/" && matches(parts[0], parts[1])).map(|parts| parts[2])
     };
     let best = first(&|hierarchy, _| hierarchy == b"0")
         .or_else(|| first(&|_, controllers| controllers == b"memory"))
@@ -68,8 +68,9 @@ pub(crate) fn hold_cgroup(text: &[u8]) {
     assert_eq!(parse::cgroup_path(text), best);
 }
 
-/// Text is kept, every byte that is none is written `\xNN`; an argument vector ends with a NUL if there is any.
-pub(crate) fn hold_texts(bytes: &[u8]) {
+/// Checks that text is kept, and that each byte that is not text becomes `\xNN`. An argument vector ends with a NUL, unless
+/// it is empty.
+pub(crate) fn check_texts(bytes: &[u8]) {
     let mut text = String::new();
     let mut rest = bytes;
     while !rest.is_empty() {
@@ -99,8 +100,9 @@ pub(crate) fn hold_texts(bytes: &[u8]) {
     }
 }
 
-/// A name is the comm, or what continues it: the last part of the program's path, or of one of the first two arguments.
-pub(crate) fn hold_name(comm: &[u8], cmdline: &[u8], exe: &[u8]) {
+/// Checks that a name is the comm, or a longer text that begins with it: the last part of the program's path, or of one of
+/// the first two arguments.
+pub(crate) fn check_name(comm: &[u8], cmdline: &[u8], exe: &[u8]) {
     let name = parse::full_name(comm, cmdline, exe);
     let continuations: Vec<_> = cmdline
         .split(|&byte| byte == 0)
@@ -116,7 +118,7 @@ pub(crate) fn hold_name(comm: &[u8], cmdline: &[u8], exe: &[u8]) {
         return;
     }
     let continuations: Vec<_> = continuations.into_iter().map(parse::readable).collect();
-    let is_right =
+    let is_correct =
         if continuations.is_empty() { name == parse::readable(comm) } else { continuations.contains(&name) };
-    assert!(is_right, "{name}, not one of {continuations:?}");
+    assert!(is_correct, "{name}, not one of {continuations:?}");
 }

@@ -1,125 +1,127 @@
-//! What may happen on a machine, and what becomes of the reports of it.
+//! The steps of a history, and the delivery of the kernel's reports.
 
 use std::collections::VecDeque;
 
-use super::machine::{Datagram, Machine};
+use super::machine::{Machine, Report};
 
-/// Few, so that much happens to each.
+/// Few, so that each pid has a long history.
 const PIDS: u32 = 3;
-/// No longer does a report wait to be read, nor a CPU to send it.
-const PROMPT_NS: u64 = 50_000_000;
+/// The longest time, in nanoseconds, that a report waits until it is sent and read.
+const DELAY_MAX_NS: u64 = 50_000_000;
 
-/// What becomes of a report.
+/// The delivery of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Delivery {
     Sent,
-    /// Its CPU is interrupted before it has sent it.
+    /// The CPU is interrupted before it sends the report.
     Late,
     Lost,
 }
 
-/// What happens next.
+/// A change of the machine, or an operation on the table.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Step {
     Fork {
         pid: u32,
-        fate: Delivery,
+        delivery: Delivery,
     },
     Exec {
         pid: u32,
-        fate: Delivery,
+        delivery: Delivery,
     },
-    ExecByThread {
+    NonLeaderExec {
         pid: u32,
-        fate: Delivery,
-        leaders: Delivery,
+        delivery: Delivery,
+        leader_exit: Delivery,
     },
-    LeaderLeaves {
+    LeaderExit {
         pid: u32,
-        fate: Delivery,
+        delivery: Delivery,
     },
     Exit {
         pid: u32,
-        fate: Delivery,
+        delivery: Delivery,
         code: u32,
     },
-    /// What was sent is read.
-    Hear,
-    /// The report that is late the longest is sent.
-    CatchUp,
+    /// The reader reads the reports that were sent.
+    Receive,
+    /// The report that has been late the longest is sent.
+    SendLate,
     Wait {
         ns: u64,
     },
-    /// The ends that are awaited are noticed.
-    Notification,
-    BeginLook,
-    ReadSome {
-        processes: usize,
+    /// The watches show the exits of their processes.
+    WatchedExits,
+    BeginSnapshot,
+    ReadProcesses {
+        most: usize,
     },
-    EndLook,
+    FinishSnapshot,
 }
 
 impl Step {
-    /// Every pair of bytes is a step.
-    pub(crate) fn read([what, rest]: [u8; 2]) -> Self {
+    /// Decodes a step. Every pair of bytes is one.
+    pub(crate) fn decode([what, rest]: [u8; 2]) -> Self {
         let (pid, rest) = (2 + u32::from(rest) % PIDS, u32::from(rest) / PIDS);
-        let fate = [Delivery::Sent, Delivery::Sent, Delivery::Lost, Delivery::Late][usize::from(what >> 6)];
+        let delivery =
+            [Delivery::Sent, Delivery::Sent, Delivery::Lost, Delivery::Late][usize::from(what >> 6)];
         match what & 0x0f {
-            0 | 1 => Self::Fork { pid, fate },
-            2..=4 => Self::Exec { pid, fate },
-            5 => Self::ExecByThread {
+            0 | 1 => Self::Fork { pid, delivery },
+            2..=4 => Self::Exec { pid, delivery },
+            5 => Self::NonLeaderExec {
                 pid,
-                fate,
-                leaders: if what & 0x20 == 0 { Delivery::Sent } else { Delivery::Lost },
+                delivery,
+                leader_exit: if what & 0x20 == 0 { Delivery::Sent } else { Delivery::Lost },
             },
-            6 => Self::LeaderLeaves { pid, fate },
-            7..=9 => Self::Exit { pid, fate, code: rest % 3 },
-            10 if what & 0x20 == 0 => Self::Hear,
-            10 => Self::CatchUp,
+            6 => Self::LeaderExit { pid, delivery },
+            7..=9 => Self::Exit { pid, delivery, code: rest % 3 },
+            10 if what & 0x20 == 0 => Self::Receive,
+            10 => Self::SendLate,
             11 => Self::Wait { ns: [100_000, 9_900_000, 30_000_000, 2_000_000_000][rest as usize % 4] },
-            12 => Self::Notification,
-            13 => Self::BeginLook,
-            14 => Self::ReadSome { processes: rest as usize % 4 },
-            _ => Self::EndLook,
+            12 => Self::WatchedExits,
+            13 => Self::BeginSnapshot,
+            14 => Self::ReadProcesses { most: rest as usize % 4 },
+            _ => Self::FinishSnapshot,
         }
     }
 }
 
-/// What was reported, and not read yet.
+/// The reports that are not read yet.
 #[derive(Debug, Default)]
 pub(crate) struct Reports {
-    sent: Vec<Datagram>,
-    late: VecDeque<(usize, Datagram)>,
-    /// When the eldest of them was made.
+    sent: Vec<Report>,
+    late: VecDeque<(usize, Report)>,
+    /// The time of the oldest of them.
     since_ns: u64,
 }
 
 impl Reports {
-    /// Whether it goes well.
+    /// Returns true if the report is sent at once.
     pub(crate) fn add(
         &mut self,
         machine: &mut Machine,
-        life: usize,
-        report: Datagram,
-        fate: Delivery,
+        instance: usize,
+        report: Report,
+        delivery: Delivery,
     ) -> bool {
         if self.is_empty() {
             self.since_ns = machine.now_ns;
         }
-        match fate {
-            Delivery::Lost => machine.lose(life),
-            Delivery::Late => self.late.push_back((life, report)),
+        match delivery {
+            Delivery::Lost => machine.lose(instance),
+            Delivery::Late => self.late.push_back((instance, report)),
             Delivery::Sent => self.sent.push(report),
         }
-        fate == Delivery::Sent
+        delivery == Delivery::Sent
     }
 
-    /// The kernel sends while the process waits, so nothing else happens to it meanwhile.
-    pub(crate) fn is_busy(&self, life: usize) -> bool {
-        self.late.iter().any(|(late, _)| *late == life)
+    /// Returns true if a report of this instance is late. The process waits while the kernel sends, so nothing else happens
+    /// to it meanwhile.
+    pub(crate) fn is_busy(&self, instance: usize) -> bool {
+        self.late.iter().any(|(late, _)| *late == instance)
     }
 
-    pub(crate) fn is_any_late(&self) -> bool {
+    pub(crate) fn has_late(&self) -> bool {
         !self.late.is_empty()
     }
 
@@ -128,20 +130,20 @@ impl Reports {
     }
 
     pub(crate) fn is_overdue(&self, now_ns: u64) -> bool {
-        !self.is_empty() && now_ns > self.since_ns + PROMPT_NS
+        !self.is_empty() && now_ns > self.since_ns + DELAY_MAX_NS
     }
 
-    /// Whether something that waits is older than that.
-    pub(crate) fn is_older_than(&self, ns: u64) -> bool {
+    /// Returns true if a report is as old as that time, or older.
+    pub(crate) fn has_older_than(&self, ns: u64) -> bool {
         !self.is_empty() && self.since_ns <= ns
     }
 
-    pub(crate) fn catch_up(&mut self, most: usize) {
+    pub(crate) fn send_late(&mut self, most: usize) {
         let most = most.min(self.late.len());
         self.sent.extend(self.late.drain(..most).map(|(_, report)| report));
     }
 
-    pub(crate) fn read(&mut self) -> Vec<Datagram> {
+    pub(crate) fn take_sent(&mut self) -> Vec<Report> {
         std::mem::take(&mut self.sent)
     }
 }

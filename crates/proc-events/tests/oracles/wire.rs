@@ -1,4 +1,4 @@
-//! Whether a datagram is read as `linux/cn_proc.h` lays it out, whatever its bytes.
+//! Checks that any bytes are parsed as `linux/cn_proc.h` lays them out, or rejected.
 
 use neli::connector::ProcEvent;
 use proc_events::connector::wire::what::{
@@ -20,8 +20,8 @@ pub(crate) const KINDS: [u32; 10] = [
     PROC_EVENT_EXIT,
 ];
 
-/// Any bytes: what is a whole message of a known kind is read, field by field; all else is rejected for the right reason.
-pub(crate) fn hold(bytes: &[u8]) {
+/// Checks that a whole message of a known kind is parsed field by field, and that all else is rejected for the right reason.
+pub(crate) fn check(bytes: &[u8]) {
     let (word, half) =
         (|at| u32::from_ne_bytes(at_most(bytes, at)), |at| u16::from_ne_bytes(at_most(bytes, at)));
     let payload = bytes.len().saturating_sub(36);
@@ -48,12 +48,12 @@ pub(crate) fn hold(bytes: &[u8]) {
     }
 }
 
-/// The bytes from `at` on; those behind the end are 0.
+/// Returns the bytes from `at` on. Those behind the end are 0.
 fn at_most<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     std::array::from_fn(|index| bytes.get(at + index).copied().unwrap_or(0))
 }
 
-/// What is behind the timestamp, in the order of `struct proc_event`.
+/// Returns the kind, and the words behind the timestamp in the order of `struct proc_event`.
 fn words(event: &ProcEvent) -> (u32, Vec<u32>) {
     let of = |kind, words: &[i32]| (kind, words.iter().map(|&word| word as u32).collect());
     match *event {

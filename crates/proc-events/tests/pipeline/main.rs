@@ -1,12 +1,19 @@
-//! The pipeline on a scripted machine: late and lost reports, missing descriptors, reused pids. No kernel, no clock.
+//! The pipeline in histories that could mislead it: late and lost reports, descriptors that run out, reused pids. Each
+//! test is a history, step by step, on a scripted machine. No kernel, no clock.
 
 #![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
+#[path = "../support/backend.rs"]
+mod backend;
 mod details;
-#[path = "../support/fake_backend.rs"]
-mod fake_backend;
+mod exit_watches;
 mod harness;
 mod late_reports;
 mod leader_exits;
-mod snapshots;
-mod watches;
+mod machine;
+mod resync;
+mod scan;
+mod watch;
+
+/// The result of [`harness::Harness::take`] if nothing was reported.
+const NOTHING: [&str; 0] = [];

@@ -1,5 +1,4 @@
-//! What holds for every input, with inputs that chance finds. The same is asked of those that the fuzzer started from, and
-//! of what it once found: `fuzz/corpus`.
+//! Properties that hold for every input, tried with random inputs and with those of the fuzzers in `fuzz/corpus`.
 
 #![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
@@ -14,7 +13,7 @@ mod wire;
 
 use proptest::test_runner::Config;
 
-/// What fails is printed, and for people to make a test of. `PROPTEST_CASES=100000` tries harder.
+/// Failing inputs are printed, not saved, because a developer makes a test of them. `PROPTEST_CASES=100000` tries more.
 fn config() -> Config {
     Config { failure_persistence: None, ..Config::default() }
 }

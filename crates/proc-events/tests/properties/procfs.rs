@@ -1,18 +1,18 @@
-//! Texts of `/proc/PID/*` as the kernel writes them, and as it does not.
+//! Files of `/proc/PID`, as the kernel writes them and as it does not.
 
 use proc_events::procfs::parse;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use crate::oracles::procfs::{hold, hold_cgroup, hold_name, hold_stat, hold_texts};
+use crate::oracles::procfs::{check, check_cgroup, check_name, check_stat, check_texts};
 
 fn bytes(len: usize) -> impl Strategy<Value = Vec<u8>> {
     let tricky = select(&b" ()\n\t:/\0-09\\x\xff\xc3\xa9"[..]);
     vec(prop_oneof![any::<u8>(), tricky], 0..len)
 }
 
-/// What a process can be named, or a directory.
+/// A name of a process or of a directory, without some bytes.
 fn word(excluded: &'static [u8]) -> impl Strategy<Value = Vec<u8>> {
     bytes(16).prop_map(|mut word| {
         word.retain(|byte| !excluded.contains(byte));
@@ -45,12 +45,12 @@ proptest! {
     #![proptest_config(crate::config())]
 
     #[test]
-    fn arbitrary_bytes_are_survived(bytes in bytes(200)) {
-        hold(&bytes);
+    fn arbitrary_bytes_cause_no_panic(bytes in bytes(200)) {
+        check(&bytes);
     }
 
     #[test]
-    fn a_stat_is_read_as_it_was_written(
+    fn stat_round_trips(
         pid in any::<u32>(),
         comm in bytes(20),
         state in select(&['R', 'S', 'D', 'Z', 'T', 't', 'X', 'x', 'I'][..]),
@@ -63,11 +63,11 @@ proptest! {
             prop_assert_eq!(i128::from(stat.start_time), fields[22 - 4].parse::<i128>().unwrap().abs());
         }
         text.truncate(cut.unwrap_or(usize::MAX));
-        hold_stat(&text);
+        check_stat(&text);
     }
 
     #[test]
-    fn another_program_has_another_number(
+    fn different_programs_have_different_numbers(
         fields in stat_fields(),
         [code, other_code] in any::<[u32; 2]>(),
         [stack, other_stack] in any::<[u32; 2]>(),
@@ -84,20 +84,20 @@ proptest! {
     }
 
     #[test]
-    fn ids_are_read_as_they_were_written(
+    fn ids_round_trip(
         name in word(b"\n"), uids in any::<[u32; 4]>(), gids in any::<[u32; 4]>(), cut in 0..60usize
     ) {
         let ids = |ids: [u32; 4]| ids.map(|id| id.to_string()).join("\t");
         let head = join(&[b"Name:\t", &name, b"\nUmask:\t0022\nState:\tS (sleeping)\nTgid:\t7\n"]);
         let text = join(&[&head, format!("Uid:\t{}\nGid:\t{}\nFDSize:\t64\n", ids(uids), ids(gids)).as_bytes()]);
         prop_assert_eq!(parse::real_ids(&text), Some((uids[0], gids[0])));
-        // Cut before the group, there is nothing to be had.
+        // Cut before the group, the text has no ids.
         let group = text.len() - ids(gids).len() - "Gid:\t\nFDSize:\t64\n".len();
         prop_assert_eq!(parse::real_ids(&text[..group.saturating_sub(cut)]), None);
     }
 
     #[test]
-    fn the_cgroup_that_tells_most_is_found(
+    fn most_specific_cgroup_is_returned(
         lines in vec(
             (
                 prop_oneof![Just("0".to_owned()), (1..20u8).prop_map(|hierarchy| hierarchy.to_string())],
@@ -112,11 +112,11 @@ proptest! {
         };
         let text = lines.iter().map(line).collect::<Vec<_>>().concat();
         prop_assert_eq!(parse::cgroup_path(&text).is_some(), !lines.is_empty());
-        hold_cgroup(&text);
+        check_cgroup(&text);
     }
 
     #[test]
-    fn arguments_are_read_as_they_were_written(arguments in vec(word(b"\0"), 0..6), is_overwritten in any::<bool>()) {
+    fn arguments_round_trip(arguments in vec(word(b"\0"), 0..6), is_overwritten in any::<bool>()) {
         let mut cmdline: Vec<u8> = arguments.iter().flat_map(|argument| join(&[argument, b"\0"])).collect();
         if is_overwritten && cmdline.iter().rev().nth(1).is_some_and(|&byte| byte != 0) {
             cmdline.pop();
@@ -124,16 +124,16 @@ proptest! {
         let argv = parse::argv(&cmdline, is_overwritten, usize::MAX);
         let expected: Vec<_> = arguments.iter().map(|argument| [&*parse::readable(argument), "\0"].concat()).collect();
         prop_assert_eq!((&*argv.text, argv.truncated), (&*expected.concat(), is_overwritten));
-        hold_texts(&cmdline);
+        check_texts(&cmdline);
     }
 
     #[test]
-    fn text_that_is_utf8_is_kept(text in "\\PC*") {
+    fn utf8_text_is_unchanged(text in "\\PC*") {
         prop_assert_eq!(&*parse::readable(text.as_bytes()), &*text);
     }
 
     #[test]
-    fn a_name_is_the_comm_or_continues_it(
+    fn name_is_the_comm_or_its_continuation(
         name in word(b"/\0"),
         cut in 0..16usize,
         directory in word(b"\0"),
@@ -144,7 +144,7 @@ proptest! {
         let path = join(&[&directory, b"/", &name]);
         // In the first argument, the second or the program's path.
         let at = |index: usize| if place == index { &*path } else if is_script { &b"/bin/sh"[..] } else { b"" };
-        hold_name(comm, &join(&[at(0), b"\0", at(1), b"\0"]), at(2));
+        check_name(comm, &join(&[at(0), b"\0", at(1), b"\0"]), at(2));
         if comm.len() < name.len() && !comm.is_empty() && !b"sh".starts_with(comm) {
             prop_assert_eq!(parse::full_name(comm, &join(&[at(0), b"\0", at(1), b"\0"]), at(2)), parse::readable(&name));
         }

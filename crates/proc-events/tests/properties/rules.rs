@@ -1,12 +1,13 @@
-//! Rules that come and go: whatever the order, what passes is what one of those that are left asks for.
+//! Filter rules that are added and removed in any order. An event passes if and only if a remaining rule selects it.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use proc_events::AncestryTag;
 use proc_events::delivery::queue::SubscriberQueue;
 use proc_events::{
-    Ancestor, AncestryTag, EventData, EventType, EventTypes, Fields, FilterRule, Interest, Notification,
-    Origin, ProcessEvent, ProcessInfo,
+    Ancestor, EventData, EventType, EventTypes, Fields, FilterRule, Interest, Notification, Origin,
+    ProcessEvent, ProcessInfo,
 };
 use proptest::collection::vec;
 use proptest::option::of;
@@ -16,19 +17,19 @@ use proptest::test_runner::Config;
 #[derive(Clone, Debug)]
 enum Step {
     Add(FilterRule),
-    /// One of those that are there.
+    /// Removes one of the present rules.
     Remove(usize),
     Replace(Vec<FilterRule>),
     Push(Subject),
 }
 
-/// The parts of an event that rules judge.
+/// The parts of an event that rules match.
 #[derive(Clone, Debug)]
 struct Subject {
     data: EventData,
     pid: u32,
     process: Option<ProcessInfo>,
-    /// The ids of the ancestors, and whether they are this subscriber's.
+    /// The ids of the ancestors. True: of this subscriber.
     ancestry: Vec<(u32, bool)>,
 }
 
@@ -38,7 +39,7 @@ fn text() -> impl Strategy<Value = Box<str>> {
 
 fn rules() -> impl Strategy<Value = FilterRule> {
     let masks = (0..8u16, 0..8u16);
-    // The pid of an ancestor follows from its number, as a number stands for one process.
+    // The pid of an ancestor follows from its id, because an id stands for one process.
     let ancestor = of(1..4u32).prop_map(|id| id.map(|id| Ancestor { id, pid: id / 2 }));
     (masks, (of(text()), of(text()), of(0..2u32), ancestor, of(0..2u32))).prop_map(
         |((types, fields), (name, exe, uid, ancestor, pid))| FilterRule {
@@ -76,7 +77,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     vec(step, 0..40)
 }
 
-fn asks_for(rule: &FilterRule, subject: &Subject) -> bool {
+fn selects(rule: &FilterRule, subject: &Subject) -> bool {
     let process = subject.process.clone().unwrap_or_default();
     rule.types.has(subject.data.event_type())
         && (rule.name.is_none() || rule.name == process.name)
@@ -90,7 +91,7 @@ fn interest(rules: &[FilterRule]) -> Interest {
     rules.iter().map(FilterRule::interest).fold(Interest::default(), Interest::union)
 }
 
-fn follows(rules: &[FilterRule]) -> BTreeSet<(u32, u32)> {
+fn ancestors(rules: &[FilterRule]) -> BTreeSet<(u32, u32)> {
     rules.iter().filter_map(|rule| rule.ancestor).map(|ancestor| (ancestor.id, ancestor.pid)).collect()
 }
 
@@ -98,13 +99,13 @@ proptest! {
     #![proptest_config(Config { cases: 2048, ..crate::config() })]
 
     #[test]
-    fn what_passes_is_what_a_rule_that_is_left_asks_for(steps in steps()) {
+    fn event_passes_if_a_remaining_rule_selects_it(steps in steps()) {
         let queue = SubscriberQueue::new(9, Interest::default(), Box::new(|| {}));
         queue.deliver_scan(std::iter::empty(), 1);
         queue.take(usize::MAX, &mut Vec::new());
         let mut rules = vec![FilterRule::default()];
         for step in steps {
-            let before = (interest(&rules), follows(&rules));
+            let before = (interest(&rules), ancestors(&rules));
             let mut changed = None;
             match step {
                 Step::Add(rule) => {
@@ -123,8 +124,8 @@ proptest! {
                 Step::Push(subject) => {
                     let Subject { data, pid, process, ancestry } = subject.clone();
                     let number = |is_own: bool| if is_own { queue.id() } else { queue.id() + 1 };
-                    let follow = |(id, is_own)| AncestryTag { subscriber: number(is_own), id };
-                    let ancestry: Vec<_> = ancestry.into_iter().map(follow).collect();
+                    let tag = |(id, is_own)| AncestryTag { subscriber: number(is_own), id };
+                    let ancestry: Vec<_> = ancestry.into_iter().map(tag).collect();
                     queue.push(&[ProcessEvent {
                         pid,
                         timestamp_ns: 0,
@@ -136,10 +137,10 @@ proptest! {
                     let mut notifications = Vec::new();
                     queue.take(usize::MAX, &mut notifications);
                     let passed = matches!(notifications.as_slice(), [Notification::Event(_)]);
-                    prop_assert_eq!(passed, rules.iter().any(|rule| asks_for(rule, &subject)), "{:?}", rules);
+                    prop_assert_eq!(passed, rules.iter().any(|rule| selects(rule, &subject)), "{:?}", rules);
                 }
             }
-            let now = (interest(&rules), follows(&rules));
+            let now = (interest(&rules), ancestors(&rules));
             if let Some(changed) = changed {
                 prop_assert_eq!(changed, before != now, "{:?}", rules);
             }

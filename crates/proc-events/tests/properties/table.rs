@@ -1,35 +1,35 @@
-//! Histories of processes, told to the table with gaps.
+//! Histories of processes, reported to the table with gaps.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 
-use crate::oracles::table::{Step, hold};
+use crate::oracles::table::{Step, check};
 
-/// Without these bits in its first byte, every step goes well.
-const GOES_WRONG: u8 = 0xe0;
+/// The bits of a step's first byte that lose or delay its report.
+const FAULT_BITS: u8 = 0xe0;
 
-fn steps(most: usize, goes_wrong: bool) -> impl Strategy<Value = Vec<Step>> {
-    let kept = if goes_wrong { 0xff } else { !GOES_WRONG };
-    vec(any::<[u8; 2]>().prop_map(move |[what, rest]| Step::read([what & kept, rest])), 0..most)
+fn steps(most: usize, with_faults: bool) -> impl Strategy<Value = Vec<Step>> {
+    let mask = if with_faults { 0xff } else { !FAULT_BITS };
+    vec(any::<[u8; 2]>().prop_map(move |[what, rest]| Step::decode([what & mask, rest])), 0..most)
 }
 
 proptest! {
-    // Each takes little.
+    // More cases than usual, because each is cheap.
     #![proptest_config(Config { cases: 2048, ..crate::config() })]
 
     #[test]
-    fn nothing_lost_is_told_as_it_was(captures in any::<bool>(), steps in steps(300, false)) {
-        hold(captures, &steps);
+    fn history_without_losses_is_reported_exactly(captures in any::<bool>(), steps in steps(300, false)) {
+        check(captures, &steps);
     }
 
     #[test]
-    fn whatever_is_lost_one_snapshot_makes_it_right(captures in any::<bool>(), steps in steps(300, true)) {
-        hold(captures, &steps);
+    fn one_snapshot_repairs_any_losses(captures in any::<bool>(), steps in steps(300, true)) {
+        check(captures, &steps);
     }
 
     #[test]
-    fn a_short_history_with_losses_ends_right(captures in any::<bool>(), steps in steps(30, true)) {
-        hold(captures, &steps);
+    fn one_snapshot_repairs_a_short_history(captures in any::<bool>(), steps in steps(30, true)) {
+        check(captures, &steps);
     }
 }

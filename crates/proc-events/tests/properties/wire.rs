@@ -4,7 +4,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use crate::oracles::wire::{KINDS, hold};
+use crate::oracles::wire::{KINDS, check};
 use proc_events::connector::wire;
 
 /// A datagram laid out by hand: `struct nlmsghdr`, `struct cn_msg`, `struct proc_event`.
@@ -25,10 +25,10 @@ fn datagram() -> impl Strategy<Value = Vec<u8>> {
     )
 }
 
-/// Cut or lengthened, with or without lengths that say so.
-fn resize(bytes: &mut Vec<u8>, len: usize, reported: bool) {
+/// Cuts or lengthens a datagram. `updates_lengths`: its length fields follow.
+fn resize(bytes: &mut Vec<u8>, len: usize, updates_lengths: bool) {
     bytes.resize(len, 0xa5);
-    if reported && len >= 36 {
+    if updates_lengths && len >= 36 {
         bytes[0..4].copy_from_slice(&(len as u32).to_ne_bytes());
         bytes[32..34].copy_from_slice(&(len as u16 - 36).to_ne_bytes());
     }
@@ -39,17 +39,17 @@ proptest! {
 
     #[test]
     fn arbitrary_bytes_are_rejected_for_the_right_reason(bytes in vec(any::<u8>(), 0..120)) {
-        hold(&bytes);
+        check(&bytes);
     }
 
     #[test]
-    fn every_field_of_every_kind_is_read_from_its_place(bytes in datagram()) {
+    fn every_field_of_every_kind_is_parsed(bytes in datagram()) {
         prop_assert_eq!(bytes.len(), wire::DATAGRAM_LEN);
-        hold(&bytes);
+        check(&bytes);
     }
 
     #[test]
-    fn a_damaged_datagram_is_read_as_what_it_says_or_rejected(
+    fn damaged_datagram_is_parsed_as_is_or_rejected(
         mut bytes in datagram(),
         damage in vec((0..76usize, any::<u8>()), 0..3),
         resized in proptest::option::of((0..90usize, any::<bool>())),
@@ -57,19 +57,19 @@ proptest! {
         for (at, byte) in damage {
             bytes[at] = byte;
         }
-        if let Some((len, reported)) = resized {
-            resize(&mut bytes, len, reported);
+        if let Some((len, updates_lengths)) = resized {
+            resize(&mut bytes, len, updates_lengths);
         }
-        hold(&bytes);
+        check(&bytes);
     }
 
     #[test]
-    fn what_the_builder_of_simulations_lays_out_is_read_so(
+    fn built_datagram_round_trips(
         kind in select(&KINDS[..]), seq in any::<u32>(), timestamp_ns in any::<u64>(), words in vec(any::<u32>(), 0..9)
     ) {
         let bytes = wire::datagram(kind, seq, timestamp_ns, &words);
         let message = wire::parse(&bytes).unwrap();
         prop_assert_eq!((message.seq, message.timestamp_ns), (seq, timestamp_ns));
-        hold(&bytes);
+        check(&bytes);
     }
 }
