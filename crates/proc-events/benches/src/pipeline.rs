@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use proc_events::connector::wire::{DATAGRAM_LEN, PROC_EVENT};
-use proc_events::delivery::queue::{DEFAULT_QUEUE_SIZE, SubscriberQueue};
+use proc_events::delivery::queue::SubscriberQueue;
 use proc_events::pipeline::Pipeline;
 use proc_events::stats::Stats;
 use proc_events::sys::datagram::Datagram;
@@ -38,7 +38,7 @@ impl FakeMachine for RepeatingMachine {
 }
 
 pub(crate) fn receive_and_drain() -> impl FnMut() {
-    let queue = Arc::new(SubscriberQueue::new(DEFAULT_QUEUE_SIZE, LIFECYCLE, Box::new(|| {})));
+    let queue = Arc::new(SubscriberQueue::new(1 << 16, LIFECYCLE, Box::new(|| {})));
     queue.deliver_scan(std::iter::empty(), 1);
     let datagrams = (0..EVENTS as u32 / 2).flat_map(|i| exec_and_exit(1000 + i, 0)).collect();
     let machine = RepeatingMachine { kernel: FakeKernel::default(), datagrams, next: 0, now_ns: 1 << 40 };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use proc_events::connector::bpf;
 use proc_events::connector::wire::{self, DATAGRAM_LEN, what};
-use proc_events::delivery::queue::{DEFAULT_QUEUE_SIZE, SubscriberQueue};
+use proc_events::delivery::queue::SubscriberQueue;
 use proc_events::process::table::ProcessTable;
 use proc_events::procfs::parse;
 use proc_events::{
@@ -120,7 +120,7 @@ fn other_pid(number: u32) -> FilterRule {
 
 /// One rule is added and removed, as for a wait.
 fn rule() -> impl FnMut() {
-    let queue = SubscriberQueue::new(DEFAULT_QUEUE_SIZE, LIFECYCLE, Box::new(|| {}));
+    let queue = SubscriberQueue::new(1 << 16, LIFECYCLE, Box::new(|| {}));
     for rule in (0..RULES).map(other_pid) {
         queue.add_rule(&rule);
     }
@@ -133,7 +133,7 @@ fn rule() -> impl FnMut() {
 
 /// Events pass the queue of a subscriber, or not, if all its rules match other processes.
 fn queue(count: u32, rule: fn(u32) -> FilterRule) -> impl FnMut() {
-    let queue = SubscriberQueue::new(DEFAULT_QUEUE_SIZE, LIFECYCLE, Box::new(|| {}));
+    let queue = SubscriberQueue::new(1 << 16, LIFECYCLE, Box::new(|| {}));
     let fields = Fields::NONE.with(Field::Name);
     if count > 0 {
         queue.set_filter_rules(&(0..count).map(rule).collect::<Vec<_>>());
