@@ -45,7 +45,7 @@ for (const [name, program] of [
   ['a program that ends by itself', () => copyOf('/bin/true', 'pe-at-once')],
   ['a program of three instructions', shortest],
 ] as const) {
-  serial(`the details of ${name} outlive it`, async (t) => {
+  serial(`the details of ${name} are captured before its exit`, async (t) => {
     const { path, remove } = program()
     const told = await captured(path, () => {
       for (let count = 0; count < COUNT; count++) spawnSync(path, ['pe-argument'], { stdio: 'ignore' })

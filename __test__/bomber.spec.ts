@@ -73,7 +73,7 @@ for (const [options, max] of [
   [{ priority: 'ordinary' }, CAPTURED_MAX],
   [{ maxArgvBytes: 1000 }, 1000],
 ] as const) {
-  serial(`1 MB of arguments are cut: ${JSON.stringify(options)}`, async (t) => {
+  serial(`1 MB of arguments is cut: ${JSON.stringify(options)}`, async (t) => {
     if (!mayBomb(t)) return
     const processes = (await bombed(t, options)).map((event) => event.process)
     const captured = processes.filter(({ argv }) => argv !== null && argv !== undefined)
@@ -90,7 +90,7 @@ for (const [options, max] of [
   })
 }
 
-serial('a name that the arguments complete ends at 255 bytes', async (t) => {
+serial('a name that is completed from the arguments ends at 255 bytes', async (t) => {
   if (!mayBomb(t)) return
   const name = 'pe-bomb-whose-name-is-cut'
   const copy = copyOf('/bin/true', name)
@@ -149,7 +149,7 @@ async function rests(pid: number): Promise<void> {
   })
 }
 
-serial('the command outlives three bombers in 256 MiB of memory', async (t) => {
+serial('the command survives three argument bombs in 256 MiB of memory', async (t) => {
   if (!mayBomb(t)) return
   const group = smallGroup(256 << 20)
   if (group === undefined) {

@@ -23,7 +23,7 @@ class SlowReader extends Writable {
   }
 }
 
-test('lines of one turn are written at once, and held while the reader is slow', async (t) => {
+test('lines of one turn are written at once, and are buffered while the reader is slow', async (t) => {
   const reader = new SlowReader()
   const skipped: number[] = []
   const output = new Output(reader, { heldMax: 6, onSkipped: (lines) => skipped.push(lines) })
@@ -44,7 +44,7 @@ test('lines of one turn are written at once, and held while the reader is slow',
   t.is(output.skipped, 2)
 })
 
-test('what is held is bounded in bytes, but for a single line', async (t) => {
+test('the output buffer is bounded in bytes, except for a single line', async (t) => {
   const reader = new SlowReader()
   const skipped: number[] = []
   const output = new Output(reader, { heldMax: 100, onSkipped: (lines) => skipped.push(lines) })
@@ -65,7 +65,7 @@ test('what is held is bounded in bytes, but for a single line', async (t) => {
   await reader.take()
 })
 
-test('a reader who leaves ends the output quietly; any other failure is told', async (t) => {
+test('EPIPE ends the output without an error, and any other failure is reported', async (t) => {
   for (const code of ['EPIPE', 'ENOSPC']) {
     const reader = new SlowReader()
     const output = new Output(reader)
@@ -87,7 +87,7 @@ test('a reader who leaves ends the output quietly; any other failure is told', a
   }
 })
 
-test('lines that can wait find room', async (t) => {
+test('deferred lines wait until the buffer has room', async (t) => {
   const reader = new SlowReader()
   const output = new Output(reader, { heldMax: 8 })
   await output.room()

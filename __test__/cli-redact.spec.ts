@@ -8,7 +8,7 @@ function check(t: { deepEqual(actual: unknown, expected: unknown): void }, cases
   for (const [argv, shown] of cases) t.deepEqual(redact(argv), shown)
 }
 
-test('the value after a confidential name is hidden', (t) => {
+test('the value after a confidential name is redacted', (t) => {
   check(t, [
     [
       ['mysql', '--password=geheim', '-u', 'me'],
@@ -74,7 +74,7 @@ test('the value after a confidential name is hidden', (t) => {
   ])
 })
 
-test('a confidential name is found within the value of another option, and all of its value is hidden', (t) => {
+test('a confidential name within the value of another option redacts its whole value', (t) => {
   check(t, [
     [
       ['docker', 'run', '--env=DB_PASSWORD=SECRET123', '-e', 'DB_PASSWORD=SECRET123', 'img'],
@@ -127,7 +127,7 @@ test('a confidential name is found within the value of another option, and all o
   ])
 })
 
-test('a value ends where its argument ends, whatever it is made of', (t) => {
+test('a redacted value extends to the end of its argument', (t) => {
   const values = [
     'correct horse battery',
     'abc,SECRET123',
@@ -151,7 +151,7 @@ test('a value ends where its argument ends, whatever it is made of', (t) => {
   }
 })
 
-test('the argument after a confidential option is hidden, also if it looks like an option', (t) => {
+test('the argument after a confidential option is redacted, even if it begins with a dash', (t) => {
   check(t, [
     [
       ['x', '--token', '--verbose', 'b'],
@@ -208,7 +208,7 @@ test('the argument after a confidential option is hidden, also if it looks like 
   ])
 })
 
-test('a script is searched for assignments and options', (t) => {
+test('assignments and options within a script are redacted', (t) => {
   const cases: [string, string][] = [
     ['tool -v -password SECRET123', 'tool -v -password [redacted]'],
     ['tool --token --SECRET123 -v', 'tool --token [redacted] -v'],
@@ -235,7 +235,7 @@ test('a script is searched for assignments and options', (t) => {
   for (const [script, shown] of cases) t.deepEqual(redact(['sh', '-c', script]), ['sh', '-c', shown])
 })
 
-test('JSON may be one argument, broken over arguments, or escaped', (t) => {
+test('JSON is redacted in one argument, split over arguments, and escaped', (t) => {
   check(t, [
     [
       ['x', '{"password":"SECRET123"}', 'b'],
@@ -280,7 +280,7 @@ test('JSON may be one argument, broken over arguments, or escaped', (t) => {
   ])
 })
 
-test('the user and the password of a URL are hidden', (t) => {
+test('the user and the password of a URL are redacted', (t) => {
   const cases: [string, string][] = [
     ['postgres://user:pa/SECRET123@host/db', 'postgres://[redacted]@host/db'],
     ['postgres://user:pa/SECRET@123@host/db', 'postgres://[redacted]@host/db'],
@@ -296,7 +296,7 @@ test('the user and the password of a URL are hidden', (t) => {
   for (const [text, shown] of cases) t.deepEqual(redact(['x', text]), ['x', shown])
 })
 
-test('common command lines stay as they are', (t) => {
+test('common command lines are unchanged', (t) => {
   const lines: string[][] = [
     ['git', 'commit', '-m', 'fix password reset'],
     ['git', 'commit', '-m', 'tokens are renamed: the token cache, and the key of each'],
@@ -328,7 +328,7 @@ test('common command lines stay as they are', (t) => {
   for (const argv of lines) t.deepEqual(redact(argv), argv)
 })
 
-test('where a text reads like a name and its value, it is hidden', (t) => {
+test('text that looks like a confidential name and a value is redacted', (t) => {
   check(t, [
     [
       ['git', 'commit', '-m', 'auth: rename the cache'],
@@ -349,7 +349,7 @@ test('where a text reads like a name and its value, it is hidden', (t) => {
   ])
 })
 
-test('what is told without a name stays, as the manual says', (t) => {
+test('a secret without a name is not redacted, as the manual says', (t) => {
   const lines = [
     ['mysql', '-pSECRET123'],
     ['curl', '-u', 'user:SECRET123'],
@@ -439,7 +439,7 @@ const carriers: fc.Arbitrary<string[]> = fc.oneof(
   fc.tuple(name, plain).map(([of, secret]) => [`https://h:80/x?a=b&${of}=${secret.replaceAll('&', '%')}&c=d`]),
 )
 
-test('a secret that was planted by a covered form never survives', (t) => {
+test('a random secret in a covered form is always redacted', (t) => {
   const lists = fc.tuple(fc.array(harmless, { maxLength: 3 }), carriers, fc.array(harmless, { maxLength: 3 }))
   const property = fc.property(lists, ([before, carrier, after]) => {
     const shown = redact(['program', ...before, ...carrier, ...after])
@@ -450,7 +450,7 @@ test('a secret that was planted by a covered form never survives', (t) => {
   t.pass()
 })
 
-test('any arguments are taken, and what was redacted once stays so', (t) => {
+test('any arguments can be redacted, and redacting twice changes nothing', (t) => {
   const pieces = fc.constantFrom(
     'a',
     'key',
@@ -484,7 +484,7 @@ test('any arguments are taken, and what was redacted once stays so', (t) => {
 })
 
 /** A quadratic pass over one of them takes minutes. */
-test('arguments of 1 MiB of any shape are redacted in a single pass', (t) => {
+test('arguments of 1 MiB are redacted in linear time', (t) => {
   const units = `a = - : / " ' \` \\ é ( , [ @ a= a:// a. key d= monkey= kEy password token: &a=b x[ \\" \\\\" a'
     \\"\\\\\\" {"a": "password":"x", token='a "--key", a://b:c? a://b@ a:b@/ a://b:c@/? "token":[ {"key":`.split(/\s+/)
   units.push(

@@ -46,7 +46,7 @@ while [ ! -e $LOG.gone ]; do :; done
 exit 5
 `
 
-test.serial('run reports every process, its parent and its end, as they say themselves', async (t) => {
+test.serial('run reports every process with its parent and its exit', async (t) => {
   if (!has(t, 'bash')) return
   const place = folder(t)
   const [log, file, output] = [join(place, 'log'), join(place, 'script'), join(place, 'report')]
@@ -77,7 +77,7 @@ test.serial('run reports every process, its parent and its end, as they say them
   t.is(processes.filter(({ execs }) => execs.length === 2).length, 1)
 })
 
-test.serial('run ends as its command did, and leaves it its standard input and output', async (t) => {
+test.serial('run exits like its command and passes standard input and output through', async (t) => {
   const cases: [string[], number][] = [
     [['sh', '-c', 'exit 0'], 0],
     [['sh', '-c', 'exit 9'], 9],
@@ -98,7 +98,7 @@ test.serial('run ends as its command did, and leaves it its standard input and o
   t.is(cat.stdout, 'through')
 })
 
-test.serial('run and wait end with 128+n for a real-time signal, and name it', async (t) => {
+test.serial('run and wait exit with 128+n for a real-time signal and name it', async (t) => {
   for (const [number, name] of [
     [34, 'SIGRTMIN+0'],
     [40, 'SIGRTMIN+6'],
@@ -120,7 +120,7 @@ test.serial('run and wait end with 128+n for a real-time signal, and name it', a
   }
 })
 
-test.serial('run says what it cannot run', async (t) => {
+test.serial('run reports a command that cannot be run', async (t) => {
   const place = folder(t)
   writeFileSync(join(place, 'text'), '')
   const cases: [string, number, RegExp][] = [
@@ -144,7 +144,7 @@ test.serial('run says what it cannot run', async (t) => {
   t.deepEqual(await unsupported.ended, [3, null])
 })
 
-test.serial('run passes signals on, and tells of those who stay', async (t) => {
+test.serial('run passes signals on to its command', async (t) => {
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
     const place = folder(t)
     const ready = join(place, 'ready')
@@ -165,7 +165,7 @@ test.serial('run passes signals on, and tells of those who stay', async (t) => {
   }
 })
 
-test.serial('run says who runs on', async (t) => {
+test.serial('run reports processes that are still running', async (t) => {
   const it = command(t, ['run', '--json', '--', 'sh', '-c', 'sleep 1000 > /dev/null 2>&1 < /dev/null & exit 0'])
   t.deepEqual(await it.ended, [0, null])
   const { running, processes } = JSON.parse(it.stderr) as { running: number; processes: Reported[] }
@@ -175,7 +175,7 @@ test.serial('run says who runs on', async (t) => {
   t.deepEqual([one!.exitCode, one!.signal, one!.durationNs], [null, null, null])
 })
 
-test.serial('no text of the command reaches the report, or an error, as it is', async (t) => {
+test.serial('no text of the command reaches the report or an error unescaped', async (t) => {
   const hostile = 'a\u009b31m\u202e\x7f\x1b[2J\n'
   for (const args of [['--json'], []]) {
     const it = command(t, ['run', ...args, '--', 'sh', '-c', ':', hostile])
@@ -195,7 +195,7 @@ test.serial('no text of the command reaches the report, or an error, as it is', 
   for (const line of it.stdout.split('\n')) t.notRegex(line, /[\p{Cc}\p{Cf}]/u)
 })
 
-test.serial('run hides arguments where that is asked for', async (t) => {
+test.serial('run hides arguments with --redact and --no-args', async (t) => {
   const report = async (option: string) => {
     const it = command(t, ['run', '--json', option, '--', 'env', 'A_TOKEN=geheim', 'true'])
     t.deepEqual(await it.ended, [0, null])
@@ -208,7 +208,7 @@ test.serial('run hides arguments where that is asked for', async (t) => {
   t.is(hidden.processes[0].execs[0].argv, null)
 })
 
-test.serial('wait ends when all have ended, as the last of them to fail did', async (t) => {
+test.serial('wait exits after the last process, like the last one that failed', async (t) => {
   const sleeper = (last: string) => spawn('sh', ['-c', `read line; ${last}`], { stdio: ['pipe', 'ignore', 'ignore'] })
   const cases: [string[], number][] = [
     [['exit 0', 'exit 0'], 0],
@@ -230,7 +230,7 @@ test.serial('wait ends when all have ended, as the last of them to fail did', as
   }
 })
 
-test.serial('wait may fail, be too late, or be interrupted', async (t) => {
+test.serial('wait reports an unknown pid, a timeout and an interrupt by exit code', async (t) => {
   const late = command(t, ['wait', '4194304'])
   t.deepEqual(await late.ended, [1, null])
   t.regex(late.stderr, /^proc-events: 4194304: ERR_NO_SUCH_PROCESS: /)
@@ -244,7 +244,7 @@ test.serial('wait may fail, be too late, or be interrupted', async (t) => {
   t.deepEqual(await interrupted.ended, [130, null])
 })
 
-test.serial('the doctor tells what works here', async (t) => {
+test.serial('the doctor reports each check', async (t) => {
   const it = command(t, ['doctor', '--json'])
   t.deepEqual(await it.ended, [0, null])
   const { type, ok, checks } = JSON.parse(it.stdout)

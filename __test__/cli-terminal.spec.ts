@@ -10,7 +10,7 @@ import { until } from './support.ts'
 
 const [ENTER, LEAVE] = ['\x1b[?1049h\x1b[?25l\x1b[?7l', '\x1b[?7h\x1b[?25h\x1b[?1049l']
 
-test.serial('lines fit, under a header, in colours', async (t) => {
+test.serial('lines fit the terminal, under a header, in colours', async (t) => {
   if (!has(t, 'script')) return
   for (const columns of [70, 80, 200]) {
     const it = onTerminal(t, [], columns)
@@ -62,7 +62,7 @@ const ways: readonly [string, (t: ExecutionContext, it: Command) => void][] = [
   ['SIGHUP', (_t, it) => process.kill(inside(it), 'SIGHUP')],
 ]
 for (const [way, leave] of ways) {
-  test.serial(`--top has a screen of its own, and gives the old one back on ${way}`, async (t) => {
+  test.serial(`--top uses the alternate screen and restores the old one on ${way}`, async (t) => {
     if (!has(t, 'script')) return
     const it = onTerminal(t, ['--top', '--interval', '0.05'], 80)
     const { name, path } = program(t)
@@ -77,7 +77,7 @@ for (const [way, leave] of ways) {
   })
 }
 
-test.serial('--top follows the size of its terminal, however small that gets', async (t) => {
+test.serial('--top follows the size of the terminal down to the smallest', async (t) => {
   if (!has(t, 'script')) return
   const it = onTerminal(t, ['--top', '--interval', '0.05'], 80)
   const { name, path } = program(t)
@@ -106,7 +106,7 @@ test.serial('--top follows the size of its terminal, however small that gets', a
   t.deepEqual(await it.ended, [0, null])
 })
 
-test.serial('--top where there is no terminal writes one screen after the other', async (t) => {
+test.serial('--top without a terminal writes one screen after the other', async (t) => {
   const { name, path } = program(t)
   for (const json of [false, true]) {
     const it = command(t, ['--top', '--interval', '0.05', ...(json ? ['--json'] : [])])
@@ -121,7 +121,7 @@ test.serial('--top where there is no terminal writes one screen after the other'
   }
 })
 
-test.serial('Ctrl-C goes to the command that is run, once', async (t) => {
+test.serial('Ctrl-C reaches the command that is run once', async (t) => {
   if (!has(t, 'script')) return
   const script = `'trap "echo caught" INT; echo ready; n=0; while [ $n -lt 2 ]; do read x; n=$((n+1)); done; exit 5'`
   const it = onTerminal(t, ['run', '--', 'sh', '-c', script], 80)

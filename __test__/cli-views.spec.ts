@@ -20,14 +20,14 @@ import { fileOf, recording, screens, text } from './screens.ts'
 import { until } from './support.ts'
 
 for (const [name, lines] of Object.entries(screens)) {
-  test(`${name} is as expected`, (t) => {
+  test(`${name} equals the expected screen`, (t) => {
     // What is read back is written as it was.
     const expected = name === 'json.ndjson' ? text : readFileSync(fileOf(name), 'utf8')
     t.is(`${lines().join('\n')}\n`, expected)
   })
 }
 
-test('no line is wider than its terminal, however narrow that is', (t) => {
+test('no line is wider than the terminal at any width', (t) => {
   const entries = text
     .trimEnd()
     .split('\n')
@@ -51,7 +51,7 @@ test('no line is wider than its terminal, however narrow that is', (t) => {
   }
 })
 
-test('a frame has no more lines than its terminal', (t) => {
+test('a frame has no more lines than the terminal', (t) => {
   for (let rows = 1; rows < 12; rows++) {
     t.true(new Top().frame(0, { columns: 80, rows, colors: false }).length <= rows)
   }
@@ -60,7 +60,7 @@ test('a frame has no more lines than its terminal', (t) => {
 const event = (over: object): Entry =>
   readEntry(jsonLine({ type: 'exec', time: '2026-01-02T03:04:05.000Z', timestampNs: 1e9, pid: 5, ...over }))!
 
-test('the tree has an end where children outlive their parents again and again', (t) => {
+test('the tree stays bounded if children outlive their parents repeatedly', (t) => {
   const tree = new Tree()
   const layout = { columns: Infinity, colors: false }
   let longest = 0
@@ -73,7 +73,7 @@ test('the tree has an end where children outlive their parents again and again',
   t.true(longest < 250)
 })
 
-test('a process that ends and comes again is two lives in a report', (t) => {
+test('a reused pid appears as two processes in a report', (t) => {
   const report = new Report()
   for (const over of [
     { pid: 10, name: 'a', timestampNs: 1e9 },
@@ -99,7 +99,7 @@ test('a process that ends and comes again is two lives in a report', (t) => {
   t.deepEqual(report.running(), [10, 11])
 })
 
-test('a histogram knows durations to within three percent', (t) => {
+test('a histogram is accurate to three percent', (t) => {
   const histogram = new Histogram()
   t.is(histogram.quantile(0.5), null)
   for (let ms = 1; ms <= 1000; ms++) histogram.add(ms * 1e6)
@@ -112,7 +112,7 @@ test('a histogram knows durations to within three percent', (t) => {
   }
 })
 
-test('different names have an end', (t) => {
+test('the number of different names is bounded', (t) => {
   const summary = new Summary()
   for (let n = 0; n < 10_010; n++) summary.add(event({ pid: n + 1, name: `n${n}` }))
   const { programs } = summary.toObject(1) as { programs: { name: string; execs: number }[] }
@@ -120,7 +120,7 @@ test('different names have an end', (t) => {
   t.deepEqual([programs[0]!.name, programs[0]!.execs], ['(others)', 10])
 })
 
-test('a fork makes a new place in the tree, though the end of the one before was not told', (t) => {
+test('a fork creates a new tree node, even if the exit of the previous process was not reported', (t) => {
   const tree = new Tree()
   const lines = [
     { type: 'fork', pid: 50, ppid: 1, parentName: 'init' },
@@ -140,7 +140,7 @@ test('a fork makes a new place in the tree, though the end of the one before was
   )
 })
 
-test('the tree keeps a bounded number of places, and short labels', (t) => {
+test('the tree keeps a bounded number of nodes with short labels', (t) => {
   const tree = new Tree()
   const layout = { columns: Infinity, colors: false }
   const long = 'x'.repeat(100_000)
@@ -158,7 +158,7 @@ test('the tree keeps a bounded number of places, and short labels', (t) => {
   t.regex(known.at(-1)!, / 40009 {21}f$/)
 })
 
-test('the busiest programs are bounded in number, whatever events are told', (t) => {
+test('the number of top programs is bounded for any events', (t) => {
   const programs = (top: Top) =>
     (top.toObject(30e9) as { programs: { name: string; execs: number; running: number | null }[] }).programs
   for (const followsExits of [true, false]) {
@@ -185,7 +185,7 @@ test('the busiest programs are bounded in number, whatever events are told', (t)
   t.true(top.frame(1e9, { columns: Infinity, colors: false, rows: 9 }).at(-1)!.length < 1200)
 })
 
-test('a report keeps a bounded number of execs, and says what it leaves out', (t) => {
+test('a report keeps a bounded number of execs and counts the omitted ones', (t) => {
   const outcome = { command: [], exitCode: 0, signal: null, lost: 0 }
   const layout = { columns: Infinity, colors: false }
   const exec = (report: Report, pid: number, argv: string[]) => {
@@ -236,7 +236,7 @@ test('a report keeps a bounded number of execs, and says what it leaves out', (t
   t.like(crowd.toObject(outcome), { unlisted: 1, omittedArguments: 0 })
 })
 
-test('names are kept short, and of a bounded number of processes', (t) => {
+test('process names are shortened and bounded in number', (t) => {
   const long = 'x'.repeat(100_000)
   const summary = new Summary()
   summary.add(event({ name: long, parentName: long }))
@@ -255,7 +255,7 @@ test('names are kept short, and of a bounded number of processes', (t) => {
   t.deepEqual([names.known(1), names.known(69_999)], [null, 'x'])
 })
 
-test('a pid that is used again is a descendant only if its new parent is one', (t) => {
+test('a reused pid is a descendant only if its new parent is one', (t) => {
   const passes = entryFilter({ ancestor: 10 })
   const told = [
     { type: 'fork', pid: 11, ppid: 10 },
@@ -268,7 +268,7 @@ test('a pid that is used again is a descendant only if its new parent is one', (
   t.deepEqual(told, [true, true, false, false, false])
 })
 
-test('a recording passes through the same filters', (t) => {
+test('a recording passes through the filters of a live watch', (t) => {
   const passing = (...args: string[]) => {
     const request = parse(args, new Users('alice:x:1000:1000::/:/bin/sh\nwww-data:x:33:33::/:/bin/sh\n'))
     const passes = entryFilter((request as { filter: Parameters<typeof entryFilter>[0] }).filter)
@@ -294,7 +294,7 @@ test('a recording passes through the same filters', (t) => {
   t.is(passing().length, text.trimEnd().split('\n').length - 2)
 })
 
-test('--replay shows a file, or standard input, in any view', async (t) => {
+test('--replay shows a file or standard input in every view', async (t) => {
   const expected = (name: string) => readFileSync(fileOf(name), 'utf8')
   const all = ['--events', 'all']
   const cases: [string[], string][] = [
@@ -322,7 +322,7 @@ test('--replay shows a file, or standard input, in any view', async (t) => {
   t.true(JSON.parse(execs.stdout).programs.every(({ running }: { running: unknown }) => running === null))
 })
 
-test('--redact and --no-args hold for a recording, too', async (t) => {
+test('--redact and --no-args apply to a recording', async (t) => {
   const shown = async (option: string) => {
     const it = command(t, ['--replay', recording, '--json', option])
     await it.ended
@@ -338,7 +338,7 @@ test('--redact and --no-args hold for a recording, too', async (t) => {
   t.false((await shown('--no-args')).includes('"argv":['))
 })
 
-test('a recording that goes on is left as soon as enough has been shown, or by a signal', async (t) => {
+test('reading an endless recording stops at --count or a signal', async (t) => {
   for (const [args, signal] of [[['--count', '2'], null] as const, [[], 'SIGINT'] as const]) {
     const it = command(t, ['--replay', '-', '--json', ...args])
     // Whoever writes it goes on for ever.
@@ -350,7 +350,7 @@ test('a recording that goes on is left as soon as enough has been shown, or by a
   }
 })
 
-test('what a recording calls a signal cannot steer the terminal', async (t) => {
+test('a signal name in a recording cannot control the terminal', async (t) => {
   const it = command(t, ['--replay', '-'])
   it.child.stdin!.end(jsonLine(event({ type: 'exit', signal: '\x1b[2J' })))
   t.deepEqual(await it.ended, [0, null])
@@ -398,7 +398,7 @@ function hostileEntries(text: string): Entry[] {
   ]
 }
 
-test('no text of another process reaches the output as it is, in any view', (t) => {
+test('no view prints text of another process unescaped', (t) => {
   for (const text of HOSTILE) {
     const entries = hostileEntries(text)
     for (const columns of [40, 80, 200, Infinity]) {
@@ -425,7 +425,7 @@ test('no text of another process reaches the output as it is, in any view', (t) 
   }
 })
 
-test('nor is a recording shown as it is, in any view', async (t) => {
+test('no view prints text of a recording unescaped', async (t) => {
   const lines = HOSTILE.flatMap((text) => hostileEntries(text)).map((entry) => JSON.stringify(entry))
   for (const view of [
     [],
@@ -445,7 +445,7 @@ test('nor is a recording shown as it is, in any view', async (t) => {
   }
 })
 
-test('a view that could not be written is a failure', async (t) => {
+test('a view that cannot be written is a failure', async (t) => {
   for (const view of ['--json', '--summary', '--top']) {
     const full = openSync('/dev/full', 'w')
     const it = command(t, ['--replay', recording, view], { stdio: ['ignore', full, 'pipe'] })
@@ -455,7 +455,7 @@ test('a view that could not be written is a failure', async (t) => {
   }
 })
 
-test('what is no recording is told by file and line', async (t) => {
+test('an invalid recording is rejected with its file and line', async (t) => {
   const moment = '"time":"2026-01-01T00:00:00Z","timestampNs":1'
   const cases: [string, string, RegExp][] = [
     ['-', '{"type":"summary"}\n\nnot JSON', /^proc-events: -:3: .*JSON/],

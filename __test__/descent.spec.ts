@@ -27,7 +27,7 @@ function shell(): { pid: number; run: (line: string) => void; next: () => Promis
   }
 }
 
-serial('a daemon is followed until its exit, after its parents and the ancestor have ended', async (t) => {
+serial('a daemon matches its ancestor until its exit, even after its parents and the ancestor exit', async (t) => {
   const program = copyOf('/bin/sleep', 'pe-daemon')
   const ancestor = shell()
   const stranger = shell()
@@ -59,7 +59,7 @@ serial('a daemon is followed until its exit, after its parents and the ancestor 
   program.remove()
 })
 
-serial('descendants that ran before the subscription are followed, by their parents or their session', async (t) => {
+serial('descendants older than the subscription match through their parents or their session', async (t) => {
   const program = copyOf('/bin/sleep', 'pe-before')
   const ancestor = shell()
   ancestor.run(`sh -c "${program.path} 60 & echo \\$!; wait"  &`)
@@ -97,7 +97,7 @@ function sessionOf(pid: number): number {
   return Number(readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ')[3])
 }
 
-serial('what is spawned right behind the subscription is followed', async (t) => {
+serial('a process that is spawned right after the subscription matches', async (t) => {
   await monitoring(async (monitor) => {
     for (let round = 0; round < 20; round++) {
       const execs: number[] = []

@@ -60,7 +60,7 @@ function fromProc(pid: number): ProcessInfo {
   }
 }
 
-serial('all details of a process with odd arguments are as /proc has them, at exec and at exit', async (t) => {
+serial('all details of a process with odd arguments equal /proc, at exec and at exit', async (t) => {
   const program =
     `import os\nos.chdir('/usr')\nos.setgid(65533)\nos.setuid(65534)\n` +
     `os.execv('/bin/cat', [b'cat', b'-', b'--'] + [${ODD.join(', ')}])`
@@ -92,7 +92,7 @@ serial('all details of a process with odd arguments are as /proc has them, at ex
   )
 })
 
-serial('the same details are there of what was running before', async (t) => {
+serial('a process that runs before the start has the same details', async (t) => {
   const child = spawn('sleep', ['60'])
   const monitor = getProcessMonitor()
   const told: ProcessInfo[] = []
@@ -107,7 +107,7 @@ serial('the same details are there of what was running before', async (t) => {
   }
 })
 
-serial('an argument vector that is too long is cut, and marked', async (t) => {
+serial('a too long argument vector is cut and marked', async (t) => {
   const size = 130_000
   const told: ProcessInfo[] = []
   await monitoring(async (monitor) => {
@@ -127,7 +127,7 @@ serial('an argument vector that is too long is cut, and marked', async (t) => {
   })
 })
 
-serial('arguments are cut by their text, where the options say', async (t) => {
+serial('maxArgvBytes cuts arguments by their text', async (t) => {
   const told: ProcessInfo[] = []
   const program = `import os\nos.execv('/bin/true', [b'true', b'pe-cut', b'\\xff' * 100000])`
   await monitoring(
@@ -145,7 +145,7 @@ serial('arguments are cut by their text, where the options say', async (t) => {
   t.deepEqual<object[], object[]>(told, [expected, expected])
 })
 
-serial('how the thread is scheduled follows what is captured, and may be declined', async (t) => {
+serial("the thread's scheduling follows the captured fields and can be declined", async (t) => {
   const monitor = getProcessMonitor()
   try {
     await monitor.initialize()

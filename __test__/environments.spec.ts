@@ -82,7 +82,7 @@ async function nobodyMayRead(t: ExecutionContext): Promise<boolean> {
   return false
 }
 
-serial('user nobody, without any capability, is served', async (t) => {
+serial('user nobody without any capability gets events', async (t) => {
   if (!has(t, 'setpriv') || !(await nobodyMayRead(t))) return
   const { error, source, probe, told, bootstrap, warnings } = await attempt(t, nobody, {}, ['/bin/sleep'])
   if (!servesEverybody(t, probe)) {
@@ -94,28 +94,28 @@ serial('user nobody, without any capability, is served', async (t) => {
   t.true(probe.netlink && probe.polling && bootstrap > 1)
 })
 
-serial('in a user namespace: ERR_USER_NAMESPACE', async (t) => {
+serial('a user namespace rejects with ERR_USER_NAMESPACE', async (t) => {
   if (has(t, 'unshare')) await rejects(t, 'ERR_USER_NAMESPACE', ['unshare', '-U', '-r'])
 })
 
-serial('in a pid namespace: ERR_PID_NAMESPACE', async (t) => {
+serial('a pid namespace rejects with ERR_PID_NAMESPACE', async (t) => {
   if (has(t, 'unshare')) await rejects(t, 'ERR_PID_NAMESPACE', ['unshare', '-p', '-f', '--mount-proc'])
 })
 
-serial("in a network namespace, without the right to join the host's: ERR_NETWORK_NAMESPACE", async (t) => {
+serial("a network namespace without the right to join the host's rejects with ERR_NETWORK_NAMESPACE", async (t) => {
   if (!has(t, 'unshare', 'setpriv')) return
   const without = ['setpriv', '--bounding-set=-sys_admin', '--inh-caps=-sys_admin']
   await rejects(t, 'ERR_NETWORK_NAMESPACE', ['unshare', '-n', ...without])
 })
 
-serial('in all three: one of them is named', async (t) => {
+serial('all three namespaces reject with the code of one of them', async (t) => {
   if (!has(t, 'unshare')) return
   const { error } = await attempt(t, ['unshare', '-U', '-r', '-p', '-f', '-n', '--mount-proc'])
   t.log(error?.message)
   t.true(['ERR_USER_NAMESPACE', 'ERR_PID_NAMESPACE', 'ERR_NETWORK_NAMESPACE'].includes(error!.code))
 })
 
-serial('where there is no proc file system: ERR_PROC_UNREADABLE', async (t) => {
+serial('a missing proc file system rejects with ERR_PROC_UNREADABLE', async (t) => {
   for (const procRoot of ['/nowhere', '/tmp']) {
     for (const source of ['netlink', 'polling', 'auto'] as const) {
       const { probe } = await rejects(t, 'ERR_PROC_UNREADABLE', [], { procRoot, source })
@@ -124,7 +124,7 @@ serial('where there is no proc file system: ERR_PROC_UNREADABLE', async (t) => {
   }
 })
 
-serial('where other users are hidden, the kernel still tells of them, and polling is refused', async (t) => {
+serial('with hidepid the kernel still reports other users, and polling is rejected', async (t) => {
   if (!has(t, 'unshare', 'setpriv') || !(await nobodyMayRead(t))) return
   const hidden = ['unshare', '-m', 'sh', '-c', 'mount -t proc -o hidepid=2 proc /proc && exec "$@"', 'sh', ...nobody]
   const { probe, error, source, told, warnings } = await attempt(t, hidden, { source: 'auto' }, ['/bin/sleep'])
@@ -136,7 +136,7 @@ serial('where other users are hidden, the kernel still tells of them, and pollin
   await rejects(t, 'ERR_PROC_UNREADABLE', hidden, { source: 'polling' })
 })
 
-serial("in a pid namespace, 'auto' polls, and warns once", async (t) => {
+serial("in a pid namespace 'auto' polls and warns once", async (t) => {
   if (!has(t, 'unshare')) return
   const namespace = ['unshare', '-p', '-f', '--mount-proc']
   const result = await attempt(t, namespace, { source: 'auto', pollingInterval: 20 }, ['/bin/sleep'])
@@ -153,7 +153,7 @@ serial("in a pid namespace, 'auto' polls, and warns once", async (t) => {
   t.deepEqual([probe.netlink, probe.polling, probe.reason], [false, true, 'ERR_PID_NAMESPACE'])
 })
 
-serial('polling on request needs no namespace, and gives no warning', async (t) => {
+serial("requested polling works in the host's and in a new pid namespace, without a warning", async (t) => {
   const options = { source: 'polling', pollingInterval: 20 } as const
   const environments = [[], ...(existsSync('/usr/bin/unshare') ? [['unshare', '-p', '-f', '--mount-proc']] : [])]
   for (const environment of environments) {
@@ -163,7 +163,7 @@ serial('polling on request needs no namespace, and gives no warning', async (t) 
   }
 })
 
-serial('where a sandbox refuses the socket: ERR_PERMISSION', async (t) => {
+serial('a sandbox that refuses the socket rejects with ERR_PERMISSION', async (t) => {
   if (!has(t, 'cc')) return
   const load = new Load('pe-refuse')
   try {

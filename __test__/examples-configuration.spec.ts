@@ -32,7 +32,7 @@ async function eventKeys(t: ExecutionContext): Promise<string[]> {
   return Object.keys(JSON.parse(exits(last)[0]!))
 }
 
-test('the keys that the pipelines read are those of the command', async (t) => {
+test('the pipelines read only keys that the command writes', async (t) => {
   const keys = await eventKeys(t)
   const { source } = yaml('vector', 'vector.yaml').transforms.events
   const setThere = ['timestamp', 'failed', 'command', 'stream']
@@ -51,7 +51,7 @@ test('the keys that the pipelines read are those of the command', async (t) => {
   )
 })
 
-test('what is logged for many readers has its arguments redacted', (t) => {
+test('pipelines run the command with --redact or --no-args', (t) => {
   const [, unit] = /^ExecStart=\S+ (.*)$/m.exec(read('systemd', 'proc-events.service'))!
   const [, set] = parseAllDocuments(read('kubernetes', 'daemonset.yaml')).map((document) => document.toJS())
   const { command: vector } = yaml('vector', 'vector.yaml').sources.processes
@@ -60,7 +60,7 @@ test('what is logged for many readers has its arguments redacted', (t) => {
   }
 })
 
-test('vector.yaml runs the command, and its parts are connected', (t) => {
+test('vector.yaml runs the command and connects its components', (t) => {
   const { sources, transforms, sinks, ...others } = yaml('vector', 'vector.yaml')
   t.deepEqual(others, {})
   const [name, ...args] = sources.processes.command
@@ -76,7 +76,7 @@ test('vector.yaml runs the command, and its parts are connected', (t) => {
   }
 })
 
-test("the collector's parts are all defined, all used, and read what the service writes", (t) => {
+test("the collector's components are all defined, all used, and read the service's log", (t) => {
   const { service, ...parts } = yaml('opentelemetry-collector', 'config.yaml')
   for (const kind of ['receivers', 'processors', 'exporters']) {
     t.deepEqual(service.pipelines.logs[kind].toSorted(), Object.keys(parts[kind]).toSorted())
@@ -91,7 +91,7 @@ test("the collector's parts are all defined, all used, and read what the service
   }
 })
 
-test('the unit is one that systemd takes, and is hardened', (t) => {
+test('systemd accepts the unit, and the unit is hardened', (t) => {
   const unit = read('systemd', 'proc-events.service')
   const [, program, args] = /^ExecStart=(\S+) (.*)$/m.exec(unit)!
   t.regex(program!, /\/proc-events$/)
@@ -114,7 +114,7 @@ test('the unit is one that systemd takes, and is hardened', (t) => {
   t.true(Number(exposure) < 2, rated.stdout)
 })
 
-test('the DaemonSet sees the host, and has no rights beyond that', (t) => {
+test('the DaemonSet sees the host and has no further rights', (t) => {
   const documents = parseAllDocuments(read('kubernetes', 'daemonset.yaml'), { strict: true })
   t.deepEqual(
     documents.flatMap(({ errors }) => errors),
@@ -143,7 +143,7 @@ test('the DaemonSet sees the host, and has no rights beyond that', (t) => {
   }
 })
 
-test('with the rights that the DaemonSet and the unit leave it, the command reports', async (t) => {
+test('the command works with the rights of the DaemonSet and of the unit', async (t) => {
   // Who is not root has no more than that anyway.
   const isRoot = process.getuid!() === 0
   if (isRoot && !has(t, 'setpriv')) return

@@ -41,7 +41,7 @@ function folder(t: ExecutionContext): string {
   return path
 }
 
-test('metrics: what starts and fails is served, and the dashboard asks for nothing else', async (t) => {
+test('metrics: starts and failures are served, and the dashboard uses only served metrics', async (t) => {
   const server = example(t, ['metrics/server.mjs'], { PORT: '0' })
   await until('it serves', () => server.stdout.includes('/metrics'))
   const url = server.stdout.trim()
@@ -75,7 +75,7 @@ test('metrics: what starts and fails is served, and the dashboard asks for nothi
   t.is(server.stderr, '')
 })
 
-test('strays: what a command leaves behind is ended, whoever is its parent, and the exit code is passed on', async (t) => {
+test('strays: leftover descendants are ended, and the exit code is passed on', async (t) => {
   // The name of a process cannot steer the terminal.
   const { path } = program(t, `pe${process.pid}\u009b31m`)
   const name = `pe${process.pid}?31m`
@@ -99,7 +99,7 @@ test('strays: what a command leaves behind is ended, whoever is its parent, and 
   t.notRegex(it.stderr, /\u009b/)
 })
 
-test('strays: where nothing is left, nothing is said', async (t) => {
+test('strays: without leftover descendants nothing is printed', async (t) => {
   const calm = example(t, ['strays.mjs', '/bin/sh', '-c', 'true & wait; kill -9 $$'])
   t.deepEqual(await calm.ended, [137, null])
   t.is(calm.stderr, '')
@@ -110,7 +110,7 @@ test('strays: where nothing is left, nothing is said', async (t) => {
   t.deepEqual(await example(t, ['strays.mjs']).ended, [2, null])
 })
 
-test('rules: nice values and cgroups are given to what starts, and to what runs already', async (t) => {
+test('rules: new and running processes get their nice value and cgroup', async (t) => {
   const { path, name } = program(t)
   const place = folder(t)
   const rules = join(place, 'rules.json')
@@ -152,7 +152,7 @@ const ELECTRON = `
   process.on('SIGTERM', () => app.emit('window-all-closed'))
   module.exports = { app, BrowserWindow, ipcMain }`
 
-test('electron: games are told when they begin and end, native ones, those of Wine, and those that run already', async (t) => {
+test('electron: starts and ends of native, Wine and already running games are reported', async (t) => {
   const app = folder(t)
   cpSync(join(examples, 'electron'), app, { recursive: true })
   mkdirSync(join(app, 'node_modules', 'electron'), { recursive: true })

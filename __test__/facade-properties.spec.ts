@@ -10,7 +10,7 @@ import { type Action, type Item, steps } from './fake/steps.ts'
 /** More of them at once may take the facade several turns of the event loop. */
 const RECORDS_A_TURN = 60
 
-test.serial('whatever is done, and whatever the source reports, the facade is as the model', async (t) => {
+test.serial('after any calls and any records the facade equals the model', async (t) => {
   await fc.assert(
     fc.asyncProperty(steps, fc.boolean(), async (steps, listens) => {
       const model = new Model(listens)

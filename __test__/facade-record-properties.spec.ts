@@ -17,7 +17,7 @@ const { compileFilter } = require('../src/monitor/filter.js') as typeof Filters
 const { RecordView } = require('../src/native/record-view.js') as typeof RecordViews
 const r = require('./fake/records.cjs')
 
-test('a process passes a filter where all conditions hold, as often as it is asked', (t) => {
+test('a process passes a filter if all conditions hold, on every evaluation', (t) => {
   fc.assert(
     fc.property(filters, fc.array(processes, { maxLength: 6 }), (filter, processes) => {
       const options = written(filter)
@@ -90,7 +90,7 @@ const event = fc.record({
   truncated: fc.boolean(),
 })
 
-test('what was encoded is what is read, wherever in the buffer it stands', (t) => {
+test('a decoded record equals the encoded one at every position in the buffer', (t) => {
   fc.assert(
     fc.property(fc.array(event, { minLength: 1, maxLength: 8 }), fc.nat(5), (events, before) => {
       const records: number[][] = events.map(({ own, pid, process, ...others }) =>
@@ -113,7 +113,7 @@ test('what was encoded is what is read, wherever in the buffer it stands', (t) =
   t.pass()
 })
 
-test('an exit is read as it was encoded', (t) => {
+test('a decoded exit equals the encoded one', (t) => {
   const signals = ['SIGHUP', 'SIGABRT', 'SIGKILL', 'SIGSEGV', 'SIG32', 'SIGRTMIN+0', 'SIGRTMIN+30']
   const numbers = [1, 6, 9, 11, 32, 34, 64]
   const values = fc.record({
@@ -142,7 +142,7 @@ test('an exit is read as it was encoded', (t) => {
   t.pass()
 })
 
-test('a thread’s name of up to 16 bytes is read as it was encoded', (t) => {
+test('a decoded thread name of up to 16 bytes equals the encoded one', (t) => {
   const name = argument.filter((text) => Buffer.byteLength(text) <= 16)
   fc.assert(
     fc.property(name, u32, (comm, tid) => {
@@ -153,7 +153,7 @@ test('a thread’s name of up to 16 bytes is read as it was encoded', (t) => {
   t.pass()
 })
 
-test('a container’s id is the last of the 64 digits in its cgroup', (t) => {
+test('the container id is the last run of 64 hex digits in the cgroup', (t) => {
   const id = fc.string({ unit: fc.constantFrom(...'0123456789abcdef'), minLength: 64, maxLength: 64 })
   const part = fc.constantFrom('/', '/docker/', '/a.slice/cri-containerd-', '.scope', '/kubepods/pod0/', '.scope/init')
   fc.assert(
@@ -164,7 +164,7 @@ test('a container’s id is the last of the 64 digits in its cgroup', (t) => {
   t.pass()
 })
 
-test.serial('every event is delivered once and in order, however it is drained', async (t) => {
+test.serial('every event is delivered once and in order with any buffer and batch size', async (t) => {
   const runs = fc.array(fc.tuple(fc.integer({ min: 1, max: 700 }), fc.oneof(fc.constant(0), fc.nat(80_000))), {
     minLength: 1,
     maxLength: 6,

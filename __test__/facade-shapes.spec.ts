@@ -8,7 +8,7 @@ setFlagsFromString('--allow-natives-syntax')
 const haveSameMap = new Function('a', 'b', 'return %HaveSameMap(a, b)') as (a: object, b: object) => boolean
 const isFast = new Function('a', 'return %HasFastProperties(a)') as (a: object) => boolean
 
-test('events of a type have one hidden class, and so have their details', async (t) => {
+test('events of a type share one hidden class, and so do their details', async (t) => {
   const { monitor, fake, r } = await initialized(t)
   const events: ProcessEvent[] = []
   for (const type of ['fork', 'exec', 'exit', 'comm', 'uid', 'sid'] as const) {

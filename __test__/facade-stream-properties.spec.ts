@@ -122,7 +122,7 @@ class Real {
   }
 }
 
-test.serial('in whatever order events, calls and ends come, an iterator is as the model', async (t) => {
+test.serial('in any order of events, calls and ends an iterator equals the model', async (t) => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(step, { minLength: 1, maxLength: 40, size: 'max' }),

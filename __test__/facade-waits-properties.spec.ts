@@ -225,7 +225,7 @@ const advance: Step = { do: 'advance' }
 const beginning = fc.constantFrom<Step[]>([], [{ do: 'initialize' }, turn, advance, turn, advance, turn])
 const steps = fc.tuple(beginning, fc.array(step, { maxLength: 40, size: 'max' })).map((parts) => parts.flat())
 
-test('whenever exits, answers and ends come, a wait settles, with its exit or the reason', async (t) => {
+test('in any order of exits, answers and ends a wait settles with its exit or an error', async (t) => {
   await fc.assert(
     fc.asyncProperty(steps, async (steps) => {
       const run = new Run(loadFacade(t))

@@ -5,7 +5,7 @@ import { child, initialized, loadFacade, settled } from './fake/load.ts'
 const noop = (): void => {}
 const NO_SUCH = { code: 'ERR_NO_SUCH_PROCESS', message: 'No process is running that has the pid 7.' }
 
-test('it resolves with the exit of the process, to all who wait for it', async (t) => {
+test('waitForExit resolves every wait with the exit of the process', async (t) => {
   const { monitor, fake, r } = await initialized(t)
   const waits = [monitor.waitForExit(7), monitor.waitForExit(7), monitor.waitForExit(8)]
   await settled(fake)
@@ -22,14 +22,14 @@ test('it resolves with the exit of the process, to all who wait for it', async (
   t.deepEqual(fake.source.interests.at(-1), [0, 0])
 })
 
-test('one that is not running is refused', async (t) => {
+test('waitForExit rejects for a process that is not running', async (t) => {
   const { monitor, fake } = await initialized(t)
   fake.behaviour.watchExit = () => false
   await t.throwsAsync(monitor.waitForExit(7), NO_SUCH)
   t.deepEqual(fake.source.interests.at(-1), [0, 0])
 })
 
-test('of a process that runs, an exit before the answer is that of an earlier one with its pid', async (t) => {
+test('for a running process, an exit before the answer belongs to an earlier process with its pid', async (t) => {
   const { monitor, fake, r } = await initialized(t)
   fake.behaviour.watchExit = () => null
   const wait = monitor.waitForExit(7)
@@ -44,7 +44,7 @@ test('of a process that runs, an exit before the answer is that of an earlier on
   t.is((await wait).exitCode, 2)
 })
 
-test('one that ended just in between has exited; before the call counts for nothing', async (t) => {
+test('an exit between the call and the answer resolves the wait, and an exit before the call does not', async (t) => {
   const { monitor, fake, r } = await initialized(t)
   fake.behaviour.watchExit = () => null
   monitor.subscribeExit(noop)
@@ -58,7 +58,7 @@ test('one that ended just in between has exited; before the call counts for noth
   t.is((await other).exitCode, 2)
 })
 
-test('of one that ended before the call, but was not collected, the end is told', async (t) => {
+test('waitForExit resolves for a zombie', async (t) => {
   const { monitor, fake, r } = await initialized(t)
   fake.behaviour.watchExit = () => null
   const [coded, signalled, unknown] = [7, 8, 9].map((pid) => monitor.waitForExit(pid))
@@ -71,7 +71,7 @@ test('of one that ended before the call, but was not collected, the end is told'
   t.deepEqual<object, object>(await unknown!, { ...told, ...nothing, pid: 9, timestampNs: 0 })
 })
 
-test('an aborted signal rejects at once; the other waits go on', async (t) => {
+test('an aborted signal rejects at once, and other waits continue', async (t) => {
   const { monitor, fake, r } = await initialized(t)
   const controller = new AbortController()
   const aborted = monitor.waitForExit(7, { signal: controller.signal })
@@ -92,7 +92,7 @@ test('an aborted signal rejects at once; the other waits go on', async (t) => {
   t.false(fake.source.calls.includes('watchExit 9'))
 })
 
-test('it takes a monitor that runs, or is about to', async (t) => {
+test('waitForExit rejects before initialize, and waits for a pending one', async (t) => {
   const { monitor, fake, r } = loadFacade(t)
   await t.throwsAsync(monitor.waitForExit(7), { code: 'ERR_STOPPED', message: /initialize/ })
   fake.behaviour.scan = () => null
@@ -114,7 +114,7 @@ test('it takes a monitor that runs, or is about to', async (t) => {
   await t.throwsAsync(monitor.waitForExit(7), { code: 'ERR_STOPPED' })
 })
 
-test('an initialize that is rejected rejects those who wait for it, and a stop meanwhile does', async (t) => {
+test('a rejected initialize and a stop reject the pending waits', async (t) => {
   const { monitor, fake, r } = loadFacade(t)
   fake.behaviour.open = () => [r.failed('ERR_PERMISSION', 1, 'bind'), r.closed()]
   const initialize = monitor.initialize()
@@ -127,7 +127,7 @@ test('an initialize that is rejected rejects those who wait for it, and a stop m
   await both
 })
 
-test('a failure for good rejects; where somebody hears of it so, it is not thrown, too', async (t) => {
+test('a fatal failure rejects the waits and is not also uncaught', async (t) => {
   const { code, stdout } = await child(`
     monitor.initialize().then(() => {
       monitor.waitForExit(7).catch((e) => console.log(e.code))
@@ -136,7 +136,7 @@ test('a failure for good rejects; where somebody hears of it so, it is not throw
   t.deepEqual([code, stdout], [0, 'ERR_SOURCE_FAILED\n'])
 })
 
-test('arguments of a wrong type or range', async (t) => {
+test('waitForExit throws on arguments of a wrong type or range', async (t) => {
   const { monitor } = await initialized(t)
   const type = { instanceOf: TypeError, code: 'ERR_INVALID_ARG_TYPE' }
   const range = { instanceOf: RangeError, code: 'ERR_OUT_OF_RANGE' }

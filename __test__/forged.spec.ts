@@ -25,7 +25,7 @@ for forged in (exit, exit + bytes(100), header + bytes(4), exit[:60], exit[:40],
 /** The first four, each sent twice; in the others the filter within the kernel looks for what is not there, and drops them. */
 const REJECTED = 8
 
-test('a forged exit is not told, and is counted as rejected', async (t) => {
+test('a forged exit is not reported and counts as rejected', async (t) => {
   if (!has(t, 'python3')) return
   const monitor = getProcessMonitor()
   const child = spawn('/bin/sleep', ['60'])

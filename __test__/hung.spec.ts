@@ -113,7 +113,7 @@ for (const [thing, title, options, expected] of [
   })
 }
 
-serial('a late subscription with new details and replay is served', async (t) => {
+serial('a late subscription with new details and replay gets events', async (t) => {
   await beside(t, 'memory', async ({ pid }) => {
     const { code, result } = await new Beside('late', pid).end()
     t.is(code, 0)
@@ -122,13 +122,13 @@ serial('a late subscription with new details and replay is served', async (t) =>
   })
 })
 
-serial('process.exit() ends the program in the midst of the scan', async (t) => {
+serial('process.exit() ends the program during the scan', async (t) => {
   await beside(t, 'memory', async ({ pid }) => {
     t.deepEqual(await new Beside('exit', pid).end(), { code: 3, result: 'exits' })
   })
 })
 
-serial('findDeletedProcesses() answers, and waitForExit() resolves when the process ends', async (t) => {
+serial('findDeletedProcesses() returns, and waitForExit() resolves when the process exits', async (t) => {
   await beside(t, 'memory', async (hung) => {
     const run = new Beside('waits', hung.pid)
     t.is(await run.line(), 'waits')
@@ -139,7 +139,7 @@ serial('findDeletedProcesses() answers, and waitForExit() resolves when the proc
   })
 })
 
-serial('the threads that were stuck are gone once the process has ended', async (t) => {
+serial('stuck threads end after the process exits', async (t) => {
   await beside(t, 'memory', async (hung) => {
     const run = new Beside('stuck', hung.pid)
     t.is(await run.line(), 'stuck')
@@ -149,7 +149,7 @@ serial('the threads that were stuck are gone once the process has ended', async 
   })
 })
 
-serial('links into a file system that does not answer are read all the same', async (t) => {
+serial('links into an unresponsive file system are read', async (t) => {
   await beside(t, 'links', async ({ pid, mount }) => {
     const { code, result } = await new Beside('initialize', pid).end()
     t.is(code, 0)

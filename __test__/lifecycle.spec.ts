@@ -47,7 +47,7 @@ async function stop(t: ExecutionContext, monitor: ProcessMonitor, calls: () => n
   return took
 }
 
-serial('whoever unsubscribes from within a callback is not called again, nor whom else it unsubscribes', async (t) => {
+serial('callbacks that are unsubscribed within a callback are not called again', async (t) => {
   await monitoring(async (monitor) => {
     const calls: string[] = []
     const offFirst = monitor.subscribeExit((pid) => {
@@ -67,30 +67,27 @@ serial('whoever unsubscribes from within a callback is not called again, nor who
   })
 })
 
-serial(
-  'whoever stops from within a callback during the scan has initialize() reject, and may start anew',
-  async (t) => {
-    const monitor = getProcessMonitor()
-    let calls = 0
-    let stopping: Promise<unknown> | undefined
-    monitor.subscribeExec(() => {
-      calls++
-      stopping ??= stop(t, monitor, () => calls)
-    })
-    await t.throwsAsync(monitor.initialize(), { code: 'ERR_STOPPED' })
-    await stopping
-    t.is(calls, 1)
-    await monitoring(async (again) => {
-      const pids = new Set<number>()
-      again.subscribeExit((pid) => pids.add(pid))
-      const pid = await run('/bin/true')
-      await until('it was told', () => pids.has(pid))
-    })
-    t.is(calls, 1)
-  },
-)
+serial('stop() within a callback during the scan rejects initialize(), and monitoring can start again', async (t) => {
+  const monitor = getProcessMonitor()
+  let calls = 0
+  let stopping: Promise<unknown> | undefined
+  monitor.subscribeExec(() => {
+    calls++
+    stopping ??= stop(t, monitor, () => calls)
+  })
+  await t.throwsAsync(monitor.initialize(), { code: 'ERR_STOPPED' })
+  await stopping
+  t.is(calls, 1)
+  await monitoring(async (again) => {
+    const pids = new Set<number>()
+    again.subscribeExit((pid) => pids.add(pid))
+    const pid = await run('/bin/true')
+    await until('it was told', () => pids.has(pid))
+  })
+  t.is(calls, 1)
+})
 
-serial('a stop from within a callback, at any moment of a storm, ends within a second', async (t) => {
+serial('stop() within a callback at any moment of a storm resolves within a second', async (t) => {
   await underStorm(t, async () => {
     const took: number[] = []
     for (let round = 0; round < 20; round++) {
@@ -111,7 +108,7 @@ serial('a stop from within a callback, at any moment of a storm, ends within a s
   })
 })
 
-serial('a stop during a resync ends within a second', async (t) => {
+serial('stop() during a resync resolves within a second', async (t) => {
   await underStorm(t, async () => {
     const took: number[] = []
     for (let round = 0; round < 10; round++) {
@@ -137,7 +134,7 @@ serial('a stop during a resync ends within a second', async (t) => {
   })
 })
 
-serial('a stop while JavaScript is far behind ends within a second', async (t) => {
+serial('stop() with a long queue resolves within a second', async (t) => {
   if (!has(t, 'cc')) return
   const load = new Load('pe-behind')
   const monitor = getProcessMonitor()
@@ -169,7 +166,7 @@ async function script(text: string): Promise<{ code: number | null; output: stri
   return { code, output: output.trim(), complaints }
 }
 
-serial('starts and stops leave no memory behind', async (t) => {
+serial('starts and stops do not leak memory', async (t) => {
   setFlagsFromString('--expose-gc')
   const collectGarbage = runInNewContext('gc') as () => void
   const cycles = async (): Promise<void> => {
@@ -187,7 +184,7 @@ serial('starts and stops leave no memory behind', async (t) => {
   t.pass()
 })
 
-serial('what a callback throws is an uncaught exception; the others are called, and monitoring goes on', async (t) => {
+serial('an exception of a callback is uncaught, and the other callbacks and monitoring continue', async (t) => {
   const { code, output, complaints } = await script(`
     const {spawnSync}=require('child_process')
     const monitor=getProcessMonitor(),caught=[],told=[],pids=[]
@@ -207,7 +204,7 @@ serial('what a callback throws is an uncaught exception; the others are called, 
   })
 })
 
-serial('what a callback throws ends a process that does not catch it, as any other exception', async (t) => {
+serial('an uncaught exception of a callback ends the process', async (t) => {
   const { code, complaints } = await script(`
     const monitor=getProcessMonitor()
     monitor.subscribeExit(()=>{throw new Error('thrown by a callback')})
@@ -216,7 +213,7 @@ serial('what a callback throws ends a process that does not catch it, as any oth
   t.regex(complaints, /Error: thrown by a callback/)
 })
 
-serial('a process that is not held by its monitor ends by itself', async (t) => {
+serial('a process with an unref’d monitor ends by itself', async (t) => {
   await underStorm(t, async () => {
     const { code, complaints } = await script(`
       const monitor=getProcessMonitor().unref()
@@ -245,7 +242,7 @@ async function monitoringWorker(): Promise<{ worker: Worker; told: Set<number>; 
   return { worker, told, stop }
 }
 
-serial('this thread and two worker threads share one native reader, each with its own start and end', async (t) => {
+serial('the main thread and two worker threads share one native reader and start and stop independently', async (t) => {
   t.is(readers(), 0)
   const first = await monitoringWorker()
   const told = new Set<number>()
@@ -277,7 +274,7 @@ serial('this thread and two worker threads share one native reader, each with it
 
 for (const too of ['alone', 'too']) {
   const who = too === 'too' ? 'while the main thread monitors, too' : 'while nobody else monitors'
-  serial(`worker threads may be terminated at any moment of a storm, ${who}`, async (t) => {
+  serial(`worker threads can be terminated at any moment of a storm, ${who}`, async (t) => {
     await underStorm(t, async () => {
       const args = [program('terminate.mjs'), '50', too]
       const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'], timeout: 40_000 })
@@ -289,7 +286,7 @@ for (const too of ['alone', 'too']) {
   })
 }
 
-serial('process.exit() may be called at any moment of a storm', async (t) => {
+serial('process.exit() works at any moment of a storm', async (t) => {
   await underStorm(t, async () => {
     for (let moment = 0; moment < 10; moment++) {
       const args = [program('exit.mjs'), String(moment)]

@@ -49,7 +49,7 @@ function layers(t: ExecutionContext, files: Readonly<Record<string, string>>, cr
 const passes: Outcome = { status: 0, lines: [] }
 const fails = (...lines: string[]): Outcome => ({ status: 1, lines })
 
-test('layers: imports of lower layers pass, in every form', (t) => {
+test('layers: imports of lower layers pass in every form', (t) => {
   const outcome = layers(t, {
     'lib.rs': 'mod error; mod model; mod delivery; mod subscription;\npub use subscription::Subscription;',
     'error.rs': 'pub struct Error;',
@@ -64,7 +64,7 @@ test('layers: imports of lower layers pass, in every form', (t) => {
   t.deepEqual(outcome, passes)
 })
 
-test('layers: an import of a higher layer fails, in every form', (t) => {
+test('layers: an import of a higher layer fails in every form', (t) => {
   const imports = {
     use: 'use crate::subscription::Subscription;',
     tree: 'use crate::{subscription::{Subscription as Renamed}};',
@@ -111,7 +111,7 @@ test('layers: a circle of files fails', (t) => {
   }
 })
 
-test('layers: a circle through a parent fails, and a re-export is no import of the child', (t) => {
+test('layers: a circle through a parent fails, and a re-export does not count as an import', (t) => {
   const files = { 'lib.rs': 'mod model;', 'model/event.rs': 'use super::LIMIT;\npub struct Event([u8; LIMIT]);' }
   const limit = 'const LIMIT: usize = 1;'
   const clean = layers(t, { ...files, 'model/mod.rs': `mod event;\npub use event::Event;\n${limit}` })
@@ -123,7 +123,7 @@ test('layers: a circle through a parent fails, and a re-export is no import of t
   )
 })
 
-test('layers: rooms of one layer form no circle', (t) => {
+test('layers: a circle between folders of one layer fails', (t) => {
   const outcome = layers(t, {
     'lib.rs': 'mod stats; mod sys;',
     'stats.rs': 'use crate::sys::low::A;\npub struct B;',
@@ -165,7 +165,7 @@ test('oxlint: imports of lower layers pass', (t) => {
   t.deepEqual(complaints, [])
 })
 
-test('oxlint: an import of a higher layer fails, in every form', (t) => {
+test('oxlint: an import of a higher layer fails in every form', (t) => {
   const layers = ['api', 'native', 'integrations', 'monitor', 'cli']
   const forms = {
     'no-restricted-imports': [
@@ -192,7 +192,7 @@ test('oxlint: an import of a higher layer fails, in every form', (t) => {
   }
 })
 
-test('oxlint: only src/native/ imports the addon', (t) => {
+test('oxlint: an import of the addon fails outside src/native/', (t) => {
   const complaints = oxlint(t, {
     'src/native/loader.ts': exported,
     'src/monitor/a.ts': "export * from '../native/loader.js'\n",
@@ -206,7 +206,7 @@ test('oxlint: only src/native/ imports the addon', (t) => {
   )
 })
 
-test('oxlint: a circle fails, even if it is of types only', (t) => {
+test('oxlint: a circle of imports fails, even of types only', (t) => {
   const complaints = oxlint(t, {
     'src/api/a.ts': "import type { B } from './b.js'\nexport type A = B[]\n",
     'src/api/b.ts': "import type { A } from './a.js'\nexport interface B {\n  readonly a: A\n}\n",
@@ -257,7 +257,7 @@ test('sentences: a doc comment that begins without its subject fails', (t) => {
   t.is(outcome.status, 1)
 })
 
-test('sentences: a word for people fails where none are named', (t) => {
+test('sentences: a word for people fails if no people are named', (t) => {
   const outcome = sentences(t, {
     'src/a.ts': 'throw new Error(`${a} is known to nobody`) // A thread who reads.\n',
     'crates/proc-events/src/a.rs': 'const A: &str = "somebody else";\n/* The caller whom\n * it wakes. */',

@@ -53,44 +53,41 @@ async function overflow(t: ExecutionContext, capture: readonly ProcessField[]): 
   }
 }
 
-serial('a receive buffer of ten events: what the kernel dropped is counted, told and made right', overflow, [])
+serial('events dropped by a receive buffer of ten events are counted, reported and recovered', overflow, [])
 
-serial('the same while details are read at every exec', overflow, ['name', 'exe', 'argv', 'cgroup'])
+serial('dropped events are recovered while details are read at every exec', overflow, ['name', 'exe', 'argv', 'cgroup'])
 
-serial(
-  'a start in the midst of a storm: what is lost while the scan is to come is counted, told and made right',
-  async (t) => {
-    if (!has(t, 'cc')) return
-    const load = new Load('pe-loss-start')
-    try {
-      for (let round = 0; round < 20; round++) {
-        const monitor = getProcessMonitor()
-        const view = new View(monitor)
-        const { done } = load.storm({ count: 2000, stays: 3 })
-        try {
-          await setTimeout(3 + round)
-          await monitor.initialize({ receiveBufferSize: 1 })
-          const storm = await done
-          t.true((await view.becomesTrue(storm)) < 1000)
-          t.deepEqual(view.endedTwice(storm, load.code), [])
-          await until("what was counted is the kernel's number", () => {
-            return monitor.stats().lostSocket === connectorSockets()[0]!.drops
-          })
-          await until('the losses were told', () => view.lost('socket') >= monitor.stats().lostSocket)
-          t.is(view.lost('socket'), monitor.stats().lostSocket)
-        } finally {
-          view.close()
-          await monitor.stop()
-          await done
-        }
+serial('events lost before the bootstrap scan are counted, reported and recovered', async (t) => {
+  if (!has(t, 'cc')) return
+  const load = new Load('pe-loss-start')
+  try {
+    for (let round = 0; round < 20; round++) {
+      const monitor = getProcessMonitor()
+      const view = new View(monitor)
+      const { done } = load.storm({ count: 2000, stays: 3 })
+      try {
+        await setTimeout(3 + round)
+        await monitor.initialize({ receiveBufferSize: 1 })
+        const storm = await done
+        t.true((await view.becomesTrue(storm)) < 1000)
+        t.deepEqual(view.endedTwice(storm, load.code), [])
+        await until("what was counted is the kernel's number", () => {
+          return monitor.stats().lostSocket === connectorSockets()[0]!.drops
+        })
+        await until('the losses were told', () => view.lost('socket') >= monitor.stats().lostSocket)
+        t.is(view.lost('socket'), monitor.stats().lostSocket)
+      } finally {
+        view.close()
+        await monitor.stop()
+        await done
       }
-    } finally {
-      load.remove()
     }
-  },
-)
+  } finally {
+    load.remove()
+  }
+})
 
-serial('a queue of 64 events and a blocked JavaScript: what did not fit is counted, told and made right', async (t) => {
+serial('events lost by a queue of 64 events are counted, reported and recovered', async (t) => {
   if (!has(t, 'cc')) return
   const load = new Load('pe-loss-queue')
   const monitor = getProcessMonitor()

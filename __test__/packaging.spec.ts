@@ -33,7 +33,7 @@ const asked = files
   ])
   .map(([, name]) => name!)
 
-test('only what is needed at run time is published', (t) => {
+test('the package contains run-time files only', (t) => {
   const needed =
     /^(package\.json|README\.md|LICENSE|man\/proc-events\.1|(index|prometheus)(\.d\.ts|\.js)|src\/[\w/-]+(\.d\.ts|\.js))$/
   t.deepEqual(
@@ -45,7 +45,7 @@ test('only what is needed at run time is published', (t) => {
   }
 })
 
-test('each module is published with what it declares', (t) => {
+test('each published module has its declarations', (t) => {
   const modules = files.filter((file) => file.endsWith('.js')).map((file) => file.replace(/\.js$/, '.d.ts'))
   t.deepEqual(
     modules.filter((file) => !files.includes(file)),
@@ -53,7 +53,7 @@ test('each module is published with what it declares', (t) => {
   )
 })
 
-test('the main package asks for the platform packages alone, in its own version, and runs nothing when installed', (t) => {
+test('the main package depends only on platform packages of its version and has no install script', (t) => {
   const main = mainManifest()
   t.deepEqual(
     main.optionalDependencies,
@@ -65,7 +65,7 @@ test('the main package asks for the platform packages alone, in its own version,
 })
 
 for (const target of targets) {
-  test(`npm/${target.name} is as it is generated, and what the loader asks for`, (t) => {
+  test(`npm/${target.name} equals the generated package and is the one that the loader requires`, (t) => {
     const read = (name: string) => readFileSync(join(root, target.folder, name), 'utf8')
     const written = platformManifest(target)
     t.is(read('package.json'), asJson(written))
@@ -76,12 +76,12 @@ for (const target of targets) {
   })
 }
 
-test('no other package is ever asked for', (t) => {
+test('the loader requires no other package', (t) => {
   const packages = targets.map(({ packageName }: { packageName: string }) => packageName)
   t.deepEqual(asked.filter((name) => !name.startsWith('node:')).sort(), ['prom-client', ...packages].sort())
 })
 
-test('no function of the binding lets a panic out: it would end the program', (t) => {
+test('every function of the binding catches panics', (t) => {
   const source = readFileSync(join(root, 'crates/proc-events-napi/src/lib.rs'), 'utf8')
   const functions = [...source.matchAll(/#\[napi(\(.*\))?\]\n *pub fn (\w+)/g)]
   t.true(functions.length >= 9)
@@ -91,14 +91,14 @@ test('no function of the binding lets a panic out: it would end the program', (t
   )
 })
 
-test('publint and attw have nothing to say', (t) => {
+test('publint and attw report nothing', (t) => {
   const run = (tool: string, ...args: string[]) =>
     execFileSync(join(root, 'node_modules', '.bin', tool), args, { cwd: root, encoding: 'utf8' })
   t.regex(run('publint', '--strict'), /All good!/)
   t.regex(run('attw', '--pack', '.'), /No problems found/)
 })
 
-test('the addon built here would be fit for publishing, but for its glibc', (t) => {
+test('the local addon meets every release requirement except the glibc version', (t) => {
   const binary = join(root, host.file)
   t.deepEqual(
     complaints(binary, host).filter((line: string) => !/^needs (glibc 2|libgcc_s)/.test(line)),
@@ -109,7 +109,7 @@ test('the addon built here would be fit for publishing, but for its glibc', (t) 
   if (host.libc === 'glibc') t.is(newestGlibc(elf)[0], 2)
 })
 
-test('a binary that asks for too much is refused', (t) => {
+test('a binary with unmet requirements is rejected', (t) => {
   const said = complaints(process.execPath, { cpu: 'arm64' === process.arch ? 'x64' : 'arm64', libc: 'glibc' }).join(
     '\n',
   )
@@ -152,7 +152,7 @@ async function refusal(app: string): Promise<{ code: string; message: string }> 
   return JSON.parse(stdout)
 }
 
-test('without the platform package the error names it, and its version', async (t) => {
+test('without the platform package the error names it and its version', async (t) => {
   const { code, message } = await refusal(installed(t))
   t.is(code, 'ERR_NATIVE_BINDING')
   t.true(message.includes(`\`npm install ${host.packageName}@${manifest.version}\``), message)
@@ -167,7 +167,7 @@ test("with another system's binary the error says so", async (t) => {
   t.regex(message, /damaged, or another system's: delete node_modules\/@proc-events, .*npm install/)
 })
 
-test('a bundle that cannot load it is told to keep it outside', async (t) => {
+test('in a bundle the load error advises to mark the package as external', async (t) => {
   const app = installed(t)
   const at = (name: string) => join(app, 'node_modules', 'proc-events', 'src', 'native', name)
   // In a bundle no file keeps its name.
@@ -177,6 +177,6 @@ test('a bundle that cannot load it is told to keep it outside', async (t) => {
   t.regex((await refusal(app)).message, /keep 'proc-events' external/)
 })
 
-test('every platform package has its folder, and no other has', (t) => {
+test('npm/ has exactly one folder for each platform', (t) => {
   t.deepEqual(readdirSync(join(root, 'npm')).sort(), targets.map(({ name }: { name: string }) => name).sort())
 })

@@ -70,7 +70,7 @@ async function execute(
   return stdout
 }
 
-test('the first sample prints what is said of it', async (t) => {
+test('the first sample prints the output that the README shows', async (t) => {
   const [code] = blocks('js')
   const [told] = blocks('text')
   const [, script] = /While `sh -c '(.*)'` runs/.exec(readme)!
@@ -116,7 +116,7 @@ test('the JSON block is an event as monitor.events() yields it', async (t) => {
   t.deepEqual(keys(JSON.parse(json!)), keys(event))
 })
 
-test('every block of code is in a language that is checked here', (t) => {
+test('every code block has a language that is checked here', (t) => {
   const languages = [...readme.matchAll(/^```(.+)$/gm)].map(([, language]) => language!)
   t.true(languages.length >= 8)
   t.deepEqual(
@@ -125,7 +125,7 @@ test('every block of code is in a language that is checked here', (t) => {
   )
 })
 
-test('commands are there, with their options', (t) => {
+test('every documented command and option exists', (t) => {
   const commands = blocks('sh').flatMap((text) => text.split('\n').filter(Boolean))
   t.true(commands.length > 5)
   for (const line of commands) {
@@ -140,7 +140,7 @@ test('commands are there, with their options', (t) => {
   }
 })
 
-test('code in the text names what there is', (t) => {
+test('every name in backticks exists', (t) => {
   const declared = [
     'api/types',
     'api/event-types',
@@ -176,7 +176,7 @@ function anchors(text: string): Set<string> {
 }
 
 for (const document of documents) {
-  test(`links lead somewhere: ${document}`, (t) => {
+  test(`links resolve: ${document}`, (t) => {
     const text = readFileSync(join(root, document), 'utf8')
     const prose = text.replaceAll(/^```.*?^```$/gms, '').replaceAll(/`[^`\n]*`/g, '')
     for (const [, target] of prose.matchAll(/\]\(([^)\s]+)\)/g)) {

@@ -9,7 +9,7 @@ const { draw } = (await import(join(root, 'scripts', 'docs', 'svg.mjs') as strin
 
 const line = (text: string, look = {}): object[] => [{ column: 2, text, ...look }]
 
-test('frames follow each other, and the last one stays', (t) => {
+test('frames follow each other and the last one stays', (t) => {
   const frames = [
     { at: 0, lines: [line('one'), []] },
     { at: 1000, lines: [line('one'), line('two', { color: 9, bold: true })] },
@@ -25,14 +25,14 @@ test('frames follow each other, and the last one stays', (t) => {
   t.false(draw({ columns: 10, rows: 2, title: 'a', frames: frames.slice(0, 1) }).includes('animation:k'))
 })
 
-test('whatever a process is called, it is text', (t) => {
+test('process names are escaped in the SVG', (t) => {
   const frames = [{ at: 0, lines: [line('<script>&"')] }]
   const svg: string = draw({ columns: 10, rows: 1, title: '<&', frames })
   t.true(svg.includes('>&lt;script&gt;&amp;&quot;</text>'))
   t.true(svg.includes('<title>&lt;&amp;</title>'))
 })
 
-test('the recording runs nothing, fetches nothing, and every line that it uses is in it', (t) => {
+test('the committed recording has no script, no external resource and no missing line', (t) => {
   const svg = readFileSync(join(root, 'docs', 'recording.svg'), 'utf8')
   t.notRegex(svg, /<script|<image|<foreignObject|\bon\w+=|url\(|@import/)
   t.deepEqual(svg.match(/https?:[^"]*/g), ['http://www.w3.org/2000/svg'])

@@ -6,7 +6,7 @@ import { copyOf, monitoring, run, until } from './support.ts'
 
 const serial = test.serial
 
-serial('one that subscribes late is told of all that run, started before or since, and nobody else is', async (t) => {
+serial('a late subscription with replay gets every running process, and no other subscription does', async (t) => {
   const program = copyOf('/bin/sleep', 'pe-replay')
   const before = spawn(program.path, ['60'])
   await once(before, 'spawn')
@@ -36,7 +36,7 @@ serial('one that subscribes late is told of all that run, started before or sinc
   program.remove()
 })
 
-serial('an iterator replays, and then goes on', async (t) => {
+serial('events() replays and then continues with live events', async (t) => {
   const program = copyOf('/bin/sleep', 'pe-replay-it')
   const child = spawn(program.path, ['60'])
   await once(child, 'spawn')

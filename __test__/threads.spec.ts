@@ -53,7 +53,7 @@ async function python(): Promise<string> {
   return path.trim()
 }
 
-serial('an exec from another thread than the first is an exec, not an exit', async (t) => {
+serial('an exec by a non-leader thread is an exec and not an exit', async (t) => {
   if (!has(t, 'python3')) return
   const program = await python()
   await monitoring(async (monitor) => {
@@ -91,11 +91,16 @@ async function leaving(t: ExecutionContext, args: readonly string[], code: numbe
   }
 }
 
-serial('a process whose first thread leaves ends with the last one, with the code of that', leaving, ['5'], 5)
+serial('after its leader exits, a process exits with its last thread and the code of exit()', leaving, ['5'], 5)
 
-serial('a process whose first thread leaves ends with the last one, though that only leaves', leaving, [], 0)
+serial(
+  'after its leader exits, a process exits with its last thread, even if that thread only ends itself',
+  leaving,
+  [],
+  0,
+)
 
-serial('processes of several threads that end by exit and by signal have one exit each', async (t) => {
+serial('processes of several threads have one exit each, by exit code or signal', async (t) => {
   await monitoring(async (monitor) => {
     const workers = `const {Worker}=require("worker_threads");let n=0
       for(let i=0;i<3;i++)new Worker("setInterval(()=>{},1e6)",{eval:true}).on("online",()=>{if(++n===3)end()})`
@@ -110,7 +115,7 @@ serial('processes of several threads that end by exit and by signal have one exi
   })
 })
 
-serial('100,000 processes, whose numbers come again several times, are told exec, exit, exec, exit', async (t) => {
+serial('100,000 processes with reused pids each have one exec and then one exit', async (t) => {
   if (!has(t, 'cc')) return
   const load = new Load('pe-wrap')
   const monitor = getProcessMonitor()

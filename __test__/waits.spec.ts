@@ -6,7 +6,7 @@ import { lines, monitoring, run, until } from './support.ts'
 
 const serial = test.serial
 
-serial('a child: its code and signal, to all who wait', async (t) => {
+serial('every wait for a child resolves with its exit code or signal', async (t) => {
   await monitoring(async (monitor) => {
     const first = spawn('/bin/sh', ['-c', 'sleep 0.1; exit 7'])
     const waits = await Promise.all([monitor.waitForExit(first.pid!), monitor.waitForExit(first.pid!)])
@@ -21,7 +21,7 @@ serial('a child: its code and signal, to all who wait', async (t) => {
   })
 })
 
-serial('one that ends at once is not missed', async (t) => {
+serial('the exit of a short-lived child is not missed', async (t) => {
   await monitoring(async (monitor) => {
     for (let round = 0; round < 20; round++) {
       const child = spawn('/bin/true')
@@ -30,7 +30,7 @@ serial('one that ends at once is not missed', async (t) => {
   })
 })
 
-serial('a stranger: started before the monitor, and nobody’s child here', async (t) => {
+serial('the exit of a process that is not a child and older than the monitor is reported', async (t) => {
   // The shell says of a child that it was killed.
   const script = 'sleep 60 & echo $!; wait $! 2>/dev/null'
   const parent = spawn('/bin/sh', ['-c', script], { stdio: ['ignore', 'pipe', 'inherit'] })
@@ -42,7 +42,7 @@ serial('a stranger: started before the monitor, and nobody’s child here', asyn
   })
 })
 
-serial('one that forked and never called exec', async (t) => {
+serial('the exit of a forked process without an exec is reported', async (t) => {
   const script = 'exec 3<&0; (read line <&3) & echo $!; wait $! 2>/dev/null'
   const parent = spawn('/bin/sh', ['-c', script], { stdio: ['pipe', 'pipe', 'inherit'] })
   const pid = Number((await lines(parent).next()).value)
@@ -54,7 +54,7 @@ serial('one that forked and never called exec', async (t) => {
   })
 })
 
-serial('one that has just ended, and a number that nobody has', async (t) => {
+serial('an exited process and an unused pid reject', async (t) => {
   await monitoring(async (monitor) => {
     const told = new Set<number>()
     monitor.subscribeExit((pid) => told.add(pid))
@@ -65,7 +65,7 @@ serial('one that has just ended, and a number that nobody has', async (t) => {
   })
 })
 
-serial('a signal ends the wait, a stop does, and neither keeps anything', async (t) => {
+serial('an abort signal and a stop end the wait and leave nothing behind', async (t) => {
   const child = spawn('/bin/sleep', ['60'])
   await once(child, 'spawn')
   await monitoring(async (monitor) => {
@@ -78,7 +78,7 @@ serial('a signal ends the wait, a stop does, and neither keeps anything', async 
   child.kill()
 })
 
-serial('what is wanted right after a wait is read of what comes next', async (t) => {
+serial('details requested right after a wait are captured for the next process', async (t) => {
   await monitoring(async (monitor) => {
     for (let round = 0; round < 50; round++) {
       const ends = new AbortController()
