@@ -1,4 +1,4 @@
-/** What ends at once, on the real kernel: its details are read before it runs. */
+/** Details of short-lived processes, on the real kernel. They are read before the program runs. */
 import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -10,7 +10,7 @@ import { copyOf, monitoring, until } from './support.ts'
 const serial = test.serial
 const COUNT = 100
 
-/** The shortest life there is: a program that exits by its first system call. */
+/** The shortest-lived process: a program whose first system call is exit. */
 function shortest(): { path: string; remove: () => void } {
   const folder = mkdtempSync(join(tmpdir(), 'pe-shortest-'))
   const source = join(folder, 'shortest.c')
@@ -51,7 +51,7 @@ for (const [name, program] of [
       for (let count = 0; count < COUNT; count++) spawnSync(path, ['pe-argument'], { stdio: 'ignore' })
     })
     remove()
-    // Another CPU with nothing to do may take the process over before it was read. It hardly ever does.
+    // Rarely an idle CPU takes over the process before the capture worker has read it.
     const whole = told.filter(
       ({ exe, argv, cwd }) => exe === path && argv?.[1] === 'pe-argument' && cwd === process.cwd(),
     )

@@ -1,4 +1,4 @@
-/** The benchmark's own figures, without a kernel; and one short run of it. */
+/** The benchmark's calculations, without a kernel, and one short run of it. */
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,4 +1,4 @@
-/** The command line, and all that is generated from the table of its options. */
+/** The command line, and everything that is generated from the table of options. */
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import test from 'ava'

@@ -1,11 +1,11 @@
-/** The `proc-events` command on a kernel that does what the test says: losses, failures, polling. */
+/** The `proc-events` command on a fake binding: losses, failures, polling. */
 import test from 'ava'
 import { child } from './fake/load.ts'
 
-/** Runs the command with these arguments; `then` is what happens once it has begun. */
+/** Runs the command with these arguments. The script `then` runs once the command has started. */
 function commanded(args: readonly string[], then: string, before = ''): ReturnType<typeof child> {
   return child(`
-    // The reference that this test was given is not the command's.
+    // The command takes its own reference, so this test gives its reference back.
     monitor.stop()
     process.argv = [process.argv[0], 'proc-events', ...${JSON.stringify(args)}]
     ${before}

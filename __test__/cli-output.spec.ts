@@ -1,9 +1,9 @@
-/** How the command writes: in batches, no faster than it is read, and to nobody who has left. */
+/** The command's output: in batches, no faster than its reader, and silent after EPIPE. */
 import { Writable } from 'node:stream'
 import test from 'ava'
 import { Output } from '../src/cli/output/output.js'
 
-/** Takes a write at a time, and each only when it is let. */
+/** A stream that takes one write at a time, and completes it when the test says so. */
 class SlowReader extends Writable {
   readonly batches: string[] = []
   #taken: ((error?: Error) => void) | null = null
@@ -50,7 +50,7 @@ test('the output buffer is bounded in bytes, except for a single line', async (t
   const output = new Output(reader, { heldMax: 100, onSkipped: (lines) => skipped.push(lines) })
   output.line('a'.repeat(200))
   output.flush()
-  // Two bytes a letter.
+  // Each character takes two bytes.
   output.line('é'.repeat(40))
   output.line('b'.repeat(30))
   output.line('c')

@@ -242,7 +242,7 @@ test('each error becomes one line and an exit code', (t) => {
     ['SIGRTMIN+1', 163],
     ['SIGRTMIN+30', 192],
     ['SIG33', 161],
-    // None of the kernel's.
+    // This code is not one of the kernel's.
     ['SIGRTMIN+31', 128],
     ['SIG65', 128],
     ['SIGx', 128],

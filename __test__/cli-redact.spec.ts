@@ -1,9 +1,9 @@
-/** The arguments that --redact hides, and those that it leaves. */
+/** The arguments that --redact hides, and the arguments that it leaves unchanged. */
 import test from 'ava'
 import * as fc from 'fast-check'
 import { redact } from '../src/cli/entries/redact/redact.js'
 
-/** Each command line, and the same as it is shown. */
+/** Each command line, and its redacted form. */
 function check(t: { deepEqual(actual: unknown, expected: unknown): void }, cases: readonly [string[], string[]][]) {
   for (const [argv, shown] of cases) t.deepEqual(redact(argv), shown)
 }
@@ -372,11 +372,11 @@ const name = fc
   )
   .map((parts) => parts.join(''))
 
-/** The secret begins and ends with what stands nowhere else, and has anything but quotes and spaces in between. */
+/** A secret begins and ends with a unique marker, and has no quotes or spaces in between. */
 const plain = fc
   .string({ unit: fc.constantFrom(...'ab1,;&=:/@#?{}[]()|<>%$!^~+*.-_'), maxLength: 8 })
   .map((s) => `§${s}§`)
-/** The same with spaces and quotes. */
+/** A secret that may contain spaces and quotes. */
 const wild = fc.string({ unit: fc.constantFrom(...`ab ,;&=:'"\`/@{}[]()\n\\`), maxLength: 8 }).map((s) => `§${s}§`)
 const spaced = fc.string({ unit: fc.constantFrom(...`ab ,;&=:/@{}[]()`), maxLength: 8 }).map((s) => `§${s}§`)
 
@@ -398,7 +398,7 @@ const harmless = fc.constantFrom(
 
 /** One or more arguments that carry a secret. */
 const carriers: fc.Arbitrary<string[]> = fc.oneof(
-  // As an argument of its own.
+  // The secret is an argument of its own.
   fc.tuple(outer, name, separator, wild).map((parts) => [parts.join('')]),
   fc.tuple(fc.constantFrom('-', '--'), name, wild).map(([dashes, of, secret]) => [dashes + of, secret]),
   fc.tuple(fc.constantFrom('-', '--'), name, plain).map(([dashes, of, secret]) => [dashes + of, `--${secret}`]),
@@ -406,14 +406,14 @@ const carriers: fc.Arbitrary<string[]> = fc.oneof(
   fc
     .tuple(fc.constantFrom('Authorization', 'authorization'), fc.constantFrom('Basic', 'bearer'), wild)
     .map(([of, scheme, secret]) => [`${of}:`, scheme, secret]),
-  // JSON.
+  // The secret is in JSON.
   fc.tuple(name, wild).map(([of, secret]) => [JSON.stringify({ a: 1, [of]: secret, b: 'c' })]),
   fc.tuple(name, wild).map(([of, secret]) => [JSON.stringify({ a: { [of]: [secret, secret] } })]),
   fc.tuple(name, wild).map(([of, secret]) => [JSON.stringify({ body: JSON.stringify({ [of]: secret, a: 'b' }) })]),
   fc.tuple(name, spaced).map(([of, secret]) => JSON.stringify({ a: 'b', [of]: secret, c: 'd' }, null, 1).split('\n')),
   fc.tuple(name, spaced).map(([of, secret]) => `{"a":"b","${of}":"${secret}","c":"d"}`.split(' ')),
   fc.tuple(name, wild).map(([of, secret]) => [JSON.stringify(['x', `--${of}`, secret, 'y'])]),
-  // In a script.
+  // The secret is in a script.
   fc
     .tuple(harmless, outer, name, fc.constantFrom('=', ':', ': '), plain, harmless)
     .map(([before, around, of, sep, secret, after]) => [`${before} x ${around}${of}${sep}'${secret}' ${after}`]),
@@ -430,9 +430,9 @@ const carriers: fc.Arbitrary<string[]> = fc.oneof(
   fc
     .tuple(harmless, name, spaced)
     .map(([before, of, secret]) => [`${before} x ${of}=${secret.replace(/[^§\w]/g, '\\$&')} y`]),
-  // On a line of its own.
+  // The secret is on a line of its own.
   fc.tuple(name, fc.constantFrom(': ', '='), spaced).map(([of, sep, secret]) => [`a: b\n  ${of}${sep}${secret}\nc: d`]),
-  // A URL.
+  // The secret is in a URL.
   fc
     .tuple(outer, plain, fc.constantFrom('/db', '', ':80/x'))
     .map(([around, secret, path]) => [`${around}postgres://user:p${secret.replace(/[?#]/g, '%')}@host${path}`]),

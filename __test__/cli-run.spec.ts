@@ -1,12 +1,11 @@
-/** `proc-events run` and `wait`, on real processes: what they report against what those say of themselves. */
+/** `proc-events run` and `wait` on real processes. Their reports must equal what the processes note themselves. */
 import { spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import test, { type ExecutionContext } from 'ava'
+import test from 'ava'
 import { command, ended, isListening } from './command.ts'
 import { has } from './load.ts'
-import { until } from './support.ts'
+import { temporaryFolder, until } from './support.ts'
 
 interface Reported {
   pid: number
@@ -19,13 +18,7 @@ interface Reported {
   execs: { argv: string[] | null; name: string | null }[]
 }
 
-function folder(t: ExecutionContext): string {
-  const path = mkdtempSync(join(tmpdir(), 'proc-events-'))
-  t.teardown(() => rmSync(path, { recursive: true }))
-  return path
-}
-
-/** Each process but the last two notes its pid, its parent's and how it is going to end. */
+/** Each process except the last two notes its pid, its parent's pid, and its exit code or signal. */
 const script = `
 say() { echo "$1 $2 $3" >> "$LOG"; }
 say $$ $PPID 5
@@ -48,7 +41,7 @@ exit 5
 
 test.serial('run reports every process with its parent and its exit', async (t) => {
   if (!has(t, 'bash')) return
-  const place = folder(t)
+  const place = temporaryFolder(t)
   const [log, file, output] = [join(place, 'log'), join(place, 'script'), join(place, 'report')]
   writeFileSync(file, script)
   const it = command(t, ['run', '--json', '--output', output, '--', 'bash', file], { env: { LOG: log } })
@@ -69,7 +62,7 @@ test.serial('run reports every process with its parent and its exit', async (t) 
     t.false(one!.running)
     t.true(one!.durationNs! > 0)
   }
-  // And one that only started another.
+  // One more process only starts another.
   t.is(processes.length, said.length + 1)
   t.is(processes[0]!.pid, Number(said[0]!.split(' ')[0]))
   t.is(processes[0]!.ppid, it.child.pid!)
@@ -121,7 +114,7 @@ test.serial('run and wait exit with 128+n for a real-time signal and name it', a
 })
 
 test.serial('run reports a command that cannot be run', async (t) => {
-  const place = folder(t)
+  const place = temporaryFolder(t)
   writeFileSync(join(place, 'text'), '')
   const cases: [string, number, RegExp][] = [
     [join(place, 'nothing'), 127, /^proc-events: .*nothing: there is no such command$/m],
@@ -146,16 +139,16 @@ test.serial('run reports a command that cannot be run', async (t) => {
 
 test.serial('run passes signals on to its command', async (t) => {
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
-    const place = folder(t)
+    const place = temporaryFolder(t)
     const ready = join(place, 'ready')
     const trap = `trap 'exit 6' ${signal.slice(3)}; : > ${ready}; while read x; do :; done`
-    // Without a terminal, which would send it to the command itself.
+    // Detached from the terminal, because a terminal would send the signal to the command itself.
     const it = command(t, ['run', '--', 'sh', '-c', trap], { detached: true })
     await until('the command has begun', () => existsSync(ready))
     it.child.kill(signal)
     let over = false
     const outcome = it.ended.finally(() => (over = true))
-    // A shell that was just about to read would sleep on.
+    // A shell handles the signal only after its read returns.
     it.child.stdin!.on('error', () => {})
     await until('it has ended', () => {
       it.child.stdin!.write('\n')

@@ -1,4 +1,4 @@
-/** The `proc-events` command on a terminal, real but for its window. */
+/** The `proc-events` command on a pseudo-terminal. */
 import { execFileSync, spawn } from 'node:child_process'
 import { readFileSync, readlinkSync } from 'node:fs'
 import { stripVTControlCharacters } from 'node:util'
@@ -29,20 +29,20 @@ test.serial('lines fit the terminal, under a header, in colours', async (t) => {
     it.child.stdin!.write('\x03')
     await it.ended
     t.regex(it.stdout, /\d+ execs? and \d+ exits? in .* 0 events lost\r\n/)
-    // Once, and nothing of it is wider than the terminal.
+    // The header appears once, and no line is wider than the terminal.
     t.is(it.stdout.match(/events lost/g)?.length, 1)
     for (const line of it.stdout.replace('^C', '').split(/\r+\n?/))
       t.true(widthOf(stripVTControlCharacters(line)) <= columns, line)
   }
 })
 
-/** What a terminal would show: lines are written over those that stand there. */
+/** Returns the screen of a terminal, where new lines overwrite the old ones. */
 function screen(output: string): string[] {
   const frames = output.split('\x1b[H')
   return (frames.at(-1) ?? '').split('\r\n').map((line) => stripVTControlCharacters(line))
 }
 
-/** The process that the terminal was made for. */
+/** Returns the pid of the command that runs on the terminal. */
 function inside(it: Command): number {
   const child = (pid: number) => Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')[0])
   return child(it.child.pid!)
@@ -71,7 +71,7 @@ for (const [way, leave] of ways) {
     t.deepEqual(await it.ended, [0, null])
     t.true(it.stdout.startsWith(ENTER))
     const [drawn, after] = it.stdout.split(LEAVE)
-    // It is cleared once, on entering.
+    // The screen is cleared once, on entering.
     t.is(drawn!.split('\x1b[2J').length, 2)
     t.regex(after!, /^\r?\d+ execs? and /)
   })
@@ -97,7 +97,7 @@ test.serial('--top follows the size of the terminal down to the smallest', async
     [200, 50],
   ] as const) {
     await shrink(columns, rows)
-    // Nothing is erased behind a line that fills its row: the cursor stands on its last character.
+    // A line that fills its row must not erase to its end, because the cursor is on the last character.
     const full = it.stdout.split('\r\n').filter((line) => widthOf(stripVTControlCharacters(line)) === columns)
     for (const line of full) t.false(line.endsWith('\x1b[K'), line)
   }

@@ -1,4 +1,4 @@
-/** Every view of the command, from one recording, against the screens that are expected. */
+/** Every view of the command on one recording, against the expected screens. */
 import { closeSync, openSync, readFileSync } from 'node:fs'
 import { stripVTControlCharacters } from 'node:util'
 import test from 'ava'
@@ -21,7 +21,7 @@ import { until } from './support.ts'
 
 for (const [name, lines] of Object.entries(screens)) {
   test(`${name} equals the expected screen`, (t) => {
-    // What is read back is written as it was.
+    // Reading and writing a recording leaves it unchanged.
     const expected = name === 'json.ndjson' ? text : readFileSync(fileOf(name), 'utf8')
     t.is(`${lines().join('\n')}\n`, expected)
   })
@@ -45,7 +45,7 @@ test('no line is wider than the terminal at any width', (t) => {
     shown.push(...report.lines({ command: [], exitCode: 0, signal: null, lost: 0 }, layout))
     for (const line of shown) {
       t.true(widthOf(stripVTControlCharacters(line)) <= columns, `${columns}: ${line}`)
-      // oxlint-disable-next-line no-control-regex -- that is the point
+      // oxlint-disable-next-line no-control-regex -- the test looks for control characters
       t.notRegex(stripVTControlCharacters(line), /[\x00-\x1f\x7f-\x9f]/)
     }
   }
@@ -149,7 +149,7 @@ test('the tree keeps a bounded number of nodes with short labels', (t) => {
   const [context, child] = tree.add(event({ pid: 4, ppid: 2, name: 'c' }), layout)
   t.true(context!.length < 1100)
   t.true(child!.endsWith('    c'))
-  // Ends are never told.
+  // No exit is reported.
   for (let pid = 10; pid < 40_010; pid++) tree.add(event({ pid, ppid: 5, name: 'd' }), layout)
   const forgotten = tree.add(event({ pid: 4, name: 'e' }), layout)
   t.is(forgotten.length, 1)
@@ -170,7 +170,7 @@ test('the number of top programs is bounded for any events', (t) => {
     top.add(event({ pid: 300_000, name: 'busy', timestampNs: 20e9 }))
     const all = programs(top)
     t.is(all.length, 2000)
-    // It had been forgotten: 200,000 is none of those that began last.
+    // Process 200,000 was evicted, because it is not among the latest ones.
     t.is(all.find(({ name }) => name === 'n0')!.execs, 1)
     t.is(all.find(({ name }) => name === 'busy')!.running, followsExits ? 1 : null)
     t.like(top.toObject(30e9), { execs: 100_102 })
@@ -208,7 +208,7 @@ test('a report keeps a bounded number of execs and counts the omitted ones', (t)
   t.true(lines[1]!.endsWith(' n97 → n98 → (299900 more) → n299999'))
   t.is(lines.at(-1), 'left out: 299900 execs')
 
-  // The limit over all processes together.
+  // This limit applies to all processes together.
   const many = new Report({ execs: 4 })
   for (const pid of [1, 2, 3]) for (const n of [1, 2, 3]) exec(many, pid, [`n${n}`])
   const { processes } = many.toObject(outcome) as Told
@@ -250,7 +250,7 @@ test('process names are shortened and bounded in number', (t) => {
   t.is(names.known(1), 'first')
   hear(2, long)
   t.true(names.known(2)!.length < 300)
-  // A filter may let none of their ends pass.
+  // A filter may drop every exit.
   for (let pid = 3; pid < 70_000; pid++) hear(pid, 'x')
   t.deepEqual([names.known(1), names.known(69_999)], [null, 'x'])
 })
@@ -260,7 +260,7 @@ test('a reused pid is a descendant only if its new parent is one', (t) => {
   const told = [
     { type: 'fork', pid: 11, ppid: 10 },
     { pid: 11, ppid: 10 },
-    // Its end was not recorded.
+    // Its exit was not recorded.
     { type: 'fork', pid: 11, ppid: 20 },
     { pid: 11, ppid: 20 },
     { type: 'fork', pid: 12, ppid: 11 },
@@ -316,7 +316,7 @@ test('--replay shows a file or standard input in every view', async (t) => {
   const top = command(t, ['--replay', recording, '--top'], { env: { TZ: 'UTC' } })
   t.deepEqual(await top.ended, [0, null])
   t.regex(top.stdout, /^03:16:40 .* 17 lost\nPolling .*\n\nPROGRAM .*\ngone /)
-  // Without their ends, how many run is not known.
+  // Without exits, the number of running processes is unknown.
   const execs = command(t, ['--replay', recording, '--top', '--json', '--events', 'exec'])
   t.deepEqual(await execs.ended, [0, null])
   t.true(JSON.parse(execs.stdout).programs.every(({ running }: { running: unknown }) => running === null))
@@ -341,7 +341,7 @@ test('--redact and --no-args apply to a recording', async (t) => {
 test('reading an endless recording stops at --count or a signal', async (t) => {
   for (const [args, signal] of [[['--count', '2'], null] as const, [[], 'SIGINT'] as const]) {
     const it = command(t, ['--replay', '-', '--json', ...args])
-    // Whoever writes it goes on for ever.
+    // The writer of the recording never ends.
     it.child.stdin!.on('error', () => {}).write(readFileSync(recording))
     await until('it has shown something', () => it.stdout !== '')
     if (signal !== null) it.child.kill(signal)
@@ -358,7 +358,7 @@ test('a signal name in a recording cannot control the terminal', async (t) => {
   t.false(it.stdout.includes('\x1b'))
 })
 
-/** C0 and C1 controls, DEL, marks of direction, invisible letters, ends of lines, and halves of letters. */
+/** C0 and C1 controls, DEL, direction marks, invisible characters, line separators, and lone surrogates. */
 const HOSTILE = [
   '\x1b[2J',
   'a\nb\r\tc\0',
@@ -374,7 +374,7 @@ const HOSTILE = [
 ]
 const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u
 
-/** Entries of each type with that text wherever a text of another process can be. */
+/** Returns entries of each type with `text` in every field that another process controls. */
 function hostileEntries(text: string): Entry[] {
   const texts = {
     name: text,

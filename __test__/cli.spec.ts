@@ -1,4 +1,4 @@
-/** The `proc-events` command as a user starts it, on real processes and the kernel's own events. */
+/** The `proc-events` command as a user starts it, on real processes and the real kernel. */
 import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
@@ -87,7 +87,7 @@ test.serial('--name shows matching processes only', async (t) => {
   await ended(other)
   const pid = await run(it, shown.path, 'exit 0')
   t.true(it.of(pid).every((line) => line.includes(`  ${shown.path} -c`)))
-  // Of those that came and went while it started, it may have the name alone.
+  // For processes that ran only while the command started, it may have the name alone.
   t.true(
     it.stdout
       .trimEnd()
@@ -162,7 +162,7 @@ test.serial('--count ends the command', async (t) => {
   t.regex(it.stderr, /^\d execs? and \d exits? in .* 0 events lost\n$/)
 })
 
-test.serial('--tree indents children, and --pid shows one process only', async (t) => {
+test.serial('--tree indents children, and --pid hides unrelated processes', async (t) => {
   const parent = spawn('sh', ['-c', 'read line; sh -c "(exit 3); true; exit 2"; true'], {
     stdio: ['pipe', 'ignore', 'ignore'],
   })

@@ -1,4 +1,4 @@
-/** The ancestor filter on the real kernel: descendants, however far away they go. */
+/** The ancestor filter on the real kernel, with daemons and other distant descendants. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
@@ -7,10 +7,10 @@ import { copyOf, lines, monitoring, until } from './support.ts'
 
 const serial = test.serial
 
-/** A session of its own, created by a process that ends at once: nothing but its creation tells where it comes from. */
+/** Starts a session whose creator exits at once. Only the fork then links the session to its ancestor. */
 const DAEMON = 'setsid sh -c "(exec $0 $1 & echo \\$!) &"'
 
-/** A shell that runs the lines it is given. */
+/** Starts a shell that runs the lines of its standard input. */
 function shell(): { pid: number; run: (line: string) => void; next: () => Promise<string>; end: () => Promise<void> } {
   const child = spawn('/bin/sh', ['-c', 'while read -r line; do eval "$line"; done'], {
     stdio: ['pipe', 'pipe', 'inherit'],

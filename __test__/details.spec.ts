@@ -1,4 +1,4 @@
-/** What is captured of a process on the real kernel, held against what /proc says of it while it lives. */
+/** Captured details on the real kernel, against /proc while the process runs. */
 import { spawn } from 'node:child_process'
 import { readFileSync, readlinkSync } from 'node:fs'
 import test from 'ava'
@@ -8,7 +8,7 @@ import { lines, monitoring, run, until } from './support.ts'
 const serial = test.serial
 const ALL: ProcessField[] = ['name', 'ppid', 'exe', 'argv', 'cwd', 'uid', 'gid', 'cgroup', 'startTime']
 
-/** Of each argument the bytes, as a Python program writes them: Node.js itself can pass only UTF-8. */
+/** The bytes of each argument as Python literals, because Node.js can pass only UTF-8. */
 const ODD = [
   `b''`,
   `b'two words'`,
@@ -20,14 +20,14 @@ const ODD = [
   `b'y' * 100000`,
 ]
 
-/** As the package writes bytes that are not UTF-8. */
+/** Returns the bytes as the package formats them, with escapes if they are not UTF-8. */
 function readable(bytes: Buffer): string {
   return bytes.equals(Buffer.from(bytes.toString('utf8')))
     ? bytes.toString('utf8')
     : bytes.toString('latin1').replace(/[\x80-\xff]/g, (byte) => `\\x${byte.charCodeAt(0).toString(16)}`)
 }
 
-/** The path of version 2, unless that is the root and one of version 1 tells more. */
+/** Returns the path of cgroup v2, or of a v1 hierarchy if the v2 path is the root. */
 function cgroupOf(text: string): string {
   const paths = ['0::', '.*:memory:', '.*:pids:'].map(
     (hierarchy) => new RegExp(`^${hierarchy}(/.+)$`, 'm').exec(text)?.[1],
@@ -72,7 +72,7 @@ serial('all details of a process with odd arguments equal /proc, at exec and at 
       monitor.subscribeExec((at, { type, process: info }) => at === pid && told.push({ type, info }), { capture: ALL })
       monitor.subscribeExit((at, { type, process: info }) => at === pid && told.push({ type, info }))
       await until('the second exec is told', () => told.some(({ info }) => info.name === 'cat'))
-      // It echoes what it reads: then it is past its exec for good.
+      // An echo shows that the process is past its exec.
       child.stdin.write('ready\n')
       t.is((await lines(child).next()).value, 'ready')
       const truth = fromProc(pid)
@@ -120,7 +120,7 @@ serial('a too long argument vector is cut and marked', async (t) => {
     await until('it is told', () => told.length > 0)
     const [{ argv, argvTruncated }] = told as [ProcessInfo]
     t.is(argvTruncated, true)
-    // The NUL behind the last one is the 65,536th.
+    // The NUL after the last argument is byte 65,536.
     t.is(argv!.join('\0').length, 2 ** 16 - 1)
     t.true(argv!.at(-1)!.length < size)
     child.kill()
@@ -151,7 +151,7 @@ serial("the thread's scheduling follows the captured fields and can be declined"
     await monitor.initialize()
     t.is(monitor.stats().priority, 'ordinary')
     const unsubscribe = monitor.subscribeExec(() => {}, { capture: ['name'] })
-    // As root, in whose name these tests run.
+    // The tests run as root.
     await until('it is in a hurry', () => monitor.stats().priority === 'realtime')
     unsubscribe()
     await until('it is no longer', () => monitor.stats().priority === 'ordinary')

@@ -1,13 +1,13 @@
-/** The programs in examples/, each run as it stands beside the real kernel. */
+/** The programs in examples/, each run unchanged on the real kernel. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { getPriority, tmpdir } from 'node:os'
+import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { getPriority } from 'node:os'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { ended, program } from './command.ts'
 import { root } from './fake/load.ts'
 import { isRunning } from './load.ts'
-import { run, until } from './support.ts'
+import { run, temporaryFolder, until } from './support.ts'
 
 const examples = join(root, 'examples')
 
@@ -18,7 +18,7 @@ interface Example {
   stderr: string
 }
 
-/** Starts a program of the folder in a Node.js of its own. */
+/** Starts a program of examples/ in its own Node.js. */
 function example(t: ExecutionContext, [file, ...args]: string[], env: NodeJS.ProcessEnv = {}, cwd = examples): Example {
   const child = spawn(process.execPath, [file!, ...args], { cwd, env: { ...process.env, ...env } })
   t.teardown(() => child.kill('SIGKILL'))
@@ -28,17 +28,11 @@ function example(t: ExecutionContext, [file, ...args]: string[], env: NodeJS.Pro
   return it
 }
 
-/** A process of a test's own that stays until the test is over. */
+/** Starts a process that runs until the test is over. */
 function staying(t: ExecutionContext, path: string, ...args: string[]): number {
   const child = spawn(path, ['-c', 'read line', ...args], { stdio: ['pipe', 'ignore', 'ignore'] })
   t.teardown(() => child.kill('SIGKILL'))
   return child.pid!
-}
-
-function folder(t: ExecutionContext): string {
-  const path = mkdtempSync(join(tmpdir(), 'proc-events-example-'))
-  t.teardown(() => rmSync(path, { recursive: true }))
-  return path
 }
 
 test('metrics: starts and failures are served, and the dashboard uses only served metrics', async (t) => {
@@ -63,7 +57,7 @@ test('metrics: starts and failures are served, and the dashboard uses only serve
     const names = expression.match(/\bproc(ess(es)?|_events)_\w+/g) ?? []
     t.true(names.length > 0, expression)
     for (const name of names) t.regex(text, new RegExp(`^${name}[{ ]`, 'm'))
-    // The labels by which it sums up; the instance is Prometheus's own.
+    // The dashboard aggregates by these labels. Prometheus itself adds the instance.
     for (const [, label] of expression.matchAll(/by \((\w+)\)/g))
       t.true(label === 'instance' || text.includes(`${label}="`))
   }
@@ -76,10 +70,10 @@ test('metrics: starts and failures are served, and the dashboard uses only serve
 })
 
 test('strays: leftover descendants are ended, and the exit code is passed on', async (t) => {
-  // The name of a process cannot steer the terminal.
+  // The name of a process must not control the terminal.
   const { path } = program(t, `pe${process.pid}\u009b31m`)
   const name = `pe${process.pid}?31m`
-  const ready = join(folder(t), 'ready')
+  const ready = join(temporaryFolder(t), 'ready')
   const script = `
     # In a session of its own.
     setsid ${path} -c 'while :; do sleep 1; done' &
@@ -112,7 +106,7 @@ test('strays: without leftover descendants nothing is printed', async (t) => {
 
 test('rules: new and running processes get their nice value and cgroup', async (t) => {
   const { path, name } = program(t)
-  const place = folder(t)
+  const place = temporaryFolder(t)
   const rules = join(place, 'rules.json')
   writeFileSync(
     rules,
@@ -136,7 +130,7 @@ test('rules: new and running processes get their nice value and cgroup', async (
   t.deepEqual(await it.ended, [0, null])
 })
 
-/** What the example's main process asks of Electron, and what it sends to its window as lines of JSON. */
+/** A stub of the Electron API that the example uses. It prints messages to the window as lines of JSON. */
 const ELECTRON = `
   const { EventEmitter } = require('node:events')
   const app = Object.assign(new EventEmitter(), { whenReady: async () => {}, quit: () => console.log('["quit"]') })
@@ -153,7 +147,7 @@ const ELECTRON = `
   module.exports = { app, BrowserWindow, ipcMain }`
 
 test('electron: starts and ends of native, Wine and already running games are reported', async (t) => {
-  const app = folder(t)
+  const app = temporaryFolder(t)
   cpSync(join(examples, 'electron'), app, { recursive: true })
   mkdirSync(join(app, 'node_modules', 'electron'), { recursive: true })
   writeFileSync(join(app, 'node_modules', 'electron', 'index.js'), ELECTRON)

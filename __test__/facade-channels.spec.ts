@@ -1,9 +1,9 @@
-/** What is published on diagnostics channels, against a fake binding. */
+/** The diagnostics channels, on a fake binding. */
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import test, { type ExecutionContext } from 'ava'
 import { child, initialized, settled } from './fake/load.ts'
 
-/** Notes what is published. */
+/** Records the published messages. */
 function listen(t: ExecutionContext, name: string): unknown[] {
   const messages: unknown[] = []
   const note = (message: unknown): void => void messages.push(message)
@@ -23,7 +23,7 @@ test.serial('execs, exits and losses are published as the same objects that call
   fake.source.push(r.exec(1, { process: { uid: 5 } }), r.exec(2), r.exit(1, { code: 0 }), r.loss(0, 1, 2, 3))
   await settled(fake)
   const [execs, exits, losses] = published
-  // A filter is its subscription's own.
+  // A subscription's filter does not apply to channels.
   t.deepEqual(
     execs!.map((event) => (event as { pid: number }).pid),
     [1, 2],

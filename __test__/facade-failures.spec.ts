@@ -1,8 +1,6 @@
-/** The source's failures and losses against a fake binding: what is told, and what goes on. */
+/** Failures and losses of the source, on a fake binding. */
 import test from 'ava'
-import { child, initialized, loadFacade, settled } from './fake/load.ts'
-
-const noop = (): void => {}
+import { child, initialized, loadFacade, noop, settled } from './fake/load.ts'
 
 test('a failed open rejects initialize after teardown, keeps subscriptions, and allows another initialize', async (t) => {
   const { api, monitor, fake, r } = loadFacade(t)

@@ -1,4 +1,4 @@
-/** The package where its native part cannot be had, and the one question that needs no monitor. */
+/** The package without a loadable native part, and `findDeletedProcesses`, which needs no monitor. */
 import test from 'ava'
 import { child, loadFacade } from './fake/load.ts'
 

@@ -1,4 +1,4 @@
-/** Filters and records, whatever they hold: what passes, and that what was encoded is what is read. */
+/** Filters and records with random contents: filters select by their conditions, and decoding reverses encoding. */
 import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import test from 'ava'
@@ -32,7 +32,7 @@ test('a process passes a filter if all conditions hold, on every evaluation', (t
       if (matches === null) return
       const view = new RecordView(null, () => {})
       for (const process of [...processes, ...processes]) {
-        // Whatever else is captured stands around what the filter looks at.
+        // Other captured fields surround the fields of the filter.
         const words = r.exec(7, { process: process && { ppid: 1, cwd: 'x', gid: 2, startTime: 3, ...process } })
         const buffer = new RecordBuffer(words.length)
         buffer.words.set(words)
@@ -50,7 +50,7 @@ test('a process passes a filter if all conditions hold, on every evaluation', (t
 
 const u32 = fc.nat(2 ** 32 - 1)
 const u64 = fc.oneof(fc.maxSafeNat(), fc.bigInt(0n, 2n ** 64n - 1n))
-/** All of Unicode, but what ends an argument. */
+/** All of Unicode except NUL, which ends an argument. */
 const text = fc.string({ unit: fc.oneof(fc.string({ unit: 'binary', minLength: 1, maxLength: 1 }), fc.constant('😀')) })
 const argument = text.map((text) => text.replaceAll('\0', ''))
 const origin = fc.constantFrom('kernel', 'bootstrap', 'resync', 'polling')
@@ -70,7 +70,7 @@ const captured = fc.record(
   { requiredKeys: [] },
 )
 
-/** Of each type, the kind's own values, and the words that carry them. */
+/** For each event type, its specific values and the words that encode them. */
 const own = fc.oneof(
   fc.constant({ type: 'exec', five: [], values: {} }),
   fc.constant({ type: 'sid', five: [], values: {} }),
@@ -206,7 +206,7 @@ function decode(records: number[][], before = 0): unknown[] {
   return events
 }
 
-/** With what the facade adds to the captured fields. */
+/** Returns the captured fields and the fields that the facade adds to them. */
 function completed(process: ProcessInfo, truncated: boolean): ProcessInfo {
   return {
     ...process,

@@ -1,4 +1,4 @@
-/** What is made of native records: events, captured details, and what a filter says to them. */
+/** Native records decoded to events and captured details, and filters on them. */
 import { createRequire } from 'node:module'
 import test from 'ava'
 import type * as RecordViews from '../src/native/record-view.js'
@@ -162,7 +162,7 @@ test('filters select by text, pattern and uid', async (t) => {
     for (const [filter, process, expected] of cases) {
       let seen = 0
       const unsubscribe = monitor.subscribe(type, () => seen++, filter)
-      // Twice, since a RegExp may remember.
+      // Each is tested twice, because a RegExp has a state.
       fake.source.push(...[1, 2].map((pid) => r[type](pid, { process })))
       await settled(fake)
       t.is(seen, expected ? 2 : 0, `${type} ${Object.entries(filter)}`)
@@ -242,7 +242,7 @@ test('a grown buffer is released after many small records', async (t) => {
   await settled(fake)
   const grown = fake.source.bufferLengths[1]
   t.true(grown > large.length)
-  // Grown anew, but not given up between large ones that follow soon.
+  // The buffer grows again, and stays between large records that follow soon.
   t.deepEqual(fake.source.bufferLengths, [first, grown, first, grown])
   for (const record of small) {
     fake.source.push(record)

@@ -1,4 +1,4 @@
-/** What is taken out of arguments before anybody sees them, against a fake binding. */
+/** The `redact` option, on a fake binding. It changes arguments before any subscriber gets them. */
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import test from 'ava'
 import { child, loadFacade, settled } from './fake/load.ts'
@@ -33,7 +33,7 @@ test.serial('arguments are redacted once for all subscribers, and filters match 
   ])
   t.deepEqual((await events.next()).value.process, { name: 'psql', argv: ['psql', '***'], argvTruncated: true })
   t.like(published[0] as object, { process: { argv: ['psql', '***'] } })
-  // Nothing to redact: not asked, not read, not there.
+  // Three events have nothing to redact: arguments not requested, unreadable, or absent.
   given.length = 0
   for (const argv of [null, undefined]) fake.source.push(r.exec(2, { process: { name: 'x', argv } }))
   fake.source.push(r.exec(2))

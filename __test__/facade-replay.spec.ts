@@ -1,14 +1,14 @@
-/** Subscriptions that ask for the processes already running, against a fake binding: each once, and nobody else. */
+/** Subscriptions with `replay`, on a fake binding. Only they get the running processes, and each process once. */
 import test from 'ava'
 import type { ExecEvent } from '../index.js'
 import { type Fake, initialized, loadFacade, settled } from './fake/load.ts'
 
-/** Notes what it is told. */
+/** Returns a callback that records its events. */
 function noting(seen: string[], name = ''): (pid: number, event: { type: string; origin: string }) => void {
   return (pid, { type, origin }) => seen.push(`${name}${type} ${pid} ${origin}`)
 }
 
-/** Has scans answered by the test. */
+/** Returns a facade whose scans the test answers. */
 async function withScans(t: Parameters<typeof initialized>[0]): Promise<Fake & { scans: number[] }> {
   const facade = await initialized(t)
   const scans: number[] = []
@@ -23,7 +23,7 @@ test('a replay after initialize reports the running processes first, to this sub
   monitor.subscribeExec(noting(others))
   monitor.subscribeExec(noting(seen), { replay: true })
   monitor.subscribeExec(noting(others, 'late '))
-  // Exits are needed meanwhile, and in force when it is asked.
+  // A replay needs exits, and their interest must be in force before the scan.
   t.deepEqual(fake.source.interests, [
     [0b10, 0],
     [0b110, 0],
@@ -46,8 +46,8 @@ test('a replay reports each process once, and never an exit before its exec', as
   monitor.subscribe('comm', noting(seen))
   const found = [1, 3, 4, 6].map((pid) => r.exec(pid, { origin: 'bootstrap' }))
   fake.source.push(
-    // One that started meanwhile and runs, one that has ended, one that has started another program, one that was
-    // told of, and one whose pid is used again by a process that never called exec.
+    // 1 started and still runs. 2 has exited. 3 has executed another program. 4 was reported already. The pid of 6 is
+    // reused by a process that never called exec.
     ...[1, 2, 3, 4, 6].map((pid) => r.exec(pid)),
     r.exit(2),
     r.exec(3),

@@ -1,4 +1,4 @@
-/** Whom an event can concern: those who wait for another name are not asked, and the others are in their order. */
+/** The index of subscriptions. It skips subscriptions with another name, and keeps the order of the others. */
 import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import test from 'ava'

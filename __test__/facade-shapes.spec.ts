@@ -1,4 +1,4 @@
-/** What V8 makes of events: small objects of one hidden class each, however their values differ. */
+/** The hidden classes that V8 gives to events. Events of one type share one, whatever their values are. */
 import { setFlagsFromString } from 'node:v8'
 import test from 'ava'
 import type { ProcessEvent } from '../index.js'
@@ -15,7 +15,7 @@ test('events of a type share one hidden class, and so do their details', async (
     monitor.subscribe(type, (_, event) => events.push(event))
   }
   for (let i = 0; i < 50; i++) {
-    // As the kernel's: on no machine is it less than some seconds since its start.
+    // Like the kernel's times, which are always some seconds after the boot.
     const time = 10 ** 12 + 7 * i
     const unread = i % 5 === 0 ? null : undefined
     const process = { name: unread ?? `name-${i}`, ppid: unread ?? i, argv: unread ?? ['a', 'b'], uid: unread ?? 1000 }

@@ -1,4 +1,4 @@
-/** Events as an async iterable, against a fake binding: what it holds, what ends it, and how it tells. */
+/** `events()` on a fake binding: its queue, its ends, and its errors. */
 import test from 'ava'
 import type { ExecEvent, ExitEvent } from '../index.js'
 import { child, initialized, loadFacade, settled } from './fake/load.ts'
@@ -163,7 +163,7 @@ test('reading from a long queue is as fast as from a short one', async (t) => {
   const events = monitor.events()
   const record = r.exec(1)
   fake.source.queue = Array.from({ length: 60_000 }, () => record)
-  // The fake itself takes them one by one.
+  // The fake itself handles records one by one.
   fake.source.queue.shift = Array.prototype.pop
   fake.source.push(record)
   await settled(fake)

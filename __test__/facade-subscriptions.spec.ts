@@ -1,9 +1,7 @@
-/** Subscriptions against a fake binding: who is called, what interest they make, and the manners of the pump. */
+/** Subscriptions on a fake binding: callbacks, interest, and the drain's use of the event loop. */
 import { getEventListeners } from 'node:events'
 import test from 'ava'
-import { child, initialized, loadFacade, settled } from './fake/load.ts'
-
-const noop = (): void => {}
+import { child, initialized, loadFacade, noop, settled } from './fake/load.ts'
 
 test('the interest follows the subscriptions, and is sent only when it changes', async (t) => {
   const { monitor, fake } = await initialized(t)
@@ -226,7 +224,7 @@ test('the drain yields after 4 ms although Node.js calls the wake-up callback re
     const until = performance.now() + 1
     while (performance.now() < until);
   })
-  // So Node.js does, up to a thousand times, where a thread calls while its last call is being answered.
+  // Node.js does so up to a thousand times if a thread calls again while its last call is handled.
   for (let pid = 1; pid <= 200; pid++) fake.source.pushNow(r.exec(pid))
   t.true(seen < 50, `${seen} were answered in one turn`)
   await settled(fake)
@@ -241,7 +239,7 @@ test('with queued events, ref keeps the event loop running and unref lets it end
     monitor.subscribeExec(slow)
     monitor.unref().initialize().then(() => {
       for (let pid = 1; pid <= 500; pid++) fake.source.push(r.exec(pid))`
-  // The far timer alone would let the loop sleep: waiting events must wake it.
+  // The loop would sleep until the late timer, so the queued events must wake it.
   const alive = await child(`${storm}; setTimeout(() => { console.log(seen); process.exit() }, 3000) })`)
   t.is(alive.stdout, '500\n')
   const ended = await child(`${storm}; process.on('exit', () => console.log(seen)) })`)

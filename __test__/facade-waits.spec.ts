@@ -1,15 +1,14 @@
-/** Waiting for one process's exit, against a fake binding: which exit counts, and what ends the wait. */
+/** `waitForExit` on a fake binding: which exit counts, and what ends the wait. */
 import test from 'ava'
-import { child, initialized, loadFacade, settled } from './fake/load.ts'
+import { child, initialized, loadFacade, noop, settled } from './fake/load.ts'
 
-const noop = (): void => {}
 const NO_SUCH = { code: 'ERR_NO_SUCH_PROCESS', message: 'No process is running that has the pid 7.' }
 
 test('waitForExit resolves every wait with the exit of the process', async (t) => {
   const { monitor, fake, r } = await initialized(t)
   const waits = [monitor.waitForExit(7), monitor.waitForExit(7), monitor.waitForExit(8)]
   await settled(fake)
-  // The interest is in force before it is asked.
+  // The interest must be in force before the native part watches the process.
   t.deepEqual(fake.source.interests, [[0b100, 0]])
   t.deepEqual(fake.source.calls, ['scan', 'watchExit 7', 'watchExit 7', 'watchExit 8'])
   fake.source.push(r.exit(9, { code: 1 }), r.exec(7), r.exit(7, { code: 3, ppid: 1 }))
@@ -63,7 +62,7 @@ test('waitForExit resolves for a zombie', async (t) => {
   fake.behaviour.watchExit = () => null
   const [coded, signalled, unknown] = [7, 8, 9].map((pid) => monitor.waitForExit(pid))
   await settled(fake)
-  fake.source.push(r.corpse(1, 7, { code: 3, time: 5 }), r.corpse(2, 8, { signal: 9 }), r.corpse(3, 9))
+  fake.source.push(r.zombie(1, 7, { code: 3, time: 5 }), r.zombie(2, 8, { signal: 9 }), r.zombie(3, 9))
   const told = { type: 'exit', origin: 'resync', process: {}, coreDumped: false, ppid: null, durationNs: null }
   const nothing = { exitCode: null, signal: null }
   t.deepEqual<object, object>(await coded!, { ...told, ...nothing, pid: 7, timestampNs: 5, exitCode: 3 })
@@ -84,7 +83,7 @@ test('an aborted signal rejects at once, and other waits continue', async (t) =>
   const { signal } = controller
   t.is((await t.throwsAsync(monitor.waitForExit(7, { signal }), { name: 'AbortError' })).cause, 'enough')
   t.is(fake.source.calls.filter((call: string) => call === 'watchExit 7').length, 2)
-  // Even where it is aborted before it was asked.
+  // A wait is removed even if it is aborted before the native part was asked.
   const early = new AbortController()
   const waiting = monitor.waitForExit(9, { signal: early.signal })
   early.abort()
@@ -99,7 +98,7 @@ test('waitForExit rejects before initialize, and waits for a pending one', async
   void monitor.initialize()
   const wait = monitor.waitForExit(7)
   await settled(fake)
-  // While the scan at the start is reported, answers come before the live events.
+  // During the bootstrap scan, answers come before live events.
   t.deepEqual(fake.source.calls, ['scan'])
   fake.source.push(r.scanned(1))
   await settled(fake)

@@ -1,8 +1,6 @@
-/** The monitor's life against a fake binding: starting, stopping, references, and keeping Node.js running. */
+/** The monitor's lifecycle on a fake binding: start, stop, references, and keeping Node.js running. */
 import test from 'ava'
-import { child, initialized, loadFacade, settled } from './fake/load.ts'
-
-const noop = (): void => {}
+import { child, initialized, loadFacade, noop, settled } from './fake/load.ts'
 
 test('getProcessMonitor() returns the one monitor and takes a reference', async (t) => {
   const { api, monitor } = loadFacade(t)
@@ -226,7 +224,7 @@ test('an initialized monitor keeps Node.js running until it is stopped', async (
   const { code, stdout, took } = await child(`
     monitor.initialize().then(() => setTimeout(() => monitor.stop().then(() => console.log('stopped')), 300).unref())
     fake.behaviour.closeAfter = 200`)
-  // The unref'd timers fire at all only because the monitor, and then its stop, hold.
+  // The unref'd timers fire only because the monitor, and then its stop, keep Node.js running.
   t.deepEqual([code, stdout], [0, 'stopped\n'])
   t.true(took >= 500)
 })

@@ -1,4 +1,4 @@
-/** Messages that somebody else than the kernel sends to the group: they tell nothing, and are counted. */
+/** Messages in the group that the kernel did not send. They are not reported, and are counted. */
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import test from 'ava'
@@ -7,8 +7,8 @@ import { has } from './load.ts'
 import { connectorSockets, run, until } from './support.ts'
 
 /**
- * Sends exits of a process to all listeners, and to one of them by its address: as the kernel writes them, cut off, and
- * too long; and an acknowledgement that is cut off.
+ * A Python program that sends forged exits of a process to all listeners, and to one listener by its address. The exits
+ * have the kernel's format, are cut off, or are too long. It also sends an acknowledgement that is cut off.
  */
 const FORGER = `
 import socket, struct, sys
@@ -22,7 +22,7 @@ for forged in (exit, exit + bytes(100), header + bytes(4), exit[:60], exit[:40],
     connector.sendto(forged, (0, 1))
     connector.sendto(forged, (port, 0))
 `
-/** The first four, each sent twice; in the others the filter within the kernel looks for what is not there, and drops them. */
+/** The first four messages, each sent twice. The BPF filter drops the others, because it reads beyond their end. */
 const REJECTED = 8
 
 test('a forged exit is not reported and counts as rejected', async (t) => {
@@ -42,11 +42,11 @@ test('a forged exit is not reported and counts as rejected', async (t) => {
     const { status, stderr } = spawnSync('python3', args, { encoding: 'utf8' })
     t.is(stderr, '')
     t.is(status, 0)
-    await until('the forged ones were counted', () => monitor.stats().rejected - before >= REJECTED)
+    await until('the forged messages were counted', () => monitor.stats().rejected - before >= REJECTED)
     const ended = new Set<number>()
     monitor.subscribeExit((pid) => ended.add(pid))
     const later = await run('/bin/true')
-    await until('what came after them was delivered', () => ended.has(later))
+    await until('a later exit was delivered', () => ended.has(later))
     t.deepEqual(told, ['exec bootstrap'])
     t.is(child.exitCode, null)
     child.kill('SIGKILL')

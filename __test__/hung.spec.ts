@@ -1,25 +1,23 @@
-/** Beside a process that a file system holds up: nothing waits for it, and everything else is told as ever. */
+/** Monitoring beside a process whose files in /proc cannot be read. All other processes are reported as usual. */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import test, { type ExecutionContext } from 'ava'
 import type { MonitorOptions } from '../index.js'
 import { type Hang, HungProcess } from './hung.ts'
+import { skipped } from './load.ts'
 import { lines } from './support.ts'
 
 const serial = test.serial
 const program = fileURLToPath(new URL('programs/beside.mjs', import.meta.url))
 
-/** No program takes so long, unless it waits for ever. */
+/** A program that takes longer is blocked. */
 const LIMIT_MS = 20_000
 
-/** Returns true if a process can be made to hang here. Otherwise the test passes, and says why it tested nothing. */
+/** Returns true if a process can be made to hang here. Otherwise the test passes and logs the reason. */
 function canHang(t: ExecutionContext): boolean {
   const missing = HungProcess.missing()
-  if (missing === undefined) return true
-  t.log(`not tested: ${missing}`)
-  t.pass()
-  return false
+  return missing === undefined || skipped(t, missing)
 }
 
 async function beside(t: ExecutionContext, hang: Hang, use: (hung: HungProcess) => Promise<void>): Promise<void> {
@@ -49,7 +47,7 @@ class Beside {
     return value
   }
 
-  /** Its exit code, or the signal that ended it, and its last line. */
+  /** Resolves with the exit code or signal of the program, and its last line. */
   async end(): Promise<{ code: unknown; result: unknown }> {
     const closed = once(this.child, 'close')
     const line = await this.line()
@@ -93,12 +91,12 @@ for (const priority of ['ordinary', 'auto'] as const) {
 }
 
 for (const [thing, title, options, expected] of [
-  ['stop', 'stop() resolves in the midst of the scan', {}, undefined],
+  ['stop', 'stop() resolves during the scan', {}, undefined],
   ['terminate', 'a worker thread that monitors can be terminated', {}, 'terminated'],
-  ['unref', 'a program ends whose monitor does not hold it', {}, 'nothing is left to do'],
+  ['unref', 'a program with an unref’d monitor ends by itself', {}, 'nothing is left to do'],
   [
     'loss',
-    'a loss is told, and made right',
+    'a loss is reported and recovered',
     { receiveBufferSize: 1 },
     { cause: 'socket', isCounted: true, live: CAT, resyncs: true },
   ],

@@ -1,4 +1,4 @@
-/** Every type of event, each provoked by a real program; and what is subscribed changing under a storm. */
+/** Every event type, each caused by a real program, and subscriptions that change during a storm. */
 import { spawn } from 'node:child_process'
 import test from 'ava'
 import { type EventOf, type EventType, getProcessMonitor } from '../index.js'
@@ -7,7 +7,7 @@ import { lines, monitoring, until } from './support.ts'
 
 const serial = test.serial
 
-/** What a Python program does, as events of one type of its process or, if it prints one, of that process. */
+/** Returns the events of one type that a Python program causes, for its own process or for the pid that it prints. */
 async function provoked<T extends EventType>(type: T, program: string): Promise<EventOf<T>[]> {
   const seen: EventOf<T>[] = []
   let pid = 0
@@ -18,7 +18,7 @@ async function provoked<T extends EventType>(type: T, program: string): Promise<
     const child = spawn('python3', ['-c', program], { stdio: ['ignore', 'pipe', 'inherit'] })
     const { value } = await lines(child).next()
     pid = value === undefined ? child.pid! : Number(value)
-    await until('it has ended', () => ends.has(child.pid!))
+    await until('the program has exited', () => ends.has(child.pid!))
   })
   return seen.filter((event) => event.pid === pid)
 }
@@ -107,8 +107,8 @@ serial('subscribing and unsubscribing during a storm loses no exec', async (t) =
       await new Promise((resolve) => setImmediate(resolve))
       unsubscribe()
     }
-    const { lives } = await storm
-    await until('all are told', () => lives.every(({ pid }) => execs.has(pid)))
+    const { instances } = await storm
+    await until('all are told', () => instances.every(({ pid }) => execs.has(pid)))
     const { lostSocket, lostQueue, resync } = monitor.stats()
     t.deepEqual([lostSocket, lostQueue, resync], [0, 0, 0])
     t.true(switches >= 1000)

@@ -1,4 +1,4 @@
-/** Starts and ends of all kinds, under load: nothing hangs, nothing crashes, nothing is left. */
+/** Starts and stops of all kinds under load. Nothing hangs, crashes, or is left behind. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { setTimeout } from 'node:timers/promises'
@@ -15,13 +15,13 @@ const serial = test.serial
 const index = fileURLToPath(new URL('../index.js', import.meta.url))
 const program = (name: string): string => fileURLToPath(new URL(`programs/${name}`, import.meta.url))
 
-/** Runs while processes come and go as fast as they can. */
+/** Runs `use` during an endless storm of short processes. */
 async function underStorm(t: ExecutionContext, use: () => Promise<void>): Promise<void> {
   if (!has(t, 'cc')) return
   const load = new Load('pe-lifecycle')
   let isOver = false
   const storms = (async () => {
-    // Bounded, should what goes on meanwhile never end.
+    // The bound ends the storm if `use` never does.
     for (let round = 0; round < 60 && !isOver; round++) await load.storm({ count: 10_000 }).done
   })()
   try {
@@ -33,7 +33,7 @@ async function underStorm(t: ExecutionContext, use: () => Promise<void>): Promis
   }
 }
 
-/** Stops, and says how long that took. What was subscribed is not called any more. */
+/** Stops the monitor, and returns how many milliseconds that took. No callback is called afterwards. */
 async function stop(t: ExecutionContext, monitor: ProcessMonitor, calls: () => number): Promise<number> {
   const started = performance.now()
   const stopped = monitor.stop()
@@ -100,7 +100,7 @@ serial('stop() within a callback at any moment of a storm resolves within a seco
         monitor.subscribeExec(callback)
         monitor.subscribeExit(callback)
       })
-      // Some of these moments are in the scan.
+      // Some of these moments are during the scan.
       await monitor.initialize().catch((error: { code: string }) => t.is(error.code, 'ERR_STOPPED'))
       took.push(await stopped)
     }
@@ -118,14 +118,14 @@ serial('stop() during a resync resolves within a second', async (t) => {
       monitor.subscribeExec(() => calls++, { capture: ['name', 'exe', 'argv', 'cwd', 'uid', 'cgroup'] })
       const stopped = new Promise<number>((resolve, reject) => {
         monitor.on('loss', () => {
-          // From within the listener of its end, or, a little later, amid the next: under this load there is one.
+          // Stop in the listener of the resync, or a little later during the next resync, which this load causes.
           const later = (round % 5) * 15
           if (lost++ === 0) {
             void setTimeout(later).then(() => stop(t, monitor, () => calls).then(resolve, reject))
           }
         })
       })
-      // A loss may be told, and the stop follow, before the scan at the start is done.
+      // The loss and the stop may come before the end of the bootstrap scan.
       await monitor.initialize({ receiveBufferSize: 1 }).catch((error) => t.is(error.code, 'ERR_STOPPED'))
       took.push(await stopped)
       monitor.removeAllListeners('loss')
@@ -152,7 +152,7 @@ serial('stop() with a long queue resolves within a second', async (t) => {
   }
 })
 
-/** Runs a script in a process of its own, and says how that ended. */
+/** Runs a script in its own process. Returns its exit code and output. */
 async function script(text: string): Promise<{ code: number | null; output: string; complaints: string }> {
   const child = spawn(process.execPath, ['-e', `const {getProcessMonitor}=require(${JSON.stringify(index)});${text}`], {
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -224,7 +224,7 @@ serial('a process with an unref’d monitor ends by itself', async (t) => {
   })
 })
 
-/** A worker thread that monitors for itself, and which exits it was told. */
+/** A worker thread with its own monitor, and the pids whose exits it reported. */
 async function monitoringWorker(): Promise<{ worker: Worker; told: Set<number>; stop: () => Promise<void> }> {
   const worker = new Worker(program('worker.mjs'))
   const told = new Set<number>()

@@ -1,9 +1,9 @@
 /** The repository's own checks, each run in a folder with violations and in one without. */
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
+import { temporaryFolder } from './support.ts'
 
 const root = join(import.meta.dirname, '..')
 
@@ -14,8 +14,7 @@ interface Outcome {
 
 /** Creates a folder with these files. Returns its path. */
 function project(t: ExecutionContext, files: Readonly<Record<string, string>>): string {
-  const folder = mkdtempSync(join(tmpdir(), 'proc-events-lint-'))
-  t.teardown(() => rmSync(folder, { recursive: true }))
+  const folder = temporaryFolder(t)
   for (const [name, text] of Object.entries(files)) {
     mkdirSync(join(folder, dirname(name)), { recursive: true })
     writeFileSync(join(folder, name), text)
@@ -40,7 +39,7 @@ function lint(
 
 const core = 'crates/proc-events/src'
 
-/** Runs the check of layers on a crate: its files are paths from its `src`. */
+/** Runs the check of layers on a crate. Paths are relative to its `src`. */
 function layers(t: ExecutionContext, files: Readonly<Record<string, string>>, crate = core): Outcome {
   const named = Object.entries(files).map(([name, text]) => [`${crate}/${name}`, text])
   return lint(t, 'layers.mjs', Object.fromEntries(named))
@@ -139,7 +138,7 @@ test('layers: a file in no layer fails', (t) => {
   t.deepEqual(outcome, fails(`${core}/attic.rs is in no layer: add "attic" to scripts/lint/layers.mjs`))
 })
 
-/** Runs oxlint, as it is configured here, on a project. Returns the file and the rule of each complaint. */
+/** Runs oxlint with this repository's configuration on a project. Returns the file and the rule of each violation. */
 function oxlint(t: ExecutionContext, files: Readonly<Record<string, string>>): string[] {
   const folder = project(t, { ...files, '.oxlintrc.json': readFileSync(join(root, '.oxlintrc.json'), 'utf8') })
   const { stdout } = spawnSync(join(root, 'node_modules', '.bin', 'oxlint'), ['--format=json'], {
@@ -214,7 +213,7 @@ test('oxlint: a circle of imports fails, even of types only', (t) => {
   t.deepEqual(complaints, ['src/api/a.ts: import(no-cycle)', 'src/api/b.ts: import(no-cycle)'])
 })
 
-/** Returns as many words as are asked for, as one sentence. */
+/** Returns one sentence with this number of words. */
 const sentence = (words: number): string => `Read${' on'.repeat(words - 1)}.`
 const long = '31 words, the limit is 30: "Read on on on on …"'
 const sentences = (t: ExecutionContext, files: Readonly<Record<string, string>>): Outcome =>

@@ -1,4 +1,4 @@
-/** The monitor on the real kernel: the behaviour of the system that it re-creates, case by case. */
+/** The monitor on the real kernel. */
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import test from 'ava'
@@ -149,7 +149,7 @@ serial('the name of a process older than the first filter by name is known', asy
   await monitoring(async (monitor) => {
     const exits: ExitEvent[] = []
     monitor.subscribeExit((_, event) => exits.push(event), { name: 'pe-unasked' })
-    // The names of what is running are being read; a process that is started now comes after that.
+    // The names of running processes are read now. A process that starts now is reported after that.
     const later = spawn('/bin/sleep', ['0.1'])
     await once(later, 'exit')
     child.kill('SIGTERM')
@@ -223,7 +223,7 @@ serial('timestamps are on the clock of process.hrtime', async (t) => {
 
 serial('3,000 processes are all reported after JavaScript was blocked for two seconds', async (t) => {
   await monitoring(async (monitor) => {
-    // Others may use the same numbers meanwhile: the parent tells which exits are those of the load.
+    // Other processes may reuse the pids, so the parent identifies the exits of the load.
     const told = new Map<number, (number | null | 'exec')[]>()
     const note = (pid: number, what: number | null | 'exec'): void => {
       const events = told.get(pid)
@@ -238,13 +238,13 @@ serial('3,000 processes are all reported after JavaScript was blocked for two se
     block(Math.max(0, 2000 - (performance.now() - started)))
     const pids = load.stdout.trim().split('\n').map(Number)
     t.is(pids.length, 3000)
-    // The kernel no longer knows the parent of one that was collected in the very moment of its exit.
+    // The kernel reports no parent for a process that is reaped during its exit.
     const isOfLoad = (what: number | null | 'exec' | undefined): boolean => what === load.pid || what === null
     await until('the last exit was delivered', () => told.get(pids.at(-1)!)?.some(isOfLoad) === true)
-    const lives = (pid: number): number =>
+    const exitsOf = (pid: number): number =>
       (told.get(pid) ?? []).filter((what, at, events) => isOfLoad(what) && events[at - 1] === 'exec').length
     t.deepEqual(
-      pids.filter((pid) => lives(pid) !== pids.filter((same) => same === pid).length),
+      pids.filter((pid) => exitsOf(pid) !== pids.filter((same) => same === pid).length),
       [],
     )
     const { lostSocket, lostQueue, resync } = monitor.stats()

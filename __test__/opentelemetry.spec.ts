@@ -1,4 +1,4 @@
-/** What OpenTelemetry is told of an event. */
+/** The OpenTelemetry attributes of an event. */
 import { uptime } from 'node:os'
 import test from 'ava'
 import { type ExecEvent, type ExitEvent, toOpenTelemetry } from '../index.js'

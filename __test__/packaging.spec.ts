@@ -1,4 +1,4 @@
-/** What is published: which files, for which systems, and what is said where its parts are not together. */
+/** The published packages: their files, their platforms, and the errors for missing parts. */
 import { execFileSync } from 'node:child_process'
 import {
   cpSync,
@@ -16,7 +16,7 @@ import { dirname, join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { child, root } from './fake/load.ts'
 
-// The scripts are plain JavaScript, whose types nobody needs.
+// The scripts are plain JavaScript without types.
 const load = (name: string): Promise<any> => import(join(root, 'scripts', 'release', name))
 const { complaints, readElf, newestGlibc } = { ...(await load('build.mjs')), ...(await load('elf.mjs')) }
 const { listMain } = await load('pack.mjs')
@@ -25,7 +25,7 @@ const { hostTarget, manifest, targets } = await load('targets.mjs')
 
 const files: string[] = listMain().map(({ path }: { path: string }) => path)
 const host = hostTarget()
-/** What the published modules require that is no file of the package. */
+/** Returns what the published modules require from outside of the package. */
 const asked = files
   .filter((file) => file.endsWith('.js'))
   .flatMap((file) => [
@@ -119,14 +119,14 @@ test('a binary with unmet requirements is rejected', (t) => {
 
 for (const target of targets) {
   const binary = join(root, target.folder, target.file)
-  // Only the release scripts build them.
+  // Only the release scripts build these binaries.
   if (!existsSync(binary)) continue
   test(`the binary for ${target.name} runs on old systems`, (t) => {
     t.deepEqual(complaints(binary, target), [])
   })
 }
 
-/** An application with the package as it is published, and as its platform's package whatever is given. */
+/** Creates an application with the published package, and with the given files as its platform package. */
 function installed(t: ExecutionContext, binary?: string): string {
   const app = mkdtempSync(join(tmpdir(), 'proc-events-installed-'))
   t.teardown(() => rmSync(app, { recursive: true }))
@@ -170,7 +170,7 @@ test("with another system's binary the error says so", async (t) => {
 test('in a bundle the load error advises to mark the package as external', async (t) => {
   const app = installed(t)
   const at = (name: string) => join(app, 'node_modules', 'proc-events', 'src', 'native', name)
-  // In a bundle no file keeps its name.
+  // A bundler changes the names of files.
   renameSync(at('load-error.js'), at('bundle.js'))
   const loader = readFileSync(at('loader.js'), 'utf8')
   writeFileSync(at('loader.js'), loader.replaceAll('./load-error.js', './bundle.js'))

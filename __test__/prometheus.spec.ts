@@ -1,4 +1,4 @@
-/** The monitor's figures as prom-client gives them: names, values, both formats, both module systems. */
+/** The monitor's metrics in prom-client: names, values, both formats, both module systems. */
 import { execFileSync } from 'node:child_process'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
@@ -103,7 +103,7 @@ test('the OpenMetrics output has _total samples, units and an end marker', async
       t.regex(line, new RegExp(String.raw`^${family}${suffix}(\{[a-z]+="[a-z-]+"\})? \d+$`))
     }
   }
-  // Asked again, all is the same: nothing adds up.
+  // A second scrape returns the same values, because counters do not add up.
   t.is(await register.metrics(), [...lines, '# EOF', ''].join('\n'))
 })
 
@@ -134,7 +134,7 @@ test('prefix and labels work as in collectDefaultMetrics', async (t) => {
   const lines = samples(await register.metrics())
   t.is(lines[0], 'agent_proc_events_received_total{host="a",zone="1",type="exec"} 30')
   t.true(lines.every((line) => /^agent_proc_events_[a-z_]+\{host="a",zone="1"[,}]/.test(line)))
-  // Two monitors' worth of them in one registry.
+  // One registry takes the metrics twice, with different prefixes.
   collectMonitorMetrics({ stats: () => stats }, { register, prefix: 'other_' })
   t.is(samples(await register.metrics()).length, 2 * lines.length)
 })

@@ -1,4 +1,4 @@
-/** What the documents say is so: their code runs, their commands and options exist, and their links lead somewhere. */
+/** The documents: their code runs, their commands and options exist, and their links resolve. */
 import { execFileSync, spawn } from 'node:child_process'
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
@@ -26,7 +26,7 @@ function blocks(language: string): string[] {
   return [...found].map(([, text]) => text!)
 }
 
-/** What the code of a document takes for granted, and an end to what has none. */
+/** Declarations that a document's code presupposes, and an end for code without one. */
 function asProgram(code: string): string {
   const given = {
     monitor: 'api.getProcessMonitor()',
@@ -51,7 +51,7 @@ function asProgram(code: string): string {
     ${code}`
 }
 
-/** Runs code until `enough`, then has it end. */
+/** Runs code until its output is `enough`, then ends it. */
 async function execute(
   t: ExecutionContext,
   code: string,
@@ -74,7 +74,7 @@ test('the first sample prints the output that the README shows', async (t) => {
   const [code] = blocks('js')
   const [told] = blocks('text')
   const [, script] = /While `sh -c '(.*)'` runs/.exec(readme)!
-  // Pids and times differ; what else prints in between is other people's.
+  // Pids and times differ. Lines in between belong to other processes.
   const shape = (text: string): string[] =>
     text
       .trim()
@@ -159,7 +159,7 @@ test('every name in backticks exists', (t) => {
   for (const [name] of readme.matchAll(/\bproc_events_\w+/g)) t.true(metrics.includes(`'${name}'`), name)
 })
 
-/** The anchors of a document, as GitHub makes them of headings, and those that are written out. */
+/** Returns the anchors of a document: GitHub's anchors of headings, and explicit ones. */
 function anchors(text: string): Set<string> {
   const headings = [...text.replaceAll(/^```.*?^```$/gms, '').matchAll(/^#+ (.*)$/gm)].map(([, heading]) => heading!)
   const seen = new Map<string, number>()

@@ -1,10 +1,10 @@
-/** How the recording of the README is drawn, and the one that is committed. */
+/** The drawing of the README's recording, and the committed recording. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
 import { root } from './fake/load.ts'
 
-// The scripts are plain JavaScript, whose types nobody needs.
+// The scripts are plain JavaScript without types.
 const { draw } = (await import(join(root, 'scripts', 'docs', 'svg.mjs') as string)) as any
 
 const line = (text: string, look = {}): object[] => [{ column: 2, text, ...look }]
@@ -18,7 +18,7 @@ test('frames follow each other and the last one stays', (t) => {
   t.true(svg.includes('@keyframes k0{0%{visibility:visible}50%{visibility:hidden}}#f0{animation:k0 2000ms'))
   t.true(svg.includes('@keyframes k1{0%{visibility:hidden}50%{visibility:visible}}#f1{animation:k1 2000ms'))
   t.true(svg.includes('#f1{visibility:visible}'))
-  // What stands in both is drawn once, and one that never moves is not animated.
+  // A line in both frames is drawn once, and a line that never moves is not animated.
   t.is(svg.match(/>one</g)?.length, 1)
   t.is(svg.match(/href="#l0"/g)?.length, 2)
   t.regex(svg, /class="b c1">two</)

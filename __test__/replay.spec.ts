@@ -1,4 +1,4 @@
-/** Replays on the real kernel: what is running when somebody subscribes late. */
+/** Replays on the real kernel: the running processes at a late subscription. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import test from 'ava'

@@ -1,4 +1,4 @@
-/** The async iterator on the real kernel, and what others hear of the same events. */
+/** The async iterator and the diagnostics channels on the real kernel. */
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'

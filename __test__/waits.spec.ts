@@ -1,4 +1,4 @@
-/** Waiting for the exit of any process, on the real kernel. */
+/** `waitForExit` on the real kernel. */
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import test from 'ava'
@@ -31,7 +31,7 @@ serial('the exit of a short-lived child is not missed', async (t) => {
 })
 
 serial('the exit of a process that is not a child and older than the monitor is reported', async (t) => {
-  // The shell says of a child that it was killed.
+  // The shell prints a message about its killed child.
   const script = 'sleep 60 & echo $!; wait $! 2>/dev/null'
   const parent = spawn('/bin/sh', ['-c', script], { stdio: ['ignore', 'pipe', 'inherit'] })
   const pid = Number((await lines(parent).next()).value)
@@ -83,7 +83,7 @@ serial('details requested right after a wait are captured for the next process',
     for (let round = 0; round < 50; round++) {
       const ends = new AbortController()
       const wait = t.throwsAsync(monitor.waitForExit(process.pid, ends), { name: 'AbortError' })
-      // By then it was asked for.
+      // The wait is in place by now.
       for (let turn = 0; turn < 5; turn++) await new Promise<void>(queueMicrotask)
       const execs = new Map<number, boolean>()
       const unsubscribe = monitor.subscribeExec((pid, { process: info }) => execs.set(pid, 'argv' in info), {

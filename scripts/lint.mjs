@@ -1,4 +1,4 @@
-// Every check that is not a test, all of them even if one fails. `--fix` lays out the files instead of checking that.
+// Runs every check that is not a test, even after a failure. `--fix` formats the files instead of checking their format.
 
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { say, step } from './step.mjs'
 import { project, root } from './toolchain.mjs'
 
-// What is generated and committed all the same: an API change, or a new dependency, shall be a visible diff.
+// Generated files that are committed, so that an API change or a new dependency is a visible diff.
 const generated = [
   'index.d.ts',
   'prometheus.d.ts',
@@ -43,7 +43,7 @@ const checks = fix
       step('oxlint', env, ['oxlint', '--deny-warnings', '--report-unused-disable-directives']),
       step('layers', env, ['node', 'scripts/lint/layers.mjs']),
       step('prettier', env, ['prettier', '--check', '.']),
-      // Compiles in place, so that what is committed can be compared with it.
+      // Compiles in place, so that git can compare the result with the committed files.
       step('tsc', env, ['tsc', '-p', 'tsconfig.json']),
       step('manual', env, ['node', 'scripts/manual.mjs']),
       step('tsc, tests', env, ['tsc', '-p', '__test__/tsconfig.json']),
@@ -54,7 +54,7 @@ const checks = fix
 
 process.exitCode = checks.includes(false) ? 1 : 0
 
-/** What git diff does not see: a generated file never added, or one whose source is gone. */
+/** Returns generated files that git diff does not show: untracked files, and files without a source. */
 function generatedFilesAreComplete() {
   const added = listGenerated('--others', '--exclude-standard')
   const orphaned = listGenerated().filter(

@@ -73,16 +73,16 @@ function exit(pid, { code, signal, core, ppid = 0, duration, ...others } = {}) {
   return event('exit', pid, { ...others, flags, five })
 }
 
-/** What a scan reports: the processes that it has found running carry its id. */
+/** Returns the records of a scan. Those of running processes carry the id of the scan. */
 function found(id, ...records) {
   for (const words of records) if ((words[0] & 0xffff) === 0x101) words[5] = id
   return records
 }
 
-/** `what`: the failed system call, or the context if there is no errno. The text is `syscall\0context`. */
-const failure = (kind) => (code, errno, what) => {
-  const text = errno === 0 ? `\0${what}` : `${what}\0`
-  return record(kind, { five: [CODES.indexOf(code), errno], flags: what ? 1 : 0, rest: what ? bytes(text) : [] })
+/** Encodes a failure. Its text is `syscall\0context`: the system call, or without an errno the context. */
+const failure = (kind) => (code, errno, name) => {
+  const text = errno === 0 ? `\0${name}` : `${name}\0`
+  return record(kind, { five: [CODES.indexOf(code), errno], flags: name ? 1 : 0, rest: name ? bytes(text) : [] })
 }
 
 module.exports = {
@@ -101,8 +101,8 @@ module.exports = {
   closed: () => record(37),
   fallenBack: failure(38),
   watched: (id, running) => record(39, { five: [id, running ? 1 : 0] }),
-  /** Of a process that was not collected yet. */
-  corpse: (id, pid, { code, signal, time = 0 } = {}) =>
+  /** The answer to a watch of a zombie. */
+  zombie: (id, pid, { code, signal, time = 0 } = {}) =>
     record(39, {
       pid,
       time,

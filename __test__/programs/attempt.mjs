@@ -1,5 +1,5 @@
-// Tries to monitor in whatever environment it was started in, prints what came of it as JSON, and then has nothing left
-// to do: it ends by itself. Arguments: the options of `initialize`, and a program to be watched, if any.
+// Tries to monitor in the environment where it runs, and prints the outcome as JSON. It ends by itself, because nothing
+// keeps it running. Arguments: the options of `initialize`, and optionally a program to watch.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync } from 'node:fs'
@@ -18,7 +18,7 @@ const left = () => ({
 })
 
 result.probe = await probe(root)
-// Opened by Node.js when first used, for a warning for example.
+// Node.js opens stderr on first use, for example for a warning. Open it before descriptors are counted.
 process.stderr.write('')
 const before = left()
 const monitor = getProcessMonitor()
@@ -34,7 +34,7 @@ try {
 result.ms = performance.now() - started
 result.source = monitor.stats().source
 if (watched !== undefined && result.error === undefined) {
-  // Long enough for whoever polls.
+  // The program runs long enough for polling.
   const child = spawn(watched, ['0.3'], { stdio: 'ignore' })
   await once(child, 'exit')
   const own = () => told.filter(({ pid }) => pid === child.pid).map(({ what }) => what)

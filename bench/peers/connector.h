@@ -1,4 +1,4 @@
-/* What the kernel asks of anybody who listens, for the listeners that are written in C. */
+/* The protocol of the process connector, for the listeners in C. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <linux/cn_proc.h>
@@ -16,7 +16,7 @@ static void fail(const char *what) {
   exit(1);
 }
 
-/* Returns -1 with errno where it could not be said. */
+/* Sends LISTEN or IGNORE. Returns -1 with errno on failure. */
 static ssize_t say(int socket, uint32_t operation) {
   struct {
     struct nlmsghdr header;
@@ -54,7 +54,7 @@ static void attach_filter(int socket) {
   if (setsockopt(socket, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) < 0) fail("SO_ATTACH_FILTER");
 }
 
-/* A socket that hears everything, or only execs, exits of processes and acknowledgements. */
+/* Opens a socket for all messages, or only for execs, exits of processes and acknowledgements. */
 static int connect_to_kernel(int is_filtered) {
   int listener = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_CONNECTOR);
   if (listener < 0) fail("socket");
@@ -65,13 +65,13 @@ static int connect_to_kernel(int is_filtered) {
   return listener;
 }
 
-/* One event of a process: its number, 1 for an exec and 2 for an exit, and when it happened. */
+/* One event: the pid, the kind (1 for an exec, 2 for an exit), and the time. */
 struct seen {
   uint32_t pid, kind;
   uint64_t timestamp_ns;
 };
 
-/* Returns 1 for an event of a process, 0 for anything else, and -1 with errno. */
+/* Returns 1 for an exec or exit of a process, 0 for another message, and -1 with errno on failure. */
 static int receive(int socket, int flags, struct seen *seen) {
   struct {
     struct nlmsghdr header;
@@ -82,7 +82,7 @@ static int receive(int socket, int flags, struct seen *seen) {
   if (length < (ssize_t)sizeof heard) return length < 0 ? -1 : 0;
   uint32_t what = heard.event.what;
   if (what != PROC_EVENT_EXEC && what != PROC_EVENT_EXIT) return 0;
-  /* exec and exit begin with the same two numbers. */
+  /* exec and exit both begin with the pid and the tgid. */
   uint32_t tid = (uint32_t)heard.event.event_data.exec.process_pid;
   seen->pid = (uint32_t)heard.event.event_data.exec.process_tgid;
   seen->kind = what == PROC_EVENT_EXEC ? 1 : 2;

@@ -1,4 +1,4 @@
-// Writes the API reference, docs/api, from the comments in the sources. Fails where a public symbol has none.
+// Writes the API reference, docs/api, from the comments in the sources. Fails if a public symbol has none.
 
 import { join } from 'node:path'
 import { packagesAreInstalled } from '../packages.mjs'

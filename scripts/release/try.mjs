@@ -1,4 +1,4 @@
-// Tries packed tarballs on this very system: `node scripts/release/try.mjs <folder>`. Needs Node.js and npm only, so that it
+// Tests packed tarballs on this system: `node scripts/release/try.mjs <folder>`. It needs only Node.js and npm, so that it
 // runs in a container of any distribution.
 
 import { readdirSync, rmSync } from 'node:fs'

@@ -1,4 +1,4 @@
-//! The process connector by neli's own socket, one blocking `recv` after the other.
+//! The process connector through neli's socket, with one blocking `recv` after the other.
 
 use neli::{
     connector::{CnMsg, CnMsgBuilder, ProcEvent, ProcEventHeader},
@@ -30,7 +30,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     tell(ProcCnMcastOp::Listen)?;
     peers::ready();
     while !records.is_over() {
-        // An error is a full buffer, or the end: the loop goes on, or notices.
+        // An error is a full buffer or the signal. The loop condition tells them apart.
         let Ok((events, _)) = socket.recv::<Nlmsg, CnMsg<ProcEventHeader>>() else { continue };
         for event in events.flatten() {
             let Some(message) = event.get_payload() else { continue };
