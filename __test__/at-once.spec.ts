@@ -25,10 +25,10 @@ function shortest(): { path: string; remove: () => void } {
 }
 
 async function captured(program: string, run: () => void): Promise<readonly ProcessInfo[]> {
-  const told: ProcessInfo[] = []
+  const reported: ProcessInfo[] = []
   await monitoring(async (monitor) => {
     const pids = new Set<number>()
-    monitor.subscribeExec((pid, { process: info }) => (pids.add(pid), told.push(info)), {
+    monitor.subscribeExec((pid, { process: info }) => (pids.add(pid), reported.push(info)), {
       ancestor: process.pid,
       capture: ['name', 'exe', 'argv', 'cwd', 'uid', 'cgroup', 'startTime'],
     })
@@ -38,7 +38,7 @@ async function captured(program: string, run: () => void): Promise<readonly Proc
     run()
     await until('all have ended', () => ended === COUNT)
   })
-  return told.filter(({ argv }) => argv?.[0] === program)
+  return reported.filter(({ argv }) => argv?.[0] === program)
 }
 
 for (const [name, program] of [
@@ -47,16 +47,16 @@ for (const [name, program] of [
 ] as const) {
   serial(`the details of ${name} are captured before its exit`, async (t) => {
     const { path, remove } = program()
-    const told = await captured(path, () => {
+    const reported = await captured(path, () => {
       for (let count = 0; count < COUNT; count++) spawnSync(path, ['pe-argument'], { stdio: 'ignore' })
     })
     remove()
     // Rarely an idle CPU takes over the process before the capture worker has read it.
-    const whole = told.filter(
+    const whole = reported.filter(
       ({ exe, argv, cwd }) => exe === path && argv?.[1] === 'pe-argument' && cwd === process.cwd(),
     )
-    t.log(`argv of ${told.length}, everything of ${whole.length} of ${COUNT}`)
-    t.true(told.length >= 0.9 * COUNT)
+    t.log(`argv of ${reported.length}, everything of ${whole.length} of ${COUNT}`)
+    t.true(reported.length >= 0.9 * COUNT)
     t.true(whole.length >= 0.75 * COUNT)
   })
 }

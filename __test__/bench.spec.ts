@@ -130,7 +130,7 @@ test('runs become medians, a table, a plot and a verdict on each target', (t) =>
   t.is(Math.round(summaries[0]?.slowDown ?? 0), 20)
   const table = report(summaries)
   t.regex(table, /proc-events .*6\.00 \(5\.00–7\.00\)/)
-  t.false(table.includes('p50'), 'what nobody tells has no column')
+  t.false(table.includes('p50'), 'an empty column is omitted')
   t.regex(plot(summaries), /^<svg [^]*proc-events[^]*<\/svg>\n$/)
   t.deepEqual(targets(summaries), [
     "FAILS  storm-1, CPU per event, of the C floor's: 1.50, at most 1",

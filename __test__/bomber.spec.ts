@@ -39,7 +39,7 @@ async function bombed(t: ExecutionContext, options: MonitorOptions, program?: st
     const pids = instances.map(({ pid }) => pid)
     t.is(pids.length, COUNT)
     const last = pids.at(-1)!
-    await until('the last exit was told', () => exits.has(last))
+    await until('the last exit is reported', () => exits.has(last))
     t.deepEqual(
       pids.filter((pid) => execs.get(pid)?.length !== 1 || exits.get(pid) !== 1),
       [],
@@ -48,7 +48,7 @@ async function bombed(t: ExecutionContext, options: MonitorOptions, program?: st
 
     // A process that starts later and stays until it is reported has all its details.
     const other = spawn('/bin/cat', ['-u'], { stdio: ['pipe', 'ignore', 'ignore'] })
-    await until('another process was told', () => execs.has(other.pid!))
+    await until('another process is reported', () => execs.has(other.pid!))
     other.stdin.end()
     await once(other, 'exit')
     const { name, argv, argvTruncated, uid } = execs.get(other.pid!)![0]!.process
@@ -94,7 +94,9 @@ serial('a name that is completed from the arguments ends at 255 bytes', async (t
   chmodSync(dirname(copy.path), 0o755)
   try {
     const names = (await bombed(t, {}, copy.path)).map((event) => event.process.name)
-    const completed = names.filter((told) => told !== null && told !== name && told !== name.slice(0, 15))
+    const completed = names.filter(
+      (reported) => reported !== null && reported !== name && reported !== name.slice(0, 15),
+    )
     t.log(`the arguments completed ${completed.length} of ${COUNT} names`)
     t.true(completed.length > 0)
     t.deepEqual(new Set(completed), new Set([name + String.raw`\xff`.repeat(255 - name.length)]))

@@ -72,17 +72,17 @@ test('EPIPE ends the output without an error, and any other failure is reported'
     output.line('1')
     output.flush()
     output.line('2')
-    const told = async (promise: Promise<void>): Promise<void> => {
+    const reported = async (promise: Promise<void>): Promise<void> => {
       if (code === 'EPIPE') await promise
       else await t.throwsAsync(promise, { message: code })
     }
-    const end = told(output.end())
+    const end = reported(output.end())
     await reader.take(Object.assign(new Error(code), { code }))
     await end
-    await told(output.closed)
+    await reported(output.closed)
     output.line('3')
     output.flush()
-    await told(output.end())
+    await reported(output.end())
     t.deepEqual([output.open, reader.batches], [false, ['1\n']])
   }
 })

@@ -132,7 +132,7 @@ test.serial('run reports a command that cannot be run', async (t) => {
   const unwritable = command(t, ['run', '--output', place, '--', 'touch', begun])
   t.deepEqual(await unwritable.ended, [1, null])
   t.regex(unwritable.stderr, /^proc-events: EISDIR: /)
-  t.false(existsSync(begun), 'a report that cannot be written is told before the command runs')
+  t.false(existsSync(begun), 'a report that cannot be written is reported before the command runs')
   const unsupported = command(t, ['run', 'true'], { env: { HOST_PROC: '/nowhere' } })
   t.deepEqual(await unsupported.ended, [3, null])
 })
@@ -150,7 +150,7 @@ test.serial('run passes signals on to its command', async (t) => {
     const outcome = it.ended.finally(() => (over = true))
     // A shell handles the signal only after its read returns.
     it.child.stdin!.on('error', () => {})
-    await until('it has ended', () => {
+    await until('it has exited', () => {
       it.child.stdin!.write('\n')
       return over
     })
@@ -216,7 +216,7 @@ test.serial('wait exits after the last process, like the last one that failed', 
       const gone = ended(child)
       child.stdin.end('\n')
       await gone
-      await until('the end is told', () => it.of(child.pid!).length === 1)
+      await until('the exit is printed', () => it.of(child.pid!).length === 1)
     }
     t.deepEqual(await it.ended, [code, null])
     t.true(it.of(children[0]!.pid!)[0]!.includes(`sh -c 'read line; ${lasts[0]}'`))

@@ -125,9 +125,9 @@ test.serial('Ctrl-C reaches the command that is run once', async (t) => {
   if (!has(t, 'script')) return
   const script = `'trap "echo caught" INT; echo ready; n=0; while [ $n -lt 2 ]; do read x; n=$((n+1)); done; exit 5'`
   const it = onTerminal(t, ['run', '--', 'sh', '-c', script], 80)
-  await until('it has begun', () => it.stdout.includes('ready'))
+  await until('it is ready', () => it.stdout.includes('ready'))
   it.child.stdin!.write('\x03')
-  await until('it has caught it', () => it.stdout.includes('caught'))
+  await until('it has caught the signal', () => it.stdout.includes('caught'))
   it.child.stdin!.write('\n\n\n')
   t.deepEqual(await it.ended, [5, null])
   t.is(it.stdout.match(/caught\r\n/g)?.length, 1)

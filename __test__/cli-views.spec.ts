@@ -192,7 +192,7 @@ test('a report keeps a bounded number of execs and counts the omitted ones', (t)
     const entry = event({ pid, name: 'x', argv })
     if ('pid' in entry) report.add(entry)
   }
-  type Told = {
+  type ReportJson = {
     omittedExecs: number
     omittedArguments: number
     processes: { omittedExecs?: number; execs: { argv: string[] | null }[] }[]
@@ -200,9 +200,9 @@ test('a report keeps a bounded number of execs and counts the omitted ones', (t)
 
   const looping = new Report()
   for (let n = 0; n < 300_000; n++) exec(looping, 5, [`n${n}`])
-  const told = looping.toObject(outcome) as Told
-  const { execs, omittedExecs } = told.processes[0]!
-  t.deepEqual([execs.length, omittedExecs, told.omittedExecs], [100, 299_900, 299_900])
+  const reported = looping.toObject(outcome) as ReportJson
+  const { execs, omittedExecs } = reported.processes[0]!
+  t.deepEqual([execs.length, omittedExecs, reported.omittedExecs], [100, 299_900, 299_900])
   t.deepEqual([execs[0]!.argv, execs[98]!.argv, execs[99]!.argv], [['n0'], ['n98'], ['n299999']])
   const lines = looping.lines(outcome, layout)
   t.true(lines[1]!.endsWith(' n97 → n98 → (299900 more) → n299999'))
@@ -211,7 +211,7 @@ test('a report keeps a bounded number of execs and counts the omitted ones', (t)
   // This limit applies to all processes together.
   const many = new Report({ execs: 4 })
   for (const pid of [1, 2, 3]) for (const n of [1, 2, 3]) exec(many, pid, [`n${n}`])
-  const { processes } = many.toObject(outcome) as Told
+  const { processes } = many.toObject(outcome) as ReportJson
   t.deepEqual(
     processes.map((one) => [one.execs.map(({ argv }) => argv![0]), one.omittedExecs ?? 0]),
     [
@@ -223,7 +223,7 @@ test('a report keeps a bounded number of execs and counts the omitted ones', (t)
 
   const wordy = new Report({ characters: 1000 })
   for (const pid of [1, 2, 3]) exec(wordy, pid, ['x'.repeat(400)])
-  const short = wordy.toObject(outcome) as Told
+  const short = wordy.toObject(outcome) as ReportJson
   t.is(short.omittedArguments, 1)
   t.deepEqual(
     short.processes.map(({ execs: [one] }) => one!.argv?.[0]!.length),
@@ -244,20 +244,20 @@ test('process names are shortened and bounded in number', (t) => {
   t.true([...programs!, ...parents!].every(({ name }) => name.length < 300))
 
   const names = new ProcessNames(true, '/nowhere')
-  const hear = (pid: number, name: string) =>
+  const addProcess = (pid: number, name: string) =>
     names.observe({ type: 'exec', pid, timestampNs: 1, origin: 'kernel', process: { name, ppid: 1 } })
-  hear(1, 'first')
+  addProcess(1, 'first')
   t.is(names.known(1), 'first')
-  hear(2, long)
+  addProcess(2, long)
   t.true(names.known(2)!.length < 300)
   // A filter may drop every exit.
-  for (let pid = 3; pid < 70_000; pid++) hear(pid, 'x')
+  for (let pid = 3; pid < 70_000; pid++) addProcess(pid, 'x')
   t.deepEqual([names.known(1), names.known(69_999)], [null, 'x'])
 })
 
 test('a reused pid is a descendant only if its new parent is one', (t) => {
   const passes = entryFilter({ ancestor: 10 })
-  const told = [
+  const reported = [
     { type: 'fork', pid: 11, ppid: 10 },
     { pid: 11, ppid: 10 },
     // Its exit was not recorded.
@@ -265,7 +265,7 @@ test('a reused pid is a descendant only if its new parent is one', (t) => {
     { pid: 11, ppid: 20 },
     { type: 'fork', pid: 12, ppid: 11 },
   ].map((over) => passes(event(over)))
-  t.deepEqual(told, [true, true, false, false, false])
+  t.deepEqual(reported, [true, true, false, false, false])
 })
 
 test('a recording passes through the filters of a live watch', (t) => {
@@ -343,7 +343,7 @@ test('reading an endless recording stops at --count or a signal', async (t) => {
     const it = command(t, ['--replay', '-', '--json', ...args])
     // The writer of the recording never ends.
     it.child.stdin!.on('error', () => {}).write(readFileSync(recording))
-    await until('it has shown something', () => it.stdout !== '')
+    await until('it has printed a line', () => it.stdout !== '')
     if (signal !== null) it.child.kill(signal)
     t.deepEqual(await it.ended, [0, null])
     if (signal === null) t.is(it.stdout.split('\n').length - 1, 2)

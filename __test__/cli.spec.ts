@@ -119,14 +119,14 @@ test.serial('at the end the command waits for a slow reader, and Ctrl-C kills it
   for (const patient of [true, false]) {
     const pipe = fullPipe()
     const it = command(t, ['--duration', '0.25'], { stdio: ['ignore', pipe.fd, 'pipe'] })
-    await until('it has begun', () => catchesInterrupts(it.child.pid!))
+    await until('it is ready', () => catchesInterrupts(it.child.pid!))
     while (catchesInterrupts(it.child.pid!)) await ended(spawn('/bin/true', { stdio: 'ignore' }))
     t.is(it.stderr, '')
     if (patient) {
       let over = false
       const outcome = it.ended.finally(() => (over = true))
       let text = ''
-      await until('it has ended', () => {
+      await until('it has exited', () => {
         text += pipe.empty()
         return over
       })
@@ -170,7 +170,7 @@ test.serial('--tree indents children, and --pid hides unrelated processes', asyn
   await until('it listens', () => isListening(it.child.pid!))
   parent.stdin.end('\n')
   await ended(parent)
-  await until('the end is told', () => / 2 +\d.*exit 2'\n/.test(it.stdout))
+  await until('the exit is printed', () => / 2 +\d.*exit 2'\n/.test(it.stdout))
   it.child.kill('SIGINT')
   t.deepEqual(await it.ended, [0, null])
   const [context, exec, fork, exit] = it.stdout.split('\n').map((line) => line.slice(46))

@@ -32,28 +32,28 @@ serial('a daemon matches its ancestor until its exit, even after its parents and
   const ancestor = shell()
   const stranger = shell()
   await monitoring(async (monitor) => {
-    const told: string[] = []
+    const reported: string[] = []
     const execs = new Map<string, number>()
     monitor.subscribeExec(
       (pid, { process: { name } }) => {
-        told.push(`exec ${name}`)
+        reported.push(`exec ${name}`)
         execs.set(name!, pid)
       },
       { ancestor: ancestor.pid, capture: ['name'] },
     )
-    monitor.subscribeExit((pid) => pid === execs.get('pe-daemon') && told.push('exit pe-daemon'), {
+    monitor.subscribeExit((pid) => pid === execs.get('pe-daemon') && reported.push('exit pe-daemon'), {
       ancestor: ancestor.pid,
     })
     ancestor.run(DAEMON.replace('$0', program.path).replace('$1', '60'))
     const daemon = Number(await ancestor.next())
     t.assert(daemon > 1)
     stranger.run('/bin/true')
-    await until('the daemon is told of', () => execs.has('pe-daemon'))
+    await until('the daemon is reported', () => execs.has('pe-daemon'))
     t.is(execs.get('pe-daemon'), daemon)
     await ancestor.end()
     process.kill(daemon, 'SIGKILL')
-    await until('its end is told', () => told.includes('exit pe-daemon'))
-    t.deepEqual(told, ['exec setsid', 'exec sh', 'exec pe-daemon', 'exit pe-daemon'])
+    await until('the exit is reported', () => reported.includes('exit pe-daemon'))
+    t.deepEqual(reported, ['exec setsid', 'exec sh', 'exec pe-daemon', 'exit pe-daemon'])
   })
   await stranger.end()
   program.remove()
@@ -85,7 +85,7 @@ serial('descendants older than the subscription match through their parents or t
     t.deepEqual(inSession, [orphan])
     process.kill(orphan, 'SIGKILL')
     process.kill(grandchild, 'SIGKILL')
-    await until('its end is told', () => exits.length > 0)
+    await until('the exit is reported', () => exits.length > 0)
     t.deepEqual(exits, [grandchild])
   })
   leader.stdin.end()
@@ -103,7 +103,7 @@ serial('a process that is spawned right after the subscription matches', async (
       const execs: number[] = []
       const unsubscribe = monitor.subscribeExec((pid) => execs.push(pid), { ancestor: process.pid })
       const child = spawn('/bin/true')
-      await until('it is told of', () => execs.includes(child.pid!))
+      await until('the process is reported', () => execs.includes(child.pid!))
       unsubscribe()
     }
     t.pass()

@@ -64,14 +64,16 @@ serial('all details of a process with odd arguments equal /proc, at exec and at 
   const program =
     `import os\nos.chdir('/usr')\nos.setgid(65533)\nos.setuid(65534)\n` +
     `os.execv('/bin/cat', [b'cat', b'-', b'--'] + [${ODD.join(', ')}])`
-  const told: { type: string; info: ProcessInfo }[] = []
+  const reported: { type: string; info: ProcessInfo }[] = []
   await monitoring(
     async (monitor) => {
       const child = spawn('python3', ['-c', program], { stdio: ['pipe', 'pipe', 'ignore'] })
       const pid = child.pid!
-      monitor.subscribeExec((at, { type, process: info }) => at === pid && told.push({ type, info }), { capture: ALL })
-      monitor.subscribeExit((at, { type, process: info }) => at === pid && told.push({ type, info }))
-      await until('the second exec is told', () => told.some(({ info }) => info.name === 'cat'))
+      monitor.subscribeExec((at, { type, process: info }) => at === pid && reported.push({ type, info }), {
+        capture: ALL,
+      })
+      monitor.subscribeExit((at, { type, process: info }) => at === pid && reported.push({ type, info }))
+      await until('the second exec is reported', () => reported.some(({ info }) => info.name === 'cat'))
       // An echo shows that the process is past its exec.
       child.stdin.write('ready\n')
       t.is((await lines(child).next()).value, 'ready')
@@ -80,8 +82,8 @@ serial('all details of a process with odd arguments equal /proc, at exec and at 
       t.is(truth.uid, 65534)
       t.is(truth.cwd, '/usr')
       child.stdin.end()
-      await until('the exit is told', () => told.at(-1)!.type === 'exit')
-      const cat = told.filter(({ info }) => info.name === 'cat')
+      await until('the exit is reported', () => reported.at(-1)!.type === 'exit')
+      const cat = reported.filter(({ info }) => info.name === 'cat')
       t.deepEqual(
         cat.map(({ type }) => type),
         ['exec', 'exit'],
@@ -95,13 +97,13 @@ serial('all details of a process with odd arguments equal /proc, at exec and at 
 serial('a process that runs before the start has the same details', async (t) => {
   const child = spawn('sleep', ['60'])
   const monitor = getProcessMonitor()
-  const told: ProcessInfo[] = []
+  const reported: ProcessInfo[] = []
   try {
-    monitor.subscribeExec((pid, { process: info }) => pid === child.pid && told.push(info), { capture: ALL })
+    monitor.subscribeExec((pid, { process: info }) => pid === child.pid && reported.push(info), { capture: ALL })
     await monitor.initialize()
-    t.deepEqual(told, [fromProc(child.pid!)])
+    t.deepEqual(reported, [fromProc(child.pid!)])
     child.kill()
-    await until('it has ended', () => child.signalCode !== null)
+    await until('it has exited', () => child.signalCode !== null)
   } finally {
     await monitor.stop()
   }
@@ -109,16 +111,16 @@ serial('a process that runs before the start has the same details', async (t) =>
 
 serial('a too long argument vector is cut and marked', async (t) => {
   const size = 130_000
-  const told: ProcessInfo[] = []
+  const reported: ProcessInfo[] = []
   await monitoring(async (monitor) => {
-    monitor.subscribeExec((_, { process: info }) => info.argv?.[1] === 'pe-long' && told.push(info), {
+    monitor.subscribeExec((_, { process: info }) => info.argv?.[1] === 'pe-long' && reported.push(info), {
       capture: ['argv'],
     })
     const child = spawn('/bin/sleep', ['pe-long', ...Array.from({ length: 10 }, () => 'z'.repeat(size))], {
       stdio: 'ignore',
     })
-    await until('it is told', () => told.length > 0)
-    const [{ argv, argvTruncated }] = told as [ProcessInfo]
+    await until('the process is reported', () => reported.length > 0)
+    const [{ argv, argvTruncated }] = reported as [ProcessInfo]
     t.is(argvTruncated, true)
     // The NUL after the last argument is byte 65,536.
     t.is(argv!.join('\0').length, 2 ** 16 - 1)
@@ -128,21 +130,21 @@ serial('a too long argument vector is cut and marked', async (t) => {
 })
 
 serial('maxArgvBytes cuts arguments by their text', async (t) => {
-  const told: ProcessInfo[] = []
+  const reported: ProcessInfo[] = []
   const program = `import os\nos.execv('/bin/true', [b'true', b'pe-cut', b'\\xff' * 100000])`
   await monitoring(
     async (monitor) => {
       const isIt = ({ argv }: ProcessInfo): boolean => argv?.[1] === 'pe-cut'
-      monitor.subscribeExec((_, { process: info }) => isIt(info) && told.push(info), { capture: ['argv'] })
-      monitor.subscribeExit((_, { process: info }) => isIt(info) && told.push(info))
+      monitor.subscribeExec((_, { process: info }) => isIt(info) && reported.push(info), { capture: ['argv'] })
+      monitor.subscribeExit((_, { process: info }) => isIt(info) && reported.push(info))
       await run('python3', ['-c', program])
-      await until('its end is told', () => told.length === 2)
+      await until('the exit is reported', () => reported.length === 2)
     },
     { maxArgvBytes: 1000 },
   )
   // `true`, `pe-cut` and the NULs take 13 bytes, and 986 are left for an argument: 246 escapes of four.
   const expected = { argv: ['true', 'pe-cut', String.raw`\xff`.repeat(246)], argvTruncated: true }
-  t.deepEqual<object[], object[]>(told, [expected, expected])
+  t.deepEqual<object[], object[]>(reported, [expected, expected])
 })
 
 serial("the thread's scheduling follows the captured fields and can be declined", async (t) => {

@@ -16,7 +16,7 @@ interface Attempt {
   readonly error?: { readonly code: ErrorCode; readonly name: string; readonly message: string }
   readonly ms: number
   readonly source: string | null
-  readonly told?: readonly string[]
+  readonly reported?: readonly string[]
   readonly bootstrap: number
   readonly warnings: readonly string[]
   readonly before: object
@@ -81,13 +81,16 @@ async function nobodyMayRead(t: ExecutionContext): Promise<boolean> {
 
 serial('user nobody without any capability gets events', async (t) => {
   if (!has(t, 'setpriv') || !(await nobodyMayRead(t))) return
-  const { error, source, probe, told, bootstrap, warnings } = await attempt(t, nobody, {}, ['/bin/sleep'])
+  const { error, source, probe, reported, bootstrap, warnings } = await attempt(t, nobody, {}, ['/bin/sleep'])
   if (!servesEverybody(t, probe)) {
     t.is(error?.code, 'ERR_PERMISSION')
     return
   }
   t.is(error, undefined)
-  t.deepEqual({ source, told, warnings }, { source: 'netlink', told: ['exec kernel', 'exit kernel'], warnings: [] })
+  t.deepEqual(
+    { source, reported, warnings },
+    { source: 'netlink', reported: ['exec kernel', 'exit kernel'], warnings: [] },
+  )
   t.true(probe.netlink && probe.polling && bootstrap > 1)
 })
 
@@ -124,11 +127,14 @@ serial('a missing proc file system rejects with ERR_PROC_UNREADABLE', async (t) 
 serial('with hidepid the kernel still reports other users, and polling is rejected', async (t) => {
   if (!has(t, 'unshare', 'setpriv') || !(await nobodyMayRead(t))) return
   const hidden = ['unshare', '-m', 'sh', '-c', 'mount -t proc -o hidepid=2 proc /proc && exec "$@"', 'sh', ...nobody]
-  const { probe, error, source, told, warnings } = await attempt(t, hidden, { source: 'auto' }, ['/bin/sleep'])
+  const { probe, error, source, reported, warnings } = await attempt(t, hidden, { source: 'auto' }, ['/bin/sleep'])
   t.is(probe.polling, false)
   if (servesEverybody(t, probe)) {
     t.is(error, undefined)
-    t.deepEqual({ source, told, warnings }, { source: 'netlink', told: ['exec kernel', 'exit kernel'], warnings: [] })
+    t.deepEqual(
+      { source, reported, warnings },
+      { source: 'netlink', reported: ['exec kernel', 'exit kernel'], warnings: [] },
+    )
   }
   await rejects(t, 'ERR_PROC_UNREADABLE', hidden, { source: 'polling' })
 })
@@ -137,13 +143,13 @@ serial("in a pid namespace 'auto' polls and warns once", async (t) => {
   if (!has(t, 'unshare')) return
   const namespace = ['unshare', '-p', '-f', '--mount-proc']
   const result = await attempt(t, namespace, { source: 'auto', pollingInterval: 20 }, ['/bin/sleep'])
-  const { error, source, told, warnings, probe } = result
+  const { error, source, reported, warnings, probe } = result
   t.is(error, undefined)
   t.deepEqual(
-    { source, told, warnings },
+    { source, reported, warnings },
     {
       source: 'polling',
-      told: ['exec polling', 'exit polling'],
+      reported: ['exec polling', 'exit polling'],
       warnings: ['ProcessMonitorWarning ERR_PID_NAMESPACE'],
     },
   )
@@ -154,9 +160,12 @@ serial("requested polling works in the host's and in a new pid namespace, withou
   const options = { source: 'polling', pollingInterval: 20 } as const
   const environments = [[], ...(existsSync('/usr/bin/unshare') ? [['unshare', '-p', '-f', '--mount-proc']] : [])]
   for (const environment of environments) {
-    const { error, source, told, warnings } = await attempt(t, environment, options, ['/bin/sleep'])
+    const { error, source, reported, warnings } = await attempt(t, environment, options, ['/bin/sleep'])
     t.is(error, undefined)
-    t.deepEqual({ source, told, warnings }, { source: 'polling', told: ['exec polling', 'exit polling'], warnings: [] })
+    t.deepEqual(
+      { source, reported, warnings },
+      { source: 'polling', reported: ['exec polling', 'exit polling'], warnings: [] },
+    )
   }
 })
 

@@ -26,7 +26,7 @@ async function eventKeys(t: ExecutionContext): Promise<string[]> {
   const exits = (pid: number): string[] => watching.of(pid).filter((line) => JSON.parse(line).type === 'exit')
   while (watching.stdout === '') await run('/bin/true')
   const last = await run('/bin/true')
-  await until('the exit is told', () => exits(last).length === 1)
+  await until('the exit is reported', () => exits(last).length === 1)
   watching.child.kill('SIGTERM')
   await watching.ended
   return Object.keys(JSON.parse(exits(last)[0]!))

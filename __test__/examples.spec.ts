@@ -84,11 +84,11 @@ test('strays: leftover descendants are ended, and the exit code is passed on', a
     exit 7`
   const it = example(t, ['strays.mjs', path, '-c', script])
   t.deepEqual(await it.ended, [7, null])
-  const told = [...it.stderr.matchAll(/^left behind: (\S+) \((\d+)\), gets (SIG\w+)$/gm)]
-  const pids = told.map(([, , pid]) => Number(pid))
+  const reported = [...it.stderr.matchAll(/^left behind: (\S+) \((\d+)\), gets (SIG\w+)$/gm)]
+  const pids = reported.map(([, , pid]) => Number(pid))
   t.deepEqual(pids.filter(isRunning), [])
-  t.true(told.some(([, who, , signal]) => who === name && signal === 'SIGKILL'))
-  t.true(told.some(([, , pid, signal]) => pid === it.stdout.trim() && signal === 'SIGKILL'))
+  t.true(reported.some(([, who, , signal]) => who === name && signal === 'SIGKILL'))
+  t.true(reported.some(([, , pid, signal]) => pid === it.stdout.trim() && signal === 'SIGKILL'))
   t.true(new Set(pids).size >= 2)
   t.notRegex(it.stderr, /\u009b/)
 })
@@ -117,7 +117,7 @@ test('rules: new and running processes get their nice value and cgroup', async (
     ]),
   )
   const before = staying(t, path)
-  await until('it has become the program', () => readFileSync(`/proc/${before}/comm`, 'utf8').trim() === name)
+  await until('it runs the program', () => readFileSync(`/proc/${before}/comm`, 'utf8').trim() === name)
   const it = example(t, ['rules.mjs', rules])
   await until('it is ready', () => it.stdout.includes('ready'))
   t.is(getPriority(before), 7)
@@ -125,7 +125,9 @@ test('rules: new and running processes get their nice value and cgroup', async (
   await until('a later one has its place', () => it.stdout.includes(`${name} (${later}): ${place}\n`))
   await until('it is nice', () => getPriority(later) === 7)
   t.regex(readFileSync(join(place, 'cgroup.procs'), 'utf8'), new RegExp(`^${before}.*${later}$`))
-  await until('what fails is told', () => it.stderr.includes(`${name} (${later}): ${join(place, 'missing')}: ENOENT`))
+  await until('the failure is printed', () =>
+    it.stderr.includes(`${name} (${later}): ${join(place, 'missing')}: ENOENT`),
+  )
   it.child.kill('SIGTERM')
   t.deepEqual(await it.ended, [0, null])
 })
@@ -155,24 +157,25 @@ test('electron: starts and ends of native, Wine and already running games are re
 
   const factorio = program(t, 'factorio')
   const before = staying(t, program(t, 'cs2').path)
-  await until('it has become the game', () => readFileSync(`/proc/${before}/comm`, 'utf8').trim() === 'cs2')
+  await until('it runs the game', () => readFileSync(`/proc/${before}/comm`, 'utf8').trim() === 'cs2')
   const it = example(t, ['main.js'], {}, app)
-  const told = (): string[] => it.stdout.split('\n').map((line) => (line ? JSON.parse(line).slice(1).join(' ') : ''))
-  await until('it is ready', () => told().includes('ready'))
-  t.true(told().includes('began Counter-Strike 2'))
+  const reported = (): string[] =>
+    it.stdout.split('\n').map((line) => (line ? JSON.parse(line).slice(1).join(' ') : ''))
+  await until('it is ready', () => reported().includes('ready'))
+  t.true(reported().includes('began Counter-Strike 2'))
 
   const native = staying(t, factorio.path)
-  await until('a game is told', () => told().includes('began Factorio'))
+  await until('the game is reported', () => reported().includes('began Factorio'))
   // A launcher and the game count as one.
   const wine = [1, 2].map(() => staying(t, '/bin/sh', 'Z:\\games\\Hollow_Knight.exe'))
-  await until('a game of Wine is told', () => told().includes('began Hollow Knight'))
+  await until('the Wine game is reported', () => reported().includes('began Hollow Knight'))
   process.kill(wine[0]!)
   process.kill(native)
-  await until('its end is told', () => told().includes('ended Factorio'))
-  t.false(told().includes('ended Hollow Knight'))
+  await until('the exit is reported', () => reported().includes('ended Factorio'))
+  t.false(reported().includes('ended Hollow Knight'))
   process.kill(wine[1]!)
-  await until('the end of the last is told', () => told().includes('ended Hollow Knight'))
-  t.is(told().filter((line) => line === 'began Hollow Knight').length, 1)
+  await until('the exit of the last game is reported', () => reported().includes('ended Hollow Knight'))
+  t.is(reported().filter((line) => line === 'began Hollow Knight').length, 1)
 
   it.child.kill('SIGTERM')
   t.deepEqual(await it.ended, [0, null])

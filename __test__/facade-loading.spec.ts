@@ -5,9 +5,9 @@ import { child, loadFacade } from './fake/load.ts'
 const ask = `
   const api = require('./index.js'); const monitor = api.getProcessMonitor()
   monitor.subscribeExec(() => {}); monitor.stats(); console.log('imported')
-  const tell = (e) => console.log(JSON.stringify([e.name, e.code, e.message, e instanceof api.ProcessMonitorError, String(e.cause?.message)]))
-  try { api.findDeletedProcesses(new Map()) } catch (e) { tell(e) }
-  monitor.initialize().catch((e) => { tell(e); monitor.stop().then(() => console.log('stopped')) })`
+  const print = (e) => console.log(JSON.stringify([e.name, e.code, e.message, e instanceof api.ProcessMonitorError, String(e.cause?.message)]))
+  try { api.findDeletedProcesses(new Map()) } catch (e) { print(e) }
+  monitor.initialize().catch((e) => { print(e); monitor.stop().then(() => console.log('stopped')) })`
 
 for (const platform of ['darwin', 'win32', 'freebsd']) {
   test(`on ${platform} importing succeeds, and use throws`, async (t) => {

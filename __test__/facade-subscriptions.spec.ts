@@ -154,17 +154,17 @@ test('a signal ends its remaining subscriptions, waits and iterators once and in
   const { monitor, fake, r } = await initialized(t)
   const controller = new AbortController()
   const { signal } = controller
-  const told: string[] = []
-  const off = monitor.subscribeExec(() => told.push('off'), { signal })
-  const waits = [7, 8].map((pid) => monitor.waitForExit(pid, { signal }).catch(() => told.push(`wait ${pid}`)))
-  monitor.subscribeExec(() => told.push('exec'), { signal })
-  monitor.subscribeExec(() => told.push('other'), { signal: new AbortController().signal })
+  const reported: string[] = []
+  const off = monitor.subscribeExec(() => reported.push('off'), { signal })
+  const waits = [7, 8].map((pid) => monitor.waitForExit(pid, { signal }).catch(() => reported.push(`wait ${pid}`)))
+  monitor.subscribeExec(() => reported.push('exec'), { signal })
+  monitor.subscribeExec(() => reported.push('other'), { signal: new AbortController().signal })
   off()
   controller.abort()
   await Promise.all(waits)
   fake.source.push(r.exec(1))
   await settled(fake)
-  t.deepEqual(told, ['wait 7', 'wait 8', 'other'])
+  t.deepEqual(reported, ['wait 7', 'wait 8', 'other'])
 })
 
 test('an exception of a callback is uncaught, and other callbacks and later events continue', async (t) => {

@@ -63,11 +63,11 @@ test('waitForExit resolves for a zombie', async (t) => {
   const [coded, signalled, unknown] = [7, 8, 9].map((pid) => monitor.waitForExit(pid))
   await settled(fake)
   fake.source.push(r.zombie(1, 7, { code: 3, time: 5 }), r.zombie(2, 8, { signal: 9 }), r.zombie(3, 9))
-  const told = { type: 'exit', origin: 'resync', process: {}, coreDumped: false, ppid: null, durationNs: null }
+  const reported = { type: 'exit', origin: 'resync', process: {}, coreDumped: false, ppid: null, durationNs: null }
   const nothing = { exitCode: null, signal: null }
-  t.deepEqual<object, object>(await coded!, { ...told, ...nothing, pid: 7, timestampNs: 5, exitCode: 3 })
-  t.deepEqual<object, object>(await signalled!, { ...told, ...nothing, pid: 8, timestampNs: 0, signal: 'SIGKILL' })
-  t.deepEqual<object, object>(await unknown!, { ...told, ...nothing, pid: 9, timestampNs: 0 })
+  t.deepEqual<object, object>(await coded!, { ...reported, ...nothing, pid: 7, timestampNs: 5, exitCode: 3 })
+  t.deepEqual<object, object>(await signalled!, { ...reported, ...nothing, pid: 8, timestampNs: 0, signal: 'SIGKILL' })
+  t.deepEqual<object, object>(await unknown!, { ...reported, ...nothing, pid: 9, timestampNs: 0 })
 })
 
 test('an aborted signal rejects at once, and other waits continue', async (t) => {

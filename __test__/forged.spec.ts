@@ -30,12 +30,12 @@ test('a forged exit is not reported and counts as rejected', async (t) => {
   const monitor = getProcessMonitor()
   const child = spawn('/bin/sleep', ['60'])
   try {
-    const told: string[] = []
-    monitor.subscribeExec((pid, { origin }) => pid === child.pid && told.push(`exec ${origin}`))
-    monitor.subscribeExit((pid, { signal }) => pid === child.pid && told.push(`exit ${signal}`))
+    const reported: string[] = []
+    monitor.subscribeExec((pid, { origin }) => pid === child.pid && reported.push(`exec ${origin}`))
+    monitor.subscribeExit((pid, { signal }) => pid === child.pid && reported.push(`exit ${signal}`))
     await once(child, 'spawn')
     await monitor.initialize()
-    t.deepEqual(told, ['exec bootstrap'])
+    t.deepEqual(reported, ['exec bootstrap'])
     const before = monitor.stats().rejected
     const { port } = connectorSockets()[0]!
     const args = ['-c', FORGER, String(child.pid), String(port)]
@@ -47,11 +47,11 @@ test('a forged exit is not reported and counts as rejected', async (t) => {
     monitor.subscribeExit((pid) => ended.add(pid))
     const later = await run('/bin/true')
     await until('a later exit was delivered', () => ended.has(later))
-    t.deepEqual(told, ['exec bootstrap'])
+    t.deepEqual(reported, ['exec bootstrap'])
     t.is(child.exitCode, null)
     child.kill('SIGKILL')
-    await until('its real exit was delivered', () => told.length > 1)
-    t.deepEqual(told, ['exec bootstrap', 'exit SIGKILL'])
+    await until('its real exit was delivered', () => reported.length > 1)
+    t.deepEqual(reported, ['exec bootstrap', 'exit SIGKILL'])
     t.is(monitor.stats().rejected - before, REJECTED)
     const { resync, restart, lostSocket } = monitor.stats()
     t.deepEqual({ resync, restart, lostSocket }, { resync: 0, restart: 0, lostSocket: 0 })

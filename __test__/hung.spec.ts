@@ -81,8 +81,8 @@ for (const priority of ['ordinary', 'auto'] as const) {
       run.child.stdin!.write(`${hung.pid}\n`)
       const { code, result } = await run.end()
       t.is(code, 0)
-      const { told, live, timeouts } = result as { told: unknown; live: unknown; timeouts: number }
-      t.deepEqual({ told, live }, { told: ['kernel', null], live: [CAT, CAT] })
+      const { reported, live, timeouts } = result as { reported: unknown; live: unknown; timeouts: number }
+      t.deepEqual({ reported, live }, { reported: ['kernel', null], live: [CAT, CAT] })
       t.true(timeouts >= 1)
     } finally {
       await hung.release()

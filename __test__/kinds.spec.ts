@@ -108,7 +108,7 @@ serial('subscribing and unsubscribing during a storm loses no exec', async (t) =
       unsubscribe()
     }
     const { instances } = await storm
-    await until('all are told', () => instances.every(({ pid }) => execs.has(pid)))
+    await until('every exec is reported', () => instances.every(({ pid }) => execs.has(pid)))
     const { lostSocket, lostQueue, resync } = monitor.stats()
     t.deepEqual([lostSocket, lostQueue, resync], [0, 0, 0])
     t.true(switches >= 1000)

@@ -82,7 +82,7 @@ serial('stop() within a callback during the scan rejects initialize(), and monit
     const pids = new Set<number>()
     again.subscribeExit((pid) => pids.add(pid))
     const pid = await run('/bin/true')
-    await until('it was told', () => pids.has(pid))
+    await until('the exit is reported', () => pids.has(pid))
   })
   t.is(calls, 1)
 })
@@ -187,20 +187,20 @@ serial('starts and stops do not leak memory', async (t) => {
 serial('an exception of a callback is uncaught, and the other callbacks and monitoring continue', async (t) => {
   const { code, output, complaints } = await script(`
     const {spawnSync}=require('child_process')
-    const monitor=getProcessMonitor(),caught=[],told=[],pids=[]
+    const monitor=getProcessMonitor(),caught=[],reported=[],pids=[]
     process.on('uncaughtException',(error)=>caught.push(error.message))
     monitor.subscribeExit((pid)=>{if(pids.includes(pid))throw new Error('thrown '+pids.indexOf(pid))})
     monitor.subscribeExit((pid)=>{
       if(!pids.includes(pid))return
-      told.push('told '+pids.indexOf(pid))
-      if(told.length===3)setImmediate(end)
+      reported.push('reported '+pids.indexOf(pid))
+      if(reported.length===3)setImmediate(end)
     })
     monitor.initialize().then(()=>{for(let i=0;i<3;i++)pids.push(spawnSync('/bin/true').pid)})
-    const end=()=>monitor.stop().then(()=>console.log(JSON.stringify({caught,told})))`)
+    const end=()=>monitor.stop().then(()=>console.log(JSON.stringify({caught,reported})))`)
   t.deepEqual({ code, complaints }, { code: 0, complaints: '' })
   t.deepEqual(JSON.parse(output), {
     caught: ['thrown 0', 'thrown 1', 'thrown 2'],
-    told: ['told 0', 'told 1', 'told 2'],
+    reported: ['reported 0', 'reported 1', 'reported 2'],
   })
 })
 
@@ -225,12 +225,12 @@ serial('a process with an unref’d monitor ends by itself', async (t) => {
 })
 
 /** A worker thread with its own monitor, and the pids whose exits it reported. */
-async function monitoringWorker(): Promise<{ worker: Worker; told: Set<number>; stop: () => Promise<void> }> {
+async function monitoringWorker(): Promise<{ worker: Worker; reported: Set<number>; stop: () => Promise<void> }> {
   const worker = new Worker(program('worker.mjs'))
-  const told = new Set<number>()
+  const reported = new Set<number>()
   const said = new Set<string>()
   worker.on('message', (message: number | string) => {
-    if (typeof message === 'number') told.add(message)
+    if (typeof message === 'number') reported.add(message)
     else said.add(message)
   })
   await until('the worker monitors', () => said.has('ready'))
@@ -239,32 +239,34 @@ async function monitoringWorker(): Promise<{ worker: Worker; told: Set<number>; 
     worker.postMessage('stop')
     await until('the worker has stopped', () => said.has('stopped'))
   }
-  return { worker, told, stop }
+  return { worker, reported, stop }
 }
 
 serial('the main thread and two worker threads share one native reader and start and stop independently', async (t) => {
   t.is(readers(), 0)
   const first = await monitoringWorker()
-  const told = new Set<number>()
+  const reported = new Set<number>()
   const monitor = getProcessMonitor()
-  monitor.subscribeExit((pid) => told.add(pid))
+  monitor.subscribeExit((pid) => reported.add(pid))
   await monitor.initialize()
   const second = await monitoringWorker()
   t.is(readers(), 1)
 
-  const everybody = await run('/bin/true')
-  await until('all were told', () => [first.told, told, second.told].every((pids) => pids.has(everybody)))
+  const common = await run('/bin/true')
+  await until('all three threads have the exit', () =>
+    [first.reported, reported, second.reported].every((pids) => pids.has(common)),
+  )
 
   await first.stop()
   t.is(readers(), 1)
   const some = await run('/bin/true')
-  await until('those left were told', () => told.has(some) && second.told.has(some))
+  await until('the remaining two threads have the exit', () => reported.has(some) && second.reported.has(some))
 
   await monitor.stop()
   t.is(readers(), 1)
   const one = await run('/bin/true')
-  await until('the last one was told', () => second.told.has(one))
-  t.deepEqual([first.told.has(some), first.told.has(one), told.has(one)], [false, false, false])
+  await until('the last thread has the exit', () => second.reported.has(one))
+  t.deepEqual([first.reported.has(some), first.reported.has(one), reported.has(one)], [false, false, false])
 
   await second.stop()
   t.is(readers(), 0)
@@ -273,7 +275,7 @@ serial('the main thread and two worker threads share one native reader and start
 })
 
 for (const too of ['alone', 'too']) {
-  const who = too === 'too' ? 'while the main thread monitors, too' : 'while nobody else monitors'
+  const who = too === 'too' ? 'while the main thread monitors, too' : 'while no other thread monitors'
   serial(`worker threads can be terminated at any moment of a storm, ${who}`, async (t) => {
     await underStorm(t, async () => {
       const args = [program('terminate.mjs'), '50', too]

@@ -224,10 +224,10 @@ serial('timestamps are on the clock of process.hrtime', async (t) => {
 serial('3,000 processes are all reported after JavaScript was blocked for two seconds', async (t) => {
   await monitoring(async (monitor) => {
     // Other processes may reuse the pids, so the parent identifies the exits of the load.
-    const told = new Map<number, (number | null | 'exec')[]>()
+    const reported = new Map<number, (number | null | 'exec')[]>()
     const note = (pid: number, what: number | null | 'exec'): void => {
-      const events = told.get(pid)
-      if (events === undefined) told.set(pid, [what])
+      const events = reported.get(pid)
+      if (events === undefined) reported.set(pid, [what])
       else events.push(what)
     }
     monitor.subscribeExec((pid) => note(pid, 'exec'))
@@ -240,9 +240,9 @@ serial('3,000 processes are all reported after JavaScript was blocked for two se
     t.is(pids.length, 3000)
     // The kernel reports no parent for a process that is reaped during its exit.
     const isOfLoad = (what: number | null | 'exec' | undefined): boolean => what === load.pid || what === null
-    await until('the last exit was delivered', () => told.get(pids.at(-1)!)?.some(isOfLoad) === true)
+    await until('the last exit was delivered', () => reported.get(pids.at(-1)!)?.some(isOfLoad) === true)
     const exitsOf = (pid: number): number =>
-      (told.get(pid) ?? []).filter((what, at, events) => isOfLoad(what) && events[at - 1] === 'exec').length
+      (reported.get(pid) ?? []).filter((what, at, events) => isOfLoad(what) && events[at - 1] === 'exec').length
     t.deepEqual(
       pids.filter((pid) => exitsOf(pid) !== pids.filter((same) => same === pid).length),
       [],

@@ -90,11 +90,11 @@ test('an exit has its time, its exit code or signal, and its own parent', (t) =>
 
 test('the creation time is present and never later than the event', (t) => {
   const ticks = (seconds: number): number => Math.round((uptime() - seconds) * 100)
-  const told = (startTime: number): string | undefined =>
+  const reported = (startTime: number): string | undefined =>
     toOpenTelemetry({ ...exec, timestampNs: now(), process: { startTime } }).attributes['process.creation.time']
-  const created = Date.parse(told(ticks(10))!)
+  const created = Date.parse(reported(ticks(10))!)
   t.true(Math.abs(Date.now() - 10_000 - created) < 100, String(created))
-  t.is(told(ticks(-10)), undefined)
+  t.is(reported(ticks(-10)), undefined)
 })
 
 test('every event type has an event name, and arguments are passed unchanged', (t) => {

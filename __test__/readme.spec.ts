@@ -63,8 +63,8 @@ async function execute(
   let [stdout, stderr] = ['', '']
   child.stdout.setEncoding('utf8').on('data', (text) => (stdout += text))
   child.stderr.setEncoding('utf8').on('data', (text) => (stderr += text))
-  await until('it has begun, or ended', () => stderr !== '' || child.exitCode !== null)
-  await until('it has done enough', () => enough(stdout) || child.exitCode !== null)
+  await until('it has started or exited', () => stderr !== '' || child.exitCode !== null)
+  await until('its output is complete', () => enough(stdout) || child.exitCode !== null)
   child.kill('SIGTERM')
   t.deepEqual([await over, stderr], [[0, null], 'begun\n'], code)
   return stdout
@@ -72,7 +72,7 @@ async function execute(
 
 test('the first sample prints the output that the README shows', async (t) => {
   const [code] = blocks('js')
-  const [told] = blocks('text')
+  const [reported] = blocks('text')
   const [, script] = /While `sh -c '(.*)'` runs/.exec(readme)!
   // Pids and times differ. Lines in between belong to other processes.
   const shape = (text: string): string[] =>
@@ -84,7 +84,7 @@ test('the first sample prints the output that the README shows', async (t) => {
     /^exit \d+ 3 after \d+ ms$/m.test(stdout),
   )
   const lines = shape(printed)
-  for (const line of shape(told!)) {
+  for (const line of shape(reported!)) {
     t.true(lines.includes(line), `${line}\n${printed}`)
     lines.splice(0, lines.indexOf(line) + 1)
   }

@@ -16,19 +16,23 @@ serial('a late subscription with replay gets every running process, and no other
     const execs: number[] = []
     monitor.subscribeExec((pid) => execs.push(pid), { name: 'pe-replay' })
     const since = spawn(program.path, ['60'])
-    await until('it has been told of', () => execs.includes(since.pid!))
+    await until('the new process is reported', () => execs.includes(since.pid!))
 
-    const told = new Map<number, string[]>()
+    const reported = new Map<number, string[]>()
     const named: number[] = []
-    monitor.subscribeExec((pid, { origin }) => told.set(pid, [...(told.get(pid) ?? []), origin]), { replay: true })
+    monitor.subscribeExec((pid, { origin }) => reported.set(pid, [...(reported.get(pid) ?? []), origin]), {
+      replay: true,
+    })
     monitor.subscribeExec((pid) => named.push(pid), { replay: true, name: 'pe-replay' })
     const short = await run('/bin/true')
-    await until('all have been told of', () => [1, before.pid!, since.pid!, short].every((pid) => told.has(pid)))
-    await until('these have been told by name', () => named.length >= 2)
-    t.deepEqual(told.get(1), ['bootstrap'])
-    t.deepEqual(told.get(before.pid!), ['bootstrap'])
-    t.deepEqual(told.get(since.pid!), ['bootstrap'])
-    t.deepEqual(told.get(short), ['kernel'])
+    await until('every process is reported', () =>
+      [1, before.pid!, since.pid!, short].every((pid) => reported.has(pid)),
+    )
+    await until('both are reported by name', () => named.length >= 2)
+    t.deepEqual(reported.get(1), ['bootstrap'])
+    t.deepEqual(reported.get(before.pid!), ['bootstrap'])
+    t.deepEqual(reported.get(since.pid!), ['bootstrap'])
+    t.deepEqual(reported.get(short), ['kernel'])
     t.deepEqual(named.toSorted(), [before.pid!, since.pid!].toSorted())
     t.deepEqual(others, [])
     for (const child of [before, since]) child.kill('SIGKILL')

@@ -136,7 +136,7 @@ serial('100,000 processes with reused pids each have one exec and then one exit'
     // The kernel may report an exit after the parent has reaped the process.
     let wrong: string[] = []
     await until(
-      'every life was told whole',
+      'every process has one exec and one exit',
       () => (wrong = model.withoutOneExecAndExit(storm, load.code)).length === 0,
     ).catch(() => {})
     t.deepEqual(wrong, [])

@@ -56,10 +56,10 @@ serial('the exit of a forked process without an exec is reported', async (t) => 
 
 serial('an exited process and an unused pid reject', async (t) => {
   await monitoring(async (monitor) => {
-    const told = new Set<number>()
-    monitor.subscribeExit((pid) => told.add(pid))
+    const reported = new Set<number>()
+    monitor.subscribeExit((pid) => reported.add(pid))
     const ended = await run('/bin/false')
-    await until('its exit was delivered', () => told.has(ended))
+    await until('its exit was delivered', () => reported.has(ended))
     t.like(await monitor.waitForExit(ended), { pid: ended, exitCode: 1 })
     await t.throwsAsync(monitor.waitForExit(2 ** 22), { code: 'ERR_NO_SUCH_PROCESS' })
   })

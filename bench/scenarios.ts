@@ -10,6 +10,7 @@ export interface Scenario {
   readonly how: number
   /** The number of processes, or of threads and the like. */
   readonly count: number
+  /** The same in a quick run. */
   readonly quick: number
   /** True if observers record the latency of each event. */
   readonly hasClock: boolean

@@ -22,9 +22,9 @@ result.probe = await probe(root)
 process.stderr.write('')
 const before = left()
 const monitor = getProcessMonitor()
-const told = []
-monitor.subscribeExec((pid, { origin }) => told.push({ pid, what: `exec ${origin}` }))
-monitor.subscribeExit((pid, { origin }) => told.push({ pid, what: `exit ${origin}` }))
+const reported = []
+monitor.subscribeExec((pid, { origin }) => reported.push({ pid, what: `exec ${origin}` }))
+monitor.subscribeExit((pid, { origin }) => reported.push({ pid, what: `exit ${origin}` }))
 const started = performance.now()
 try {
   await monitor.initialize({ ...others, ...root })
@@ -37,12 +37,12 @@ if (watched !== undefined && result.error === undefined) {
   // The program runs long enough for polling.
   const child = spawn(watched, ['0.3'], { stdio: 'ignore' })
   await once(child, 'exit')
-  const own = () => told.filter(({ pid }) => pid === child.pid).map(({ what }) => what)
+  const own = () => reported.filter(({ pid }) => pid === child.pid).map(({ what }) => what)
   const deadline = performance.now() + 10_000
   while (own().length < 2 && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 2))
-  result.told = own()
+  result.reported = own()
 }
-result.bootstrap = told.filter(({ what }) => what === 'exec bootstrap').length
+result.bootstrap = reported.filter(({ what }) => what === 'exec bootstrap').length
 await monitor.stop()
 result.before = before
 result.after = left()

@@ -124,9 +124,9 @@ const things = {
     say('ready')
     const pid = Number((await input.next()).value)
     await until(() => execs.has(pid))
-    const told = execs.get(pid)
+    const reported = execs.get(pid)
     const live = [await argvOfLive(), await argvOfLive()]
-    return { told: [told.origin, told.argv], live, timeouts: monitor.stats().captureTimeouts }
+    return { reported: [reported.origin, reported.argv], live, timeouts: monitor.stats().captureTimeouts }
   },
 
   async waits() {

@@ -39,7 +39,7 @@ const details = {
   ppid: 1000,
   exe: '/usr/local/bin/short-lived',
   argv: ['short-lived', '--option', 'value', '/some/where/a-file.txt'],
-  cwd: '/home/somebody/work',
+  cwd: '/home/user/work',
   uid: 1000,
   gid: 1000,
   cgroup: '/user.slice/user-1000.slice/session-1.scope',

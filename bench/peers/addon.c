@@ -71,7 +71,7 @@ static napi_value start(napi_env env, napi_callback_info info) {
 static napi_value stop(napi_env env, napi_callback_info info) {
   (void)env;
   (void)info;
-  tell(listener, PROC_CN_MCAST_IGNORE);
+  send_operation(listener, PROC_CN_MCAST_IGNORE);
   return NULL;
 }
 

@@ -31,7 +31,7 @@ static ssize_t say(int socket, uint32_t operation) {
   return sendto(socket, &request, sizeof request, 0, (struct sockaddr *)&kernel, sizeof kernel);
 }
 
-static void tell(int socket, uint32_t operation) {
+static void send_operation(int socket, uint32_t operation) {
   if (say(socket, operation) < 0) fail("sendto");
 }
 
@@ -61,7 +61,7 @@ static int connect_to_kernel(int is_filtered) {
   if (is_filtered) attach_filter(listener);
   struct sockaddr_nl address = {.nl_family = AF_NETLINK, .nl_groups = CN_IDX_PROC};
   if (bind(listener, (struct sockaddr *)&address, sizeof address) < 0) fail("bind");
-  tell(listener, PROC_CN_MCAST_LISTEN);
+  send_operation(listener, PROC_CN_MCAST_LISTEN);
   return listener;
 }
 
@@ -77,15 +77,15 @@ static int receive(int socket, int flags, struct seen *seen) {
     struct nlmsghdr header;
     struct cn_msg message;
     struct proc_event event;
-  } __attribute__((packed)) heard;
-  ssize_t length = recv(socket, &heard, sizeof heard, flags);
-  if (length < (ssize_t)sizeof heard) return length < 0 ? -1 : 0;
-  uint32_t what = heard.event.what;
+  } __attribute__((packed)) message;
+  ssize_t length = recv(socket, &message, sizeof message, flags);
+  if (length < (ssize_t)sizeof message) return length < 0 ? -1 : 0;
+  uint32_t what = message.event.what;
   if (what != PROC_EVENT_EXEC && what != PROC_EVENT_EXIT) return 0;
   /* exec and exit both begin with the pid and the tgid. */
-  uint32_t tid = (uint32_t)heard.event.event_data.exec.process_pid;
-  seen->pid = (uint32_t)heard.event.event_data.exec.process_tgid;
+  uint32_t tid = (uint32_t)message.event.event_data.exec.process_pid;
+  seen->pid = (uint32_t)message.event.event_data.exec.process_tgid;
   seen->kind = what == PROC_EVENT_EXEC ? 1 : 2;
-  seen->timestamp_ns = heard.event.timestamp_ns;
+  seen->timestamp_ns = message.event.timestamp_ns;
   return tid == seen->pid;
 }

@@ -14,7 +14,7 @@ process.on('SIGUSR2', () => {
 })
 // The histogram records the time from one timer to the next.
 const late = (nanoseconds) => Math.max(0, nanoseconds / 1e6 - RESOLUTION_MS)
-const tell = () => {
+const writeDelays = () => {
   delay.disable()
   const [p50, p99] = [50, 99].map((percentile) => late(delay.percentile(percentile)))
   writeFileSync(file, JSON.stringify({ p50, p99, most: late(delay.max) }))
@@ -24,7 +24,7 @@ if (what === 'none') {
   const timer = setInterval(() => {}, 2 ** 31 - 1)
   process.once('SIGTERM', () => {
     clearInterval(timer)
-    tell()
+    writeDelays()
   })
 } else {
   const { getProcessMonitor } = createRequire(import.meta.url)('../../index.js')
@@ -38,7 +38,7 @@ if (what === 'none') {
   monitor.subscribeExit((pid) => takesMs > 0 && callback(pid))
   await monitor.initialize()
   process.once('SIGTERM', async () => {
-    tell()
+    writeDelays()
     await monitor.stop()
   })
 }

@@ -10,7 +10,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     peers::ready();
     let mut buffer = vec![0; 4096];
     while !records.is_over() {
-        // An error is a full buffer or the signal. The loop condition tells them apart.
+        // An error is a full buffer or the signal. The loop condition distinguishes them.
         let Ok(event) = connector.recv(&mut buffer) else { continue };
         match event {
             ProcEvent::Exec { pid, tgid, timestamp_ns, .. } => records.add(pid, tgid, 1, timestamp_ns),
