@@ -55,7 +55,7 @@ for (const [name, program] of [
     const whole = reported.filter(
       ({ exe, argv, cwd }) => exe === path && argv?.[1] === 'pe-argument' && cwd === process.cwd(),
     )
-    t.log(`argv of ${reported.length}, everything of ${whole.length} of ${COUNT}`)
+    t.log(`of ${COUNT} processes, ${reported.length} have argv and ${whole.length} have all details`)
     t.true(reported.length >= 0.9 * COUNT)
     t.true(whole.length >= 0.75 * COUNT)
   })

@@ -56,7 +56,7 @@ test('decoded records equal the encoded ones', (t) => {
     { pid: 10, type: 'exec', late: 5000 },
     { pid: 10, type: 'exit', late: 0 },
   ])
-  t.deepEqual(parseRecords(bytes.subarray(0, 20)).length, 1, 'half a record is none')
+  t.deepEqual(parseRecords(bytes.subarray(0, 20)).length, 1, 'an incomplete record is ignored')
 })
 
 test('the lines of bpftrace are parsed', (t) => {

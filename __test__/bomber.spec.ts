@@ -160,7 +160,7 @@ serial('the command survives three argument bombs in 256 MiB of memory', async (
     const bombers = Array.from({ length: 3 }, () => load.bomb({ count: COUNT }).done)
     const instances = (await Promise.all(bombers)).flat()
     t.is(instances.length, 3 * COUNT)
-    t.is(run.child.exitCode ?? run.child.signalCode, null, 'it still runs')
+    t.is(run.child.exitCode ?? run.child.signalCode, null, 'the command still runs')
     // If other processes keep it busy, it has had enough time. Its own count, below, decides.
     await rests(run.child.pid!).catch(() => {})
     run.child.kill('SIGINT')

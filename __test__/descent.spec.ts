@@ -10,10 +10,10 @@ const serial = test.serial
 /** Starts a session whose creator exits at once. Only the fork then links the session to its ancestor. */
 const DAEMON = 'setsid sh -c "(exec $0 $1 & echo \\$!) &"'
 
-/** Starts a shell that runs the lines of its standard input. */
+/** Starts a shell that runs the lines of its stdin. Its stderr is ignored, because a shell may print "Killed". */
 function shell(): { pid: number; run: (line: string) => void; next: () => Promise<string>; end: () => Promise<void> } {
   const child = spawn('/bin/sh', ['-c', 'while read -r line; do eval "$line"; done'], {
-    stdio: ['pipe', 'pipe', 'inherit'],
+    stdio: ['pipe', 'pipe', 'ignore'],
   })
   const output = lines(child)
   return {
@@ -66,7 +66,7 @@ serial('descendants older than the subscription match through their parents or t
   const grandchild = Number(await ancestor.next())
   t.assert(grandchild > 1)
   const leader = spawn('setsid', ['sh', '-c', `(${program.path} 60 & echo $!) ; read line; true`], {
-    stdio: ['pipe', 'pipe', 'inherit'],
+    stdio: ['pipe', 'pipe', 'ignore'],
   })
   const orphan = Number((await lines(leader).next()).value)
   t.assert(orphan > 1)

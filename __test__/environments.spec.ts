@@ -67,7 +67,7 @@ async function rejects(
 function servesEverybody(t: ExecutionContext, { kernel }: ProbeReport): boolean {
   const [major, minor] = kernel.split('.').map(Number) as [number, number]
   if (major > 6 || (major === 6 && minor >= 6)) return true
-  t.log(`Linux ${kernel} serves only those with CAP_NET_ADMIN`)
+  t.log(`Linux ${kernel} requires CAP_NET_ADMIN`)
   return false
 }
 

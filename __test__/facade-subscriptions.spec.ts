@@ -226,7 +226,7 @@ test('the drain yields after 4 ms although Node.js calls the wake-up callback re
   })
   // Node.js does so up to a thousand times if a thread calls again while its last call is handled.
   for (let pid = 1; pid <= 200; pid++) fake.source.pushNow(r.exec(pid))
-  t.true(seen < 50, `${seen} were answered in one turn`)
+  t.true(seen < 50, `${seen} calls in one turn`)
   await settled(fake)
   t.is(seen, 200)
   await monitor.stop()

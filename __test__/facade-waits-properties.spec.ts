@@ -124,7 +124,7 @@ class Run {
     fake.behaviour.scan = () => []
     fake.behaviour.closeAfter = 0
     await monitor.initialize()
-    assert.deepEqual(fake.source.options.rules, [], 'something of them is left')
+    assert.deepEqual(fake.source.options.rules, [], 'a rule of a wait is left')
     await monitor.stop()
   }
 

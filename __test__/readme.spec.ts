@@ -136,7 +136,7 @@ test('every documented command and option exists', (t) => {
     else if (program === 'npx' && name === manifest.name) {
       const own = rest.includes('--') ? rest.slice(0, rest.indexOf('--')) : rest
       for (const word of own.filter((it) => /^(--|[a-z]+$)/.test(it))) t.true(help.includes(word.split('=')[0]!), line)
-    } else t.fail(`not known here: ${line}`)
+    } else t.fail(`unknown command: ${line}`)
   }
 })
 

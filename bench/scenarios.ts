@@ -21,7 +21,7 @@ export interface Scenario {
 /** The time limit of every load, in seconds. */
 export const bound = 30
 
-const unmeasured = { title: 'getting going', hasClock: false }
+const unmeasured = { title: 'warm-up', hasClock: false }
 
 /** The loads before each measurement: many events at once, and some one by one. */
 export const warmUps: readonly Scenario[] = [

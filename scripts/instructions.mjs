@@ -96,10 +96,10 @@ function compare(noted, counted) {
     const more = 100 * (now / before - 1)
     if (Math.abs(more) <= tolerance) continue
     if (!(more < 0)) failed = 1
-    say(`${name}: ${now ?? 'no'} instructions an event, where bench/instructions.json notes ${before ?? 'none'}`)
+    say(`${name}: ${now ?? 'no'} instructions per event, expected ${before ?? 'none'} (bench/instructions.json)`)
   }
   const how = isSame ? '' : `, with another compiler or C library (${counted.compiler}, ${counted.libc})`
-  say(`instructions an event: ${failed ? 'not ' : ''}within ${tolerance} % of what is noted${how}`)
-  if (failed) say('if that is meant: node scripts/instructions.mjs --update')
+  say(`instructions per event: ${failed ? 'not ' : ''}within ${tolerance} % of bench/instructions.json${how}`)
+  if (failed) say('If this change is intended, run: node scripts/instructions.mjs --update')
   return failed
 }

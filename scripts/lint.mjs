@@ -48,7 +48,7 @@ const checks = fix
       step('manual', env, ['node', 'scripts/manual.mjs']),
       step('tsc, tests', env, ['tsc', '-p', '__test__/tsconfig.json']),
       step('docs', env, ['node', 'scripts/docs/main.mjs']),
-      step('generated files are as committed', env, ['git', 'diff', '--exit-code', '--', ...generated]),
+      step('generated files equal the committed ones', env, ['git', 'diff', '--exit-code', '--', ...generated]),
       generatedFilesAreComplete(),
     ]
 
@@ -60,8 +60,8 @@ function generatedFilesAreComplete() {
   const orphaned = listGenerated().filter(
     (file) => file.startsWith('src/') && !existsSync(join(root, file.replace(/\.d\.ts$/, '.ts'))),
   )
-  for (const file of added) say(`${file} is generated, and not committed yet`)
-  for (const file of orphaned) say(`${file} is committed, but its source is gone`)
+  for (const file of added) say(`${file}: generated, but not committed`)
+  for (const file of orphaned) say(`${file}: committed, but its source does not exist`)
   return added.length + orphaned.length === 0
 }
 

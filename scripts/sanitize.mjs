@@ -50,7 +50,7 @@ function miri() {
   return (
     run('Miri, unit tests of the pure modules', flags, [...cargo, '--lib', '--', ...PURE]) &&
     run('Miri, table', flags, [...cargo, ...selected(['table'])]) &&
-    run('Miri, hearing', { ...flags, MIRIFLAGS: `${flags.MIRIFLAGS} -Zmiri-ignore-leaks` }, [
+    run('Miri, pipeline', { ...flags, MIRIFLAGS: `${flags.MIRIFLAGS} -Zmiri-ignore-leaks` }, [
       ...cargo,
       ...selected([LEAKS_ON_PURPOSE]),
     ])
@@ -120,7 +120,7 @@ function run(title, settings, command) {
 }
 
 function skip(tool, reason) {
-  say(`${tool} is skipped: ${reason}`)
+  say(`${tool}: skipped: ${reason}`)
   return undefined
 }
 

@@ -35,11 +35,11 @@ export function findCargo() {
     if (version && !isOlder(version, wanted)) return { directory }
     found ??= version
   }
-  const how = 'see https://rustup.rs'
+  const how = 'See https://rustup.rs'
   return {
     problem: found
-      ? `Rust ${found} is too old: building the native addon needs Rust ${wanted} or newer; ${how}`
-      : `Rust is missing: building the native addon needs cargo ${wanted} or newer; ${how}`,
+      ? `Rust ${found} is too old. The native addon needs Rust ${wanted} or newer. ${how}`
+      : `Rust is not installed. The native addon needs Rust ${wanted} or newer. ${how}`,
   }
 }
 

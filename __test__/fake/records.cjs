@@ -1,4 +1,4 @@
-/** Builds native records word by word, from the seam's tables and not from the facade's code. */
+/** Encodes native records word by word, independently of the facade's code. */
 const KINDS = ['fork', 'exec', 'exit', 'comm', 'uid', 'gid', 'sid', 'ptrace', 'coredump']
 const FIELDS = ['name', 'ppid', 'exe', 'argv', 'cwd', 'uid', 'gid', 'cgroup', 'startTime']
 const ORIGINS = ['kernel', 'bootstrap', 'resync', 'polling']
@@ -33,27 +33,27 @@ function record(kind, { pid = 0, time = 0, origin = 'kernel', flags = 0, five = 
   return words
 }
 
-/** `process`: what was captured; a field that is null was asked for and could not be read. */
+/** Encodes captured details. A field that is null was requested, but could not be read. */
 function captured(process) {
-  let asked = 0
+  let requested = 0
   let read = 0
   const values = []
   FIELDS.forEach((field, bit) => {
     const value = process[field]
     if (value === undefined) return
-    asked |= 1 << bit
+    requested |= 1 << bit
     if (value === null) return
     read |= 1 << bit
     if (field === 'startTime') values.push(...pair(value))
     else if (typeof value === 'number') values.push(value)
     else for (const word of bytes(field === 'argv' ? value.map((a) => a + '\0').join('') : value)) values.push(word)
   })
-  return [asked, read].concat(values)
+  return [requested, read].concat(values)
 }
 
 /**
- * A process event: `event('exec', 10, { process: { name: 'sh' } })`; `five` are the kind's own words,
- * `ancestryTags` the ids of the rules with an ancestor.
+ * Encodes an event: `event('exec', 10, { process: { name: 'sh' } })`. `five` are the words of the event type, and
+ * `ancestryTags` are the ids of the rules with an ancestor.
  */
 function event(type, pid, { process, flags = 0, truncated = false, ancestryTags = [], ...others } = {}) {
   const hasAncestryTags = ancestryTags.length > 0

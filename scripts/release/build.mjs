@@ -21,7 +21,7 @@ if (process.argv[1] === import.meta.filename) {
   const names = process.argv.slice(2)
   const chosen = names.length > 0 ? names.map((name) => targets.find((target) => target.name === name)) : targets
   if (chosen.includes(undefined)) {
-    say(`targets are ${targets.map(({ name }) => name).join(', ')}`)
+    say(`expected targets: ${targets.map(({ name }) => name).join(', ')}`)
     process.exit(2)
   }
   process.exitCode = chosen.map(build).includes(false) ? 1 : 0

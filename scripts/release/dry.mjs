@@ -42,7 +42,7 @@ try {
   rmSync(work, { recursive: true })
 }
 for (const line of notDone) say(`not done: ${line}`)
-say(failed ? 'this must not be released' : 'what was done here can be released')
+say(failed ? 'a check failed: do not release' : 'every check passed')
 process.exitCode = failed ? 1 : 0
 
 function check(succeeded) {
@@ -89,7 +89,7 @@ async function chooseByPlatform(packed, built) {
   const complaints = await wronglyChosen(packed, built)
   for (const complaint of complaints) say(`installed by name for ${complaint}`)
   if (check(complaints.length === 0))
-    say(`npm chooses the right package of ${built.map(({ name }) => name).join(', ')}`)
+    say(`npm selects the right package for ${built.map(({ name }) => name).join(', ')}`)
 }
 
 /** Creates a folder with npm packages of the registry, which is not published. */
@@ -134,7 +134,7 @@ function bundleAll(home) {
     const env = { ...userEnvironment(home), NODE_PATH: join(folder, 'node_modules') }
     if (!check(step(`Bundling with ${name}`, env, [binary, ...args], app))) continue
     const bundle = readFileSync(join(app, output), 'utf8')
-    if (!check(!bundle.includes('could not be loaded on'))) say(`${name} has bundled the loader`)
+    if (!check(!bundle.includes('could not be loaded on'))) say(`${name}: the bundle contains the loader`)
     check(watch(`Bundled by ${name}`, [process.execPath], home, [output]))
   }
 }

@@ -13,7 +13,7 @@ const { name, packageName } = hostTarget()
 const wanted = [manifest.name, packageName.slice(1).replace('/', '-')].map((of) => `${of}-${manifest.version}.tgz`)
 const tarballs = readdirSync(folder).filter((file) => wanted.includes(file))
 if (tarballs.length < wanted.length) {
-  say(`${folder} holds ${tarballs.join(', ') || 'nothing'} of ${wanted.join(', ')}`)
+  say(`${folder}: expected ${wanted.join(', ')}, found ${tarballs.join(', ') || 'nothing'}`)
   process.exit(1)
 }
 const title = `Node.js ${process.versions.node} on ${name}`
