@@ -122,7 +122,7 @@ test('runs become medians, a table, a plot and a verdict on each target', (t) =>
     one,
     { ...one, cpuPerEvent: 7, rate: 6000 },
     { ...one, cpuPerEvent: 6, complete: 99 },
-    { ...one, peer: 'nobody', cpuPerEvent: Number.NaN, rate: 10_000 },
+    { ...one, peer: 'no observer', cpuPerEvent: Number.NaN, rate: 10_000 },
     { ...one, peer: 'C, filter', cpuPerEvent: 4 },
   ]
   const summaries = summarize(runs)

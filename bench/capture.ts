@@ -67,7 +67,7 @@ function observers(): Observer[] {
     ...(process.getuid?.() === 0 && isInstalled('setpriv')
       ? [
           {
-            name: 'proc-events, as nobody',
+            name: 'proc-events, as user nobody',
             command: (program: string) => [...nobody, ...node('capture.mjs', 'auto')(program)],
             isOurs: true,
           },

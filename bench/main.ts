@@ -48,7 +48,7 @@ async function compare(): Promise<void> {
   try {
     for (const line of tools.skipped) console.error(`not measured: ${line}`)
     // The runs without an observer are always included, because they are the baseline of the slow-down.
-    const observers = peers(tools).filter(({ name }) => name === 'nobody' || wanted(name))
+    const observers = peers(tools).filter(({ name }) => name === 'no observer' || wanted(name))
     const repeats = values.quick ? 1 : Number(values.repeat ?? 3)
     for (const scenario of scenarios.filter(({ name }) => chosen(values.scenario)(name))) {
       // Alternate observers, so that other load on the machine affects all of them.

@@ -56,7 +56,7 @@ export function peers(tools: Tools): Peer[] {
     rust === undefined ? [] : [{ ...own, name, command: (records, has) => [join(rust, name), records, clock(has)] }]
   const text = (parse: (text: string) => Seen[]) => (bytes: Uint8Array) => parse(Buffer.from(bytes).toString('latin1'))
   return [
-    { ...own, name: 'nobody' },
+    { ...own, name: 'no observer' },
     { ...own, name: 'proc-events', command: node('ours.mjs') },
     { ...own, name: 'C, filter', command: (records, has) => [listener, 'filter', records, clock(has)] },
     { ...own, name: 'C, plain', command: (records, has) => [listener, 'plain', records, clock(has)] },

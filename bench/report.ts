@@ -41,7 +41,7 @@ export function summarize(runs: readonly Run[]): Summary[] {
   return [...groups.values()].map((group) => {
     const { peer = '', scenario = '' } = group[0] ?? {}
     const figures = measured.map((name) => [name, spread(group.map((run) => run[name]))])
-    const alone = rates('nobody', scenario).median
+    const alone = rates('no observer', scenario).median
     const slowDown = 100 * (1 - rates(peer, scenario).median / alone)
     const spreads = Object.fromEntries(figures) as Record<(typeof measured)[number], Spread>
     return Object.assign(spreads, { peer, scenario, slowDown })
@@ -91,7 +91,7 @@ function table(scenario: Scenario, summaries: readonly Summary[]): string {
     figure(row.wakeUpsPerEvent.median),
     figure(row.resident.median),
     range(row.rate),
-    row.peer === 'nobody' ? '' : figure(row.slowDown),
+    row.peer === 'no observer' ? '' : figure(row.slowDown),
     ...[row.p50, row.p90, row.p99].map(({ median }) => figure(median)),
     figure(row.steal.median),
   ])
