@@ -1,21 +1,21 @@
-/** What observers captured of short processes, counted. Pure: the loads and the observers are in capture.ts. */
+/** Counts of captured details of short processes. Pure functions. The loads and the observers are in capture.ts. */
 import { align } from './report.ts'
 
-/** How many of the load's processes were told with this detail. */
+/** The number of the load's processes that were reported with each detail. */
 export interface Captured {
   readonly exe: number
   readonly argv: number
   readonly name: number
 }
 
-/** One observer under one load; NaN where it never tells that detail. */
+/** The counts of one observer under one load. NaN for a detail that it never reports. */
 export interface Row extends Captured {
   readonly peer: string
   readonly load: string
   readonly made: number
 }
 
-/** Lines of forkstat and extrace show arguments, or the name in brackets or cut short where there are none. */
+/** Counts lines of forkstat and extrace. Without arguments, they show the name in brackets or cut. */
 export function countLines(text: string, program: string, argument: string): Captured {
   const lines = text.split('\n').filter((line) => / exec +\d+ |^ *\d+\+? /.test(line))
   const argv = lines.filter((line) => line.includes(`${program} ${argument}`)).length
@@ -24,7 +24,7 @@ export function countLines(text: string, program: string, argument: string): Cap
 
 const percent = (count: number, made: number): string => (Number.isNaN(count) ? '–' : ((100 * count) / made).toFixed(0))
 
-/** A line for each observer, a column for each load: exe, argv and name, in per cent. */
+/** Returns a row for each observer and a column for each load: exe, argv and name, in per cent. */
 export function captureTable(rows: readonly Row[]): string {
   const loads = [...new Set(rows.map(({ load }) => load))]
   const lines = [...Map.groupBy(rows, ({ peer }) => peer)].map(([peer, own]) => {

@@ -1,4 +1,4 @@
-/** `npm run bench -- capture`: what can still be read of processes that end at once. */
+/** `npm run bench -- capture`: the captured details of short-lived processes. */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, copyFileSync, readFileSync, rmSync } from 'node:fs'
@@ -9,7 +9,7 @@ import { buildTools, isInstalled, type Tools } from './peers.ts'
 import { end, observe } from './run.ts'
 
 const here = import.meta.dirname
-/** What every short process gets, so that its arguments are known when they are seen. */
+/** The argument of every short process. It identifies captured arguments. */
 const argument = 'pe-argument'
 
 interface Load {
@@ -21,12 +21,12 @@ interface Load {
 interface Observer {
   readonly name: string
   readonly command: (program: string) => readonly string[]
-  /** One of this package's own kind tells figures at the end, the others write lines. */
+  /** True if the observer prints counts at the end. The others print a line for each event. */
   readonly isOurs: boolean
 }
 
 function loads(tools: Tools, count: number): Load[] {
-  // Under names of their own, so that nothing else on the machine is taken for them.
+  // The programs have unique names, so that no other process is counted.
   const dynamic = join(tools.folder, 'pe-true')
   copyFileSync('/bin/true', dynamic)
   chmodSync(dynamic, 0o755)
@@ -67,7 +67,7 @@ function observers(): Observer[] {
     ...(process.getuid?.() === 0 && isInstalled('setpriv')
       ? [
           {
-            name: 'proc-events, as nobody',
+            name: 'proc-events, as user nobody',
             command: (program: string) => [...nobody, ...node('capture.mjs', 'auto')(program)],
             isOurs: true,
           },
@@ -87,7 +87,7 @@ async function work(commands: readonly (readonly string[])[]): Promise<void> {
   await setTimeout(500)
 }
 
-/** What a child still says before it closes its output. */
+/** Resolves with the rest of a child's output. */
 function lastWords(child: ChildProcess): () => string {
   let text = ''
   child.stdout?.on('data', (part: Buffer) => (text += part.toString()))
@@ -110,7 +110,7 @@ export async function capture(wanted: (peer: string) => boolean, quick: boolean)
   const rows: Row[] = []
   const count = quick ? 50 : 300
   try {
-    // Others have to be able to look at what nobody may read.
+    // Other users must be able to read the processes' files.
     chmodSync(tools.folder, 0o755)
     for (const observer of observers().filter(({ name }) => wanted(name))) {
       let scheduled: string | undefined

@@ -1,6 +1,6 @@
 /*
- * hush PID: says PROC_CN_MCAST_IGNORE for a listener that would not say it before it ends, on that listener's own socket.
- * Without it every run of such a peer leaves the kernel counting one listener too many for ever.
+ * hush PID: sends PROC_CN_MCAST_IGNORE on the socket of a listener that does not send it itself before it ends.
+ * Otherwise every run of such a peer would leave the kernel counting one listener too many.
  */
 #include "peers/connector.h"
 #include <dirent.h>

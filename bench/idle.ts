@@ -1,4 +1,4 @@
-/** `npm run bench -- idle`: memory over Node's own, and wake-ups while nothing happens. */
+/** `npm run bench -- idle`: additional memory over Node.js alone, and wake-ups while idle. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { rmSync } from 'node:fs'
@@ -10,10 +10,10 @@ import { cost, type Cost } from './procfs.ts'
 import { align, figure } from './report.ts'
 import { end, observe } from './run.ts'
 
-/** What an idle process costs: MB, and wake-ups a second. */
+/** The cost of an idle process: memory in MB, and wake-ups per second. */
 interface Idle extends Pick<Cost, 'resident' | 'anonymous'> {
   readonly wakeUps: number
-  /** Of other processes: nothing ever happens only on a machine without anybody. */
+  /** Events of other processes per second, because no machine is completely idle. */
   readonly events: number
 }
 
@@ -23,7 +23,7 @@ async function measure(tools: Tools, what: string, seconds: number): Promise<Idl
   await setTimeout(1000)
   let text = ''
   child.stdout?.on('data', (part: Buffer) => (text += part.toString()))
-  // Has it say how many events there were so far.
+  // The child prints the number of events so far.
   child.kill('SIGUSR2')
   await setTimeout(50)
   const before = cost(child.pid ?? 0)
@@ -36,7 +36,7 @@ async function measure(tools: Tools, what: string, seconds: number): Promise<Idl
   return { resident, anonymous, wakeUps: (switches - before.switches) / seconds, events: (last - first) / seconds }
 }
 
-/** Runs with that many processes that do nothing. */
+/** Runs `use` beside `count` idle processes. */
 async function amid<T>(tools: Tools, count: number, use: () => Promise<T>): Promise<T> {
   const args = ['crowd', tools.stay, String(count), '60', join(tools.folder, 'pids')]
   const child = spawn(tools.load, args, { stdio: ['pipe', 'pipe', 'inherit'] })
@@ -56,7 +56,7 @@ export async function idle(quick: boolean): Promise<void> {
   const crowd = quick ? 500 : 10_000
   try {
     const alone = await measure(tools, 'none', seconds)
-    // The first collection alone has code of Node.js read in that is never let go of: who does anything has that, too.
+    // The first garbage collection loads code of Node.js that stays resident. Every active program has it, too.
     const used = await measure(tools, 'used', 2)
     const own = await measure(tools, 'plain', seconds)
     const crowded = await amid(tools, crowd, () => measure(tools, 'names', 2))
@@ -64,7 +64,7 @@ export async function idle(quick: boolean): Promise<void> {
       const more = [resident - alone.resident, anonymous - alone.anonymous]
       return [name, ...[resident, ...more, wakeUps, events].map(figure)]
     }
-    // What no file backs is this package's own; of the rest, most is code of Node.js that is first needed for it.
+    // Anonymous memory belongs to this package. The rest is mostly code of Node.js that the package is first to use.
     const head = ['', 'MB', 'more than Node.js', 'but for files', 'wake-ups/s', 'events/s']
     const rows = [
       row('Node.js alone', alone),

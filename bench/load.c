@@ -1,15 +1,15 @@
 /*
- * The load that every observer is held against. Each mode ends by itself, whatever happens:
+ * The load generator. Each mode ends by itself in any case:
  *
- *   load storm END SPAWNERS COUNT SECONDS FILE   COUNT short processes as fast as that many spawners can
- *   load paced END RATE COUNT SECONDS FILE       COUNT short processes, RATE a second
- *   load threads END RATE COUNT SECONDS FILE     COUNT threads as fast as one thread can, and RATE short processes a second
- *   load forks|comms|mixed END RATE COUNT …      the same with processes that end without an exec, new names of a thread,
- *                                                or all three in turns, instead of threads
- *   load crowd END COUNT SECONDS FILE            COUNT processes of the program END that stay until standard input ends
+ *   load storm END SPAWNERS COUNT SECONDS FILE   COUNT short processes as fast as SPAWNERS spawners can
+ *   load paced END RATE COUNT SECONDS FILE       COUNT short processes, RATE per second
+ *   load threads END RATE COUNT SECONDS FILE     COUNT threads as fast as one thread can, and RATE short processes per second
+ *   load forks|comms|mixed END RATE COUNT …      like threads, but with processes that exit without an exec, with new names
+ *                                                of a thread, or with all three in turns
+ *   load crowd END COUNT SECONDS FILE            COUNT processes of the program END until standard input ends
  *
- * END is the short process. SECONDS bounds the time. FILE gets the number of every process, 32 bits each, when all is over:
- * writing them down as they come would be load of another kind. Standard output gets what was done, in JSON.
+ * END is the program of the short processes. SECONDS limits the time. FILE gets the pid of every process, 32 bits each, at
+ * the end, because writing during the load would be additional load. Standard output gets the result as JSON.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -27,9 +27,9 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Shared by the spawners, which are processes: vfork would stop every thread of one. */
+/* Shared memory, because the spawners are processes. Threads of one process would delay each other in vfork. */
 static struct {
-  /* Short processes, and whatever else there was. */
+  /* The number of short processes, and of threads and the like. */
   atomic_uint processes, others;
   uint32_t pids[];
 } *made;
@@ -69,15 +69,15 @@ static void spawn(void) {
   int status;
   while (waitpid(pid, &status, 0) < 0)
     if (errno != EINTR) fail("waitpid");
-  /* Else the program was not run, and nothing that is measured is true. */
+  /* Another status means that the program did not run, which makes the measurement invalid. */
   if (!WIFEXITED(status) || WEXITSTATUS(status) == 127) exit(2);
 }
 
-/* At a rate of 0: as fast as it can. */
+/* Starts short processes at a rate. 0: as fast as possible. */
 static void spawn_many(unsigned count, unsigned rate, atomic_int *is_over) {
   uint64_t began = now();
   for (unsigned done = 0; done < count && now() < deadline && !atomic_load(is_over); done++) {
-    /* A spawner that was held up catches up, so that the rate is what was asked for. */
+    /* A delayed spawner catches up to keep the rate. */
     if (rate > 0) sleep_until(began + (uint64_t)done * 1000000000 / rate);
     spawn();
   }
@@ -103,7 +103,7 @@ static void fork_only(void) {
 
 static void rename_thread(void) { prctl(PR_SET_NAME, "pe-load"); }
 
-/* What others do meanwhile; NULL for a mode that has none. */
+/* Returns the additional work of a mode, or NULL without one. */
 static void (*const *others_of(const char *mode))(void) {
   static void (*const threads[])(void) = {start_thread, start_thread, start_thread};
   static void (*const forks[])(void) = {fork_only, fork_only, fork_only};

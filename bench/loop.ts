@@ -1,4 +1,4 @@
-/** How long everything else in Node.js waits while processes storm: the delay of the event loop. */
+/** The delay of the event loop during a storm of processes. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Tools } from './peers.ts'
@@ -6,7 +6,7 @@ import { align, figure } from './report.ts'
 import { end, load, observe } from './run.ts'
 import type { Scenario } from './scenarios.ts'
 
-/** By how many milliseconds timers came late. */
+/** The delay of timers, in milliseconds. */
 interface Delay {
   readonly p50: number
   readonly p99: number
@@ -25,7 +25,7 @@ async function measure(tools: Tools, what: string, scenario: Scenario, isQuick: 
   return JSON.parse(readFileSync(file, 'utf8')) as Delay
 }
 
-/** A table of the delays under one load. */
+/** Returns a table of the delays under one load. */
 export async function loop(tools: Tools, scenario: Scenario, isQuick: boolean): Promise<string> {
   const rows = [['event loop', 'late p50 ms', 'p99 ms', 'most ms']]
   for (const [what, name] of Object.entries(programs)) {

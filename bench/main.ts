@@ -1,4 +1,4 @@
-/** `npm run bench`: measures this package beside others that watch processes. */
+/** `npm run bench`: compares this package with other process monitors. */
 import { rmSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { loop } from './loop.ts'
@@ -9,17 +9,17 @@ import { run, type Run } from './run.ts'
 import { scenarios } from './scenarios.ts'
 import { targets } from './targets.ts'
 
-const usage = `npm run bench [-- OPTIONS]           observers side by side, under loads
-npm run bench -- capture [OPTIONS]   what is still read of processes that end at once
-npm run bench -- idle [OPTIONS]      what this package costs while nothing happens
-npm run bench -- micro [OPTIONS]     what an event costs in the facade, and in the core
+const usage = `npm run bench [-- OPTIONS]           compare observers under loads
+npm run bench -- capture [OPTIONS]   captured details of short-lived processes
+npm run bench -- idle [OPTIONS]      memory and wake-ups of this package while idle
+npm run bench -- micro [OPTIONS]     cost of an event in the facade and in the core
 
   --peer NAME,...      only these observers
   --scenario NAME,...  only these loads: ${scenarios.map(({ name }) => name).join(', ')}
   --repeat N           runs of each (default: 3)
   --quick              small loads, one run each
-  --json FILE          every run, and the medians
-  --svg FILE           a plot of CPU time per event`
+  --json FILE          write every run and the medians
+  --svg FILE           write a plot of CPU time per event`
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -34,7 +34,7 @@ const { values, positionals } = parseArgs({
   },
 })
 
-/** What a list of names on the command line chooses. */
+/** Returns a predicate for the names in a list on the command line. */
 function chosen(list: string | undefined): (name: string) => boolean {
   const names = list?.split(',').map((name) => name.trim().toLowerCase())
   return (name) => names === undefined || names.some((wanted) => name.toLowerCase().startsWith(wanted))
@@ -47,11 +47,11 @@ async function compare(): Promise<void> {
   const delays: string[] = []
   try {
     for (const line of tools.skipped) console.error(`not measured: ${line}`)
-    // Nobody is always among them: without, there is nothing to be slower than.
-    const observers = peers(tools).filter(({ name }) => name === 'nobody' || wanted(name))
+    // The runs without an observer are always included, because they are the baseline of the slow-down.
+    const observers = peers(tools).filter(({ name }) => name === 'no observer' || wanted(name))
     const repeats = values.quick ? 1 : Number(values.repeat ?? 3)
     for (const scenario of scenarios.filter(({ name }) => chosen(values.scenario)(name))) {
-      // In turns, so that what else happens on the machine happens to all of them.
+      // Alternate observers, so that other load on the machine affects all of them.
       for (let repeat = 0; repeat < repeats; repeat++) {
         for (const peer of observers) {
           if (process.stderr.isTTY)

@@ -1,4 +1,4 @@
-/** Who is measured: how each observer is built, started and ended, and what it writes. */
+/** The observers: how each is built, started and ended, and the format of its records. */
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -7,24 +7,24 @@ import { fileURLToPath } from 'node:url'
 import { parseBpftrace, parseExtrace, parseForkstat, parseRecords, type Seen } from './records.ts'
 
 const here = import.meta.dirname
-/** What Node.js declares for addons. */
+/** The headers of Node-API. */
 const headers = join(dirname(fileURLToPath(import.meta.resolve('node-api-headers/package.json'))), 'include')
 
 export interface Peer {
   readonly name: string
-  /** The command, given where the records go and whether to look at the clock; undefined for nobody at all. */
+  /** Returns the command. `clock` adds the latency to the records. Undefined for the runs without an observer. */
   readonly command?: (records: string, clock: boolean) => readonly string[]
-  /** Whether it says "ready", and ends properly at SIGTERM. The others get SIGINT, and a moment to start. */
+  /** True if it prints "ready" and handles SIGTERM. The others get a moment to start, and SIGINT. */
   readonly isOurs: boolean
-  /** How long one that does not say "ready" takes to start, in milliseconds, if that is long. */
+  /** The time to start in milliseconds, for a slow observer that does not print "ready". */
   readonly startsIn?: number
-  /** Whether it ends without saying so to the kernel. */
+  /** True if it ends without PROC_CN_MCAST_IGNORE, so that the kernel keeps counting its listener. */
   readonly leavesListenerRegistered?: boolean
-  /** Whether its records are its standard output. */
+  /** Parses the records. */
   readonly parse: (bytes: Uint8Array) => Seen[]
 }
 
-/** The programs of the bench, compiled for one run of it. */
+/** The compiled programs of one run of the benchmark. */
 export interface Tools {
   readonly folder: string
   readonly load: string
@@ -33,14 +33,14 @@ export interface Tools {
   readonly hush: string
   readonly listener: string
   readonly addon: string
-  /** Undefined where they could not be built. */
+  /** Undefined if it could not be built. */
   readonly go?: string
   readonly rust?: string
-  /** Why a peer is not measured. */
+  /** The reasons why observers are not measured. */
   readonly skipped: readonly string[]
 }
 
-/** Every peer that can be had. */
+/** Returns every available observer. */
 export function peers(tools: Tools): Peer[] {
   const own = { isOurs: true, parse: parseRecords }
   const foreign = { isOurs: false, leavesListenerRegistered: true }
@@ -56,7 +56,7 @@ export function peers(tools: Tools): Peer[] {
     rust === undefined ? [] : [{ ...own, name, command: (records, has) => [join(rust, name), records, clock(has)] }]
   const text = (parse: (text: string) => Seen[]) => (bytes: Uint8Array) => parse(Buffer.from(bytes).toString('latin1'))
   return [
-    { ...own, name: 'nobody' },
+    { ...own, name: 'no observer' },
     { ...own, name: 'proc-events', command: node('ours.mjs') },
     { ...own, name: 'C, filter', command: (records, has) => [listener, 'filter', records, clock(has)] },
     { ...own, name: 'C, plain', command: (records, has) => [listener, 'plain', records, clock(has)] },
@@ -107,7 +107,7 @@ export function peers(tools: Tools): Peer[] {
   ]
 }
 
-/** A line for each exec, and for each exit of a process's first thread. */
+/** A bpftrace program that prints a line for each exec, and for each exit of a thread group leader. */
 const tracepoints = `tracepoint:sched:sched_process_exec { printf("exec %d\\n", pid) }
 tracepoint:sched:sched_process_exit /pid == tid/ { printf("exit %d\\n", pid) }`
 
@@ -121,7 +121,7 @@ function build(command: string, args: readonly string[], cwd: string): string | 
   return status === 0 ? undefined : `${command} failed: ${stderr.trim().split('\n').at(-1)}`
 }
 
-/** Builds what there is a compiler for. Only the C compiler is indispensable. */
+/** Builds the programs whose compiler is installed. Only the C compiler is required. */
 export function buildTools(wanted: (peer: string) => boolean): Tools {
   const folder = mkdtempSync(join(tmpdir(), 'proc-events-bench-'))
   const path = (name: string): string => join(folder, name)
@@ -142,7 +142,7 @@ export function buildTools(wanted: (peer: string) => boolean): Tools {
     const tools = {
       folder,
       load: c('pe-load', 'load.c', ['-pthread']),
-      // The shortest program there is stands in the tests' load.
+      // The tests' load contains the smallest program.
       end: c('pe-end', '../__test__/support/load.c', ['-DEND=0', '-nostdlib', '-static']),
       stay: c('pe-stay', 'stay.c', ['-nostdlib', '-static']),
       hush: c('pe-hush', 'hush.c'),

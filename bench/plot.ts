@@ -1,4 +1,4 @@
-/** The CPU time per event of every observer as a picture. */
+/** A plot of the CPU time per event of every observer. */
 import { figure, type Summary } from './report.ts'
 import { scenarios } from './scenarios.ts'
 
@@ -6,12 +6,12 @@ const width = 760
 const bar = 16
 const left = 130
 
-/** Logarithmic, because observers differ by orders of magnitude: 1 µs is at the left. */
+/** The logarithmic scale, because observers differ by orders of magnitude. It begins at 1 µs. */
 function length(value: number): number {
   return Math.max(2, (Math.log10(value + 1) / 3) * (width - left - 90))
 }
 
-/** One group of bars for each load. The line over a bar reaches from the least to the most that was measured. */
+/** Returns one group of bars for each load. The line over a bar spans from the minimum to the maximum. */
 export function plot(summaries: readonly Summary[]): string {
   let y = 24
   const parts: string[] = []

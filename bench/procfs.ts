@@ -1,24 +1,24 @@
-/** What an observer costs, from /proc: its whole tree of processes, with all their threads. */
+/** The cost of an observer from /proc, over its whole process tree with all threads. */
 import { readFileSync, readdirSync } from 'node:fs'
 
-/** Costs since each process began. */
+/** The cost since the start of each process. */
 export interface Cost {
-  /** Seconds on a CPU. */
+  /** CPU time in seconds. */
   readonly cpu: number
-  /** Context switches, voluntary and not: a wake-up ends one or the other. */
+  /** Voluntary and involuntary context switches. Each wake-up ends one of them. */
   readonly switches: number
-  /** Resident memory, in MB; and what of it is no file's, such as a program's code. */
+  /** Resident memory in MB, and its part that no file backs. */
   readonly resident: number
   readonly anonymous: number
 }
 
-/** The ticks of all CPUs together. */
+/** The ticks of all CPUs. */
 export interface Ticks {
   readonly total: number
   readonly steal: number
 }
 
-/** `schedstat` begins with the nanoseconds on a CPU; `stat` counts in hundredths of a second, too coarse for short runs. */
+/** `schedstat` begins with the CPU time in nanoseconds. `stat` has hundredths of a second, too coarse for short runs. */
 export function parseSchedstat(text: string): number {
   return Number.parseInt(text, 10) / 1e9
 }
@@ -32,7 +32,7 @@ export function parseStatus(text: string): Pick<Cost, 'switches' | 'resident' | 
   }
 }
 
-/** The first line of /proc/stat: user nice system idle iowait irq softirq steal, then guests that are counted in user. */
+/** Reads the first line of /proc/stat: user nice system idle iowait irq softirq steal. Guest times are part of user. */
 export function parseTicks(text: string): Ticks {
   const counts = /^cpu +([\d ]+)/.exec(text)?.[1]?.split(' ').slice(0, 8).map(Number) ?? []
   return { total: counts.reduce((sum, count) => sum + count, 0), steal: counts[7] ?? 0 }
@@ -42,7 +42,7 @@ export function ticks(): Ticks {
   return parseTicks(readFileSync('/proc/stat', 'utf8'))
 }
 
-/** Undefined for what has just ended. */
+/** Returns undefined if the process has exited. */
 function read(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8')
@@ -59,7 +59,7 @@ function threads(pid: number): string[] {
   }
 }
 
-/** The costs of a process and of its descendants. */
+/** Returns the cost of a process and its descendants. */
 export function cost(pid: number): Cost {
   const own = threads(pid).map((thread) => ({
     cpu: parseSchedstat(read(`${thread}/schedstat`) ?? '0'),

@@ -1,26 +1,26 @@
-/** What the observers write down, and how much of a load they saw. */
+/** The records of the observers, and their share of the load. */
 import { quantile } from './statistics.ts'
 
-/** One event as an observer told it. In a file it takes three numbers of 32 bits: pid, 1 for exec or 2 for exit, lateness. */
+/** One event of an observer. A file has three 32-bit numbers for each: pid, 1 for exec or 2 for exit, latency. */
 export interface Seen {
   readonly pid: number
   readonly type: 'exec' | 'exit'
-  /** Nanoseconds from the kernel's report to the observer; 0 where it does not tell. */
+  /** Latency from the kernel to the observer in nanoseconds. 0 if the observer does not record it. */
   readonly late: number
 }
 
-/** How much of a load was seen. */
+/** The seen part of a load. */
 export interface Coverage {
   readonly execs: number
   readonly exits: number
-  /** Microseconds, NaN where the observer does not tell. */
+  /** Latency in microseconds. NaN if the observer does not record it. */
   readonly p50: number
   readonly p90: number
   readonly p99: number
 }
 
 export function words(bytes: Uint8Array): Uint32Array {
-  // A copy, because a view has to begin where a word does.
+  // Copy the bytes, because a Uint32Array must be aligned.
   return new Uint32Array(new Uint8Array(bytes).buffer, 0, Math.floor(bytes.length / 4))
 }
 
@@ -32,31 +32,31 @@ export function parseRecords(bytes: Uint8Array): Seen[] {
   })
 }
 
-/** forkstat's columns: time, event, pid, and more. */
+/** Parses forkstat's columns: time, event, pid, and more. */
 export function parseForkstat(text: string): Seen[] {
   return [...text.matchAll(/^\S+ +(exec|exit) +(\d+) /gm)].map(([, type, pid]) => {
     return { pid: Number(pid), type: type === 'exec' ? 'exec' : 'exit', late: 0 }
   })
 }
 
-/** extrace's lines: `1234+ command` at exec, `1234- command exited …` at exit, indented as a tree. */
+/** Parses extrace's lines: `1234+ command` at exec, `1234- command exited …` at exit, indented as a tree. */
 export function parseExtrace(text: string): Seen[] {
   return [...text.matchAll(/^ *(\d+)([+-]) /gm)].map(([, pid, sign]) => {
     return { pid: Number(pid), type: sign === '+' ? 'exec' : 'exit', late: 0 }
   })
 }
 
-/** Lines such as `exec 4711`. */
+/** Parses lines such as `exec 4711`. */
 export function parseBpftrace(text: string): Seen[] {
   return Array.from(text.matchAll(/^(exec|exit) (\d+)$/gm), ([, type, pid]) => {
     return { pid: Number(pid), type: type === 'exec' ? 'exec' : 'exit', late: 0 }
   })
 }
 
-/** What was seen but for the processes that were made to get going. */
+/** Returns the seen events without those of the warm-up. */
 export function without(warmUp: Iterable<number>, seen: readonly Seen[]): Seen[] {
   const left = { exec: new Map<number, number>(), exit: new Map<number, number>() }
-  for (const lives of Object.values(left)) for (const pid of warmUp) lives.set(pid, (lives.get(pid) ?? 0) + 1)
+  for (const counts of Object.values(left)) for (const pid of warmUp) counts.set(pid, (counts.get(pid) ?? 0) + 1)
   return seen.filter(({ type, pid }) => {
     const count = left[type].get(pid) ?? 0
     if (count > 0) left[type].set(pid, count - 1)
@@ -64,11 +64,11 @@ export function without(warmUp: Iterable<number>, seen: readonly Seen[]): Seen[]
   })
 }
 
-/** Matches what was seen with the processes that were made. Each life is seen once at most; a pid may have had several. */
+/** Matches the seen events with the load's processes. Each instance counts once at most, and a pid may have several. */
 export function coverage(made: Uint32Array, seen: readonly Seen[]): Coverage {
-  const lives = new Map<number, number>()
-  for (const pid of made) lives.set(pid, (lives.get(pid) ?? 0) + 1)
-  const unseen = { exec: new Map(lives), exit: lives }
+  const instances = new Map<number, number>()
+  for (const pid of made) instances.set(pid, (instances.get(pid) ?? 0) + 1)
+  const unseen = { exec: new Map(instances), exit: instances }
   const matched = { exec: 0, exit: 0 }
   const late: number[] = []
   for (const event of seen) {

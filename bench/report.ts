@@ -1,9 +1,9 @@
-/** Runs as a table: medians, and in brackets from the least to the most. */
+/** A table of the runs: medians, and in brackets minimum and maximum. */
 import type { Run } from './run.ts'
 import { type Scenario, scenarios } from './scenarios.ts'
 import { type Spread, spread } from './statistics.ts'
 
-/** The runs of one peer under one load. */
+/** The runs of one observer under one load. */
 export interface Summary {
   readonly peer: string
   readonly scenario: string
@@ -13,7 +13,7 @@ export interface Summary {
   readonly wakeUpsPerEvent: Spread
   readonly resident: Spread
   readonly rate: Spread
-  /** Per cent that the load was slower than without an observer. */
+  /** The slow-down of the load in per cent, compared to the load without an observer. */
   readonly slowDown: number
   readonly steal: Spread
   readonly p50: Spread
@@ -41,14 +41,14 @@ export function summarize(runs: readonly Run[]): Summary[] {
   return [...groups.values()].map((group) => {
     const { peer = '', scenario = '' } = group[0] ?? {}
     const figures = measured.map((name) => [name, spread(group.map((run) => run[name]))])
-    const alone = rates('nobody', scenario).median
+    const alone = rates('no observer', scenario).median
     const slowDown = 100 * (1 - rates(peer, scenario).median / alone)
     const spreads = Object.fromEntries(figures) as Record<(typeof measured)[number], Spread>
     return Object.assign(spreads, { peer, scenario, slowDown })
   })
 }
 
-/** Columns as wide as their widest cell; the first to the left, the others to the right. */
+/** Pads columns to their widest cell. The first column is left-aligned, the others are right-aligned. */
 export function align(rows: readonly (readonly string[])[]): string {
   const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? []
   const pad = (cell: string, column: number): string =>
@@ -56,7 +56,7 @@ export function align(rows: readonly (readonly string[])[]): string {
   return rows.map((row) => row.map(pad).join('  ').trimEnd()).join('\n')
 }
 
-/** Two digits that mean something, or whole numbers. */
+/** Formats a number with two significant digits, or as a whole number. */
 export function figure(value: number): string {
   if (Number.isNaN(value)) return '–'
   if (Math.abs(value) >= 100) return Math.round(value).toLocaleString('en')
@@ -91,11 +91,11 @@ function table(scenario: Scenario, summaries: readonly Summary[]): string {
     figure(row.wakeUpsPerEvent.median),
     figure(row.resident.median),
     range(row.rate),
-    row.peer === 'nobody' ? '' : figure(row.slowDown),
+    row.peer === 'no observer' ? '' : figure(row.slowDown),
     ...[row.p50, row.p90, row.p99].map(({ median }) => figure(median)),
     figure(row.steal.median),
   ])
-  // A column that nobody fills says nothing.
+  // Omit empty columns.
   const filled = head.map((_, column) => rows.some((row) => row[column] !== '–' && row[column] !== ''))
   const kept = [head, ...rows].map((row) => row.filter((_, column) => filled[column]))
   return `${scenario.title}\n${align(kept)}\n`

@@ -1,4 +1,4 @@
-/** One run: one observer, one load, and what it came to. */
+/** One run: one observer under one load, and its result. */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, openSync, readFileSync, rmSync } from 'node:fs'
@@ -10,27 +10,27 @@ import { cost, ticks } from './procfs.ts'
 import { coverage, without, words } from './records.ts'
 import { bound, warmUps, type Scenario } from './scenarios.ts'
 
-/** What one run came to. NaN for what an observer cannot tell. */
+/** The result of one run. NaN for values that the observer does not report. */
 export interface Run {
   readonly peer: string
   readonly scenario: string
-  /** Processes that the load consisted of, and how many of their events were seen. */
+  /** The number of processes of the load, and of their events that the observer saw. */
   readonly made: number
   readonly execs: number
   readonly exits: number
-  /** Seen of what was made, in per cent. */
+  /** Seen events, in per cent of all events of the load. */
   readonly complete: number
-  /** CPU time: in seconds, and in microseconds per event of the load that was seen. */
+  /** CPU time in seconds, and in microseconds per seen event of the load. */
   readonly cpu: number
   readonly cpuPerEvent: number
   readonly wakeUpsPerEvent: number
-  /** MB, at the end. */
+  /** Resident memory at the end, in MB. */
   readonly resident: number
-  /** Processes of the load (or what else there was) a second. */
+  /** Processes of the load per second, or threads and the like. */
   readonly rate: number
-  /** Per cent of the machine's time that its host gave to others. */
+  /** Steal time: per cent of the CPU time that the host gave to other machines. */
   readonly steal: number
-  /** Microseconds from the kernel to the observer. */
+  /** Latency from the kernel to the observer, in microseconds. */
   readonly p50: number
   readonly p90: number
   readonly p99: number
@@ -42,7 +42,7 @@ interface Done {
   readonly seconds: number
 }
 
-/** Starts the load, and resolves with what it has done. */
+/** Runs the load. Resolves with its result. */
 export async function load(tools: Tools, scenario: Scenario, isQuick: boolean, pids: string): Promise<Done> {
   const { mode, how } = scenario
   const count = isQuick ? scenario.quick : scenario.count
@@ -56,7 +56,7 @@ export async function load(tools: Tools, scenario: Scenario, isQuick: boolean, p
   return JSON.parse(text) as Done
 }
 
-/** An observer that listens. */
+/** Starts an observer. Resolves when it listens. */
 export async function observe(
   command: readonly string[],
   isOurs: boolean,
@@ -73,12 +73,12 @@ export async function observe(
   const ready = isOurs && child.stdout ? once(createInterface(child.stdout), 'line') : setTimeout(startsIn)
   const problem = await Promise.race([failed, ready])
   if (typeof problem === 'string') throw new Error(problem)
-  // What it does to get going is not what is measured.
+  // Its start is not measured.
   await setTimeout(300)
   return child
 }
 
-/** Ends an observer, so that the kernel knows. */
+/** Ends an observer, and removes its listener from the kernel's count. */
 export async function end(
   child: ChildProcess,
   { isOurs, leavesListenerRegistered = false }: Pick<Peer, 'isOurs' | 'leavesListenerRegistered'>,
@@ -98,7 +98,7 @@ async function settled(pid: number): Promise<void> {
   for (let before = -1; ;) {
     await setTimeout(200)
     const { cpu } = cost(pid)
-    // A poller is never quite at rest.
+    // A poller is never idle.
     if (cpu - before < 0.01) return
     before = cpu
   }
@@ -111,7 +111,7 @@ export async function run(tools: Tools, peer: Peer, scenario: Scenario, isQuick:
   const child =
     peer.command && (await observe(peer.command(records, scenario.hasClock), peer.isOurs, records, peer.startsIn))
   const pid = child?.pid
-  // What is measured is an observer that has run for a while: compilers are done, tables have grown.
+  // The run measures a warm observer, with compiled code and grown tables.
   const earlier: number[] = []
   for (const warmUp of warmUps) {
     await load(tools, warmUp, isQuick, pids)

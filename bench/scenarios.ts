@@ -1,28 +1,29 @@
-/** The loads that observers are held against. */
+/** The loads. */
 import { setTimeout } from 'node:timers/promises'
 
 export interface Scenario {
   readonly name: string
   readonly title: string
-  /** What is asked of the load generator, but for the paths. */
+  /** The mode of the load generator. */
   readonly mode: 'storm' | 'paced' | 'threads' | 'forks' | 'comms' | 'mixed'
-  /** Spawners, or processes a second. */
+  /** The number of spawners, or of processes per second. */
   readonly how: number
-  /** Processes, or threads and the like; fewer in a quick run. */
+  /** The number of processes, or of threads and the like. */
   readonly count: number
+  /** The same in a quick run. */
   readonly quick: number
-  /** Whether observers look at the clock for each event. */
+  /** True if observers record the latency of each event. */
   readonly hasClock: boolean
-  /** What happens to the observer meanwhile. */
+  /** An action on the observer during the load. */
   readonly meanwhile?: (pid: number) => Promise<void>
 }
 
-/** Every load ends by then, in seconds. */
+/** The time limit of every load, in seconds. */
 export const bound = 30
 
-const unmeasured = { title: 'getting going', hasClock: false }
+const unmeasured = { title: 'warm-up', hasClock: false }
 
-/** What every observer has seen before anything is measured: many events at once, and some one by one. */
+/** The loads before each measurement: many events at once, and some one by one. */
 export const warmUps: readonly Scenario[] = [
   { ...unmeasured, name: 'warm-up-storm', mode: 'storm', how: 2, count: 12_000, quick: 500 },
   { ...unmeasured, name: 'warm-up-paced', mode: 'paced', how: 1000, count: 2000, quick: 100 },

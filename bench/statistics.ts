@@ -1,13 +1,13 @@
-/** What a handful of measurements come to. */
+/** Statistics of a few measurements. */
 
-/** The middle one, and how far the others are from it. */
+/** The median, the minimum and the maximum. */
 export interface Spread {
   readonly median: number
   readonly least: number
   readonly most: number
 }
 
-/** The value that `share` of all are not above; the mean of two neighbours where it falls between them. NaN for none. */
+/** Returns the quantile `share`, interpolated between two neighbours. NaN without values. */
 export function quantile(values: readonly number[], share: number): number {
   const sorted = Float64Array.from(values).sort()
   const place = (sorted.length - 1) * share
@@ -16,7 +16,7 @@ export function quantile(values: readonly number[], share: number): number {
   return below + (above - below) * (place - Math.floor(place))
 }
 
-/** What cannot be told of a run (NaN) is left out. */
+/** Returns the spread of the values. NaN values are ignored. */
 export function spread(values: readonly number[]): Spread {
   const known = values.filter((value) => !Number.isNaN(value))
   return { median: quantile(known, 0.5), least: quantile(known, 0), most: quantile(known, 1) }

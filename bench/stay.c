@@ -1,7 +1,7 @@
-/* The smallest program that stays: thousands of it fit on any machine. Compiled with -nostdlib -static. */
+/* The smallest program that stays, so that thousands fit on any machine. Compiled with -nostdlib -static. */
 void _start(void) {
   for (;;) {
-    /* ppoll of nothing, for ever. */
+    /* ppoll without descriptors and timeout. */
 #if defined(__x86_64__)
     register long mask __asm__("r10") = 0;
     long result = 271;

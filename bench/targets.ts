@@ -1,10 +1,10 @@
-/** What this package promises of itself, held against the figures. */
+/** This package's performance targets, compared with the results. */
 import type { Summary } from './report.ts'
 
 const ours = 'proc-events'
 const floor = 'C, filter'
 
-/** One line for each target that the figures can tell of. */
+/** Returns one line for each target that was measured. */
 export function targets(summaries: readonly Summary[]): string[] {
   const find = (scenario: string, peer: string): Summary | undefined =>
     summaries.find((row) => row.scenario === scenario && row.peer === peer)

@@ -1,5 +1,5 @@
-// Runs a command and, when that has ended, ends what it has left behind: daemons, servers that a test forgot, whoever is
-// their parent by now. The exit code is the command's.
+// Runs a command. When it has exited, ends the processes that it has left behind: daemons, and servers that a test forgot.
+// Their current parent does not matter. The exit code is the command's.
 //
 //   npm install proc-events
 //   node strays.mjs npm test

@@ -1,5 +1,5 @@
-// Counts the instructions that the core takes for an event, and holds them against bench/instructions.json: a work that
-// takes noticeably more than is noted there fails. `--update` notes what was counted, `--table` prints it.
+// Counts the core's instructions per event, and compares them with bench/instructions.json. A work that exceeds its noted
+// count by more than the tolerance fails. `--update` writes the new counts, and `--table` prints them.
 
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
@@ -7,12 +7,11 @@ import { delimiter, join } from 'node:path'
 import { say, step } from './step.mjs'
 import { project, root } from './toolchain.mjs'
 
-// Per cent that may be more: counted as the noted ones were; and with another compiler or C library, which is code of
-// others that has changed.
+// The tolerance in per cent, with the same compiler and C library, and with other ones.
 const TOLERANCE = { same: 5, other: 25 }
-/** The C library chooses its memcpy by the CPU, but not so: every x86-64 has what is left. */
+/** Disables CPU features, so that the C library chooses the same memcpy on every x86-64. */
 const TUNABLES = 'glibc.cpu.hwcaps=-AVX512F,-AVX512VL,-AVX2,-AVX,-ERMS,-FSRM,-AVX_Fast_Unaligned_Load,-BMI2,-RTM'
-/** Events at once, at least, whose instructions are counted. */
+/** The minimum number of events of a count. */
 const EVENTS = 2000
 
 const env = { ...project(), GLIBC_TUNABLES: TUNABLES }
@@ -24,13 +23,13 @@ process.exitCode = main()
 
 function main() {
   const noted = JSON.parse(readFileSync(file, 'utf8'))
-  const missing = whyNot(noted)
+  const missing = reasonAgainst(noted)
   if (missing) {
     say(`instructions are not counted: ${missing}`)
     return 0
   }
   const build = ['cargo', 'build', '--release', '--package', 'proc-events-benches']
-  if (!step('Building what is counted', project(), build)) return 1
+  if (!step('Building the counted program', project(), build)) return 1
   const counted = { ...circumstances(), works: countAll() }
   if (wants('update')) writeFileSync(file, `${JSON.stringify(counted, undefined, 2)}\n`)
   else if (wants('table')) table(counted.works)
@@ -38,8 +37,8 @@ function main() {
   return 0
 }
 
-/** Why nothing can be counted here, or nothing that could be compared. */
-function whyNot({ machine }) {
+/** Returns the reason why nothing can be counted or compared here, or undefined. */
+function reasonAgainst({ machine }) {
   if (!env.PATH.split(delimiter).some((folder) => existsSync(join(folder, 'valgrind')))) {
     return 'valgrind is not installed'
   }
@@ -47,21 +46,21 @@ function whyNot({ machine }) {
   return undefined
 }
 
-/** What the counts depend on, and does not stand in this repository. */
+/** Returns the versions outside of this repository that the counts depend on. */
 function circumstances() {
   const { stdout } = spawnSync('rustc', ['--version'], { cwd: root, env, encoding: 'utf8' })
   const { glibcVersionRuntime = 'another' } = process.report.getReport().header
   return { machine: process.arch, compiler: /[\d.]+/.exec(stdout)?.[0] ?? 'unknown', libc: glibcVersionRuntime }
 }
 
-/** The instructions an event, by the name of the work. */
+/** Returns the instructions per event by the name of the work. */
 function countAll() {
   const works = run([program, 'works']).stdout.trim().split('\n')
   return Object.fromEntries(
     works.map((line) => {
       const [name, events] = line.split(' ')
       const times = Math.ceil(EVENTS / events)
-      // What comes before and after is in both.
+      // The difference excludes the start and the end, which are in both counts.
       const instructions = countOne(name, 2 * times) - countOne(name, times)
       return [name, Math.round(instructions / times / events)]
     }),
@@ -87,7 +86,7 @@ function table(works) {
   for (const [name, count] of Object.entries(works)) console.log(`${name.padEnd(width)}  ${String(count).padStart(6)}`)
 }
 
-/** 0, or 1 if something takes noticeably more than is noted. */
+/** Returns the exit code: 1 if a work exceeds its noted count by more than the tolerance. */
 function compare(noted, counted) {
   const isSame = ['compiler', 'libc'].every((what) => noted[what] === counted[what])
   const tolerance = isSame ? TOLERANCE.same : TOLERANCE.other
@@ -97,10 +96,10 @@ function compare(noted, counted) {
     const more = 100 * (now / before - 1)
     if (Math.abs(more) <= tolerance) continue
     if (!(more < 0)) failed = 1
-    say(`${name}: ${now ?? 'no'} instructions an event, where bench/instructions.json notes ${before ?? 'none'}`)
+    say(`${name}: ${now ?? 'no'} instructions per event, expected ${before ?? 'none'} (bench/instructions.json)`)
   }
   const how = isSame ? '' : `, with another compiler or C library (${counted.compiler}, ${counted.libc})`
-  say(`instructions an event: ${failed ? 'not ' : ''}within ${tolerance} % of what is noted${how}`)
-  if (failed) say('if that is meant: node scripts/instructions.mjs --update')
+  say(`instructions per event: ${failed ? 'not ' : ''}within ${tolerance} % of bench/instructions.json${how}`)
+  if (failed) say('If this change is intended, run: node scripts/instructions.mjs --update')
   return failed
 }

@@ -1,10 +1,10 @@
-// Every check that is not a test, all of them even if one fails. `--fix` lays out the files instead of checking that.
+// Runs every check that is not a test, even after a failure. `--fix` formats the files instead of checking their format.
 
 import { spawnSync } from 'node:child_process'
 import { say, step } from './step.mjs'
 import { project, root } from './toolchain.mjs'
 
-// What is generated and committed all the same: an API change, or a new dependency, shall be a visible diff.
+// Generated files that are committed, so that an API change or a new dependency is a visible diff.
 const generated = [
   'index.d.ts',
   'docs/api/*',
@@ -44,7 +44,7 @@ const checks = fix
       step('manual', env, ['node', 'scripts/manual.mjs']),
       step('docs', env, ['node', 'scripts/docs/main.mjs']),
       step('tsc, tests', env, ['tsc', '-p', '__test__/tsconfig.json']),
-      step('generated files are as committed', env, ['git', 'diff', '--exit-code', '--', ...generated]),
+      step('generated files equal the committed ones', env, ['git', 'diff', '--exit-code', '--', ...generated]),
       generatedFilesAreComplete(),
     ]
 
@@ -53,7 +53,7 @@ process.exitCode = checks.includes(false) ? 1 : 0
 /** Returns true if no generated file is missing from git, which `git diff` does not show. */
 function generatedFilesAreComplete() {
   const added = listGenerated('--others', '--exclude-standard')
-  for (const file of added) say(`${file} is generated, and not committed yet`)
+  for (const file of added) say(`${file}: generated, but not committed`)
   return added.length === 0
 }
 

@@ -1,4 +1,4 @@
-// Writes man/proc-events.1 as it is committed: what the command's own table of options says.
+// Writes the committed man/proc-events.1 from the command's table of options.
 
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -1,4 +1,4 @@
-// Whether npm has installed in a folder what its package-lock.json asks for: npm notes in node_modules what it did.
+// Checks that the packages of a folder's package-lock.json are installed, by npm's own record in node_modules.
 
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -11,7 +11,7 @@ export function packagesAreInstalled(folder) {
   return Object.entries(wanted).every(([path, { version, integrity, optional }]) => {
     if (path === '') return true
     const found = installed[path]
-    // Optional ones are those of other platforms, too.
+    // Optional packages include those of other platforms.
     return found ? found.version === version && found.integrity === integrity : optional === true
   })
 }

@@ -1,8 +1,8 @@
-// Runs the core's tests under Miri, ThreadSanitizer, and AddressSanitizer with LeakSanitizer. A tool that this machine
-// lacks something for is skipped with one line that says what. A tool that reports anything fails the script.
+// Runs the core's tests under Miri, ThreadSanitizer, and AddressSanitizer with LeakSanitizer. If this machine
+// lacks something for a tool, the script skips it and prints the reason. Any report of a tool fails the script.
 //
-// ThreadSanitizer needs a standard library that is built with it, so it needs that library's source in exactly the
-// compiler's version. SANITIZE_RUSTC names another compiler to look at first.
+// ThreadSanitizer needs a standard library that is built with it, and therefore the library's source in exactly the
+// compiler's version. SANITIZE_RUSTC is another compiler to try first.
 
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
@@ -12,11 +12,11 @@ import { project, root } from './toolchain.mjs'
 
 const MINUTES_MAX = 10
 const PACKAGE = ['--package', 'proc-events']
-/** All of the core's tests but those of properties, which take no other path through it and long. */
+/** All tests of the core except property tests, which are slow and take the same paths. */
 const TESTS = ['lib', 'reader', 'hung', 'pipeline', 'table', 'faults']
-/** The fixture of each of these tests lives until the program ends, so that it can be borrowed. */
+/** Tests that leak their fixture on purpose, because they borrow it for the whole program. */
 const LEAKS_ON_PURPOSE = 'pipeline'
-/** The pure modules: they ask nothing of the machine, which Miri does not stand in for. */
+/** The pure modules. They make no system call, which Miri does not emulate. */
 const PURE = [
   'connector::wire::',
   'connector::bpf::',
@@ -30,7 +30,7 @@ const env = { ...project(), RUSTC_BOOTSTRAP: '1', PROC_EVENTS_SEEDS: '0..200' }
 const began = Date.now()
 const compilers = findCompilers()
 
-// All of them, or those that are named.
+// Run all tools, or the named ones.
 const tools = { miri, thread: threads, address: addresses }
 const named = process.argv.slice(2)
 const results = Object.entries(tools).flatMap(([name, tool]) =>
@@ -44,13 +44,13 @@ function miri() {
   const how = 'rustup toolchain install nightly --component miri --component rust-src'
   const { status } = ask('cargo', '+nightly', 'miri', '--version')
   if (status !== 0) return skip('Miri', `the nightly toolchain has no Miri (${how})`)
-  // It interprets, some hundred times slower. Files and clocks are the machine's own.
+  // Miri is some hundred times slower. It needs access to the machine's files and clocks.
   const flags = { MIRIFLAGS: '-Zmiri-disable-isolation', CARGO_TARGET_DIR: join(root, 'target', 'miri') }
   const cargo = ['cargo', '+nightly', 'miri', 'test', ...PACKAGE]
   return (
     run('Miri, unit tests of the pure modules', flags, [...cargo, '--lib', '--', ...PURE]) &&
     run('Miri, table', flags, [...cargo, ...selected(['table'])]) &&
-    run('Miri, hearing', { ...flags, MIRIFLAGS: `${flags.MIRIFLAGS} -Zmiri-ignore-leaks` }, [
+    run('Miri, pipeline', { ...flags, MIRIFLAGS: `${flags.MIRIFLAGS} -Zmiri-ignore-leaks` }, [
       ...cargo,
       ...selected([LEAKS_ON_PURPOSE]),
     ])
@@ -74,11 +74,11 @@ function addresses() {
   return sanitized('AddressSanitizer and LeakSanitizer', 'address', compiler, compiler.runtimes.asan, [])
 }
 
-/** Runs the tests compiled for a sanitizer. Returns whether they succeeded and nothing was reported. */
+/** Runs the tests compiled for a sanitizer. Returns true if they succeeded without a report. */
 function sanitized(title, sanitizer, compiler, runtime, flags) {
   const own = Object.values(compiler.runtimes).includes(runtime)
-  // A distribution's compiler comes without the runtime. One of another toolchain fits, which is of the same LLVM, and is
-  // linked with the linker that came with it: GNU's does not find all that it refers to.
+  // A distribution's compiler lacks the runtime. The runtime of another toolchain with the same LLVM fits. It needs that
+  // toolchain's linker, because GNU's linker does not find all of its symbols.
   const linker = join(runtime, '..', '..', 'bin', 'gcc-ld')
   const foreign = [
     '-Zexternal-clangrt',
@@ -113,14 +113,14 @@ function selected(tests) {
   return tests.flatMap((test) => (test === 'lib' ? ['--lib'] : ['--test', test]))
 }
 
-/** One step, which ends in any case when the time of all of them is over. */
+/** Runs one step, and ends it at the time limit of all steps. */
 function run(title, settings, command) {
   const left = Math.max(1, Math.round(MINUTES_MAX * 60 - (Date.now() - began) / 1000))
   return step(title, { ...env, ...settings }, ['timeout', '--kill-after=5', String(left), ...command])
 }
 
 function skip(tool, reason) {
-  say(`${tool} is skipped: ${reason}`)
+  say(`${tool}: skipped: ${reason}`)
   return undefined
 }
 
@@ -129,7 +129,7 @@ function ask(command, ...args) {
   return { status, stdout: stdout?.trim() ?? '' }
 }
 
-/** The compilers of this machine: what each has of what the sanitizers need. */
+/** Returns the compilers of this machine, and the sanitizer parts that each has. */
 function findCompilers() {
   const toolchains = ['nightly', 'stable'].map((name) => ask('rustup', 'which', '--toolchain', name, 'rustc').stdout)
   const paths = [process.env.SANITIZE_RUSTC, ...toolchains, '/usr/bin/rustc'].filter((path) => path && existsSync(path))
@@ -154,7 +154,7 @@ function findCompilers() {
   })
 }
 
-/** A sanitizer's runtime: the compiler's own, or one of a compiler with the same LLVM. */
+/** Returns a sanitizer's runtime: the compiler's own, or that of another compiler with the same LLVM. */
 function runtimeFor(name, { runtimes, llvm }) {
   return runtimes[name] ?? compilers.find((it) => it.llvm === llvm && it.runtimes[name])?.runtimes[name]
 }

@@ -1,5 +1,5 @@
-// Brings a clone to its built state: npm packages, native addon, compiled TypeScript. Does only what is not done yet,
-// and says nothing if that is nothing. All that it prints goes to stderr.
+// Builds a clone: npm packages, native addon, compiled TypeScript. It skips what is up to date, and then prints nothing. All
+// output goes to stderr.
 
 import { existsSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
@@ -14,7 +14,7 @@ if (Number.parseInt(process.versions.node, 10) < 20) {
   giveUp(`Node.js ${process.versions.node} is too old: proc-events needs Node.js 20 or newer`)
 }
 
-// Asked first: without Rust, the minute that the npm packages take would be spent for nothing.
+// Check for Rust first, because npm packages take a minute.
 const addonIsBuilt = isUpToDate(addonFiles(), addonSources())
 if (!addonIsBuilt) {
   const { problem } = findCargo()
@@ -69,7 +69,7 @@ function orphans() {
   return existsSync(join(root, 'dist')) ? filesUnder('dist').filter((file) => !compiled.has(file)) : []
 }
 
-/** Whether every output is there, and none is older than the newest of the inputs. */
+/** Returns true if every output exists and none is older than the newest input. */
 function isUpToDate(outputs, inputs) {
   const newest = Math.max(...inputs.map(changedAt).filter((time) => time !== undefined))
   return outputs.map(changedAt).every((time) => time !== undefined && time >= newest)
@@ -79,7 +79,7 @@ function changedAt(file) {
   return statSync(join(root, file), { throwIfNoEntry: false })?.mtimeMs
 }
 
-/** Every file below a folder, as a path from the root. */
+/** Returns every file below a folder, as a path from the root. */
 function filesUnder(folder) {
   return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
     const path = `${folder}/${entry.name}`

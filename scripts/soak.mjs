@@ -1,7 +1,7 @@
-// Storms, overflows, stops, starts, terminated worker threads and ended processes, for as long as is asked for:
-// `npm run soak -- --minutes N`. All along it holds what is told against the truth, and the memory, the threads and the
-// descriptors against what they were. All along, too, root has beside it a process whose arguments cannot be read, and
-// another user that starts processes with 1 MB of arguments. Its exit code is 1 if anything was not as it should be.
+// Runs storms, overflows, starts, stops, terminated worker threads and exiting processes: `npm run soak -- --minutes N`. It
+// compares the reported processes with the real ones, and memory, threads and descriptors with those at the start. As root,
+// it also runs beside a process with unreadable arguments, and beside processes with 1 MB of arguments of another user. The
+// exit code is 1 if any check failed.
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -27,12 +27,12 @@ const collectGarbage = runInNewContext('gc')
 const { values } = parseArgs({ options: { minutes: { type: 'string', default: '1' } } })
 const duration = Number(values.minutes) * 60_000
 if (!(duration > 0)) {
-  console.error('--minutes takes a number above 0')
+  console.error(`--minutes: expected a number > 0, got '${values.minutes}'`)
   process.exit(64)
 }
 
 const load = new Load('pe-soak')
-// The reference is given back: each round takes its own.
+// Give the reference back, because each round takes its own.
 const monitor = getProcessMonitor()
 await monitor.stop()
 const total = {
@@ -51,7 +51,7 @@ const total = {
   captureTimeouts: 0,
   mostStuckThreads: 0,
 }
-/** Threads that are stuck at most, as the core bounds them. */
+/** The core's limit of stuck threads. */
 const STUCK_MAX = 8
 const violations = []
 /** Resident memory after each round, in MB. */
@@ -69,7 +69,7 @@ function checkNone(wrong, what) {
   check(wrong.length === 0, `${what}: ${wrong.join('; ')}`)
 }
 
-/** One start and one stop of the monitor, with a view of what it tells. */
+/** Runs `use` between one start and one stop of the monitor, with a model of its events. */
 async function monitoring(options, capture, use) {
   getProcessMonitor()
   const model = new SubscriberModel(monitor, capture)
@@ -105,19 +105,19 @@ async function stop() {
   check(took < 1000, `a stop took ${took} ms`)
 }
 
-function noteStorm({ lives }) {
+function noteStorm({ instances }) {
   total.storms++
-  total.processes += lives.length
+  total.processes += instances.length
 }
 
 async function repaired(model, storm) {
-  const took = await model.becomesTrue(storm)
+  const took = await model.converges(storm)
   total.slowestRepairMs = Math.max(total.slowestRepairMs, took)
-  check(took < 1000, `what was told became true after ${took} ms only`)
-  checkNone(model.endedTwice(storm, load.code), 'two exits in one life')
+  check(took < 1000, `the model converged only after ${took} ms`)
+  checkNone(model.withTwoExits(storm, load.code), 'two exits of one process')
 }
 
-/** Runs while processes come and go as fast as they can. */
+/** Runs `use` during an endless storm of short processes. */
 async function underStorm(use) {
   const storm = { isOver: false }
   const storms = (async () => {
@@ -132,7 +132,7 @@ async function underStorm(use) {
 }
 
 const rounds = {
-  /** Nothing is lost: every life is told whole. */
+  /** With large buffers, nothing is lost and every process has an exec and an exit. */
   async roomy() {
     await monitoring({ receiveBufferSize: 64 << 20, queueSize: 400_000 }, [], async (model) => {
       const storm = await load.storm({ count: 30_000, stays: 5 }).done
@@ -140,12 +140,12 @@ const rounds = {
       await repaired(model, storm)
       const { lostSocket, lostQueue } = monitor.stats()
       check(lostSocket + lostQueue === 0, `${lostSocket} and ${lostQueue} events were lost although there was room`)
-      checkNone(model.notPaired(storm, load.code), 'not told exec, exit')
+      checkNone(model.withoutOneExecAndExit(storm, load.code), 'not one exec and one exit')
       storm.stays.forEach((pid) => load.end(pid))
     })
   },
 
-  /** The kernel has room for ten events. */
+  /** The receive buffer holds ten events. */
   async socketOverflow() {
     const capture = total.starts % 2 === 0 ? ['name', 'exe', 'argv', 'cwd', 'uid', 'gid', 'cgroup'] : []
     await monitoring({ receiveBufferSize: 4096 }, capture, async (model) => {
@@ -159,20 +159,20 @@ const rounds = {
         const storm = await done
         noteStorm(storm)
         await repaired(model, storm)
-        checkNone(model.notEndedOnce(living), 'not one exit')
+        checkNone(model.withoutOneExit(living), 'not one exit')
         living = storm.stays
       }
       living.forEach((pid) => load.end(pid))
       await until("what was counted is the kernel's number", () => {
         return monitor.stats().lostSocket === connectorSockets()[0].drops
       })
-      await until('the losses were told', () => model.lost('socket') >= monitor.stats().lostSocket)
+      await until('the losses were reported', () => model.lost('socket') >= monitor.stats().lostSocket)
       const { lostSocket } = monitor.stats()
-      check(model.lost('socket') === lostSocket, `${model.lost('socket')} losses told, ${lostSocket} counted`)
+      check(model.lost('socket') === lostSocket, `${model.lost('socket')} losses reported, ${lostSocket} counted`)
     })
   },
 
-  /** JavaScript has room for 64 events, and is blocked. */
+  /** The queue holds 64 events, and JavaScript is blocked. */
   async queueOverflow() {
     await monitoring({ queueSize: 64 }, [], async (model) => {
       let living = []
@@ -181,16 +181,16 @@ const rounds = {
         const storm = load.stormSync({ count: 8000, stays: 10 })
         noteStorm(storm)
         await repaired(model, storm)
-        checkNone(model.notEndedOnce(living), 'not one exit')
+        checkNone(model.withoutOneExit(living), 'not one exit')
         living = storm.stays
       }
       living.forEach((pid) => load.end(pid))
       const { lostQueue } = monitor.stats()
-      check(model.lost('queue') === lostQueue, `${model.lost('queue')} losses told, ${lostQueue} counted`)
+      check(model.lost('queue') === lostQueue, `${model.lost('queue')} losses reported, ${lostQueue} counted`)
     })
   },
 
-  /** Starts and stops at any moment. */
+  /** The monitor starts and stops at any moment. */
   async restarts() {
     await underStorm(async () => {
       for (let round = 0; round < 20; round++) {
@@ -250,7 +250,7 @@ const left = () => ({
   descriptors: readdirSync('/proc/self/fd').length,
 })
 
-/** The reader's threads, and those that it started under its own name or its runtime's. */
+/** Returns the number of reader threads, including those of its runtime. */
 function nativeThreads() {
   const names = readdirSync('/proc/self/task').map((tid) => {
     try {
@@ -263,8 +263,8 @@ function nativeThreads() {
 }
 
 /**
- * The companions of the rounds: none, where this user may not have it. `hung` is a promise, so that one that is just
- * starting is ended, too.
+ * The processes beside the rounds, if this user may start them. `hung` is a promise, so that a starting process is ended,
+ * too.
  */
 const beside = { hung: undefined, bomber: undefined, isOver: false }
 
@@ -272,12 +272,12 @@ async function bomb() {
   while (!beside.isOver) {
     const { child, done } = load.bomb({ count: 500, nice: 19 })
     beside.bomber = child
-    const lives = await done.catch((error) => {
+    const instances = await done.catch((error) => {
       if (!beside.isOver) check(false, error.message)
       return []
     })
-    if (lives.length === 0) return
-    total.bombs += lives.length
+    if (instances.length === 0) return
+    total.bombs += instances.length
   }
 }
 
@@ -293,7 +293,7 @@ async function releaseHung() {
   await (await hung?.catch(() => undefined))?.release()
 }
 
-/** Settles with the end of this program, once a signal has asked for that. */
+/** Settles with the end of this program after a signal. */
 let interruption
 for (const signal of ['SIGINT', 'SIGTERM']) {
   process.once(signal, () => {
@@ -312,12 +312,12 @@ function line() {
   )
 }
 
-/** All rounds once, beside a process that hangs. */
+/** Runs all rounds once, beside a process that hangs. */
 async function allRounds(canHang) {
   if (canHang) {
     beside.hung = HungProcess.start()
     await beside.hung.catch((error) => {
-      // One that is ended while it starts has failed to.
+      // The end of the soak makes a starting process fail.
       if (!beside.isOver) throw error
     })
   }
@@ -343,17 +343,17 @@ async function allRounds(canHang) {
 async function soak() {
   const lines = setInterval(line, 10_000)
   const missing = HungProcess.missing()
-  if (missing !== undefined) console.log(`without a process that hangs: ${missing}`)
+  if (missing !== undefined) console.log(`skipped: a process that hangs: ${missing}`)
   const isRoot = process.getuid() === 0
-  if (!isRoot) console.log('without 1 MB of arguments: only root may start processes of another user')
+  if (!isRoot) console.log('skipped: processes with 1 MB of arguments: only root may start processes of another user')
   const bombs = isRoot ? bomb() : undefined
   let before
   try {
     while (elapsed() < duration && !beside.isOver) {
       await allRounds(missing === undefined)
-      // What Node.js itself starts when it is first needed is not counted.
+      // Compare with the first round, because Node.js starts threads on first use.
       if (before === undefined) before = left()
-      // A read that took too long was abandoned. Its thread, and what that holds open, go when the read returns.
+      // The thread of an abandoned read, and its descriptors, are gone when the read returns.
       await until('nothing is left', () => isDeepStrictEqual(left(), before)).catch(() => {
         check(false, `${JSON.stringify(left())} are left, which were ${JSON.stringify(before)}`)
       })
@@ -370,7 +370,7 @@ const median = (numbers) => numbers.sort((a, b) => a - b)[Math.floor(numbers.len
 
 function checkMemory() {
   const end = elapsed()
-  // The first minute, or as much of a shorter run, is for growing.
+  // The memory may grow in the first minute, or in the first half of a short run.
   const grown = Math.min(60_000, end / 2)
   const quarter = (end - grown) / 4
   const between = (from, to) => median(memory.filter(({ at }) => at >= from && at <= to).map(({ mb }) => mb))

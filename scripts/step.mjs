@@ -1,5 +1,5 @@
-// One step of a script is one line on stderr: what it does, then how long it took. What its command prints is shown
-// only if it fails.
+// A step of a script prints one line to stderr: its title, then its duration. The output of its command is printed only if
+// it fails.
 
 import { spawnSync } from 'node:child_process'
 import { closeSync, fstatSync, mkdtempSync, openSync, readSync, rmSync } from 'node:fs'
@@ -7,12 +7,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { root } from './toolchain.mjs'
 
-/** Says one line, on stderr. */
+/** Prints one line to stderr. */
 export function say(line) {
   process.stderr.write(`${line}\n`)
 }
 
-/** Runs a command as one step. Returns whether it succeeded. */
+/** Runs a command as one step. Returns true if it succeeded. */
 export function step(title, env, [command, ...args], cwd = root) {
   process.stderr.write(`${title} … `)
   const started = Date.now()
@@ -34,7 +34,7 @@ export function step(title, env, [command, ...args], cwd = root) {
   }
 }
 
-/** One file for both streams keeps the lines in their order; without a name, nothing is left of it after Ctrl-C. */
+/** Opens one file for both streams, which keeps the order of lines. It is unlinked, so that Ctrl-C leaves no file. */
 function namelessFile() {
   const folder = mkdtempSync(join(tmpdir(), 'proc-events-'))
   try {

@@ -1,5 +1,5 @@
-// Runs the tests, Rust's and then TypeScript's, and counts them. The last line is `N passed, N failed`, with
-// `, N skipped` if any were. A suite that could not run, or ran nothing, counts as a failure.
+// Runs Rust's tests, then TypeScript's, and counts them. The last line is `N passed, N failed`, with `, N skipped` if any
+// were. A suite that cannot run or runs no test counts as a failure.
 
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
@@ -19,7 +19,7 @@ add('ava', countAva(await runAva()))
 console.log(`${total.passed} passed, ${total.failed} failed${total.skipped > 0 ? `, ${total.skipped} skipped` : ''}`)
 process.exitCode = total.failed > 0 ? 1 : 0
 
-/** Runs a suite, passes on what it prints, and returns that as plain text with the exit code. */
+/** Runs a suite and prints its output. Resolves with the output as plain text, and with the problem if it failed. */
 function run(command, args) {
   return new Promise((done) => {
     let text = ''
@@ -37,7 +37,7 @@ function run(command, args) {
   })
 }
 
-/** ava needs a newer Node.js than the package itself does: a development dependency brings it. */
+/** Runs ava. It needs a newer Node.js than the package does, which is a development dependency. */
 async function runAva() {
   if (existsSync(join(root, 'node_modules', '.bin', 'node'))) return run('ava', colors('--color'))
   const problem = "needs the Node.js of node_modules/.bin, but its install script did not run (npm's allowScripts)"
@@ -52,15 +52,15 @@ function add(suite, { passed, failed, skipped, problem }) {
   total.skipped += skipped
 }
 
-/** Cargo prints a summary for each test program: `test result: ok. 5 passed; 0 failed; 1 ignored; …`. */
+/** Counts cargo's summaries. It prints one for each test program: `test result: ok. 5 passed; 0 failed; 1 ignored; …`. */
 function countCargo({ text, problem }) {
   const of = (what) => sum(text.matchAll(new RegExp(String.raw`^test result: .*?(\d+) ${what};`, 'gm')))
   return { passed: of('passed'), failed: of('failed'), skipped: of('ignored'), problem }
 }
 
 /**
- * ava marks each test that passed, and counts everything else at the end (`1 test failed`, `2 uncaught exceptions`, …).
- * How many passed it says only if all did.
+ * Counts ava's results. It marks each passed test, and counts everything else at the end, such as `1 test failed`. It prints
+ * the number of passed tests only if all passed.
  */
 function countAva({ text, problem }) {
   const end = text.slice(text.lastIndexOf('\n  ─\n') + 1)

@@ -1,4 +1,4 @@
-// Where the tools are: the repository's root, a cargo that is new enough, and the PATH that everything else runs with.
+// The repository's root, a cargo that is new enough, and the PATH of all other commands.
 
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
@@ -11,10 +11,10 @@ const localBin = join(root, 'node_modules', '.bin')
 const cargoBin = join(process.env.CARGO_HOME || join(homedir(), '.cargo'), 'bin')
 const inherited = (process.env.PATH ?? '').split(delimiter).filter((entry) => entry !== localBin)
 
-/** The environment of the machine: without node_modules/.bin, whose Node.js `npm ci` takes away while it runs. */
+/** Returns the environment without node_modules/.bin, because `npm ci` removes the Node.js in it. */
 export const machine = { ...process.env, PATH: inherited.join(delimiter) }
 
-/** The environment of the project: its own tools first (among them the Node.js that ava needs), and a cargo. */
+/** Returns the environment with the project's tools first, among them the Node.js for ava, and with cargo. */
 export function project() {
   const cargo = findCargo()
   const directories = [localBin, ...(cargo.directory ? [cargo.directory] : []), ...inherited]
@@ -22,8 +22,8 @@ export function project() {
 }
 
 /**
- * A cargo that can build the workspace: `directory` is what PATH needs before everything else (nothing, if cargo is on
- * it already), or `problem` says in one line why there is none.
+ * Finds a cargo that can build the workspace. `directory` must be first in PATH, and is empty if cargo is in PATH already.
+ * Without a cargo, `problem` is the reason in one line.
  */
 export function findCargo() {
   const wanted = /^rust-version = "([\d.]+)"/m.exec(readFileSync(join(root, 'Cargo.toml'), 'utf8'))[1]
@@ -35,15 +35,15 @@ export function findCargo() {
     if (version && !isOlder(version, wanted)) return { directory }
     found ??= version
   }
-  const how = 'see https://rustup.rs'
+  const how = 'See https://rustup.rs'
   return {
     problem: found
-      ? `Rust ${found} is too old: building the native addon needs Rust ${wanted} or newer; ${how}`
-      : `Rust is missing: building the native addon needs cargo ${wanted} or newer; ${how}`,
+      ? `Rust ${found} is too old. The native addon needs Rust ${wanted} or newer. ${how}`
+      : `Rust is not installed. The native addon needs Rust ${wanted} or newer. ${how}`,
   }
 }
 
-/** Whether one dotted version comes before another. */
+/** Returns true if one dotted version is lower than another. */
 function isOlder(version, wanted) {
   const [left, right] = [version, wanted].map((text) => text.split('.').map(Number))
   for (let i = 0; i < 3; i++) {

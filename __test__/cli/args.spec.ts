@@ -1,4 +1,4 @@
-/** The command line, and all that is generated from the table of its options. */
+/** The command line, and everything that is generated from the table of options. */
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import test from 'ava'
@@ -22,7 +22,7 @@ const watch = {
   intervalMs: 1000,
 } as const
 
-test('the command line of a watch', (t) => {
+test('options of watch are parsed', (t) => {
   t.deepEqual(parse([], users), watch)
   const cases: [string[], object][] = [
     [['--json', '--tree', '--redact'], { json: true, view: 'tree', args: 'redacted' }],
@@ -40,7 +40,7 @@ test('the command line of a watch', (t) => {
   t.deepEqual(parse(['--events', 'all'], users), { ...watch, types: EVENTS } as never)
 })
 
-test('the command lines of the other commands', (t) => {
+test('options of the other commands are parsed', (t) => {
   t.like(parse(['--json', '-h']), { command: 'help', about: { name: '' } })
   t.like(parse(['run', '-h']), { command: 'help', about: { name: 'run' } })
   t.deepEqual(parse(['--version']), { command: 'version' })
@@ -59,7 +59,7 @@ test('the command lines of the other commands', (t) => {
   for (const [args, request] of cases) t.deepEqual(parse(args, users), request as never, args.join(' '))
 })
 
-test('what cannot be understood is said', (t) => {
+test('an invalid command line is rejected with a message', (t) => {
   const refused: [string[], RegExp][] = [
     [['--nope'], /^Unknown option '--nope'$/],
     [['that'], /^unknown command 'that'$/],
@@ -97,7 +97,7 @@ test('what cannot be understood is said', (t) => {
   }
 })
 
-test('help fits one screen of 80 columns, and has every option', (t) => {
+test('the help fits a screen of 80 columns and has every option', (t) => {
   for (const command of COMMANDS) {
     const lines = help(command).trimEnd().split('\n')
     t.true(lines.length <= 24, `${command.name}: ${lines.length} lines`)
@@ -106,19 +106,19 @@ test('help fits one screen of 80 columns, and has every option', (t) => {
   }
 })
 
-test('the manual is the one that is generated, and has every option', (t) => {
+test('the committed manual equals the generated one and has every option', (t) => {
   t.is(readFileSync(new URL('../../man/proc-events.1', import.meta.url), 'utf8'), manual(), 'node scripts/manual.mjs')
   for (const { name } of OPTIONS) t.true(manual().includes(`\\-\\-${name.replaceAll('-', '\\-')}`), name)
 })
 
-test('the manual is what its reader takes', (t) => {
+test('man reads the manual without a warning', (t) => {
   if (!has(t, 'groff')) return
   const { stdout, stderr } = spawnSync('groff', ['-man', '-ww', '-Tutf8'], { input: manual(), encoding: 'utf8' })
   t.is(stderr, '')
   t.regex(stdout, /--redact/)
 })
 
-test('completions have every option and command', (t) => {
+test('completions have every option and every command', (t) => {
   for (const shell of SHELLS) {
     const script = completion(shell)
     for (const { name } of OPTIONS) t.true(script.includes(shell === 'fish' ? `-l ${name}` : `--${name}`), name)
@@ -126,7 +126,7 @@ test('completions have every option and command', (t) => {
   }
 })
 
-test('bash completes', (t) => {
+test('bash completes commands and options', (t) => {
   if (!has(t, 'bash')) return
   const complete = (...words: string[]): string[] => {
     const script = `${completion('bash')}

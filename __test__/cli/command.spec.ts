@@ -1,4 +1,4 @@
-/** The `proc-events` command as a user starts it, on real processes and the kernel's own events. */
+/** The `proc-events` command as a user starts it, on real processes and the real kernel. */
 import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
@@ -20,7 +20,7 @@ const comm = readFileSync('/proc/self/comm', 'utf8').trim()
 const clock = String.raw`\d\d:\d\d:\d\d\.\d{3}`
 const summary = /^\d+ execs? and \d+ exits? in \d+\.\d s, \d+ failed, 0 events lost\n/
 
-test.serial('prints a line per exec and exit, in columns', async (t) => {
+test.serial('each exec and exit is a line with columns', async (t) => {
   const it = command(t, [])
   await watching(it)
   const { path } = program(t)
@@ -56,7 +56,7 @@ test.serial('prints a line per exec and exit, in columns', async (t) => {
   t.regex(it.stderr, summary)
 })
 
-test.serial('--json prints one object a line', async (t) => {
+test.serial('--json prints one object per line', async (t) => {
   const it = command(t, ['--json'])
   await watching(it)
   const { name, path } = program(t)
@@ -89,7 +89,7 @@ test.serial('--json prints one object a line', async (t) => {
   t.regex(it.stderr, summary)
 })
 
-test.serial('--name shows only those that match', async (t) => {
+test.serial('--name shows matching processes only', async (t) => {
   const [shown, hidden] = [program(t), program(t)]
   const it = command(t, ['--name', shown.name])
   await watching(it, shown.path)
@@ -97,7 +97,7 @@ test.serial('--name shows only those that match', async (t) => {
   await ended(other)
   const pid = await run(it, shown.path, 'exit 0')
   t.true(it.of(pid).every((line) => line.includes(`  ${shown.path} -c`)))
-  // Of those that came and went while it started, it may have the name alone.
+  // For processes that ran only while the command started, it may have the name alone.
   t.true(
     it.stdout
       .trimEnd()
@@ -107,14 +107,14 @@ test.serial('--name shows only those that match', async (t) => {
   t.deepEqual(it.of(other.pid!), [])
 })
 
-test.serial('--duration ends it', async (t) => {
+test.serial('--duration ends the command', async (t) => {
   const it = command(t, ['--duration', '0.25', '--name', program(t).name])
   t.deepEqual(await it.ended, [0, null])
   t.is(it.stdout, '')
   t.regex(it.stderr, /^0 execs and 0 exits in 0\.[2-9] s, 0 failed, 0 events lost\n$/)
 })
 
-test.serial('a reader who leaves ends it quietly', async (t) => {
+test.serial('a closed pipe ends the command without an error', async (t) => {
   const it = command(t, ['--json'])
   await watching(it)
   it.child.stdout!.destroy()
@@ -125,18 +125,18 @@ test.serial('a reader who leaves ends it quietly', async (t) => {
   t.is(it.stderr, '')
 })
 
-test.serial('at the end it waits for a slow reader, and then Ctrl-C kills', async (t) => {
+test.serial('at the end the command waits for a slow reader, and Ctrl-C kills it', async (t) => {
   for (const patient of [true, false]) {
     const pipe = fullPipe()
     const it = command(t, ['--duration', '0.25'], { stdio: ['ignore', pipe.fd, 'pipe'] })
-    await until('it has begun', () => catchesInterrupts(it.child.pid!))
+    await until('it is ready', () => catchesInterrupts(it.child.pid!))
     while (catchesInterrupts(it.child.pid!)) await ended(spawn('/bin/true', { stdio: 'ignore' }))
     t.is(it.stderr, '')
     if (patient) {
       let over = false
       const outcome = it.ended.finally(() => (over = true))
       let text = ''
-      await until('it has ended', () => {
+      await until('it has exited', () => {
         text += pipe.empty()
         return over
       })
@@ -160,7 +160,7 @@ test.serial('FORCE_COLOR colours a pipe', async (t) => {
   t.true(exit!.includes('\x1b[31m'))
 })
 
-test.serial('--count ends it', async (t) => {
+test.serial('--count ends the command', async (t) => {
   const { name, path } = program(t)
   const it = command(t, ['--name', name, '--count', '3', '--json'])
   await watching(it, path)
@@ -172,7 +172,7 @@ test.serial('--count ends it', async (t) => {
   t.regex(it.stderr, /^\d execs? and \d exits? in .* 0 events lost\n$/)
 })
 
-test.serial('--tree indents children, --pid shows no others', async (t) => {
+test.serial('--tree indents children, and --pid hides unrelated processes', async (t) => {
   const parent = spawn('sh', ['-c', 'read line; sh -c "(exit 3); true; exit 2"; true'], {
     stdio: ['pipe', 'ignore', 'ignore'],
   })
@@ -180,7 +180,7 @@ test.serial('--tree indents children, --pid shows no others', async (t) => {
   await until('it listens', () => isListening(it.child.pid!))
   parent.stdin.end('\n')
   await ended(parent)
-  await until('the end is told', () => / 2 +\d.*exit 2'\n/.test(it.stdout))
+  await until('the exit is printed', () => / 2 +\d.*exit 2'\n/.test(it.stdout))
   it.child.kill('SIGINT')
   t.deepEqual(await it.ended, [0, null])
   const [context, exec, fork, exit] = it.stdout.split('\n').map((line) => line.slice(46))
@@ -190,7 +190,7 @@ test.serial('--tree indents children, --pid shows no others', async (t) => {
   t.is(exit, `  sh -c '(exit 3); true; exit 2'`)
 })
 
-test.serial('what goes wrong is one line on stderr, and an exit code', async (t) => {
+test.serial('a failure is one line on stderr and an exit code', async (t) => {
   const cases: [string[], NodeJS.ProcessEnv, number, RegExp][] = [
     [['--nope'], {}, 2, /^proc-events: Unknown option '--nope' \(see proc-events --help\)\n$/],
     [['--name', '/(/'], {}, 2, /^proc-events: --name: Invalid regular expression.*\n$/],

@@ -1,11 +1,11 @@
-/** The `proc-events` command on a kernel that does what the test says: losses, failures, polling. */
+/** The `proc-events` command on a fake binding: losses, failures, polling. */
 import test from 'ava'
 import { child } from '../support/fake/facade.ts'
 
-/** Runs the command with these arguments; `then` is what happens once it has begun. */
+/** Runs the command with these arguments. The script `then` runs once the command has started. */
 function commanded(args: readonly string[], then: string, before = ''): ReturnType<typeof child> {
   return child(`
-    // The reference that this test was given is not the command's.
+    // The command takes its own reference, so this test gives its reference back.
     monitor.stop()
     process.argv = [process.argv[0], 'proc-events', ...${JSON.stringify(args)}]
     ${before}
@@ -20,7 +20,7 @@ function commanded(args: readonly string[], then: string, before = ''): ReturnTy
 
 const exec = `fake.source.push(r.exec(10, { process: { name: 'sh', ppid: 1, argv: ['sh'] } }))`
 
-test.serial('a loss is told where it happened, and counted', async (t) => {
+test.serial('a loss is printed in its place and counted', async (t) => {
   const then = `${exec}; fake.source.push(r.loss(0, 3, 1, 0)); fake.source.push(r.exit(10, { code: 0 }));
     setTimeout(() => process.kill(process.pid, 'SIGINT'), 50)`
   const text = await commanded([], then)
@@ -39,14 +39,14 @@ test.serial('a loss is told where it happened, and counted', async (t) => {
   t.like(loss, { type: 'loss', cause: 'socket', lost: 3, recoveredExecs: 1, recoveredExits: 0 })
 })
 
-test.serial('a loss that nobody told of is told at the end', async (t) => {
+test.serial('an unreported loss is printed at the end', async (t) => {
   const then = `fake.source.counters[6] = 2; ${exec}; setTimeout(() => process.kill(process.pid, 'SIGINT'), 50)`
   const { stdout, stderr } = await commanded(['--json'], then)
   t.regex(stderr, /, 2 events lost\n/)
   t.is(JSON.parse(stdout.trimEnd().split('\n').at(-1)!).type, 'loss')
 })
 
-test.serial('polling, and what was taken up again, are told where they happened', async (t) => {
+test.serial('the fallback to polling and a restart are printed in their place', async (t) => {
   const then = `fake.source.push(r.restart('ERR_SOURCE_FAILED', 9, 'recvmsg')); ${exec};
     setTimeout(() => process.kill(process.pid, 'SIGINT'), 50)`
   const polling = `fake.behaviour.open = () => [r.fallenBack('ERR_PERMISSION', 1, 'bind'), r.opened(0, 1)];`
@@ -62,7 +62,7 @@ test.serial('polling, and what was taken up again, are told where they happened'
   t.regex(stderr, /^1 exec and 0 exits in .*\n$/)
 })
 
-test.serial('a failure for good ends it, with what came before', async (t) => {
+test.serial('a fatal failure ends the command after the pending output', async (t) => {
   const then = `${exec}; fake.source.fail('ERR_SOURCE_FAILED', 9, 'recvmsg')`
   const { code, stdout, stderr } = await commanded([], then)
   t.is(code, 1)
@@ -70,7 +70,7 @@ test.serial('a failure for good ends it, with what came before', async (t) => {
   t.regex(stderr, /proc-events: ERR_SOURCE_FAILED: recvmsg: EBADF/)
 })
 
-test.serial('what only a container tells is judged here', async (t) => {
+test.serial('the container filter is applied in the command', async (t) => {
   const id = '3f'.repeat(32)
   const of = (pid: number, cgroup: string) =>
     `fake.source.push(r.exec(${pid}, { process: { name: 'sh', cgroup: '${cgroup}' } }));`

@@ -1,9 +1,9 @@
-/** How the command writes: in batches, no faster than it is read, and to nobody who has left. */
+/** The command's output: in batches, no faster than its reader, and silent after EPIPE. */
 import { Writable } from 'node:stream'
 import test from 'ava'
 import { Output } from '../../dist/src/cli/output/output.js'
 
-/** Takes a write at a time, and each only when it is let. */
+/** A stream that takes one write at a time, and completes it when the test says so. */
 class SlowReader extends Writable {
   readonly batches: string[] = []
   #taken: ((error?: Error) => void) | null = null
@@ -23,7 +23,7 @@ class SlowReader extends Writable {
   }
 }
 
-test('lines of one turn are written at once, and held while the reader is slow', async (t) => {
+test('lines of one turn are written at once, and are buffered while the reader is slow', async (t) => {
   const reader = new SlowReader()
   const skipped: number[] = []
   const output = new Output(reader, { heldMax: 6, onSkipped: (lines) => skipped.push(lines) })
@@ -44,13 +44,13 @@ test('lines of one turn are written at once, and held while the reader is slow',
   t.is(output.skipped, 2)
 })
 
-test('what is held is bounded in bytes, but for a single line', async (t) => {
+test('the output buffer is bounded in bytes, except for a single line', async (t) => {
   const reader = new SlowReader()
   const skipped: number[] = []
   const output = new Output(reader, { heldMax: 100, onSkipped: (lines) => skipped.push(lines) })
   output.line('a'.repeat(200))
   output.flush()
-  // Two bytes a letter.
+  // Each character takes two bytes.
   output.line('é'.repeat(40))
   output.line('b'.repeat(30))
   output.line('c')
@@ -65,29 +65,29 @@ test('what is held is bounded in bytes, but for a single line', async (t) => {
   await reader.take()
 })
 
-test('a reader who leaves ends the output quietly; any other failure is told', async (t) => {
+test('EPIPE ends the output without an error, and any other failure is reported', async (t) => {
   for (const code of ['EPIPE', 'ENOSPC']) {
     const reader = new SlowReader()
     const output = new Output(reader)
     output.line('1')
     output.flush()
     output.line('2')
-    const told = async (promise: Promise<void>): Promise<void> => {
+    const reported = async (promise: Promise<void>): Promise<void> => {
       if (code === 'EPIPE') await promise
       else await t.throwsAsync(promise, { message: code })
     }
-    const end = told(output.end())
+    const end = reported(output.end())
     await reader.take(Object.assign(new Error(code), { code }))
     await end
-    await told(output.closed)
+    await reported(output.closed)
     output.line('3')
     output.flush()
-    await told(output.end())
+    await reported(output.end())
     t.deepEqual([output.open, reader.batches], [false, ['1\n']])
   }
 })
 
-test('lines that can wait find room', async (t) => {
+test('deferred lines wait until the buffer has room', async (t) => {
   const reader = new SlowReader()
   const output = new Output(reader, { heldMax: 8 })
   await output.room()

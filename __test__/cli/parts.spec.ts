@@ -24,7 +24,7 @@ const exit: ExitEvent = {
   durationNs: 1_234_567,
 }
 
-test('durations', (t) => {
+test('durations are formatted with their unit', (t) => {
   const [ms, s] = [1e6, 1e9]
   const cases: [number | null, string][] = [
     [null, '-'],
@@ -45,12 +45,12 @@ test('durations', (t) => {
   for (const [ns, text] of cases) t.is(formatDuration(ns), text)
 })
 
-test('the time is local, to the millisecond', (t) => {
+test('the time is local, in milliseconds', (t) => {
   t.is(formatTime(time), '03:04:05.067')
   t.is(formatTime(new Date(2024, 0, 2, 23, 59, 59, 999)), '23:59:59.999')
 })
 
-test('the width of text is that of a terminal', (t) => {
+test('the width of a text is its number of terminal columns', (t) => {
   const cases: [string, number][] = [
     ['', 0],
     ['abc', 3],
@@ -65,7 +65,7 @@ test('the width of text is that of a terminal', (t) => {
   for (const [text, width] of cases) t.is(widthOf(text), width, text)
 })
 
-test('text is cut where it would wrap', (t) => {
+test('a text is cut before it would wrap', (t) => {
   t.is(cut('abcdef', 6), 'abcdef')
   t.is(cut('abcdef', 5), 'abcd…')
   t.is(cut('漢字漢字', 8), '漢字漢字')
@@ -84,21 +84,21 @@ test('text is cut where it would wrap', (t) => {
   t.is(line(pieces, { columns: 6, colors: false }), 'abcdef')
 })
 
-test('what is kept of a long text is short, and has no half letter', (t) => {
+test('a long text is shortened without splitting a character', (t) => {
   t.is(excerpt('abc', 3), 'abc')
   t.is(excerpt('abcd', 3), 'abc…')
   t.is(excerpt('ab\u{1f600}d', 3), 'ab…')
   t.is(excerpt('é\ud800bcd', 3), 'é\ud800b…')
 })
 
-test('a name cannot steer the terminal, nor end the line', (t) => {
+test('a name with control characters neither controls the terminal nor ends the line', (t) => {
   const name = 'a\n\x1b[2J\x7f\u{9b}\u{202e}\u{2028}\u{d800}é漢'
   const spelt = String.raw`a\x0a\x1b[2J\x7f\x9b\u{202e}\u{2028}\u{d800}é漢`
   t.is(printable(name), spelt)
   t.is(commandOf({ argv: [name, ''], name: null }), `'${spelt}' ''`)
 })
 
-test('a command is what one would type', (t) => {
+test('a command line is quoted for a shell', (t) => {
   const cases: [string[] | null, string | null, string][] = [
     [['ls', '-l', '/tmp/a=b,c'], 'ls', 'ls -l /tmp/a=b,c'],
     [['sh', '-c', "it's $x"], 'sh', String.raw`sh -c 'it'\''s $x'`],
@@ -110,7 +110,7 @@ test('a command is what one would type', (t) => {
   for (const [argv, name, text] of cases) t.is(commandOf({ argv, name }), text)
 })
 
-test('whether to use colours', (t) => {
+test('colours depend on the terminal and the environment', (t) => {
   const terminal = { isTTY: true, hasColors: () => true } as never
   const dumb = { isTTY: true, hasColors: () => false } as never
   const cases: [never, NodeJS.ProcessEnv, boolean][] = [
@@ -129,7 +129,7 @@ test('whether to use colours', (t) => {
 
 const around = { time, inheritedName: null, ppid: 12, parentName: 'make', user: null, showsArguments: true }
 
-test('JSON has stable keys in a stable order', (t) => {
+test('JSON has the same keys in the same order', (t) => {
   const head = `"time":"${time.toISOString()}","timestampNs":7,"pid":123,"ppid":12,"name":"sh","origin":"kernel"`
   const none = '"parentName":"make","uid":null,"user":null,"exe":null,"argv":null,"cgroup":null,"containerId":null'
   t.is(jsonLine(eventEntry(exec, around)), `{"type":"exec",${head},${none}}`)
@@ -159,7 +159,7 @@ test('JSON has stable keys in a stable order', (t) => {
   t.true(hidden.includes('"argv":null,"cgroup"'))
 })
 
-test('who has started no program is called as its parent', (t) => {
+test("a process without an exec has its parent's name", (t) => {
   const names = new ProcessNames(true, '/nowhere')
   const base = { timestampNs: 7, origin: 'kernel' } as const
   names.observe({ type: 'exec', pid: 2, ...base, process: { name: 'sh', ppid: 1 } })
@@ -195,7 +195,7 @@ const healthy: Facts = {
   },
 }
 
-test('what the doctor finds has a name, a status, and advice where there is something to do', (t) => {
+test('each check of the doctor has a name, a status, and advice if something is wrong', (t) => {
   const found = (over: Partial<Facts>) => {
     const checks = diagnose({ ...healthy, ...over })
     const odd = checks.filter(({ status }) => status !== 'ok')
@@ -219,7 +219,7 @@ test('what the doctor finds has a name, a status, and advice where there is some
   t.deepEqual(found({ selfTest: { ...selfTest, exits: 1, latenciesNs: [] } }), [false, 'self-test failed'])
 })
 
-test('the clock keeps to one offset, and follows the time of day where that was set', (t) => {
+test('the clock keeps one offset until the time of day is set', (t) => {
   let now = { wall: 1_000_000, monotonic: 5000 }
   const clock = new WallClock(() => now)
   t.is(clock.timeOf(4000e6).getTime(), 999_000)
@@ -229,7 +229,7 @@ test('the clock keeps to one offset, and follows the time of day where that was 
   t.is(clock.timeOf(5199e6).getTime(), 1_999_999)
 })
 
-test('errors become one line and an exit code', (t) => {
+test('each error becomes one line and an exit code', (t) => {
   const denied = new ProcessMonitorError('ERR_PERMISSION', 'bind: EPERM.\n  Run as root.')
   t.deepEqual([exitCodeOf(denied), describe(denied)], [3, 'ERR_PERMISSION: bind: EPERM. Run as root.'])
   t.is(exitCodeOf(new ProcessMonitorError('ERR_SOURCE_FAILED', 'x')), 1)
@@ -242,7 +242,7 @@ test('errors become one line and an exit code', (t) => {
     ['SIGRTMIN+1', 163],
     ['SIGRTMIN+30', 192],
     ['SIG33', 161],
-    // None of the kernel's.
+    // This code is not one of the kernel's.
     ['SIGRTMIN+31', 128],
     ['SIG65', 128],
     ['SIGx', 128],

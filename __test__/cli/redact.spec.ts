@@ -1,14 +1,14 @@
-/** The arguments that --redact hides, and those that it leaves. */
+/** The arguments that --redact hides, and the arguments that it leaves unchanged. */
 import test from 'ava'
 import * as fc from 'fast-check'
 import { redact } from '../../dist/src/cli/entries/redact/redact.js'
 
-/** Each command line, and the same as it is shown. */
+/** Each command line, and its redacted form. */
 function check(t: { deepEqual(actual: unknown, expected: unknown): void }, cases: readonly [string[], string[]][]) {
   for (const [argv, shown] of cases) t.deepEqual(redact(argv), shown)
 }
 
-test('the value after a confidential name is hidden', (t) => {
+test('the value after a confidential name is redacted', (t) => {
   check(t, [
     [
       ['mysql', '--password=geheim', '-u', 'me'],
@@ -74,7 +74,7 @@ test('the value after a confidential name is hidden', (t) => {
   ])
 })
 
-test('a confidential name is found within the value of another option, and all of its value is hidden', (t) => {
+test('a confidential name within the value of another option redacts its whole value', (t) => {
   check(t, [
     [
       ['docker', 'run', '--env=DB_PASSWORD=SECRET123', '-e', 'DB_PASSWORD=SECRET123', 'img'],
@@ -127,7 +127,7 @@ test('a confidential name is found within the value of another option, and all o
   ])
 })
 
-test('a value ends where its argument ends, whatever it is made of', (t) => {
+test('a redacted value extends to the end of its argument', (t) => {
   const values = [
     'correct horse battery',
     'abc,SECRET123',
@@ -151,7 +151,7 @@ test('a value ends where its argument ends, whatever it is made of', (t) => {
   }
 })
 
-test('the argument after a confidential option is hidden, also if it looks like an option', (t) => {
+test('the argument after a confidential option is redacted, even if it begins with a dash', (t) => {
   check(t, [
     [
       ['x', '--token', '--verbose', 'b'],
@@ -208,7 +208,7 @@ test('the argument after a confidential option is hidden, also if it looks like 
   ])
 })
 
-test('a script is searched for assignments and options', (t) => {
+test('assignments and options within a script are redacted', (t) => {
   const cases: [string, string][] = [
     ['tool -v -password SECRET123', 'tool -v -password [redacted]'],
     ['tool --token --SECRET123 -v', 'tool --token [redacted] -v'],
@@ -235,7 +235,7 @@ test('a script is searched for assignments and options', (t) => {
   for (const [script, shown] of cases) t.deepEqual(redact(['sh', '-c', script]), ['sh', '-c', shown])
 })
 
-test('JSON may be one argument, broken over arguments, or escaped', (t) => {
+test('JSON is redacted in one argument, split over arguments, and escaped', (t) => {
   check(t, [
     [
       ['x', '{"password":"SECRET123"}', 'b'],
@@ -280,7 +280,7 @@ test('JSON may be one argument, broken over arguments, or escaped', (t) => {
   ])
 })
 
-test('the user and the password of a URL are hidden', (t) => {
+test('the user and the password of a URL are redacted', (t) => {
   const cases: [string, string][] = [
     ['postgres://user:pa/SECRET123@host/db', 'postgres://[redacted]@host/db'],
     ['postgres://user:pa/SECRET@123@host/db', 'postgres://[redacted]@host/db'],
@@ -296,7 +296,7 @@ test('the user and the password of a URL are hidden', (t) => {
   for (const [text, shown] of cases) t.deepEqual(redact(['x', text]), ['x', shown])
 })
 
-test('common command lines stay as they are', (t) => {
+test('common command lines are unchanged', (t) => {
   const lines: string[][] = [
     ['git', 'commit', '-m', 'fix password reset'],
     ['git', 'commit', '-m', 'tokens are renamed: the token cache, and the key of each'],
@@ -328,7 +328,7 @@ test('common command lines stay as they are', (t) => {
   for (const argv of lines) t.deepEqual(redact(argv), argv)
 })
 
-test('where a text reads like a name and its value, it is hidden', (t) => {
+test('text that looks like a confidential name and a value is redacted', (t) => {
   check(t, [
     [
       ['git', 'commit', '-m', 'auth: rename the cache'],
@@ -349,7 +349,7 @@ test('where a text reads like a name and its value, it is hidden', (t) => {
   ])
 })
 
-test('what is told without a name stays, as the manual says', (t) => {
+test('a secret without a name is not redacted, as the manual says', (t) => {
   const lines = [
     ['mysql', '-pSECRET123'],
     ['curl', '-u', 'user:SECRET123'],
@@ -372,11 +372,11 @@ const name = fc
   )
   .map((parts) => parts.join(''))
 
-/** The secret begins and ends with what stands nowhere else, and has anything but quotes and spaces in between. */
+/** A secret begins and ends with a unique marker, and has no quotes or spaces in between. */
 const plain = fc
   .string({ unit: fc.constantFrom(...'ab1,;&=:/@#?{}[]()|<>%$!^~+*.-_'), maxLength: 8 })
   .map((s) => `§${s}§`)
-/** The same with spaces and quotes. */
+/** A secret that may contain spaces and quotes. */
 const wild = fc.string({ unit: fc.constantFrom(...`ab ,;&=:'"\`/@{}[]()\n\\`), maxLength: 8 }).map((s) => `§${s}§`)
 const spaced = fc.string({ unit: fc.constantFrom(...`ab ,;&=:/@{}[]()`), maxLength: 8 }).map((s) => `§${s}§`)
 
@@ -398,7 +398,7 @@ const harmless = fc.constantFrom(
 
 /** One or more arguments that carry a secret. */
 const carriers: fc.Arbitrary<string[]> = fc.oneof(
-  // As an argument of its own.
+  // The secret is an argument of its own.
   fc.tuple(outer, name, separator, wild).map((parts) => [parts.join('')]),
   fc.tuple(fc.constantFrom('-', '--'), name, wild).map(([dashes, of, secret]) => [dashes + of, secret]),
   fc.tuple(fc.constantFrom('-', '--'), name, plain).map(([dashes, of, secret]) => [dashes + of, `--${secret}`]),
@@ -406,14 +406,14 @@ const carriers: fc.Arbitrary<string[]> = fc.oneof(
   fc
     .tuple(fc.constantFrom('Authorization', 'authorization'), fc.constantFrom('Basic', 'bearer'), wild)
     .map(([of, scheme, secret]) => [`${of}:`, scheme, secret]),
-  // JSON.
+  // The secret is in JSON.
   fc.tuple(name, wild).map(([of, secret]) => [JSON.stringify({ a: 1, [of]: secret, b: 'c' })]),
   fc.tuple(name, wild).map(([of, secret]) => [JSON.stringify({ a: { [of]: [secret, secret] } })]),
   fc.tuple(name, wild).map(([of, secret]) => [JSON.stringify({ body: JSON.stringify({ [of]: secret, a: 'b' }) })]),
   fc.tuple(name, spaced).map(([of, secret]) => JSON.stringify({ a: 'b', [of]: secret, c: 'd' }, null, 1).split('\n')),
   fc.tuple(name, spaced).map(([of, secret]) => `{"a":"b","${of}":"${secret}","c":"d"}`.split(' ')),
   fc.tuple(name, wild).map(([of, secret]) => [JSON.stringify(['x', `--${of}`, secret, 'y'])]),
-  // In a script.
+  // The secret is in a script.
   fc
     .tuple(harmless, outer, name, fc.constantFrom('=', ':', ': '), plain, harmless)
     .map(([before, around, of, sep, secret, after]) => [`${before} x ${around}${of}${sep}'${secret}' ${after}`]),
@@ -430,16 +430,16 @@ const carriers: fc.Arbitrary<string[]> = fc.oneof(
   fc
     .tuple(harmless, name, spaced)
     .map(([before, of, secret]) => [`${before} x ${of}=${secret.replace(/[^§\w]/g, '\\$&')} y`]),
-  // On a line of its own.
+  // The secret is on a line of its own.
   fc.tuple(name, fc.constantFrom(': ', '='), spaced).map(([of, sep, secret]) => [`a: b\n  ${of}${sep}${secret}\nc: d`]),
-  // A URL.
+  // The secret is in a URL.
   fc
     .tuple(outer, plain, fc.constantFrom('/db', '', ':80/x'))
     .map(([around, secret, path]) => [`${around}postgres://user:p${secret.replace(/[?#]/g, '%')}@host${path}`]),
   fc.tuple(name, plain).map(([of, secret]) => [`https://h:80/x?a=b&${of}=${secret.replaceAll('&', '%')}&c=d`]),
 )
 
-test('a secret that was planted by a covered form never survives', (t) => {
+test('a random secret in a covered form is always redacted', (t) => {
   const lists = fc.tuple(fc.array(harmless, { maxLength: 3 }), carriers, fc.array(harmless, { maxLength: 3 }))
   const property = fc.property(lists, ([before, carrier, after]) => {
     const shown = redact(['program', ...before, ...carrier, ...after])
@@ -450,7 +450,7 @@ test('a secret that was planted by a covered form never survives', (t) => {
   t.pass()
 })
 
-test('any arguments are taken, and what was redacted once stays so', (t) => {
+test('any arguments can be redacted, and redacting twice changes nothing', (t) => {
   const pieces = fc.constantFrom(
     'a',
     'key',
@@ -484,7 +484,7 @@ test('any arguments are taken, and what was redacted once stays so', (t) => {
 })
 
 /** A quadratic pass over one of them takes minutes. */
-test('arguments of 1 MiB of any shape are redacted in a single pass', (t) => {
+test('arguments of 1 MiB are redacted in linear time', (t) => {
   const units = `a = - : / " ' \` \\ é ( , [ @ a= a:// a. key d= monkey= kEy password token: &a=b x[ \\" \\\\" a'
     \\"\\\\\\" {"a": "password":"x", token='a "--key", a://b:c? a://b@ a:b@/ a://b:c@/? "token":[ {"key":`.split(/\s+/)
   units.push(

@@ -1,12 +1,11 @@
-/** `proc-events run` and `wait`, on real processes: what they report against what those say of themselves. */
+/** `proc-events run` and `wait` on real processes. Their reports must equal what the processes note themselves. */
 import { spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import test, { type ExecutionContext } from 'ava'
+import test from 'ava'
 import { command, ended, isListening } from '../support/cli-harness.ts'
 import { has } from '../support/load.ts'
-import { until } from '../support/helpers.ts'
+import { temporaryFolder, until } from '../support/helpers.ts'
 
 interface Reported {
   pid: number
@@ -19,13 +18,7 @@ interface Reported {
   execs: { argv: string[] | null; name: string | null }[]
 }
 
-function folder(t: ExecutionContext): string {
-  const path = mkdtempSync(join(tmpdir(), 'proc-events-'))
-  t.teardown(() => rmSync(path, { recursive: true }))
-  return path
-}
-
-/** Each process but the last two notes its pid, its parent's and how it is going to end. */
+/** Each process except the last two notes its pid, its parent's pid, and its exit code or signal. */
 const script = `
 say() { echo "$1 $2 $3" >> "$LOG"; }
 say $$ $PPID 5
@@ -46,9 +39,9 @@ while [ ! -e $LOG.gone ]; do :; done
 exit 5
 `
 
-test.serial('run reports every process, its parent and its end, as they say themselves', async (t) => {
+test.serial('run reports every process with its parent and its exit', async (t) => {
   if (!has(t, 'bash')) return
-  const place = folder(t)
+  const place = temporaryFolder(t)
   const [log, file, output] = [join(place, 'log'), join(place, 'script'), join(place, 'report')]
   writeFileSync(file, script)
   const it = command(t, ['run', '--json', '--output', output, '--', 'bash', file], { env: { LOG: log } })
@@ -69,7 +62,7 @@ test.serial('run reports every process, its parent and its end, as they say them
     t.false(one!.running)
     t.true(one!.durationNs! > 0)
   }
-  // And one that only started another.
+  // One more process only starts another.
   t.is(processes.length, said.length + 1)
   t.is(processes[0]!.pid, Number(said[0]!.split(' ')[0]))
   t.is(processes[0]!.ppid, it.child.pid!)
@@ -77,7 +70,7 @@ test.serial('run reports every process, its parent and its end, as they say them
   t.is(processes.filter(({ execs }) => execs.length === 2).length, 1)
 })
 
-test.serial('run ends as its command did, and leaves it its standard input and output', async (t) => {
+test.serial('run exits like its command and passes standard input and output through', async (t) => {
   const cases: [string[], number][] = [
     [['sh', '-c', 'exit 0'], 0],
     [['sh', '-c', 'exit 9'], 9],
@@ -98,7 +91,7 @@ test.serial('run ends as its command did, and leaves it its standard input and o
   t.is(cat.stdout, 'through')
 })
 
-test.serial('run and wait end with 128+n for a real-time signal, and name it', async (t) => {
+test.serial('run and wait exit with 128+n for a real-time signal and name it', async (t) => {
   for (const [number, name] of [
     [34, 'SIGRTMIN+0'],
     [40, 'SIGRTMIN+6'],
@@ -120,8 +113,8 @@ test.serial('run and wait end with 128+n for a real-time signal, and name it', a
   }
 })
 
-test.serial('run says what it cannot run', async (t) => {
-  const place = folder(t)
+test.serial('run reports a command that cannot be run', async (t) => {
+  const place = temporaryFolder(t)
   writeFileSync(join(place, 'text'), '')
   const cases: [string, number, RegExp][] = [
     [join(place, 'nothing'), 127, /^proc-events: .*nothing: command not found$/m],
@@ -139,25 +132,25 @@ test.serial('run says what it cannot run', async (t) => {
   const unwritable = command(t, ['run', '--output', place, '--', 'touch', begun])
   t.deepEqual(await unwritable.ended, [1, null])
   t.regex(unwritable.stderr, /^proc-events: EISDIR: /)
-  t.false(existsSync(begun), 'a report that cannot be written is told before the command runs')
+  t.false(existsSync(begun), 'a report that cannot be written is reported before the command runs')
   const unsupported = command(t, ['run', 'true'], { env: { HOST_PROC: '/nowhere' } })
   t.deepEqual(await unsupported.ended, [3, null])
 })
 
-test.serial('run passes signals on, and tells of those who stay', async (t) => {
+test.serial('run passes signals on to its command', async (t) => {
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
-    const place = folder(t)
+    const place = temporaryFolder(t)
     const ready = join(place, 'ready')
     const trap = `trap 'exit 6' ${signal.slice(3)}; : > ${ready}; while read x; do :; done`
-    // Without a terminal, which would send it to the command itself.
+    // Detached from the terminal, because a terminal would send the signal to the command itself.
     const it = command(t, ['run', '--', 'sh', '-c', trap], { detached: true })
     await until('the command has begun', () => existsSync(ready))
     it.child.kill(signal)
     let over = false
     const outcome = it.ended.finally(() => (over = true))
-    // A shell that was just about to read would sleep on.
+    // A shell handles the signal only after its read returns.
     it.child.stdin!.on('error', () => {})
-    await until('it has ended', () => {
+    await until('it has exited', () => {
       it.child.stdin!.write('\n')
       return over
     })
@@ -165,7 +158,7 @@ test.serial('run passes signals on, and tells of those who stay', async (t) => {
   }
 })
 
-test.serial('run says who runs on', async (t) => {
+test.serial('run reports processes that are still running', async (t) => {
   const it = command(t, ['run', '--json', '--', 'sh', '-c', 'sleep 1000 > /dev/null 2>&1 < /dev/null & exit 0'])
   t.deepEqual(await it.ended, [0, null])
   const { running, processes } = JSON.parse(it.stderr) as { running: number; processes: Reported[] }
@@ -175,7 +168,7 @@ test.serial('run says who runs on', async (t) => {
   t.deepEqual([one!.exitCode, one!.signal, one!.durationNs], [null, null, null])
 })
 
-test.serial('no text of the command reaches the report, or an error, as it is', async (t) => {
+test.serial('no text of the command reaches the report or an error unescaped', async (t) => {
   const hostile = 'a\u009b31m\u202e\x7f\x1b[2J\n'
   for (const args of [['--json'], []]) {
     const it = command(t, ['run', ...args, '--', 'sh', '-c', ':', hostile])
@@ -195,7 +188,7 @@ test.serial('no text of the command reaches the report, or an error, as it is', 
   for (const line of it.stdout.split('\n')) t.notRegex(line, /[\p{Cc}\p{Cf}]/u)
 })
 
-test.serial('run hides arguments where that is asked for', async (t) => {
+test.serial('run hides arguments with --redact and --no-args', async (t) => {
   const report = async (option: string) => {
     const it = command(t, ['run', '--json', option, '--', 'env', 'A_TOKEN=geheim', 'true'])
     t.deepEqual(await it.ended, [0, null])
@@ -208,7 +201,7 @@ test.serial('run hides arguments where that is asked for', async (t) => {
   t.is(hidden.processes[0].execs[0].argv, null)
 })
 
-test.serial('wait ends when all have ended, as the last of them to fail did', async (t) => {
+test.serial('wait exits after the last process, like the last one that failed', async (t) => {
   const sleeper = (last: string) => spawn('sh', ['-c', `read line; ${last}`], { stdio: ['pipe', 'ignore', 'ignore'] })
   const cases: [string[], number][] = [
     [['exit 0', 'exit 0'], 0],
@@ -223,14 +216,14 @@ test.serial('wait ends when all have ended, as the last of them to fail did', as
       const gone = ended(child)
       child.stdin.end('\n')
       await gone
-      await until('the end is told', () => it.of(child.pid!).length === 1)
+      await until('the exit is printed', () => it.of(child.pid!).length === 1)
     }
     t.deepEqual(await it.ended, [code, null])
     t.true(it.of(children[0]!.pid!)[0]!.includes(`sh -c 'read line; ${lasts[0]}'`))
   }
 })
 
-test.serial('wait may fail, be too late, or be interrupted', async (t) => {
+test.serial('wait reports an unknown pid, a timeout and an interrupt by exit code', async (t) => {
   const late = command(t, ['wait', '4194304'])
   t.deepEqual(await late.ended, [1, null])
   t.regex(late.stderr, /^proc-events: 4194304: ERR_NO_SUCH_PROCESS: /)
@@ -244,7 +237,7 @@ test.serial('wait may fail, be too late, or be interrupted', async (t) => {
   t.deepEqual(await interrupted.ended, [130, null])
 })
 
-test.serial('the doctor tells what works here', async (t) => {
+test.serial('the doctor reports each check', async (t) => {
   const it = command(t, ['doctor', '--json'])
   t.deepEqual(await it.ended, [0, null])
   const { type, ok, checks } = JSON.parse(it.stdout)

@@ -1,4 +1,4 @@
-/** The `proc-events` command on a terminal, real but for its window. */
+/** The `proc-events` command on a pseudo-terminal. */
 import { execFileSync, spawn } from 'node:child_process'
 import { readFileSync, readlinkSync } from 'node:fs'
 import { stripVTControlCharacters } from 'node:util'
@@ -10,7 +10,7 @@ import { until } from '../support/helpers.ts'
 
 const [ENTER, LEAVE] = ['\x1b[?1049h\x1b[?25l\x1b[?7l', '\x1b[?7h\x1b[?25h\x1b[?1049l']
 
-test.serial('lines fit, under a header, in colours', async (t) => {
+test.serial('lines fit the terminal, under a header, in colours', async (t) => {
   if (!has(t, 'script')) return
   for (const columns of [70, 80, 200]) {
     const it = onTerminal(t, [], columns)
@@ -29,20 +29,20 @@ test.serial('lines fit, under a header, in colours', async (t) => {
     it.child.stdin!.write('\x03')
     await it.ended
     t.regex(it.stdout, /\d+ execs? and \d+ exits? in .* 0 events lost\r\n/)
-    // Once, and nothing of it is wider than the terminal.
+    // The header appears once, and no line is wider than the terminal.
     t.is(it.stdout.match(/events lost/g)?.length, 1)
     for (const line of it.stdout.replace('^C', '').split(/\r+\n?/))
       t.true(widthOf(stripVTControlCharacters(line)) <= columns, line)
   }
 })
 
-/** What a terminal would show: lines are written over those that stand there. */
+/** Returns the screen of a terminal, where new lines overwrite the old ones. */
 function screen(output: string): string[] {
   const frames = output.split('\x1b[H')
   return (frames.at(-1) ?? '').split('\r\n').map((line) => stripVTControlCharacters(line))
 }
 
-/** The process that the terminal was made for. */
+/** Returns the pid of the command that runs on the terminal. */
 function inside(it: Command): number {
   const child = (pid: number) => Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')[0])
   return child(it.child.pid!)
@@ -62,7 +62,7 @@ const ways: readonly [string, (t: ExecutionContext, it: Command) => void][] = [
   ['SIGHUP', (_t, it) => process.kill(inside(it), 'SIGHUP')],
 ]
 for (const [way, leave] of ways) {
-  test.serial(`--top has a screen of its own, and gives the old one back on ${way}`, async (t) => {
+  test.serial(`--top uses the alternate screen and restores the old one on ${way}`, async (t) => {
     if (!has(t, 'script')) return
     const it = onTerminal(t, ['--top', '--interval', '0.05'], 80)
     const { name, path } = program(t)
@@ -71,13 +71,13 @@ for (const [way, leave] of ways) {
     t.deepEqual(await it.ended, [0, null])
     t.true(it.stdout.startsWith(ENTER))
     const [drawn, after] = it.stdout.split(LEAVE)
-    // It is cleared once, on entering.
+    // The screen is cleared once, on entering.
     t.is(drawn!.split('\x1b[2J').length, 2)
     t.regex(after!, /^\r?\d+ execs? and /)
   })
 }
 
-test.serial('--top follows the size of its terminal, however small that gets', async (t) => {
+test.serial('--top follows the size of the terminal down to the smallest', async (t) => {
   if (!has(t, 'script')) return
   const it = onTerminal(t, ['--top', '--interval', '0.05'], 80)
   const { name, path } = program(t)
@@ -97,7 +97,7 @@ test.serial('--top follows the size of its terminal, however small that gets', a
     [200, 50],
   ] as const) {
     await shrink(columns, rows)
-    // Nothing is erased behind a line that fills its row: the cursor stands on its last character.
+    // A line that fills its row must not erase to its end, because the cursor is on the last character.
     const full = it.stdout.split('\r\n').filter((line) => widthOf(stripVTControlCharacters(line)) === columns)
     for (const line of full) t.false(line.endsWith('\x1b[K'), line)
   }
@@ -106,7 +106,7 @@ test.serial('--top follows the size of its terminal, however small that gets', a
   t.deepEqual(await it.ended, [0, null])
 })
 
-test.serial('--top where there is no terminal writes one screen after the other', async (t) => {
+test.serial('--top without a terminal writes one screen after the other', async (t) => {
   const { name, path } = program(t)
   for (const json of [false, true]) {
     const it = command(t, ['--top', '--interval', '0.05', ...(json ? ['--json'] : [])])
@@ -121,13 +121,13 @@ test.serial('--top where there is no terminal writes one screen after the other'
   }
 })
 
-test.serial('Ctrl-C goes to the command that is run, once', async (t) => {
+test.serial('Ctrl-C reaches the command that is run once', async (t) => {
   if (!has(t, 'script')) return
   const script = `'trap "echo caught" INT; echo ready; n=0; while [ $n -lt 2 ]; do read x; n=$((n+1)); done; exit 5'`
   const it = onTerminal(t, ['run', '--', 'sh', '-c', script], 80)
-  await until('it has begun', () => it.stdout.includes('ready'))
+  await until('it is ready', () => it.stdout.includes('ready'))
   it.child.stdin!.write('\x03')
-  await until('it has caught it', () => it.stdout.includes('caught'))
+  await until('it has caught the signal', () => it.stdout.includes('caught'))
   it.child.stdin!.write('\n\n\n')
   t.deepEqual(await it.ended, [5, null])
   t.is(it.stdout.match(/caught\r\n/g)?.length, 1)

@@ -1,4 +1,4 @@
-/** Every view of the command, from one recording, against the screens that are expected. */
+/** Every view of the command on one recording, against the expected screens. */
 import { closeSync, openSync, readFileSync } from 'node:fs'
 import { stripVTControlCharacters } from 'node:util'
 import test from 'ava'
@@ -20,14 +20,14 @@ import { fileOf, recording, screens, text } from '../support/screens.ts'
 import { until } from '../support/helpers.ts'
 
 for (const [name, lines] of Object.entries(screens)) {
-  test(`${name} is as expected`, (t) => {
-    // What is read back is written as it was.
+  test(`${name} equals the expected screen`, (t) => {
+    // Reading and writing a recording leaves it unchanged.
     const expected = name === 'json.ndjson' ? text : readFileSync(fileOf(name), 'utf8')
     t.is(`${lines().join('\n')}\n`, expected)
   })
 }
 
-test('no line is wider than its terminal, however narrow that is', (t) => {
+test('no line is wider than the terminal at any width', (t) => {
   const entries = text
     .trimEnd()
     .split('\n')
@@ -45,13 +45,13 @@ test('no line is wider than its terminal, however narrow that is', (t) => {
     shown.push(...report.lines({ command: [], exitCode: 0, signal: null, lost: 0 }, layout))
     for (const line of shown) {
       t.true(widthOf(stripVTControlCharacters(line)) <= columns, `${columns}: ${line}`)
-      // oxlint-disable-next-line no-control-regex -- that is the point
+      // oxlint-disable-next-line no-control-regex -- the test looks for control characters
       t.notRegex(stripVTControlCharacters(line), /[\x00-\x1f\x7f-\x9f]/)
     }
   }
 })
 
-test('a frame has no more lines than its terminal', (t) => {
+test('a frame has no more lines than the terminal', (t) => {
   for (let rows = 1; rows < 12; rows++) {
     t.true(new Top().frame(0, { columns: 80, rows, colors: false }).length <= rows)
   }
@@ -60,7 +60,7 @@ test('a frame has no more lines than its terminal', (t) => {
 const event = (over: object): Entry =>
   readEntry(jsonLine({ type: 'exec', time: '2026-01-02T03:04:05.000Z', timestampNs: 1e9, pid: 5, ...over }))!
 
-test('the tree has an end where children outlive their parents again and again', (t) => {
+test('the tree stays bounded if children outlive their parents repeatedly', (t) => {
   const tree = new Tree()
   const layout = { columns: Infinity, colors: false }
   let longest = 0
@@ -73,7 +73,7 @@ test('the tree has an end where children outlive their parents again and again',
   t.true(longest < 250)
 })
 
-test('a process that ends and comes again is two lives in a report', (t) => {
+test('a reused pid appears as two processes in a report', (t) => {
   const report = new Report()
   for (const over of [
     { pid: 10, name: 'a', timestampNs: 1e9 },
@@ -99,7 +99,7 @@ test('a process that ends and comes again is two lives in a report', (t) => {
   t.deepEqual(report.running(), [10, 11])
 })
 
-test('a histogram knows durations to within three percent', (t) => {
+test('a histogram is accurate to three percent', (t) => {
   const histogram = new Histogram()
   t.is(histogram.quantile(0.5), null)
   for (let ms = 1; ms <= 1000; ms++) histogram.add(ms * 1e6)
@@ -112,7 +112,7 @@ test('a histogram knows durations to within three percent', (t) => {
   }
 })
 
-test('different names have an end', (t) => {
+test('the number of different names is bounded', (t) => {
   const summary = new Summary()
   for (let n = 0; n < 10_010; n++) summary.add(event({ pid: n + 1, name: `n${n}` }))
   const { programs } = summary.toObject(1) as { programs: { name: string; execs: number }[] }
@@ -120,7 +120,7 @@ test('different names have an end', (t) => {
   t.deepEqual([programs[0]!.name, programs[0]!.execs], ['(others)', 10])
 })
 
-test('a fork makes a new place in the tree, though the end of the one before was not told', (t) => {
+test('a fork creates a new tree node, even if the exit of the previous process was not reported', (t) => {
   const tree = new Tree()
   const lines = [
     { type: 'fork', pid: 50, ppid: 1, parentName: 'init' },
@@ -140,7 +140,7 @@ test('a fork makes a new place in the tree, though the end of the one before was
   )
 })
 
-test('the tree keeps a bounded number of places, and short labels', (t) => {
+test('the tree keeps a bounded number of nodes with short labels', (t) => {
   const tree = new Tree()
   const layout = { columns: Infinity, colors: false }
   const long = 'x'.repeat(100_000)
@@ -149,7 +149,7 @@ test('the tree keeps a bounded number of places, and short labels', (t) => {
   const [context, child] = tree.add(event({ pid: 4, ppid: 2, name: 'c' }), layout)
   t.true(context!.length < 1100)
   t.true(child!.endsWith('    c'))
-  // Ends are never told.
+  // No exit is reported.
   for (let pid = 10; pid < 40_010; pid++) tree.add(event({ pid, ppid: 5, name: 'd' }), layout)
   const forgotten = tree.add(event({ pid: 4, name: 'e' }), layout)
   t.is(forgotten.length, 1)
@@ -158,7 +158,7 @@ test('the tree keeps a bounded number of places, and short labels', (t) => {
   t.regex(known.at(-1)!, / 40009 {21}f$/)
 })
 
-test('the busiest programs are bounded in number, whatever events are told', (t) => {
+test('the number of top programs is bounded for any events', (t) => {
   const programs = (top: Top) =>
     (top.toObject(30e9) as { programs: { name: string; execs: number; running: number | null }[] }).programs
   for (const followsExits of [true, false]) {
@@ -170,7 +170,7 @@ test('the busiest programs are bounded in number, whatever events are told', (t)
     top.add(event({ pid: 300_000, name: 'busy', timestampNs: 20e9 }))
     const all = programs(top)
     t.is(all.length, 2000)
-    // It had been forgotten: 200,000 is none of those that began last.
+    // Process 200,000 was evicted, because it is not among the latest ones.
     t.is(all.find(({ name }) => name === 'n0')!.execs, 1)
     t.is(all.find(({ name }) => name === 'busy')!.running, followsExits ? 1 : null)
     t.like(top.toObject(30e9), { execs: 100_102 })
@@ -185,14 +185,14 @@ test('the busiest programs are bounded in number, whatever events are told', (t)
   t.true(top.frame(1e9, { columns: Infinity, colors: false, rows: 9 }).at(-1)!.length < 1200)
 })
 
-test('a report keeps a bounded number of execs, and says what it leaves out', (t) => {
+test('a report keeps a bounded number of execs and counts the omitted ones', (t) => {
   const outcome = { command: [], exitCode: 0, signal: null, lost: 0 }
   const layout = { columns: Infinity, colors: false }
   const exec = (report: Report, pid: number, argv: string[]) => {
     const entry = event({ pid, name: 'x', argv })
     if ('pid' in entry) report.add(entry)
   }
-  type Told = {
+  type ReportJson = {
     omittedExecs: number
     omittedArguments: number
     processes: { omittedExecs?: number; execs: { argv: string[] | null }[] }[]
@@ -200,18 +200,18 @@ test('a report keeps a bounded number of execs, and says what it leaves out', (t
 
   const looping = new Report()
   for (let n = 0; n < 300_000; n++) exec(looping, 5, [`n${n}`])
-  const told = looping.toObject(outcome) as Told
-  const { execs, omittedExecs } = told.processes[0]!
-  t.deepEqual([execs.length, omittedExecs, told.omittedExecs], [100, 299_900, 299_900])
+  const reported = looping.toObject(outcome) as ReportJson
+  const { execs, omittedExecs } = reported.processes[0]!
+  t.deepEqual([execs.length, omittedExecs, reported.omittedExecs], [100, 299_900, 299_900])
   t.deepEqual([execs[0]!.argv, execs[98]!.argv, execs[99]!.argv], [['n0'], ['n98'], ['n299999']])
   const lines = looping.lines(outcome, layout)
   t.true(lines[1]!.endsWith(' n97 → n98 → (299900 more) → n299999'))
   t.is(lines.at(-1), 'left out: 299900 execs')
 
-  // The limit over all processes together.
+  // This limit applies to all processes together.
   const many = new Report({ execs: 4 })
   for (const pid of [1, 2, 3]) for (const n of [1, 2, 3]) exec(many, pid, [`n${n}`])
-  const { processes } = many.toObject(outcome) as Told
+  const { processes } = many.toObject(outcome) as ReportJson
   t.deepEqual(
     processes.map((one) => [one.execs.map(({ argv }) => argv![0]), one.omittedExecs ?? 0]),
     [
@@ -223,7 +223,7 @@ test('a report keeps a bounded number of execs, and says what it leaves out', (t
 
   const wordy = new Report({ characters: 1000 })
   for (const pid of [1, 2, 3]) exec(wordy, pid, ['x'.repeat(400)])
-  const short = wordy.toObject(outcome) as Told
+  const short = wordy.toObject(outcome) as ReportJson
   t.is(short.omittedArguments, 1)
   t.deepEqual(
     short.processes.map(({ execs: [one] }) => one!.argv?.[0]!.length),
@@ -236,7 +236,7 @@ test('a report keeps a bounded number of execs, and says what it leaves out', (t
   t.like(crowd.toObject(outcome), { unlisted: 1, omittedArguments: 0 })
 })
 
-test('names are kept short, and of a bounded number of processes', (t) => {
+test('process names are shortened and bounded in number', (t) => {
   const long = 'x'.repeat(100_000)
   const summary = new Summary()
   summary.add(event({ name: long, parentName: long }))
@@ -244,31 +244,31 @@ test('names are kept short, and of a bounded number of processes', (t) => {
   t.true([...programs!, ...parents!].every(({ name }) => name.length < 300))
 
   const names = new ProcessNames(true, '/nowhere')
-  const hear = (pid: number, name: string) =>
+  const addProcess = (pid: number, name: string) =>
     names.observe({ type: 'exec', pid, timestampNs: 1, origin: 'kernel', process: { name, ppid: 1 } })
-  hear(1, 'first')
+  addProcess(1, 'first')
   t.is(names.known(1), 'first')
-  hear(2, long)
+  addProcess(2, long)
   t.true(names.known(2)!.length < 300)
-  // A filter may let none of their ends pass.
-  for (let pid = 3; pid < 70_000; pid++) hear(pid, 'x')
+  // A filter may drop every exit.
+  for (let pid = 3; pid < 70_000; pid++) addProcess(pid, 'x')
   t.deepEqual([names.known(1), names.known(69_999)], [null, 'x'])
 })
 
-test('a pid that is used again is a descendant only if its new parent is one', (t) => {
+test('a reused pid is a descendant only if its new parent is one', (t) => {
   const passes = entryFilter({ ancestor: 10 })
-  const told = [
+  const reported = [
     { type: 'fork', pid: 11, ppid: 10 },
     { pid: 11, ppid: 10 },
-    // Its end was not recorded.
+    // Its exit was not recorded.
     { type: 'fork', pid: 11, ppid: 20 },
     { pid: 11, ppid: 20 },
     { type: 'fork', pid: 12, ppid: 11 },
   ].map((over) => passes(event(over)))
-  t.deepEqual(told, [true, true, false, false, false])
+  t.deepEqual(reported, [true, true, false, false, false])
 })
 
-test('a recording passes through the same filters', (t) => {
+test('a recording passes through the filters of a live watch', (t) => {
   const passing = (...args: string[]) => {
     const request = parse(args, new Users('alice:x:1000:1000::/:/bin/sh\nwww-data:x:33:33::/:/bin/sh\n'))
     const passes = entryFilter((request as { filter: Parameters<typeof entryFilter>[0] }).filter)
@@ -294,7 +294,7 @@ test('a recording passes through the same filters', (t) => {
   t.is(passing().length, text.trimEnd().split('\n').length - 2)
 })
 
-test('--replay shows a file, or standard input, in any view', async (t) => {
+test('--replay shows a file or standard input in every view', async (t) => {
   const expected = (name: string) => readFileSync(fileOf(name), 'utf8')
   const all = ['--events', 'all']
   const cases: [string[], string][] = [
@@ -316,13 +316,13 @@ test('--replay shows a file, or standard input, in any view', async (t) => {
   const top = command(t, ['--replay', recording, '--top'], { env: { TZ: 'UTC' } })
   t.deepEqual(await top.ended, [0, null])
   t.regex(top.stdout, /^03:16:40 .* 17 lost\nPolling .*\n\nPROGRAM .*\ngone /)
-  // Without their ends, how many run is not known.
+  // Without exits, the number of running processes is unknown.
   const execs = command(t, ['--replay', recording, '--top', '--json', '--events', 'exec'])
   t.deepEqual(await execs.ended, [0, null])
   t.true(JSON.parse(execs.stdout).programs.every(({ running }: { running: unknown }) => running === null))
 })
 
-test('--redact and --no-args hold for a recording, too', async (t) => {
+test('--redact and --no-args apply to a recording', async (t) => {
   const shown = async (option: string) => {
     const it = command(t, ['--replay', recording, '--json', option])
     await it.ended
@@ -338,19 +338,19 @@ test('--redact and --no-args hold for a recording, too', async (t) => {
   t.false((await shown('--no-args')).includes('"argv":['))
 })
 
-test('a recording that goes on is left as soon as enough has been shown, or by a signal', async (t) => {
+test('reading an endless recording stops at --count or a signal', async (t) => {
   for (const [args, signal] of [[['--count', '2'], null] as const, [[], 'SIGINT'] as const]) {
     const it = command(t, ['--replay', '-', '--json', ...args])
-    // Whoever writes it goes on for ever.
+    // The writer of the recording never ends.
     it.child.stdin!.on('error', () => {}).write(readFileSync(recording))
-    await until('it has shown something', () => it.stdout !== '')
+    await until('it has printed a line', () => it.stdout !== '')
     if (signal !== null) it.child.kill(signal)
     t.deepEqual(await it.ended, [0, null])
     if (signal === null) t.is(it.stdout.split('\n').length - 1, 2)
   }
 })
 
-test('what a recording calls a signal cannot steer the terminal', async (t) => {
+test('a signal name in a recording cannot control the terminal', async (t) => {
   const it = command(t, ['--replay', '-'])
   it.child.stdin!.end(jsonLine(event({ type: 'exit', signal: '\x1b[2J' })))
   t.deepEqual(await it.ended, [0, null])
@@ -358,7 +358,7 @@ test('what a recording calls a signal cannot steer the terminal', async (t) => {
   t.false(it.stdout.includes('\x1b'))
 })
 
-/** C0 and C1 controls, DEL, marks of direction, invisible letters, ends of lines, and halves of letters. */
+/** C0 and C1 controls, DEL, direction marks, invisible characters, line separators, and lone surrogates. */
 const HOSTILE = [
   '\x1b[2J',
   'a\nb\r\tc\0',
@@ -374,7 +374,7 @@ const HOSTILE = [
 ]
 const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u
 
-/** Entries of each type with that text wherever a text of another process can be. */
+/** Returns entries of each type with `text` in every field that another process controls. */
 function hostileEntries(text: string): Entry[] {
   const texts = {
     name: text,
@@ -398,7 +398,7 @@ function hostileEntries(text: string): Entry[] {
   ]
 }
 
-test('no text of another process reaches the output as it is, in any view', (t) => {
+test('no view prints text of another process unescaped', (t) => {
   for (const text of HOSTILE) {
     const entries = hostileEntries(text)
     for (const columns of [40, 80, 200, Infinity]) {
@@ -425,7 +425,7 @@ test('no text of another process reaches the output as it is, in any view', (t) 
   }
 })
 
-test('nor is a recording shown as it is, in any view', async (t) => {
+test('no view prints text of a recording unescaped', async (t) => {
   const lines = HOSTILE.flatMap((text) => hostileEntries(text)).map((entry) => JSON.stringify(entry))
   for (const view of [
     [],
@@ -445,7 +445,7 @@ test('nor is a recording shown as it is, in any view', async (t) => {
   }
 })
 
-test('a view that could not be written is a failure', async (t) => {
+test('a view that cannot be written is a failure', async (t) => {
   for (const view of ['--json', '--summary', '--top']) {
     const full = openSync('/dev/full', 'w')
     const it = command(t, ['--replay', recording, view], { stdio: ['ignore', full, 'pipe'] })
@@ -455,7 +455,7 @@ test('a view that could not be written is a failure', async (t) => {
   }
 })
 
-test('what is no recording is told by file and line', async (t) => {
+test('an invalid recording is rejected with its file and line', async (t) => {
   const moment = '"time":"2026-01-01T00:00:00Z","timestampNs":1'
   const cases: [string, string, RegExp][] = [
     ['-', '{"type":"summary"}\n\nnot JSON', /^proc-events: -:3: .*JSON/],

@@ -1,4 +1,4 @@
-/** The files in examples/ that other programs read: they are well-formed, and name only what the command really has. */
+/** The configuration files in examples/. They are well-formed, and use only keys and options that exist. */
 import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -20,19 +20,19 @@ function optionsExist(t: ExecutionContext, args: readonly string[]): void {
   for (const argument of args) t.regex(help, new RegExp(`^ +(--?[\\w-]+, )*${argument}\\b`, 'm'), argument)
 }
 
-/** The keys of what `proc-events --json` tells of a process's end, which has all that its start has. */
+/** The keys of an exit in `proc-events --json`. They include every key of an exec. */
 async function eventKeys(t: ExecutionContext): Promise<string[]> {
   const watching = command(t, ['--json'])
   const exits = (pid: number): string[] => watching.of(pid).filter((line) => JSON.parse(line).type === 'exit')
   while (watching.stdout === '') await run('/bin/true')
   const last = await run('/bin/true')
-  await until('the exit is told', () => exits(last).length === 1)
+  await until('the exit is reported', () => exits(last).length === 1)
   watching.child.kill('SIGTERM')
   await watching.ended
   return Object.keys(JSON.parse(exits(last)[0]!))
 }
 
-test('the keys that the pipelines read are those of the command', async (t) => {
+test('the pipelines read only keys that the command writes', async (t) => {
   const keys = await eventKeys(t)
   const { source } = yaml('vector', 'vector.yaml').transforms.events
   const setThere = ['timestamp', 'failed', 'command', 'stream']
@@ -51,7 +51,7 @@ test('the keys that the pipelines read are those of the command', async (t) => {
   )
 })
 
-test('what is logged for many readers has its arguments redacted', (t) => {
+test('pipelines run the command with --redact or --no-args', (t) => {
   const [, unit] = /^ExecStart=\S+ (.*)$/m.exec(read('systemd', 'proc-events.service'))!
   const [, set] = parseAllDocuments(read('kubernetes', 'daemonset.yaml')).map((document) => document.toJS())
   const { command: vector } = yaml('vector', 'vector.yaml').sources.processes
@@ -60,7 +60,7 @@ test('what is logged for many readers has its arguments redacted', (t) => {
   }
 })
 
-test('vector.yaml runs the command, and its parts are connected', (t) => {
+test('vector.yaml runs the command and connects its components', (t) => {
   const { sources, transforms, sinks, ...others } = yaml('vector', 'vector.yaml')
   t.deepEqual(others, {})
   const [name, ...args] = sources.processes.command
@@ -76,7 +76,7 @@ test('vector.yaml runs the command, and its parts are connected', (t) => {
   }
 })
 
-test("the collector's parts are all defined, all used, and read what the service writes", (t) => {
+test("the collector's components are all defined, all used, and read the service's log", (t) => {
   const { service, ...parts } = yaml('opentelemetry-collector', 'config.yaml')
   for (const kind of ['receivers', 'processors', 'exporters']) {
     t.deepEqual(service.pipelines.logs[kind].toSorted(), Object.keys(parts[kind]).toSorted())
@@ -84,19 +84,19 @@ test("the collector's parts are all defined, all used, and read what the service
   const { units, operators } = parts.receivers.journald
   t.true(existsSync(join(root, 'examples', 'systemd', units[0])))
   t.true(operators.every(({ type }: { type: string }) => /^(filter|json_parser|add|move|remove)$/.test(type)))
-  // The conventions' names, as the package itself gives them.
+  // The names of the semantic conventions, as the package uses them.
   const declared = readFileSync(join(root, 'index.d.ts'), 'utf8')
   for (const [, attribute] of JSON.stringify(operators).matchAll(/attributes\[\\"(process\.[\w.]+)\\"\]/g)) {
     t.true(declared.includes(`'${attribute}'`), attribute)
   }
 })
 
-test('the unit is one that systemd takes, and is hardened', (t) => {
+test('systemd accepts the unit, and the unit is hardened', (t) => {
   const unit = read('systemd', 'proc-events.service')
   const [, program, args] = /^ExecStart=(\S+) (.*)$/m.exec(unit)!
   t.regex(program!, /\/proc-events$/)
   optionsExist(t, args!.split(' '))
-  // By default systemd gives up after five starts within ten seconds.
+  // By default, systemd gives up after five starts within ten seconds.
   t.true(Number(/^RestartSec=(\d+)$/m.exec(unit)?.[1]) > 2)
   if (!has(t, 'systemd-analyze')) return
   const folder = mkdtempSync(join(tmpdir(), 'proc-events-unit-'))
@@ -107,14 +107,14 @@ test('the unit is one that systemd takes, and is hardened', (t) => {
   const verified = analyze('verify', '--man=no')
   t.deepEqual([verified.status, verified.stderr], [0, ''])
   const rated = analyze('security', '--offline=true', '--no-pager')
-  // Older ones cannot rate a file.
+  // Older versions of systemd-analyze cannot rate a file.
   if (rated.status !== 0) return t.log(rated.stderr)
   const [, exposure] = /exposure level for \S+ (\d+\.\d)/.exec(rated.stdout)!
   t.log(`exposure ${exposure}`)
   t.true(Number(exposure) < 2, rated.stdout)
 })
 
-test('the DaemonSet sees the host, and has no rights beyond that', (t) => {
+test('the DaemonSet sees the host and has no further rights', (t) => {
   const documents = parseAllDocuments(read('kubernetes', 'daemonset.yaml'), { strict: true })
   t.deepEqual(
     documents.flatMap(({ errors }) => errors),
@@ -135,7 +135,7 @@ test('the DaemonSet sees the host, and has no rights beyond that', (t) => {
   })
   t.regex(read('kubernetes', 'Dockerfile'), new RegExp(`^USER ${container.securityContext.runAsUser}:`, 'm'))
   if (!has(t, 'kubectl')) return
-  // Without a server it only reads and writes the objects: what it does not know is lost.
+  // Without a server, kubectl only parses and prints the objects, and drops unknown fields.
   const args = ['label', '--local', '--dry-run=client', '--output=json', 'any=label', '--filename=-']
   for (const document of [namespace, set]) {
     const copy = JSON.parse(execFileSync('kubectl', args, { input: JSON.stringify(document), encoding: 'utf8' }))
@@ -143,8 +143,8 @@ test('the DaemonSet sees the host, and has no rights beyond that', (t) => {
   }
 })
 
-test('with the rights that the DaemonSet and the unit leave it, the command reports', async (t) => {
-  // Who is not root has no more than that anyway.
+test('the command works with the rights of the DaemonSet and of the unit', async (t) => {
+  // Other users do not have these capabilities in the first place.
   const isRoot = process.getuid!() === 0
   if (isRoot && !has(t, 'setpriv')) return
   const rights = [
@@ -158,7 +158,7 @@ test('with the rights that the DaemonSet and the unit leave it, the command repo
   const watching = command(t, ['--json'], isRoot ? { by: (words) => ['setpriv', ...rights, ...words] } : {})
   while (watching.stdout === '' && watching.child.exitCode === null) await run('/bin/true')
   if (watching.child.exitCode !== null) {
-    // A kernel older than 6.6, and it says so.
+    // On a kernel older than 6.6 the command reports the missing permission.
     t.regex(watching.stderr, /ERR_PERMISSION|CAP_NET_ADMIN/)
     return
   }

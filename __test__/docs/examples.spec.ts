@@ -1,13 +1,13 @@
-/** The programs in examples/, each run as it stands beside the real kernel. */
+/** The programs in examples/, each run unchanged on the real kernel. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { getPriority, tmpdir } from 'node:os'
+import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { getPriority } from 'node:os'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { ended, program } from '../support/cli-harness.ts'
 import { root } from '../support/fake/facade.ts'
 import { isRunning } from '../support/load.ts'
-import { run, until } from '../support/helpers.ts'
+import { run, temporaryFolder, until } from '../support/helpers.ts'
 
 const examples = join(root, 'examples')
 
@@ -18,7 +18,7 @@ interface Example {
   stderr: string
 }
 
-/** Starts a program of the folder in a Node.js of its own. */
+/** Starts a program of examples/ in its own Node.js. */
 function example(t: ExecutionContext, [file, ...args]: string[], env: NodeJS.ProcessEnv = {}, cwd = examples): Example {
   const child = spawn(process.execPath, [file!, ...args], { cwd, env: { ...process.env, ...env } })
   t.teardown(() => child.kill('SIGKILL'))
@@ -28,20 +28,14 @@ function example(t: ExecutionContext, [file, ...args]: string[], env: NodeJS.Pro
   return it
 }
 
-/** A process of a test's own that stays until the test is over. */
+/** Starts a process that runs until the test is over. */
 function staying(t: ExecutionContext, path: string, ...args: string[]): number {
   const child = spawn(path, ['-c', 'read line', ...args], { stdio: ['pipe', 'ignore', 'ignore'] })
   t.teardown(() => child.kill('SIGKILL'))
   return child.pid!
 }
 
-function folder(t: ExecutionContext): string {
-  const path = mkdtempSync(join(tmpdir(), 'proc-events-example-'))
-  t.teardown(() => rmSync(path, { recursive: true }))
-  return path
-}
-
-test('metrics: what starts and fails is served, and the dashboard asks for nothing else', async (t) => {
+test('metrics: starts and failures are served, and the dashboard uses only served metrics', async (t) => {
   const server = example(t, ['metrics/server.mjs'], { PORT: '0' })
   await until('it serves', () => server.stdout.includes('/metrics'))
   const url = server.stdout.trim()
@@ -63,7 +57,7 @@ test('metrics: what starts and fails is served, and the dashboard asks for nothi
     const names = expression.match(/\bproc(ess(es)?|_events)_\w+/g) ?? []
     t.true(names.length > 0, expression)
     for (const name of names) t.regex(text, new RegExp(`^${name}[{ ]`, 'm'))
-    // The labels by which it sums up; the instance is Prometheus's own.
+    // The dashboard aggregates by these labels. Prometheus itself adds the instance.
     for (const [, label] of expression.matchAll(/by \((\w+)\)/g))
       t.true(label === 'instance' || text.includes(`${label}="`))
   }
@@ -75,11 +69,11 @@ test('metrics: what starts and fails is served, and the dashboard asks for nothi
   t.is(server.stderr, '')
 })
 
-test('strays: what a command leaves behind is ended, whoever is its parent, and the exit code is passed on', async (t) => {
-  // The name of a process cannot steer the terminal.
+test('strays: leftover descendants are ended, and the exit code is passed on', async (t) => {
+  // The name of a process must not control the terminal.
   const { path } = program(t, `pe${process.pid}\u009b31m`)
   const name = `pe${process.pid}?31m`
-  const ready = join(folder(t), 'ready')
+  const ready = join(temporaryFolder(t), 'ready')
   const script = `
     # In a session of its own.
     setsid ${path} -c 'while :; do sleep 1; done' &
@@ -90,16 +84,16 @@ test('strays: what a command leaves behind is ended, whoever is its parent, and 
     exit 7`
   const it = example(t, ['strays.mjs', path, '-c', script])
   t.deepEqual(await it.ended, [7, null])
-  const told = [...it.stderr.matchAll(/^left behind: (\S+) \((\d+)\), gets (SIG\w+)$/gm)]
-  const pids = told.map(([, , pid]) => Number(pid))
+  const reported = [...it.stderr.matchAll(/^left behind: (\S+) \((\d+)\), gets (SIG\w+)$/gm)]
+  const pids = reported.map(([, , pid]) => Number(pid))
   t.deepEqual(pids.filter(isRunning), [])
-  t.true(told.some(([, who, , signal]) => who === name && signal === 'SIGKILL'))
-  t.true(told.some(([, , pid, signal]) => pid === it.stdout.trim() && signal === 'SIGKILL'))
+  t.true(reported.some(([, who, , signal]) => who === name && signal === 'SIGKILL'))
+  t.true(reported.some(([, , pid, signal]) => pid === it.stdout.trim() && signal === 'SIGKILL'))
   t.true(new Set(pids).size >= 2)
   t.notRegex(it.stderr, /\u009b/)
 })
 
-test('strays: where nothing is left, nothing is said', async (t) => {
+test('strays: without leftover descendants nothing is printed', async (t) => {
   const calm = example(t, ['strays.mjs', '/bin/sh', '-c', 'true & wait; kill -9 $$'])
   t.deepEqual(await calm.ended, [137, null])
   t.is(calm.stderr, '')
@@ -110,9 +104,9 @@ test('strays: where nothing is left, nothing is said', async (t) => {
   t.deepEqual(await example(t, ['strays.mjs']).ended, [2, null])
 })
 
-test('rules: nice values and cgroups are given to what starts, and to what runs already', async (t) => {
+test('rules: new and running processes get their nice value and cgroup', async (t) => {
   const { path, name } = program(t)
-  const place = folder(t)
+  const place = temporaryFolder(t)
   const rules = join(place, 'rules.json')
   writeFileSync(
     rules,
@@ -123,7 +117,7 @@ test('rules: nice values and cgroups are given to what starts, and to what runs 
     ]),
   )
   const before = staying(t, path)
-  await until('it has become the program', () => readFileSync(`/proc/${before}/comm`, 'utf8').trim() === name)
+  await until('it runs the program', () => readFileSync(`/proc/${before}/comm`, 'utf8').trim() === name)
   const it = example(t, ['rules.mjs', rules])
   await until('it is ready', () => it.stdout.includes('ready'))
   t.is(getPriority(before), 7)
@@ -131,12 +125,14 @@ test('rules: nice values and cgroups are given to what starts, and to what runs 
   await until('a later one has its place', () => it.stdout.includes(`${name} (${later}): ${place}\n`))
   await until('it is nice', () => getPriority(later) === 7)
   t.regex(readFileSync(join(place, 'cgroup.procs'), 'utf8'), new RegExp(`^${before}.*${later}$`))
-  await until('what fails is told', () => it.stderr.includes(`${name} (${later}): ${join(place, 'missing')}: ENOENT`))
+  await until('the failure is printed', () =>
+    it.stderr.includes(`${name} (${later}): ${join(place, 'missing')}: ENOENT`),
+  )
   it.child.kill('SIGTERM')
   t.deepEqual(await it.ended, [0, null])
 })
 
-/** What the example's main process asks of Electron, and what it sends to its window as lines of JSON. */
+/** A stub of the Electron API that the example uses. It prints messages to the window as lines of JSON. */
 const ELECTRON = `
   const { EventEmitter } = require('node:events')
   const app = Object.assign(new EventEmitter(), { whenReady: async () => {}, quit: () => console.log('["quit"]') })
@@ -152,8 +148,8 @@ const ELECTRON = `
   process.on('SIGTERM', () => app.emit('window-all-closed'))
   module.exports = { app, BrowserWindow, ipcMain }`
 
-test('electron: games are told when they begin and end, native ones, those of Wine, and those that run already', async (t) => {
-  const app = folder(t)
+test('electron: starts and ends of native, Wine and already running games are reported', async (t) => {
+  const app = temporaryFolder(t)
   cpSync(join(examples, 'electron'), app, { recursive: true })
   mkdirSync(join(app, 'node_modules', 'electron'), { recursive: true })
   writeFileSync(join(app, 'node_modules', 'electron', 'index.js'), ELECTRON)
@@ -161,24 +157,25 @@ test('electron: games are told when they begin and end, native ones, those of Wi
 
   const factorio = program(t, 'factorio')
   const before = staying(t, program(t, 'cs2').path)
-  await until('it has become the game', () => readFileSync(`/proc/${before}/comm`, 'utf8').trim() === 'cs2')
+  await until('it runs the game', () => readFileSync(`/proc/${before}/comm`, 'utf8').trim() === 'cs2')
   const it = example(t, ['main.js'], {}, app)
-  const told = (): string[] => it.stdout.split('\n').map((line) => (line ? JSON.parse(line).slice(1).join(' ') : ''))
-  await until('it is ready', () => told().includes('ready'))
-  t.true(told().includes('began Counter-Strike 2'))
+  const reported = (): string[] =>
+    it.stdout.split('\n').map((line) => (line ? JSON.parse(line).slice(1).join(' ') : ''))
+  await until('it is ready', () => reported().includes('ready'))
+  t.true(reported().includes('began Counter-Strike 2'))
 
   const native = staying(t, factorio.path)
-  await until('a game is told', () => told().includes('began Factorio'))
+  await until('the game is reported', () => reported().includes('began Factorio'))
   // A launcher and the game count as one.
   const wine = [1, 2].map(() => staying(t, '/bin/sh', 'Z:\\games\\Hollow_Knight.exe'))
-  await until('a game of Wine is told', () => told().includes('began Hollow Knight'))
+  await until('the Wine game is reported', () => reported().includes('began Hollow Knight'))
   process.kill(wine[0]!)
   process.kill(native)
-  await until('its end is told', () => told().includes('ended Factorio'))
-  t.false(told().includes('ended Hollow Knight'))
+  await until('the exit is reported', () => reported().includes('ended Factorio'))
+  t.false(reported().includes('ended Hollow Knight'))
   process.kill(wine[1]!)
-  await until('the end of the last is told', () => told().includes('ended Hollow Knight'))
-  t.is(told().filter((line) => line === 'began Hollow Knight').length, 1)
+  await until('the exit of the last game is reported', () => reported().includes('ended Hollow Knight'))
+  t.is(reported().filter((line) => line === 'began Hollow Knight').length, 1)
 
   it.child.kill('SIGTERM')
   t.deepEqual(await it.ended, [0, null])

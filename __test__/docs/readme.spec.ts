@@ -1,4 +1,4 @@
-/** What the documents say is so: their code runs, their commands and options exist, and their links lead somewhere. */
+/** The documents: their code runs, their commands and options exist, and their links resolve. */
 import { execFileSync, spawn } from 'node:child_process'
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
@@ -26,7 +26,7 @@ function blocks(language: string): string[] {
   return [...found].map(([, text]) => text!)
 }
 
-/** What the code of a document takes for granted, and an end to what has none. */
+/** Declarations that a document's code presupposes, and an end for code without one. */
 function asProgram(code: string): string {
   const given = {
     monitor: 'api.getProcessMonitor()',
@@ -51,7 +51,7 @@ function asProgram(code: string): string {
     ${code}`
 }
 
-/** Runs code until `enough`, then has it end. */
+/** Runs code until its output is `enough`, then ends it. */
 async function execute(
   t: ExecutionContext,
   code: string,
@@ -63,18 +63,18 @@ async function execute(
   let [stdout, stderr] = ['', '']
   child.stdout.setEncoding('utf8').on('data', (text) => (stdout += text))
   child.stderr.setEncoding('utf8').on('data', (text) => (stderr += text))
-  await until('it has begun, or ended', () => stderr !== '' || child.exitCode !== null)
-  await until('it has done enough', () => enough(stdout) || child.exitCode !== null)
+  await until('it has started or exited', () => stderr !== '' || child.exitCode !== null)
+  await until('its output is complete', () => enough(stdout) || child.exitCode !== null)
   child.kill('SIGTERM')
   t.deepEqual([await over, stderr], [[0, null], 'begun\n'], code)
   return stdout
 }
 
-test('the first sample prints what is said of it', async (t) => {
+test('the first sample prints the output that the README shows', async (t) => {
   const [code] = blocks('js')
-  const [told] = blocks('text')
+  const [reported] = blocks('text')
   const [, script] = /While `sh -c '(.*)'` runs/.exec(readme)!
-  // Pids and times differ; what else prints in between is other people's.
+  // Pids and times differ. Lines in between belong to other processes.
   const shape = (text: string): string[] =>
     text
       .trim()
@@ -84,7 +84,7 @@ test('the first sample prints what is said of it', async (t) => {
     /^exit \d+ 3 after \d+ ms$/m.test(stdout),
   )
   const lines = shape(printed)
-  for (const line of shape(told!)) {
+  for (const line of shape(reported!)) {
     t.true(lines.includes(line), `${line}\n${printed}`)
     lines.splice(0, lines.indexOf(line) + 1)
   }
@@ -116,7 +116,7 @@ test('the JSON block is an event as monitor.events() yields it', async (t) => {
   t.deepEqual(keys(JSON.parse(json!)), keys(event))
 })
 
-test('every block of code is in a language that is checked here', (t) => {
+test('every code block has a language that is checked here', (t) => {
   const languages = [...readme.matchAll(/^```(.+)$/gm)].map(([, language]) => language!)
   t.true(languages.length >= 8)
   t.deepEqual(
@@ -125,7 +125,7 @@ test('every block of code is in a language that is checked here', (t) => {
   )
 })
 
-test('commands are there, with their options', (t) => {
+test('every documented command and option exists', (t) => {
   const commands = blocks('sh').flatMap((text) => text.split('\n').filter(Boolean))
   t.true(commands.length > 5)
   for (const line of commands) {
@@ -136,11 +136,11 @@ test('commands are there, with their options', (t) => {
     else if (program === 'npx' && name === manifest.name) {
       const own = rest.includes('--') ? rest.slice(0, rest.indexOf('--')) : rest
       for (const word of own.filter((it) => /^(--|[a-z]+$)/.test(it))) t.true(help.includes(word.split('=')[0]!), line)
-    } else t.fail(`not known here: ${line}`)
+    } else t.fail(`unknown command: ${line}`)
   }
 })
 
-test('code in the text names what there is', (t) => {
+test('every name in backticks exists', (t) => {
   const declared = readFileSync(join(root, 'index.d.ts'), 'utf8')
   for (const [, code] of readme.matchAll(/\b(ERR_[A-Z_]+)\b/g)) t.true(declared.includes(`'${code}'`), code)
   for (const [, script] of readme.matchAll(/`npm run (\w+)/g)) t.true(scripts.has(script!), script)
@@ -150,7 +150,7 @@ test('code in the text names what there is', (t) => {
   for (const [name] of readme.matchAll(/\bproc_events_\w+/g)) t.true(metrics.includes(`'${name}'`), name)
 })
 
-/** The anchors of a document, as GitHub makes them of headings, and those that are written out. */
+/** Returns the anchors of a document: GitHub's anchors of headings, and explicit ones. */
 function anchors(text: string): Set<string> {
   const headings = [...text.replaceAll(/^```.*?^```$/gms, '').matchAll(/^#+ (.*)$/gm)].map(([, heading]) => heading!)
   const seen = new Map<string, number>()
@@ -167,7 +167,7 @@ function anchors(text: string): Set<string> {
 }
 
 for (const document of documents) {
-  test(`links lead somewhere: ${document}`, (t) => {
+  test(`links resolve: ${document}`, (t) => {
     const text = readFileSync(join(root, document), 'utf8')
     const prose = text.replaceAll(/^```.*?^```$/gms, '').replaceAll(/`[^`\n]*`/g, '')
     for (const [, target] of prose.matchAll(/\]\(([^)\s]+)\)/g)) {
@@ -215,7 +215,7 @@ test('ARCHITECTURE.md names every source file, and no other', (t) => {
   const sources = folders.flatMap((folder) =>
     execFileSync('git', ['ls-files', folder], { cwd: root, encoding: 'utf8' })
       .split('\n')
-      .filter((file) => /\.(rs|ts)$/.test(file) && !/\/mod\.rs$/.test(file) && existsSync(join(root, file)))
+      .filter((file) => /\.(rs|ts)$/.test(file) && !file.endsWith('/mod.rs') && existsSync(join(root, file)))
       .map((file) => file.slice(folder.length + 1)),
   )
   const isNamed = (file: string): boolean => named.has(file) || folderRows.some((row) => file.startsWith(row))

@@ -1,9 +1,9 @@
-/** What is published on diagnostics channels, against a fake binding. */
+/** The diagnostics channels, on a fake binding. */
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import test, { type ExecutionContext } from 'ava'
 import { child, initialized, settled } from '../support/fake/facade.ts'
 
-/** Notes what is published. */
+/** Records the published messages. */
 function listen(t: ExecutionContext, name: string): unknown[] {
   const messages: unknown[] = []
   const note = (message: unknown): void => void messages.push(message)
@@ -12,7 +12,7 @@ function listen(t: ExecutionContext, name: string): unknown[] {
   return messages
 }
 
-test.serial('execs, exits and losses are published, as the objects that callbacks and listeners get', async (t) => {
+test.serial('execs, exits and losses are published as the same objects that callbacks and listeners get', async (t) => {
   const { monitor, fake, r } = await initialized(t)
   const seen: unknown[] = []
   const lost: unknown[] = []
@@ -23,7 +23,7 @@ test.serial('execs, exits and losses are published, as the objects that callback
   fake.source.push(r.exec(1, { process: { uid: 5 } }), r.exec(2), r.exit(1, { code: 0 }), r.loss(0, 1, 2, 3))
   await settled(fake)
   const [execs, exits, losses] = published
-  // A filter is its subscription's own.
+  // A subscription's filter does not apply to channels.
   t.deepEqual(
     execs!.map((event) => (event as { pid: number }).pid),
     [1, 2],
@@ -34,19 +34,22 @@ test.serial('execs, exits and losses are published, as the objects that callback
   t.is(losses![0], lost[0])
 })
 
-test.serial('a channel asks for nothing: what nobody has subscribed to is not published', async (t) => {
-  const { monitor, fake, r } = await initialized(t)
-  const execs = listen(t, 'proc-events:exec')
-  t.deepEqual(fake.source.interests, [])
-  const off = monitor.subscribeExec(() => {})
-  fake.source.push(r.exec(1))
-  await settled(fake)
-  off()
-  t.is(execs.length, 1)
-  t.deepEqual(fake.source.interests.at(-1), [0, 0])
-})
+test.serial(
+  'a channel alone creates no interest, so that events without a subscription are not published',
+  async (t) => {
+    const { monitor, fake, r } = await initialized(t)
+    const execs = listen(t, 'proc-events:exec')
+    t.deepEqual(fake.source.interests, [])
+    const off = monitor.subscribeExec(() => {})
+    fake.source.push(r.exec(1))
+    await settled(fake)
+    off()
+    t.is(execs.length, 1)
+    t.deepEqual(fake.source.interests.at(-1), [0, 0])
+  },
+)
 
-test.serial('what one subscription has asked to be replayed is not published', async (t) => {
+test.serial('replayed events are not published', async (t) => {
   const { monitor, fake, r } = await initialized(t)
   const execs = listen(t, 'proc-events:exec')
   fake.behaviour.scan = () => [r.exec(1, { origin: 'bootstrap' })]
@@ -55,7 +58,7 @@ test.serial('what one subscription has asked to be replayed is not published', a
   t.deepEqual(execs, [])
 })
 
-test('a listener that throws is uncaught, and nobody else notices', async (t) => {
+test('an exception of a channel listener is uncaught and does not affect the other subscribers', async (t) => {
   const { code, stdout } = await child(`
     const out = []
     process.on('uncaughtException', (e) => out.push('uncaught ' + e.message))

@@ -1,11 +1,11 @@
-/** Waits for exits in any order of calls, answers, exits and ends: each settles, and with the right exit or for a reason. */
+/** Random runs of waits, answers, exits and ends. Each wait settles with the right exit or the right error. */
 import assert from 'node:assert/strict'
 import test from 'ava'
 import * as fc from 'fast-check'
 import type { ExitEvent } from '../../dist/index.js'
 import { type Fake, loadFacade, settled } from '../support/fake/facade.ts'
 
-type Answer = 'runs' | 'gone' | 'corpse'
+type Answer = 'runs' | 'gone' | 'zombie'
 type Step =
   | { do: 'initialize' | 'stop' | 'advance' | 'fail' | 'close' | 'restart' | 'turn' }
   | { do: 'wait'; pid: number; aborts: boolean }
@@ -13,18 +13,18 @@ type Step =
   | { do: 'exit'; pid: number }
   | { do: 'answer'; which: number; answer: Answer }
 
-/** One call of `waitForExit`, and its outcome. */
+/** A call of `waitForExit`, and its outcome. */
 interface Wait {
   readonly pid: number
   readonly controller: AbortController | null
   state: 'pending' | 'exited' | string
   exit: ExitEvent | null
-  /** The id that the native part has for it; 0: the call was refused. */
+  /** The id in the native part, or 0 if the call was rejected at once. */
   id: number
   isRunning: boolean
   /** The number of the last exit of its pid since the call. */
   last: number | null
-  /** The outcome that it must have: an exit's code, or an error's; null: nothing has decided that. */
+  /** The expected outcome: an exit code, an error code, or null while it is undecided. */
   expected: number | string | null
 }
 
@@ -33,7 +33,7 @@ class Run {
   readonly #waits: Wait[] = []
   #begun = 0
   #exits = 0
-  /** The effects of the records that were pushed and not answered. */
+  /** The effects of the queued records. */
   #queued: (() => void)[] = []
 
   constructor(facade: Fake) {
@@ -56,7 +56,7 @@ class Run {
         monitor.initialize().catch(() => {})
         return
       case 'stop':
-        // Nothing that waits is answered any more.
+        // Queued records have no effect any more.
         this.#queued = []
         this.#decideAll('ERR_STOPPED')
         void monitor.stop()
@@ -101,18 +101,18 @@ class Run {
         const [id] = asked.splice(step.which % asked.length, 1)
         const wait = this.#waits.find((wait) => wait.id === id)!
         const code = ++this.#exits
-        if (step.answer === 'corpse') fake.source.push(r.corpse(id, wait.pid, { code }))
+        if (step.answer === 'zombie') fake.source.push(r.zombie(id, wait.pid, { code }))
         else fake.source.push(r.watched(id, step.answer === 'runs'))
         this.#queued.push(() => this.#answered(wait, step.answer, code))
       }
     }
   }
 
-  /** Ends everything there is, in whatever state that is, and checks what has become of each. */
+  /** Ends the monitor in its current state, and checks the outcome of each wait. */
   async finish(): Promise<void> {
     const { monitor, fake } = this.#facade
     await this.perform({ do: 'turn' })
-    // An outcome that is decided already does not depend on the end of the monitor.
+    // A decided outcome does not depend on the end of the monitor.
     for (const wait of this.#waits) if (wait.expected !== null) check(wait)
     for (let i = 0; i < 3; i++) {
       await this.perform({ do: 'stop' })
@@ -124,7 +124,7 @@ class Run {
     fake.behaviour.scan = () => []
     fake.behaviour.closeAfter = 0
     await monitor.initialize()
-    assert.deepEqual(fake.source.options.rules, [], 'something of them is left')
+    assert.deepEqual(fake.source.options.rules, [], 'a rule of a wait is left')
     await monitor.stop()
   }
 
@@ -146,7 +146,7 @@ class Run {
       (event) => Object.assign(wait, { state: 'exited', exit: event }),
       (error) => (wait.state = error.code),
     )
-    // It is refused at once, or not.
+    // The call is rejected at once, or is pending.
     for (let i = 0; i < 3; i++) await Promise.resolve()
     if (wait.state === 'pending') wait.id = ++this.#begun
     else wait.expected = 'ERR_STOPPED'
@@ -175,7 +175,7 @@ class Run {
     return this.#facade.fake.source.calls.includes('stop')
   }
 
-  /** Returns true if the facade takes what the source reports now, unless a stop comes before the next turn. */
+  /** Returns true if the facade handles records that are pushed now, unless a stop precedes the next turn. */
   #isOpen(): boolean {
     return this.#isLive() && !this.#isStopped() && this.#facade.fake.source.isScanned === true
   }
@@ -193,11 +193,11 @@ class Run {
 
   #answered(wait: Wait, answer: Answer, code: number): void {
     if (answer === 'runs') wait.isRunning = true
-    else decide(wait, wait.last ?? (answer === 'corpse' ? code : 'ERR_NO_SUCH_PROCESS'))
+    else decide(wait, wait.last ?? (answer === 'zombie' ? code : 'ERR_NO_SUCH_PROCESS'))
   }
 }
 
-/** Once. */
+/** Returns a function that runs the action once. */
 function decide(wait: Wait, expected: number | string): void {
   wait.expected ??= expected
 }
@@ -209,7 +209,7 @@ function check({ pid, state, exit, expected }: Wait): void {
 
 const pid = fc.integer({ min: 1, max: 3 })
 const which = fc.nat(5)
-const answer = fc.constantFrom<Answer>('runs', 'runs', 'gone', 'corpse')
+const answer = fc.constantFrom<Answer>('runs', 'runs', 'gone', 'zombie')
 const step = fc.oneof<[fc.WeightedArbitrary<Step>, ...fc.WeightedArbitrary<Step>[]]>(
   { weight: 3, arbitrary: fc.constant({ do: 'initialize' }) },
   { weight: 5, arbitrary: fc.constant({ do: 'advance' }) },
@@ -225,7 +225,7 @@ const advance: Step = { do: 'advance' }
 const beginning = fc.constantFrom<Step[]>([], [{ do: 'initialize' }, turn, advance, turn, advance, turn])
 const steps = fc.tuple(beginning, fc.array(step, { maxLength: 40, size: 'max' })).map((parts) => parts.flat())
 
-test('whenever exits, answers and ends come, a wait settles, with its exit or the reason', async (t) => {
+test('in any order of exits, answers and ends a wait settles with its exit or an error', async (t) => {
   await fc.assert(
     fc.asyncProperty(steps, async (steps) => {
       const run = new Run(loadFacade(t))

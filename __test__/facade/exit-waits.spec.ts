@@ -1,18 +1,17 @@
-/** Waiting for one process's exit, against a fake binding: which exit counts, and what ends the wait. */
+/** `waitForExit` on a fake binding: which exit counts, and what ends the wait. */
 import test from 'ava'
-import { child, initialized, loadFacade, settled } from '../support/fake/facade.ts'
+import { child, initialized, loadFacade, noop, settled } from '../support/fake/facade.ts'
 
-const noop = (): void => {}
 const NO_SUCH = {
   code: 'ERR_NO_SUCH_PROCESS',
   message: 'pid: no such process is running, got 7. Call waitForExit() within a second of its exit.',
 }
 
-test('it resolves with the exit of the process, to all who wait for it', async (t) => {
+test('waitForExit resolves every wait with the exit of the process', async (t) => {
   const { monitor, fake, r } = await initialized(t)
   const waits = [monitor.waitForExit(7), monitor.waitForExit(7), monitor.waitForExit(8)]
   await settled(fake)
-  // The interest is in force before it is asked.
+  // The interest must be in force before the native part watches the process.
   t.deepEqual(fake.source.interests, [[0b100, 0]])
   t.deepEqual(fake.source.calls, ['scan', 'watchExit 7', 'watchExit 7', 'watchExit 8'])
   fake.source.push(r.exit(9, { code: 1 }), r.exec(7), r.exit(7, { code: 3, ppid: 1 }))
@@ -25,14 +24,14 @@ test('it resolves with the exit of the process, to all who wait for it', async (
   t.deepEqual(fake.source.interests.at(-1), [0, 0])
 })
 
-test('one that is not running is refused', async (t) => {
+test('waitForExit rejects for a process that is not running', async (t) => {
   const { monitor, fake } = await initialized(t)
   fake.behaviour.watchExit = () => false
   await t.throwsAsync(monitor.waitForExit(7), NO_SUCH)
   t.deepEqual(fake.source.interests.at(-1), [0, 0])
 })
 
-test('of a process that runs, an exit before the answer is that of an earlier one with its pid', async (t) => {
+test('for a running process, an exit before the answer belongs to an earlier process with its pid', async (t) => {
   const { monitor, fake, r } = await initialized(t)
   fake.behaviour.watchExit = () => null
   const wait = monitor.waitForExit(7)
@@ -47,7 +46,7 @@ test('of a process that runs, an exit before the answer is that of an earlier on
   t.is((await wait).exitCode, 2)
 })
 
-test('one that ended just in between has exited; before the call counts for nothing', async (t) => {
+test('an exit between the call and the answer resolves the wait, and an exit before the call does not', async (t) => {
   const { monitor, fake, r } = await initialized(t)
   fake.behaviour.watchExit = () => null
   monitor.subscribeExit(noop)
@@ -61,20 +60,20 @@ test('one that ended just in between has exited; before the call counts for noth
   t.is((await other).exitCode, 2)
 })
 
-test('of one that ended before the call, but was not collected, the end is told', async (t) => {
+test('waitForExit resolves for a zombie', async (t) => {
   const { monitor, fake, r } = await initialized(t)
   fake.behaviour.watchExit = () => null
   const [coded, signalled, unknown] = [7, 8, 9].map((pid) => monitor.waitForExit(pid))
   await settled(fake)
-  fake.source.push(r.corpse(1, 7, { code: 3, time: 5 }), r.corpse(2, 8, { signal: 9 }), r.corpse(3, 9))
-  const told = { type: 'exit', origin: 'resync', process: {}, coreDumped: false, ppid: null, durationNs: null }
+  fake.source.push(r.zombie(1, 7, { code: 3, time: 5 }), r.zombie(2, 8, { signal: 9 }), r.zombie(3, 9))
+  const reported = { type: 'exit', origin: 'resync', process: {}, coreDumped: false, ppid: null, durationNs: null }
   const nothing = { exitCode: null, signal: null }
-  t.deepEqual<object, object>(await coded!, { ...told, ...nothing, pid: 7, timestampNs: 5, exitCode: 3 })
-  t.deepEqual<object, object>(await signalled!, { ...told, ...nothing, pid: 8, timestampNs: 0, signal: 'SIGKILL' })
-  t.deepEqual<object, object>(await unknown!, { ...told, ...nothing, pid: 9, timestampNs: 0 })
+  t.deepEqual<object, object>(await coded!, { ...reported, ...nothing, pid: 7, timestampNs: 5, exitCode: 3 })
+  t.deepEqual<object, object>(await signalled!, { ...reported, ...nothing, pid: 8, timestampNs: 0, signal: 'SIGKILL' })
+  t.deepEqual<object, object>(await unknown!, { ...reported, ...nothing, pid: 9, timestampNs: 0 })
 })
 
-test('an aborted signal rejects at once; the other waits go on', async (t) => {
+test('an aborted signal rejects at once, and other waits continue', async (t) => {
   const { monitor, fake, r } = await initialized(t)
   const controller = new AbortController()
   const aborted = monitor.waitForExit(7, { signal: controller.signal })
@@ -87,7 +86,7 @@ test('an aborted signal rejects at once; the other waits go on', async (t) => {
   const { signal } = controller
   t.is((await t.throwsAsync(monitor.waitForExit(7, { signal }), { name: 'AbortError' })).cause, 'enough')
   t.is(fake.source.calls.filter((call: string) => call === 'watchExit 7').length, 2)
-  // Even where it is aborted before it was asked.
+  // A wait is removed even if it is aborted before the native part was asked.
   const early = new AbortController()
   const waiting = monitor.waitForExit(9, { signal: early.signal })
   early.abort()
@@ -95,14 +94,14 @@ test('an aborted signal rejects at once; the other waits go on', async (t) => {
   t.false(fake.source.calls.includes('watchExit 9'))
 })
 
-test('it takes a monitor that runs, or is about to', async (t) => {
+test('waitForExit rejects before initialize, and waits for a pending one', async (t) => {
   const { monitor, fake, r } = loadFacade(t)
   await t.throwsAsync(monitor.waitForExit(7), { code: 'ERR_STOPPED', message: /initialize/ })
   fake.behaviour.scan = () => null
   void monitor.initialize()
   const wait = monitor.waitForExit(7)
   await settled(fake)
-  // While the scan at the start is reported, answers come before the live events.
+  // During the bootstrap scan, answers come before live events.
   t.deepEqual(fake.source.calls, ['scan'])
   fake.source.push(r.scanned(1))
   await settled(fake)
@@ -117,7 +116,7 @@ test('it takes a monitor that runs, or is about to', async (t) => {
   await t.throwsAsync(monitor.waitForExit(7), { code: 'ERR_STOPPED' })
 })
 
-test('an initialize that is rejected rejects those who wait for it, and a stop meanwhile does', async (t) => {
+test('a rejected initialize and a stop reject the pending waits', async (t) => {
   const { monitor, fake, r } = loadFacade(t)
   fake.behaviour.open = () => [r.failed('ERR_PERMISSION', 1, 'bind'), r.closed()]
   const initialize = monitor.initialize()
@@ -130,7 +129,7 @@ test('an initialize that is rejected rejects those who wait for it, and a stop m
   await both
 })
 
-test('a failure for good rejects; where somebody hears of it so, it is not thrown, too', async (t) => {
+test('a fatal failure rejects the waits and is not also uncaught', async (t) => {
   const { code, stdout } = await child(`
     monitor.initialize().then(() => {
       monitor.waitForExit(7).catch((e) => console.log(e.code))
@@ -139,7 +138,7 @@ test('a failure for good rejects; where somebody hears of it so, it is not throw
   t.deepEqual([code, stdout], [0, 'ERR_SOURCE_FAILED\n'])
 })
 
-test('arguments of a wrong type or range', async (t) => {
+test('waitForExit throws on arguments of a wrong type or range', async (t) => {
   const { monitor } = await initialized(t)
   const type = { instanceOf: TypeError, code: 'ERR_INVALID_ARG_TYPE' }
   const range = { instanceOf: RangeError, code: 'ERR_OUT_OF_RANGE' }

@@ -1,10 +1,8 @@
-/** The source's failures and losses against a fake binding: what is told, and what goes on. */
+/** Failures and losses of the source, on a fake binding. */
 import test from 'ava'
-import { child, initialized, loadFacade, settled } from '../support/fake/facade.ts'
+import { child, initialized, loadFacade, noop, settled } from '../support/fake/facade.ts'
 
-const noop = (): void => {}
-
-test('a refusal rejects when all is torn down, keeps subscriptions, and initialize may be called again', async (t) => {
+test('a failed open rejects initialize after teardown, keeps subscriptions, and allows another initialize', async (t) => {
   const { api, monitor, fake, r } = loadFacade(t)
   const seen: number[] = []
   monitor.subscribeExec((pid) => seen.push(pid))
@@ -31,7 +29,7 @@ test('a refusal rejects when all is torn down, keeps subscriptions, and initiali
   t.deepEqual(seen, [7])
 })
 
-test('a failure during the scan, or right after it, rejects initialize too', async (t) => {
+test('a failure during or right after the bootstrap scan rejects initialize', async (t) => {
   for (const scanned of [false, true]) {
     const { monitor, fake, r } = loadFacade(t)
     monitor.on('error', () => t.fail('the rejection is enough'))
@@ -46,7 +44,7 @@ test('a failure during the scan, or right after it, rejects initialize too', asy
   }
 })
 
-test('each code of the native part has a next step', async (t) => {
+test('each error code has a hint', async (t) => {
   for (const code of ['PERMISSION', 'PID_NAMESPACE', 'USER_NAMESPACE', 'NETWORK_NAMESPACE', 'CONNECTOR_UNAVAILABLE']) {
     const { monitor, fake, r } = loadFacade(t)
     fake.behaviour.open = () => [r.failed(`ERR_${code}`, 0, 'no acknowledgement'), r.closed()]
@@ -56,7 +54,7 @@ test('each code of the native part has a next step', async (t) => {
   }
 })
 
-test('a later failure ends monitoring, then is emitted; initialize may start anew', async (t) => {
+test('a later failure ends monitoring, then emits error, and initialize starts again', async (t) => {
   const { monitor, fake } = await initialized(t)
   monitor.subscribeExec(noop)
   const first = fake.source
@@ -71,7 +69,7 @@ test('a later failure ends monitoring, then is emitted; initialize may start ane
   t.is(fake.source.firstInterest[0], 2)
 })
 
-test('a later failure that nobody listens for is uncaught, and ends Node.js', async (t) => {
+test('a later failure without an error listener is uncaught and ends Node.js', async (t) => {
   const { code, stderr } = await child(
     `monitor.initialize().then(() => fake.source.fail('ERR_SOURCE_FAILED', 5, 'recvmsg'))`,
   )
@@ -79,14 +77,14 @@ test('a later failure that nobody listens for is uncaught, and ends Node.js', as
   t.regex(stderr, /ProcessMonitorError: recvmsg: EIO/)
 })
 
-test('a source that ends without a word is a failure', async (t) => {
+test('a source that closes without an error is a failure', async (t) => {
   const { monitor, fake, r } = await initialized(t)
   const emitted = new Promise<Error>((resolve) => monitor.once('error', resolve))
   fake.source.push(r.closed())
   t.like(await emitted, { code: 'ERR_SOURCE_FAILED' })
 })
 
-test('loss and restart are emitted, and a listener that throws does not stop the drain', async (t) => {
+test('loss and restart are emitted, and the drain continues after a listener throws', async (t) => {
   const { stdout, code } = await child(`
     const out = []
     process.on('uncaughtException', (e) => out.push('uncaught ' + e.message))

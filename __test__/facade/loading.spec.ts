@@ -1,16 +1,16 @@
-/** The package where its native part cannot be had, and the one question that needs no monitor. */
+/** The package without a loadable native part, and `findDeletedProcesses`, which needs no monitor. */
 import test from 'ava'
 import { child, loadFacade } from '../support/fake/facade.ts'
 
 const ask = `
   const api = require('./dist/index.js'); const monitor = api.getProcessMonitor()
   monitor.subscribeExec(() => {}); monitor.stats(); console.log('imported')
-  const tell = (e) => console.log(JSON.stringify([e.name, e.code, e.message, e instanceof api.ProcessMonitorError, String(e.cause?.message)]))
-  try { api.findDeletedProcesses(new Map()) } catch (e) { tell(e) }
-  monitor.initialize().catch((e) => { tell(e); monitor.stop().then(() => console.log('stopped')) })`
+  const print = (e) => console.log(JSON.stringify([e.name, e.code, e.message, e instanceof api.ProcessMonitorError, String(e.cause?.message)]))
+  try { api.findDeletedProcesses(new Map()) } catch (e) { print(e) }
+  monitor.initialize().catch((e) => { print(e); monitor.stop().then(() => console.log('stopped')) })`
 
 for (const platform of ['darwin', 'win32', 'freebsd']) {
-  test(`on ${platform} importing is fine, and use is refused`, async (t) => {
+  test(`on ${platform} importing succeeds, and use throws`, async (t) => {
     const fakePlatform = `Object.defineProperty(process, 'platform', { value: '${platform}' });`
     const { code, stdout, stderr } = await child(fakePlatform + ask, { bare: true })
     const [imported, thrown, rejected, stopped] = stdout.split('\n')
@@ -22,7 +22,7 @@ for (const platform of ['darwin', 'win32', 'freebsd']) {
   })
 }
 
-test('on a processor that no binary is published for, building it is the remedy', async (t) => {
+test('on a processor without a published binary the error advises to build one', async (t) => {
   const fakeProcessor = `Object.defineProperty(process, 'arch', { value: 's390x' });`
   const env = { NAPI_RS_NATIVE_LIBRARY_PATH: '' }
   const { code, stdout } = await child(fakeProcessor + ask, { bare: true, env })
@@ -38,13 +38,13 @@ test('on a processor that no binary is published for, building it is the remedy'
   t.regex(message, /Tried: Cannot find module '(?:\.\.\/)+proc-events\.linux-s390x-(gnu|musl)\.node'$/)
 })
 
-test('a binding built on 32-bit ARM is looked for under the name that its build gives it', async (t) => {
+test('on 32-bit ARM the loader uses the file name of a local build', async (t) => {
   const fakeProcessor = `Object.defineProperty(process, 'arch', { value: 'arm' });`
   const { stdout } = await child(fakeProcessor + ask, { bare: true, env: { NAPI_RS_NATIVE_LIBRARY_PATH: '' } })
   t.regex(stdout, /Tried: Cannot find module '(?:\.\.\/)+proc-events\.linux-arm-(gnu|musl)eabihf\.node'/)
 })
 
-test('a binding that cannot be loaded is told with what was tried, and what mends it', async (t) => {
+test('a load failure lists each attempt and the command that fixes it', async (t) => {
   const { code, stdout } = await child(ask, { bare: true, env: { NAPI_RS_NATIVE_LIBRARY_PATH: '/nowhere/x.node' } })
   const [imported, thrown, rejected, stopped] = stdout.split('\n')
   t.deepEqual([code, imported, stopped], [0, 'imported', 'stopped'])
@@ -57,7 +57,7 @@ test('a binding that cannot be loaded is told with what was tried, and what mend
   t.regex(cause, /^Every attempt/)
 })
 
-test('a binding that cannot be loaded leaves the settings of the diagnostic report as they are', async (t) => {
+test('a load failure leaves the settings of process.report unchanged', async (t) => {
   for (const excluded of [false, true]) {
     const script = `process.report.excludeNetwork = ${excluded}; ${ask}
       process.on('exit', () => console.log(process.report.excludeNetwork))`
@@ -66,7 +66,7 @@ test('a binding that cannot be loaded leaves the settings of the diagnostic repo
   }
 })
 
-test('findDeletedProcesses asks the native part about the keys', (t) => {
+test('findDeletedProcesses passes the keys to the native part', (t) => {
   const { api, fake } = loadFacade(t)
   const asked: unknown[] = []
   fake.behaviour.deletedPids = (pids: Uint32Array, procRoot: string) => {
@@ -81,7 +81,7 @@ test('findDeletedProcesses asks the native part about the keys', (t) => {
   t.deepEqual(asked[0], [Uint32Array.of(1, 2, 3), '/host/proc'])
 })
 
-test('findDeletedProcesses throws where /proc cannot be read', (t) => {
+test('findDeletedProcesses throws if /proc cannot be read', (t) => {
   const { api, fake } = loadFacade(t)
   const error = { code: 5, errno: 2, syscall: 'open', context: '/nowhere' }
   fake.behaviour.deletedPids = () => ({ pids: [], error })
@@ -92,7 +92,7 @@ test('findDeletedProcesses throws where /proc cannot be read', (t) => {
   t.regex(thrown.message, /^open \/nowhere: ENOENT, no such file or directory\. .*procRoot/)
 })
 
-test('an error without a failed system call has no syscall', (t) => {
+test('an error without a failed system call has no syscall property', (t) => {
   const { api, fake } = loadFacade(t)
   const error = { code: 0, errno: 1, context: 'the kernel rejected it' }
   fake.behaviour.deletedPids = () => ({ pids: [], error })
@@ -102,7 +102,7 @@ test('an error without a failed system call has no syscall', (t) => {
   t.regex(thrown.message, /^the kernel rejected it: EPERM, /)
 })
 
-test('findDeletedProcesses refuses what is no map by pid', (t) => {
+test('findDeletedProcesses rejects an argument that is not a map by pid', (t) => {
   const { api } = loadFacade(t)
   const type = { instanceOf: TypeError, code: 'ERR_INVALID_ARG_TYPE' }
   const range = { instanceOf: RangeError, code: 'ERR_OUT_OF_RANGE' }

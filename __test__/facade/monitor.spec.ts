@@ -1,10 +1,8 @@
-/** The monitor's life against a fake binding: starting, stopping, references, and keeping Node.js running. */
+/** The monitor's lifecycle on a fake binding: start, stop, references, and keeping Node.js running. */
 import test from 'ava'
-import { child, initialized, loadFacade, settled } from '../support/fake/facade.ts'
+import { child, initialized, loadFacade, noop, settled } from '../support/fake/facade.ts'
 
-const noop = (): void => {}
-
-test('there is one monitor, and each call takes a reference', async (t) => {
+test('getProcessMonitor() returns the one monitor and takes a reference', async (t) => {
   const { api, monitor } = loadFacade(t)
   for (let i = 2; i <= 10; i++) {
     t.is(api.getProcessMonitor(), monitor)
@@ -18,7 +16,7 @@ test('there is one monitor, and each call takes a reference', async (t) => {
   t.is(monitor.stats().references, 0)
 })
 
-test('initialize opens the source, then scans, once', async (t) => {
+test('initialize() opens the source and scans once', async (t) => {
   const { monitor, fake, r } = loadFacade(t)
   const seen: number[] = []
   monitor.subscribeExec((pid) => seen.push(pid), { capture: ['name', 'argv'] })
@@ -47,7 +45,7 @@ test('initialize opens the source, then scans, once', async (t) => {
   })
 })
 
-test('the proc root is $HOST_PROC, else /proc; sizes are left to the native part', async (t) => {
+test('the proc root is $HOST_PROC or /proc, and the native part chooses the sizes', async (t) => {
   const script = 'monitor.initialize().then(() => { console.log(JSON.stringify(fake.source.options)); process.exit() })'
   const given = JSON.parse((await child(script, { env: { HOST_PROC: '/host/proc' } })).stdout)
   t.is(given.procRoot, '/host/proc')
@@ -57,7 +55,7 @@ test('the proc root is $HOST_PROC, else /proc; sizes are left to the native part
   t.is(JSON.parse((await child(script, { env: { HOST_PROC: '' } })).stdout).procRoot, '/proc')
 })
 
-test('initialize does not resolve before the scan has been delivered', async (t) => {
+test('initialize() resolves after the bootstrap scan has been delivered', async (t) => {
   const { monitor, fake, r } = loadFacade(t)
   fake.behaviour.scan = () => null
   let done = false
@@ -70,7 +68,7 @@ test('initialize does not resolve before the scan has been delivered', async (t)
   t.true(done)
 })
 
-test('the last stop drains to the end, joins, and then nothing is called; initialize may start anew', async (t) => {
+test('the last stop() drains, joins and ends all calls, and initialize() starts again', async (t) => {
   const { api, monitor, fake, r } = await initialized(t)
   api.getProcessMonitor()
   const seen: number[] = []
@@ -97,7 +95,7 @@ test('the last stop drains to the end, joins, and then nothing is called; initia
   t.deepEqual(fake.source.calls, ['scan', 'stop', 'join'])
 })
 
-test('a stop within a callback, between records of one drain', async (t) => {
+test('a stop within a callback ends all calls amid a drain', async (t) => {
   const { monitor, fake, r } = await initialized(t)
   const seen: string[] = []
   let stopped: Promise<void> | undefined
@@ -114,7 +112,7 @@ test('a stop within a callback, between records of one drain', async (t) => {
   t.deepEqual(fake.source.calls, ['scan', 'stop', 'join'])
 })
 
-test('stop while initialize is pending: at opening, in the scan, and in the turn in which the scan ends', async (t) => {
+test('stop() rejects a pending initialize() before, during and right after the scan', async (t) => {
   for (const phase of ['opening', 'scan', 'scanned']) {
     const { monitor, fake, r } = loadFacade(t)
     if (phase === 'opening') fake.behaviour.open = () => null
@@ -136,7 +134,7 @@ test('stop while initialize is pending: at opening, in the scan, and in the turn
   }
 })
 
-test('initialize during a stop waits for it; another stop ends that too', async (t) => {
+test('initialize() during a stop waits for it, and another stop rejects it', async (t) => {
   const { monitor, fake } = await initialized(t)
   fake.behaviour.closeAfter = 20
   const stopped = monitor.stop()
@@ -158,7 +156,7 @@ test('initialize during a stop waits for it; another stop ends that too', async 
   t.is(fake.sources.length, 3)
 })
 
-test('thirty rounds of starting and stopping', async (t) => {
+test('thirty rounds of starting and stopping open and close thirty sources', async (t) => {
   const { api, monitor, fake, r } = loadFacade(t)
   let seen = 0
   for (let round = 1; round <= 30; round++) {
@@ -173,7 +171,7 @@ test('thirty rounds of starting and stopping', async (t) => {
   t.true(fake.sources.every((source: { calls: string[] }) => source.calls.join() === 'scan,stop,join'))
 })
 
-test('stats are zero before, the counters of now meanwhile, and gauges are zero afterwards', async (t) => {
+test('stats are zero before the start, current while monitoring, and gauges are zero afterwards', async (t) => {
   const { monitor, fake, r } = loadFacade(t)
   const { references, source, priority, ...before } = monitor.stats()
   t.is(references, 1)
@@ -226,12 +224,12 @@ test('an initialized monitor keeps Node.js running until it is stopped', async (
   const { code, stdout, took } = await child(`
     monitor.initialize().then(() => setTimeout(() => monitor.stop().then(() => console.log('stopped')), 300).unref())
     fake.behaviour.closeAfter = 200`)
-  // The unref'd timers fire at all only because the monitor, and then its stop, hold.
+  // The unref'd timers fire only because the monitor, and then its stop, keep Node.js running.
   t.deepEqual([code, stdout], [0, 'stopped\n'])
   t.true(took >= 500)
 })
 
-test('an unref’d monitor lets Node.js end, once initialize and stop are done', async (t) => {
+test('an unref’d monitor lets Node.js end after initialize and stop', async (t) => {
   const first = await child(`
     fake.behaviour.open = (source) => void setTimeout(() => source.push(r.opened()), 200).unref()
     monitor.unref().initialize().then(() => console.log('initialized'))`)

@@ -1,4 +1,4 @@
-/** What OpenTelemetry is told of an event. */
+/** The OpenTelemetry attributes of an event. */
 import { uptime } from 'node:os'
 import test from 'ava'
 import { type ExecEvent, type ExitEvent, toOpenTelemetry } from '../../dist/index.js'
@@ -31,7 +31,7 @@ const exit: Omit<ExitEvent, 'timestampNs'> = {
   durationNs: 5,
 }
 
-test('what was captured is told in the words of the conventions, arguments only on demand', (t) => {
+test('captured details have the names of the semantic conventions, and arguments are opt-in', (t) => {
   const attributes = {
     'process.pid': 10,
     'process.parent_pid': 1,
@@ -53,7 +53,7 @@ test('what was captured is told in the words of the conventions, arguments only 
   })
 })
 
-test('what is not known is absent', (t) => {
+test('unknown details are absent', (t) => {
   const event = { ...exec, timestampNs: now() }
   t.deepEqual<object, object>(toOpenTelemetry({ ...event, process: {} }).attributes, { 'process.pid': 10 })
   const unread = { name: 'sh', ppid: null, exe: null, argv: null, cwd: null, uid: null, cgroup: null, startTime: null }
@@ -74,7 +74,7 @@ test('what is not known is absent', (t) => {
   })
 })
 
-test('an exit has its time, its code or signal, and its own parent', (t) => {
+test('an exit has its time, its exit code or signal, and its own parent', (t) => {
   const before = Date.now() - 1000
   const { eventName, timestamp, attributes } = toOpenTelemetry({ ...exit, timestampNs: now() - 1e9 })
   const after = Date.now() - 1000
@@ -88,16 +88,16 @@ test('an exit has its time, its code or signal, and its own parent', (t) => {
   t.false('process.exit.code' in killed)
 })
 
-test('when a process was created is told, but never after the event', (t) => {
+test('the creation time is present and never later than the event', (t) => {
   const ticks = (seconds: number): number => Math.round((uptime() - seconds) * 100)
-  const told = (startTime: number): string | undefined =>
+  const reported = (startTime: number): string | undefined =>
     toOpenTelemetry({ ...exec, timestampNs: now(), process: { startTime } }).attributes['process.creation.time']
-  const created = Date.parse(told(ticks(10))!)
+  const created = Date.parse(reported(ticks(10))!)
   t.true(Math.abs(Date.now() - 10_000 - created) < 100, String(created))
-  t.is(told(ticks(-10)), undefined)
+  t.is(reported(ticks(-10)), undefined)
 })
 
-test('every type of event has a name, and arguments are as typed', (t) => {
+test('every event type has an event name, and arguments are passed unchanged', (t) => {
   const fork = { type: 'fork', pid: 11, timestampNs: now(), origin: 'kernel', process: {}, ppid: 10 } as const
   const { eventName, attributes } = toOpenTelemetry(fork)
   t.is(eventName, 'proc_events.fork')

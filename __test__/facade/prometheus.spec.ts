@@ -1,4 +1,4 @@
-/** The monitor's figures as prom-client gives them: names, values, both formats, both module systems. */
+/** The monitor's metrics in prom-client: names, values, both formats, both module systems. */
 import { execFileSync } from 'node:child_process'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
@@ -44,7 +44,7 @@ async function textOf(
   return register.metrics()
 }
 
-test('every figure has its name and its value', async (t) => {
+test('every statistic has its metric name and its value', async (t) => {
   t.deepEqual(samples(await textOf()), [
     'proc_events_received_total{type="exec"} 30',
     'proc_events_received_total{type="exit"} 20',
@@ -74,7 +74,7 @@ test('every figure has its name and its value', async (t) => {
   ])
 })
 
-test('no figure is left out', async (t) => {
+test('every statistic has a metric', async (t) => {
   const before = await textOf()
   for (const name of Object.keys(stats)) {
     const other = typeof stats[name as keyof MonitorStats] === 'number' ? 1000 : null
@@ -82,7 +82,7 @@ test('no figure is left out', async (t) => {
   }
 })
 
-test('what OpenMetrics asks for: a counter is named without _total, its sample with it; units; an end', async (t) => {
+test('the OpenMetrics output has _total samples, units and an end marker', async (t) => {
   const register = new Registry<OpenMetricsContentType>()
   register.setContentType(Registry.OPENMETRICS_CONTENT_TYPE)
   const lines = (await textOf({}, register)).split('\n')
@@ -103,11 +103,11 @@ test('what OpenMetrics asks for: a counter is named without _total, its sample w
       t.regex(line, new RegExp(String.raw`^${family}${suffix}(\{[a-z]+="[a-z-]+"\})? \d+$`))
     }
   }
-  // Asked again, all is the same: nothing adds up.
+  // A second scrape returns the same values, because counters do not add up.
   t.is(await register.metrics(), [...lines, '# EOF', ''].join('\n'))
 })
 
-test('each scrape looks once, and nothing looks in between', async (t) => {
+test('each scrape reads the statistics once, and nothing reads them in between', async (t) => {
   let looks = 0
   const register = new Registry()
   const monitor = { stats: () => ({ ...stats, events: ++looks * 100 }) }
@@ -119,7 +119,7 @@ test('each scrape looks once, and nothing looks in between', async (t) => {
   t.is(looks, 2)
 })
 
-test('a counter begins anew with the monitor', async (t) => {
+test('a counter resets with the monitor', async (t) => {
   let figures = stats
   const register = new Registry()
   collectMonitorMetrics({ stats: () => figures }, { register })
@@ -128,18 +128,18 @@ test('a counter begins anew with the monitor', async (t) => {
   t.true((await register.metrics()).includes('proc_events_resyncs_total 0'))
 })
 
-test('prefix and labels are as in collectDefaultMetrics', async (t) => {
+test('prefix and labels work as in collectDefaultMetrics', async (t) => {
   const register = new Registry()
   collectMonitorMetrics({ stats: () => stats }, { register, prefix: 'agent_', labels: { host: 'a', zone: 1 } })
   const lines = samples(await register.metrics())
   t.is(lines[0], 'agent_proc_events_received_total{host="a",zone="1",type="exec"} 30')
   t.true(lines.every((line) => /^agent_proc_events_[a-z_]+\{host="a",zone="1"[,}]/.test(line)))
-  // Two monitors' worth of them in one registry.
+  // One registry takes the metrics twice, with different prefixes.
   collectMonitorMetrics({ stats: () => stats }, { register, prefix: 'other_' })
   t.is(samples(await register.metrics()).length, 2 * lines.length)
 })
 
-test('what cannot be registered leaves nothing behind', async (t) => {
+test('a failed registration leaves no metric behind', async (t) => {
   const register = new Registry()
   collectMonitorMetrics({ stats: () => stats }, { register })
   register.removeSingleMetric('proc_events_received_total')
@@ -155,7 +155,7 @@ test('what cannot be registered leaves nothing behind', async (t) => {
   t.is(await register.metrics(), before)
 })
 
-test('the real monitor is read, and no reference of it is held', async (t) => {
+test('the default monitor is read without holding a reference', async (t) => {
   await monitoring(async (monitor) => {
     monitor.subscribeExit(() => {})
     const register = new Registry()
@@ -170,7 +170,7 @@ test('the real monitor is read, and no reference of it is held', async (t) => {
   })
 })
 
-test('import and require give the one and the same; the package itself does without prom-client', (t) => {
+test('import and require return the same module, and the main module does not load prom-client', (t) => {
   const required = createRequire(join(root, 'dist', 'index.js'))('proc-events/prometheus')
   t.is(required.collectMonitorMetrics, collectMonitorMetrics)
   const script = `import 'proc-events'

@@ -1,4 +1,4 @@
-/** Whatever is done with the monitor, and whatever its source reports, it behaves as the model says. */
+/** The monitor against its model, in random runs of calls and records. */
 import assert from 'node:assert/strict'
 import test from 'ava'
 import * as fc from 'fast-check'
@@ -7,10 +7,10 @@ import { Model } from '../support/fake/model.ts'
 import { FacadeDriver } from '../support/fake/driver.ts'
 import { type Action, type Item, steps } from '../support/fake/steps.ts'
 
-/** More of them at once may take the facade several turns of the event loop. */
+/** The most records in one step. More may take the facade several turns of the event loop. */
 const RECORDS_A_TURN = 60
 
-test.serial('whatever is done, and whatever the source reports, the facade is as the model', async (t) => {
+test.serial('after any calls and any records the facade equals the model', async (t) => {
   await fc.assert(
     fc.asyncProperty(steps, fc.boolean(), async (steps, listens) => {
       const model = new Model(listens)
@@ -39,7 +39,7 @@ test.serial('whatever is done, and whatever the source reports, the facade is as
           } else both(step)
         }
         await turn()
-        // The end: whatever was going on, nothing of it is left.
+        // In the end, every session is closed and every promise is settled.
         for (let references = driver.references(); references >= 0; references--) both({ do: 'stop' })
         push({ is: 'closed' })
         await turn()

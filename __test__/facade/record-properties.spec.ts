@@ -1,4 +1,4 @@
-/** Filters and records, whatever they hold: what passes, and that what was encoded is what is read. */
+/** Filters and records with random contents: filters select by their conditions, and decoding reverses encoding. */
 import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import test from 'ava'
@@ -17,7 +17,7 @@ const { compileFilter } = require('../../dist/src/monitor/filter.js') as typeof 
 const { RecordView } = require('../../dist/src/native/record-view.js') as typeof RecordViews
 const r = require('../support/fake/records.cjs')
 
-test('a process passes a filter where all conditions hold, as often as it is asked', (t) => {
+test('a process passes a filter if all conditions hold, on every evaluation', (t) => {
   fc.assert(
     fc.property(filters, fc.array(processes, { maxLength: 6 }), (filter, processes) => {
       const options = written(filter)
@@ -32,7 +32,7 @@ test('a process passes a filter where all conditions hold, as often as it is ask
       if (matches === null) return
       const view = new RecordView(null, () => {})
       for (const process of [...processes, ...processes]) {
-        // Whatever else is captured stands around what the filter looks at.
+        // Other captured fields surround the fields of the filter.
         const words = r.exec(7, { process: process && { ppid: 1, cwd: 'x', gid: 2, startTime: 3, ...process } })
         const buffer = new RecordBuffer(words.length)
         buffer.words.set(words)
@@ -50,7 +50,7 @@ test('a process passes a filter where all conditions hold, as often as it is ask
 
 const u32 = fc.nat(2 ** 32 - 1)
 const u64 = fc.oneof(fc.maxSafeNat(), fc.bigInt(0n, 2n ** 64n - 1n))
-/** All of Unicode, but what ends an argument. */
+/** All of Unicode except NUL, which ends an argument. */
 const text = fc.string({ unit: fc.oneof(fc.string({ unit: 'binary', minLength: 1, maxLength: 1 }), fc.constant('😀')) })
 const argument = text.map((text) => text.replaceAll('\0', ''))
 const origin = fc.constantFrom('kernel', 'bootstrap', 'resync', 'polling')
@@ -70,7 +70,7 @@ const captured = fc.record(
   { requiredKeys: [] },
 )
 
-/** Of each type, the kind's own values, and the words that carry them. */
+/** For each event type, its specific values and the words that encode them. */
 const own = fc.oneof(
   fc.constant({ type: 'exec', five: [], values: {} }),
   fc.constant({ type: 'sid', five: [], values: {} }),
@@ -90,7 +90,7 @@ const event = fc.record({
   truncated: fc.boolean(),
 })
 
-test('what was encoded is what is read, wherever in the buffer it stands', (t) => {
+test('a decoded record equals the encoded one at every position in the buffer', (t) => {
   fc.assert(
     fc.property(fc.array(event, { minLength: 1, maxLength: 8 }), fc.nat(5), (events, before) => {
       const records: number[][] = events.map(({ own, pid, process, ...others }) =>
@@ -113,7 +113,7 @@ test('what was encoded is what is read, wherever in the buffer it stands', (t) =
   t.pass()
 })
 
-test('an exit is read as it was encoded', (t) => {
+test('a decoded exit equals the encoded one', (t) => {
   const signals = ['SIGHUP', 'SIGABRT', 'SIGKILL', 'SIGSEGV', 'SIG32', 'SIGRTMIN+0', 'SIGRTMIN+30']
   const numbers = [1, 6, 9, 11, 32, 34, 64]
   const values = fc.record({
@@ -142,7 +142,7 @@ test('an exit is read as it was encoded', (t) => {
   t.pass()
 })
 
-test('a thread’s name of up to 16 bytes is read as it was encoded', (t) => {
+test('a decoded thread name of up to 16 bytes equals the encoded one', (t) => {
   const name = argument.filter((text) => Buffer.byteLength(text) <= 16)
   fc.assert(
     fc.property(name, u32, (comm, tid) => {
@@ -153,7 +153,7 @@ test('a thread’s name of up to 16 bytes is read as it was encoded', (t) => {
   t.pass()
 })
 
-test('a container’s id is the last of the 64 digits in its cgroup', (t) => {
+test('the container id is the last run of 64 hex digits in the cgroup', (t) => {
   const id = fc.string({ unit: fc.constantFrom(...'0123456789abcdef'), minLength: 64, maxLength: 64 })
   const part = fc.constantFrom('/', '/docker/', '/a.slice/cri-containerd-', '.scope', '/kubepods/pod0/', '.scope/init')
   fc.assert(
@@ -164,7 +164,7 @@ test('a container’s id is the last of the 64 digits in its cgroup', (t) => {
   t.pass()
 })
 
-test.serial('every event is delivered once and in order, however it is drained', async (t) => {
+test.serial('every event is delivered once and in order with any buffer and batch size', async (t) => {
   const runs = fc.array(fc.tuple(fc.integer({ min: 1, max: 700 }), fc.oneof(fc.constant(0), fc.nat(80_000))), {
     minLength: 1,
     maxLength: 6,
@@ -206,7 +206,7 @@ function decode(records: number[][], before = 0): unknown[] {
   return events
 }
 
-/** With what the facade adds to the captured fields. */
+/** Returns the captured fields and the fields that the facade adds to them. */
 function completed(process: ProcessInfo, truncated: boolean): ProcessInfo {
   return {
     ...process,

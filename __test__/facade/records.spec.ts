@@ -1,4 +1,4 @@
-/** What is made of native records: events, captured details, and what a filter says to them. */
+/** Native records decoded to events and captured details, and filters on them. */
 import { createRequire } from 'node:module'
 import test from 'ava'
 import type * as RecordViews from '../../dist/src/native/record-view.js'
@@ -63,7 +63,7 @@ test('an event with nothing captured shares one frozen object', async (t) => {
   t.true(Object.isFrozen(seen[0]))
 })
 
-test('captured fields are read, null where they could not be, absent where nobody asked', async (t) => {
+test('captured fields are decoded, null if unreadable, and absent if not requested', async (t) => {
   const { monitor, fake, r } = await initialized(t)
   const seen: object[] = []
   monitor.subscribe('exit', (_, { process }) => seen.push(process))
@@ -103,7 +103,7 @@ test('captured fields are read, null where they could not be, absent where nobod
   }
 })
 
-test('a container is known by its cgroup', async (t) => {
+test('the container id is derived from the cgroup', async (t) => {
   const { monitor, fake, r } = await initialized(t)
   const seen: unknown[] = []
   monitor.subscribeExec((_, { process }) => seen.push(process.containerId))
@@ -129,7 +129,7 @@ test('a container is known by its cgroup', async (t) => {
   )
 })
 
-test('filters', async (t) => {
+test('filters select by text, pattern and uid', async (t) => {
   const { monitor, fake, r } = await initialized(t)
   const shell = { name: 'sh', exe: '/bin/sh', argv: ['sh', '-c', 'true'], uid: 0, cgroup: '/a' }
   const sticky = /h/y
@@ -162,7 +162,7 @@ test('filters', async (t) => {
     for (const [filter, process, expected] of cases) {
       let seen = 0
       const unsubscribe = monitor.subscribe(type, () => seen++, filter)
-      // Twice, since a RegExp may remember.
+      // Each is tested twice, because a RegExp has a state.
       fake.source.push(...[1, 2].map((pid) => r[type](pid, { process })))
       await settled(fake)
       t.is(seen, expected ? 2 : 0, `${type} ${Object.entries(filter)}`)
@@ -172,7 +172,7 @@ test('filters', async (t) => {
   t.is(global.lastIndex, 2)
 })
 
-test('arguments that were cut to none match no filter, and a process without any may', async (t) => {
+test('arguments cut to none match no filter, but an empty argument list may', async (t) => {
   const { monitor, fake, r } = await initialized(t)
   const seen: number[] = []
   monitor.subscribeExit((pid) => seen.push(pid), { commandLine: /^(?!secret)/ })
@@ -182,7 +182,7 @@ test('arguments that were cut to none match no filter, and a process without any
   t.deepEqual(seen, [1])
 })
 
-test('a record that is larger than the buffer makes it grow', async (t) => {
+test('a record larger than the buffer makes the buffer grow', async (t) => {
   const { monitor, fake, r } = await initialized(t)
   const seen: unknown[] = []
   monitor.subscribeExec((pid, { process }) => seen.push([pid, process.argv?.map((a) => a.length)]))
@@ -197,7 +197,7 @@ test('a record that is larger than the buffer makes it grow', async (t) => {
   ])
 })
 
-test('a filter by ancestor takes what is marked with its own number', async (t) => {
+test('a filter by ancestor selects events with its own tag', async (t) => {
   const { monitor, fake, r } = await initialized(t)
   const seen: number[][] = [[], [], []]
   for (const pids of seen) monitor.subscribeExec((pid) => pids.push(pid), { ancestor: 9 })
@@ -208,7 +208,7 @@ test('a filter by ancestor takes what is marked with its own number', async (t) 
   t.deepEqual(seen, [[1], [1, 2], [1]])
 })
 
-test('whom an ancestor leads to is read once of a record, however many ask', (t) => {
+test('ancestry tags of a record are decoded once for all filters', (t) => {
   const { r } = loadFacade(t)
   const { RecordView } = require('../../dist/src/native/record-view.js') as typeof RecordViews
   const many = 1000
@@ -231,7 +231,7 @@ test('whom an ancestor leads to is read once of a record, however many ask', (t)
   t.true(reads < 2 * many, String(reads))
 })
 
-test('after many records that fit the first buffer, a larger one is given up', async (t) => {
+test('a grown buffer is released after many small records', async (t) => {
   const { monitor, fake, r } = await initialized(t)
   let seen = 0
   monitor.subscribeExec(() => seen++)
@@ -242,7 +242,7 @@ test('after many records that fit the first buffer, a larger one is given up', a
   await settled(fake)
   const grown = fake.source.bufferLengths[1]
   t.true(grown > large.length)
-  // Grown anew, but not given up between large ones that follow soon.
+  // The buffer grows again, and stays between large records that follow soon.
   t.deepEqual(fake.source.bufferLengths, [first, grown, first, grown])
   for (const record of small) {
     fake.source.push(record)
@@ -253,7 +253,7 @@ test('after many records that fit the first buffer, a larger one is given up', a
   t.is(seen, 20_204)
 })
 
-test('records of unknown kinds are passed over', async (t) => {
+test('records of unknown kinds are ignored', async (t) => {
   const { monitor, fake, r } = await initialized(t)
   const seen: number[] = []
   monitor.subscribeExec((pid) => seen.push(pid))

@@ -1,9 +1,9 @@
-/** What is taken out of arguments before anybody sees them, against a fake binding. */
+/** The `redact` option, on a fake binding. It changes arguments before any subscriber gets them. */
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import test from 'ava'
 import { child, loadFacade, settled } from '../support/fake/facade.ts'
 
-test.serial('arguments are redacted once, for everybody; filters judge the original', async (t) => {
+test.serial('arguments are redacted once for all subscribers, and filters match the original', async (t) => {
   const { monitor, fake, r } = loadFacade(t)
   const given: unknown[] = []
   await monitor.initialize({
@@ -33,7 +33,7 @@ test.serial('arguments are redacted once, for everybody; filters judge the origi
   ])
   t.deepEqual((await events.next()).value.process, { name: 'psql', argv: ['psql', '***'], argvTruncated: true })
   t.like(published[0] as object, { process: { argv: ['psql', '***'] } })
-  // Nothing to redact: not asked, not read, not there.
+  // Three events have nothing to redact: arguments not requested, unreadable, or absent.
   given.length = 0
   for (const argv of [null, undefined]) fake.source.push(r.exec(2, { process: { name: 'x', argv } }))
   fake.source.push(r.exec(2))
@@ -41,7 +41,7 @@ test.serial('arguments are redacted once, for everybody; filters judge the origi
   t.deepEqual(given, [])
 })
 
-test('a redact that throws, or returns something else, shows nothing and is uncaught', async (t) => {
+test('an exception or an invalid result of redact hides the arguments and is uncaught', async (t) => {
   const { code, stdout } = await child(`
     const out = []
     process.on('uncaughtException', (e) => out.push(e.message))
@@ -58,7 +58,7 @@ test('a redact that throws, or returns something else, shows nothing and is unca
   t.deepEqual(JSON.parse(stdout), [hidden, hidden, hidden, hidden, shown, 'mine', wrong, wrong, wrong])
 })
 
-test.serial('a redact that is no function is refused', async (t) => {
+test.serial('a redact option that is not a function is rejected', async (t) => {
   const { monitor } = loadFacade(t)
   const type = { instanceOf: TypeError, code: 'ERR_INVALID_ARG_TYPE', message: /^The "options\.redact" property/ }
   for (const redact of [null, 'x', {}]) await t.throwsAsync(monitor.initialize({ redact } as never), type)

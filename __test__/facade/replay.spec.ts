@@ -1,14 +1,14 @@
-/** Subscriptions that ask for the processes already running, against a fake binding: each once, and nobody else. */
+/** Subscriptions with `replay`, on a fake binding. Only they get the running processes, and each process once. */
 import test from 'ava'
 import type { ExecEvent } from '../../dist/index.js'
 import { type Fake, initialized, loadFacade, settled } from '../support/fake/facade.ts'
 
-/** Notes what it is told. */
+/** Returns a callback that records its events. */
 function noting(seen: string[], name = ''): (pid: number, event: { type: string; origin: string }) => void {
   return (pid, { type, origin }) => seen.push(`${name}${type} ${pid} ${origin}`)
 }
 
-/** Has scans answered by the test. */
+/** Returns a facade whose scans the test answers. */
 async function withScans(t: Parameters<typeof initialized>[0]): Promise<Fake & { scans: number[] }> {
   const facade = await initialized(t)
   const scans: number[] = []
@@ -16,14 +16,14 @@ async function withScans(t: Parameters<typeof initialized>[0]): Promise<Fake & {
   return { ...facade, scans }
 }
 
-test('after initialize it is told first of what is running, and nobody else is', async (t) => {
+test('a replay after initialize reports the running processes first, to this subscription only', async (t) => {
   const { monitor, fake, r, scans } = await withScans(t)
   const others: string[] = []
   const seen: string[] = []
   monitor.subscribeExec(noting(others))
   monitor.subscribeExec(noting(seen), { replay: true })
   monitor.subscribeExec(noting(others, 'late '))
-  // Exits are needed meanwhile, and in force when it is asked.
+  // A replay needs exits, and their interest must be in force before the scan.
   t.deepEqual(fake.source.interests, [
     [0b10, 0],
     [0b110, 0],
@@ -38,7 +38,7 @@ test('after initialize it is told first of what is running, and nobody else is',
   t.deepEqual(fake.source.interests.at(-1), [0b10, 0])
 })
 
-test('each process is told once, and an exit never before its exec', async (t) => {
+test('a replay reports each process once, and never an exit before its exec', async (t) => {
   const { monitor, fake, r } = await withScans(t)
   const seen: string[] = []
   monitor.subscribeExec(noting(seen), { replay: true })
@@ -46,8 +46,8 @@ test('each process is told once, and an exit never before its exec', async (t) =
   monitor.subscribe('comm', noting(seen))
   const found = [1, 3, 4, 6].map((pid) => r.exec(pid, { origin: 'bootstrap' }))
   fake.source.push(
-    // One that started meanwhile and runs, one that has ended, one that has started another program, one that was
-    // told of, and one whose pid is used again by a process that never called exec.
+    // 1 started and still runs. 2 has exited. 3 has executed another program. 4 was reported already. The pid of 6 is
+    // reused by a process that never called exec.
     ...[1, 2, 3, 4, 6].map((pid) => r.exec(pid)),
     r.exit(2),
     r.exec(3),
@@ -73,7 +73,7 @@ test('each process is told once, and an exit never before its exec', async (t) =
   ])
 })
 
-test('a filter holds, and details are those of the scan', async (t) => {
+test('a replay applies the filter and has the details of the scan', async (t) => {
   const { monitor, fake, r } = await withScans(t)
   const seen: ExecEvent[] = []
   monitor.subscribeExec((_, event) => seen.push(event), { replay: true, name: 'sh' })
@@ -90,7 +90,7 @@ test('a filter holds, and details are those of the scan', async (t) => {
   )
 })
 
-test('overlapping replays: each gets its own scan, whole, in whatever order they are answered', async (t) => {
+test('overlapping replays each get their whole scan, in any order of answers', async (t) => {
   const { monitor, fake, r, scans } = await withScans(t)
   const seen: Record<string, string[]> = { a: [], b: [] }
   monitor.subscribeExec(noting(seen['a']!), { replay: true })
@@ -107,7 +107,7 @@ test('overlapping replays: each gets its own scan, whole, in whatever order they
   })
 })
 
-test('before the scan at the start is reported it adds nothing, amid that it is a scan of its own', async (t) => {
+test('a replay needs its own scan only if the bootstrap scan is being reported', async (t) => {
   const { monitor, fake, r } = loadFacade(t)
   const scans: number[] = []
   fake.behaviour.scan = (_: unknown, id: number) => void scans.push(id)
@@ -128,7 +128,7 @@ test('before the scan at the start is reported it adds nothing, amid that it is 
   t.deepEqual(seen, { before: all, meanwhile: all, amid: all })
 })
 
-test('one that has left is told of nothing, not even of what waits', async (t) => {
+test('an unsubscribed callback gets no replay and no pending event', async (t) => {
   const { monitor, fake, r } = await withScans(t)
   const seen: string[] = []
   const off = monitor.subscribeExec(noting(seen, 'gone '), { replay: true })
@@ -149,7 +149,7 @@ test('one that has left is told of nothing, not even of what waits', async (t) =
   t.deepEqual(fake.source.interests.at(-1), [0, 0])
 })
 
-test('where the source fails first, what waits is told, and the next start reports all', async (t) => {
+test('if the source fails before the scan, pending events are delivered and the next start reports all processes', async (t) => {
   const { monitor, fake, r } = await withScans(t)
   const seen: string[] = []
   monitor.on('error', () => seen.push('error'))
@@ -162,7 +162,7 @@ test('where the source fails first, what waits is told, and the next start repor
   t.deepEqual(seen, ['exec 1 bootstrap', 'exec 3 kernel', 'error', 'exec 1 bootstrap'])
 })
 
-test('an iterator replays, too: what is running, then execs and exits', async (t) => {
+test('events() replays the running processes, then yields execs and exits', async (t) => {
   const { monitor, fake, r } = await withScans(t)
   const events = monitor.events({ replay: true })
   const found = [1, 2].map((pid) => r.exec(pid, { origin: 'bootstrap' }))
@@ -181,7 +181,7 @@ test('an iterator replays, too: what is running, then execs and exits', async (t
   ])
 })
 
-test('for other types it means nothing, and it is true or false', async (t) => {
+test('replay has no effect for other types, and rejects a value that is not a boolean', async (t) => {
   const { monitor, scans } = await withScans(t)
   monitor.subscribeExit(() => {}, { replay: true })
   monitor.subscribeExec(() => {}, { replay: false })

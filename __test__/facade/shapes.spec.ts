@@ -1,4 +1,4 @@
-/** What V8 makes of events: small objects of one hidden class each, however their values differ. */
+/** The hidden classes that V8 gives to events. Events of one type share one, whatever their values are. */
 import { setFlagsFromString } from 'node:v8'
 import test from 'ava'
 import type { ProcessEvent } from '../../dist/index.js'
@@ -8,14 +8,14 @@ setFlagsFromString('--allow-natives-syntax')
 const haveSameMap = new Function('a', 'b', 'return %HaveSameMap(a, b)') as (a: object, b: object) => boolean
 const isFast = new Function('a', 'return %HasFastProperties(a)') as (a: object) => boolean
 
-test('events of a type have one hidden class, and so have their details', async (t) => {
+test('events of a type share one hidden class, and so do their details', async (t) => {
   const { monitor, fake, r } = await initialized(t)
   const events: ProcessEvent[] = []
   for (const type of ['fork', 'exec', 'exit', 'comm', 'uid', 'sid'] as const) {
     monitor.subscribe(type, (_, event) => events.push(event))
   }
   for (let i = 0; i < 50; i++) {
-    // As the kernel's: on no machine is it less than some seconds since its start.
+    // Like the kernel's times, which are always some seconds after the boot.
     const time = 10 ** 12 + 7 * i
     const unread = i % 5 === 0 ? null : undefined
     const process = { name: unread ?? `name-${i}`, ppid: unread ?? i, argv: unread ?? ['a', 'b'], uid: unread ?? 1000 }

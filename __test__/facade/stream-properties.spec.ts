@@ -1,4 +1,4 @@
-/** However events, calls and ends follow each other, an iterator behaves as the model says. */
+/** An iterator against its model, in random runs of events, calls and ends. */
 import assert from 'node:assert/strict'
 import test from 'ava'
 import * as fc from 'fast-check'
@@ -29,9 +29,9 @@ const step = fc.oneof<fc.WeightedArbitrary<Step>[]>(
   weighted(1, { do: 'fail' }),
 )
 
-/** What an iterator ought to do: a list of what is to come, and a list of who waits for it. */
+/** The model of an iterator: a queue of events, and a queue of pending calls. */
 class Model {
-  /** By call, what it was answered: an event, `'done'`, an error, or `'pending'`. */
+  /** The answer to each call: an event, `'done'`, an error, or `'pending'`. */
   readonly answers: string[] = []
   readonly #size: number
   #held: string[] = []
@@ -60,7 +60,7 @@ class Model {
     else this.answers.push(this.#take())
   }
 
-  /** Nothing new comes; `last` is what follows after all that is held. */
+  /** Ends the iterator. `last` is its answer after the queued events. */
   end(last: string): void {
     if (!this.isOpen) return
     this.isOpen = false
@@ -68,7 +68,7 @@ class Model {
     for (const place of this.#waiting.splice(0)) this.answers[place] = this.#take()
   }
 
-  /** Ends, and what is held does not come either. */
+  /** Ends the iterator and drops the queued events. */
   drop(last: string): void {
     const isOver = !this.isOpen && this.#held.length === 0 && this.#last === 'done'
     this.#held = []
@@ -83,7 +83,7 @@ class Model {
   }
 }
 
-class StreamDriver {
+class IteratorDriver {
   readonly answers: string[] = []
   readonly #facade: Fake
   readonly #signal = new AbortController()
@@ -114,7 +114,7 @@ class StreamDriver {
     }
   }
 
-  /** Whether events are still asked for. */
+  /** Returns true if the iterator is still subscribed. */
   isOpen(): boolean {
     const { firstInterest, interests } = this.#facade.fake.source
     const [types] = [firstInterest, ...interests].at(-1)
@@ -122,17 +122,17 @@ class StreamDriver {
   }
 }
 
-test.serial('in whatever order events, calls and ends come, an iterator is as the model', async (t) => {
+test.serial('in any order of events, calls and ends an iterator equals the model', async (t) => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(step, { minLength: 1, maxLength: 40, size: 'max' }),
       fc.integer({ min: 1, max: 4 }),
       async (steps, queueSize) => {
         const facade = await initialized(t)
-        const [model, driver] = [new Model(queueSize), new StreamDriver(facade, queueSize)]
+        const [model, driver] = [new Model(queueSize), new IteratorDriver(facade, queueSize)]
         const queued: Step[] = []
         let hasEnded = false
-        // What the source reports is answered in a turn of the event loop of its own.
+        // The facade handles records in a later turn of the event loop.
         const turn = async (): Promise<void> => {
           await settled(facade.fake)
           for (const step of queued.splice(0)) {
@@ -151,7 +151,7 @@ test.serial('in whatever order events, calls and ends come, an iterator is as th
             queued.push(step)
             continue
           }
-          // Queued events are answered before a call, but an end in the same turn comes before them.
+          // Queued events come before a call, but an end in the same turn comes before them.
           if (step.do === 'next') await turn()
           driver.perform(step)
           if (step.do === 'next' || step.do === 'return' || step.do === 'throw') model.call(step.do)

@@ -1,4 +1,4 @@
-/** Events as an async iterable, against a fake binding: what it holds, what ends it, and how it tells. */
+/** `events()` on a fake binding: its queue, its ends, and its errors. */
 import test from 'ava'
 import type { ExecEvent, ExitEvent } from '../../dist/index.js'
 import { child, initialized, loadFacade, settled } from '../support/fake/facade.ts'
@@ -9,7 +9,7 @@ const OVERFLOW = {
 }
 const DONE = { value: undefined, done: true }
 
-test('it begins with the call, gives execs and exits in their order, and ends where the loop is left', async (t) => {
+test('events() records from the call on, yields execs and exits in order, and unsubscribes when the loop is left', async (t) => {
   const { monitor, fake, r } = await initialized(t)
   const events = monitor.events()
   t.deepEqual(fake.source.interests.at(-1), [0b110, 0])
@@ -32,7 +32,7 @@ test('it begins with the call, gives execs and exits in their order, and ends wh
   t.deepEqual<object, object>(await events.next(), DONE)
 })
 
-test('types, filter and capture are those of a subscription', async (t) => {
+test('events() takes the types, filter and capture of a subscription', async (t) => {
   const { monitor, fake, r } = await initialized(t)
   const events = monitor.events({ types: ['fork', 'exit', 'exit'], uid: 5, capture: ['name'] })
   t.deepEqual(fake.source.interests.at(-1), [0b101, 0b100001])
@@ -45,7 +45,7 @@ test('types, filter and capture are those of a subscription', async (t) => {
   t.deepEqual(pids, [5])
 })
 
-test('what was held is still given after an overflow, and then the error', async (t) => {
+test('after an overflow events() yields the queued events, then rejects', async (t) => {
   const { monitor, fake, r } = await initialized(t)
   const events = monitor.events({ queueSize: 2 })
   fake.source.push(r.exec(1), r.exec(2), r.exec(3))
@@ -60,7 +60,7 @@ test('what was held is still given after an overflow, and then the error', async
   t.deepEqual<object, object>(await events.next(), DONE)
 })
 
-test('several calls of next at once are answered in their order', async (t) => {
+test('concurrent calls of next() settle in order', async (t) => {
   const { monitor, fake, r } = await initialized(t)
   const events = monitor.events({ queueSize: 1 })
   const answers = [events.next(), events.next(), events.next(), events.next()]
@@ -74,7 +74,7 @@ test('several calls of next at once are answered in their order', async (t) => {
   )
 })
 
-test('an aborted signal rejects at once, whatever was held, with its reason as the cause', async (t) => {
+test('an aborted signal rejects at once with its reason as the cause, despite queued events', async (t) => {
   const { monitor, fake, r } = await initialized(t)
   for (const isWaiting of [false, true]) {
     const controller = new AbortController()
@@ -95,7 +95,7 @@ test('an aborted signal rejects at once, whatever was held, with its reason as t
   t.deepEqual(fake.source.interests.at(-1), [0, 0])
 })
 
-test('an abort after the end drops what was held, and one after all was given means nothing', async (t) => {
+test('an abort after the end drops queued events, and has no effect once the queue is empty', async (t) => {
   const { monitor, fake, r } = await initialized(t)
   const controller = new AbortController()
   const [held, given] = [monitor.events({ signal: controller.signal }), monitor.events({ signal: controller.signal })]
@@ -108,7 +108,7 @@ test('an abort after the end drops what was held, and one after all was given me
   t.deepEqual<object, object>([await held.next(), await given.next()], [DONE, DONE])
 })
 
-test('throw, return, dispose and the last stop unsubscribe', async (t) => {
+test('throw(), return(), dispose and the last stop() unsubscribe', async (t) => {
   for (const how of ['throw', 'return', 'dispose', 'stop']) {
     const { monitor, fake } = await initialized(t)
     const events = monitor.events() as ReturnType<typeof monitor.events> & AsyncDisposable
@@ -123,7 +123,7 @@ test('throw, return, dispose and the last stop unsubscribe', async (t) => {
   }
 })
 
-test('a failure for good rejects after what was held; where somebody hears of it so, it is not thrown, too', async (t) => {
+test('a fatal failure rejects after the queued events, and is not also uncaught', async (t) => {
   const { code, stdout } = await child(`
     const out = []
     process.on('uncaughtException', (e) => out.push('uncaught ' + e.code))
@@ -142,7 +142,7 @@ test('a failure for good rejects after what was held; where somebody hears of it
   t.deepEqual(JSON.parse(stdout), [1, 'ERR_SOURCE_FAILED', { done: true }, 'uncaught ERR_SOURCE_FAILED'])
 })
 
-test('whoever listens for errors hears of a failure that an iterator rejects with, too', async (t) => {
+test('an error listener also gets a failure that an iterator rejects with', async (t) => {
   const { monitor, fake } = await initialized(t)
   const events = monitor.events()
   const emitted = new Promise<Error>((resolve) => monitor.once('error', resolve))
@@ -150,7 +150,7 @@ test('whoever listens for errors hears of a failure that an iterator rejects wit
   t.is(await t.throwsAsync(events.next(), { code: 'ERR_SOURCE_FAILED' }), (await emitted) as never)
 })
 
-test('an initialize that is rejected ends no iterator', async (t) => {
+test('a rejected initialize does not end an iterator', async (t) => {
   const { monitor, fake, r } = loadFacade(t)
   const events = monitor.events()
   fake.behaviour.open = () => [r.failed('ERR_PERMISSION', 1, 'bind'), r.closed()]
@@ -161,12 +161,12 @@ test('an initialize that is rejected ends no iterator', async (t) => {
   t.is((await events.next()).value.pid, 1)
 })
 
-test('a long queue is read as fast as a short one', async (t) => {
+test('reading from a long queue is as fast as from a short one', async (t) => {
   const { monitor, fake, r } = await initialized(t)
   const events = monitor.events()
   const record = r.exec(1)
   fake.source.queue = Array.from({ length: 60_000 }, () => record)
-  // The fake itself takes them one by one.
+  // The fake itself handles records one by one.
   fake.source.queue.shift = Array.prototype.pop
   fake.source.push(record)
   await settled(fake)
@@ -175,7 +175,7 @@ test('a long queue is read as fast as a short one', async (t) => {
   t.true(performance.now() - started < 2000)
 })
 
-test('options of a wrong type or range', (t) => {
+test('events() throws on options of a wrong type or range', (t) => {
   const { monitor } = loadFacade(t)
   const type = { instanceOf: TypeError, code: 'ERR_INVALID_ARG_TYPE' }
   const range = { instanceOf: RangeError, code: 'ERR_OUT_OF_RANGE' }

@@ -1,4 +1,4 @@
-/** Whom an event can concern: those who wait for another name are not asked, and the others are in their order. */
+/** The index of subscriptions. It skips subscriptions with another name, and keeps the order of the others. */
 import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import test from 'ava'
@@ -20,7 +20,7 @@ const process = fc.record({ name: read, exe: read }).map((texts) => ({
   uid: null,
 }))
 
-test('they are all but those whose exact name, or else exe, is another', (t) => {
+test('candidates() skips subscriptions with another exact name or exe', (t) => {
   const steps = fc.array(fc.tuple(criteria, fc.option(fc.nat(9), { freq: 3 })), { maxLength: 12 })
   fc.assert(
     fc.property(steps, fc.array(process, { maxLength: 4 }), (steps, processes) => {
@@ -52,7 +52,7 @@ test('they are all but those whose exact name, or else exe, is another', (t) => 
   t.pass()
 })
 
-test('nothing is read of a process if nobody waits for it', (t) => {
+test('candidates() reads no field of a process without a subscription for an exact name or exe', (t) => {
   const unread = new Proxy({} as Parameters<Indexes.SubscriptionIndex<Indexes.IndexEntry>['candidates']>[0], {
     get: (_, field) => t.fail(String(field)),
   })
@@ -62,7 +62,7 @@ test('nothing is read of a process if nobody waits for it', (t) => {
   t.deepEqual([...index.candidates(unread)], [open])
 })
 
-test('who comes, goes or is concerned costs nothing of the others', (t) => {
+test('add(), delete() and candidates() do not touch subscriptions with another name', (t) => {
   let reads = 0
   const index = new SubscriptionIndex<Indexes.IndexEntry>()
   const counted = (place: number, criteria: Indexes.IndexEntry['criteria']): Indexes.IndexEntry => ({
@@ -86,7 +86,7 @@ test('who comes, goes or is concerned costs nothing of the others', (t) => {
   t.is(reads, 2 * entries.length)
 })
 
-test('iterated over, it gives who has come meanwhile last, and nobody who has left', (t) => {
+test('candidates() yields a subscription that is added during the iteration, and none that is deleted', (t) => {
   const index = new SubscriptionIndex<Indexes.IndexEntry>()
   const process = { name: 'sh', exe: null, commandLine: null, cgroup: null, uid: null }
   for (const criteria of [null, { name: 'sh' }]) {

@@ -1,11 +1,9 @@
-/** Subscriptions against a fake binding: who is called, what interest they make, and the manners of the pump. */
+/** Subscriptions on a fake binding: callbacks, interest, and the drain's use of the event loop. */
 import { getEventListeners } from 'node:events'
 import test from 'ava'
-import { child, initialized, loadFacade, settled } from '../support/fake/facade.ts'
+import { child, initialized, loadFacade, noop, settled } from '../support/fake/facade.ts'
 
-const noop = (): void => {}
-
-test('the interest follows the subscriptions, and is told only when it has changed', async (t) => {
+test('the interest follows the subscriptions, and is sent only when it changes', async (t) => {
   const { monitor, fake } = await initialized(t)
   const ends = [
     monitor.subscribeExec(noop, { name: 'sh' }),
@@ -31,7 +29,7 @@ test('the interest follows the subscriptions, and is told only when it has chang
   )
 })
 
-test('the same function twice for one type is refused, for two types it is not', async (t) => {
+test('the same callback twice throws for one type, but not for two types', async (t) => {
   const { monitor } = loadFacade(t)
   const unsubscribe = monitor.subscribeExec(noop)
   t.throws(() => monitor.subscribe('exec', noop, { name: 'x' }), { code: 'ERR_CALLBACK_REGISTERED', message: /'exec'/ })
@@ -43,7 +41,7 @@ test('the same function twice for one type is refused, for two types it is not',
   t.throws(() => monitor.subscribeExec(noop), { code: 'ERR_CALLBACK_REGISTERED' })
 })
 
-test('subscribing and unsubscribing within a callback', async (t) => {
+test('subscribe and unsubscribe within a callback take effect at once', async (t) => {
   const { monitor, fake, r } = await initialized(t)
   const seen: string[] = []
   const first = monitor.subscribeExec((pid) => {
@@ -60,7 +58,7 @@ test('subscribing and unsubscribing within a callback', async (t) => {
   t.deepEqual(seen, ['first 1', 'last 1', 'last 2', 'third 2'])
 })
 
-test('the native part is told of each rule as it comes and goes, however many there are', async (t) => {
+test('each rule is sent once when it is added and once when it is removed', async (t) => {
   const { monitor, fake } = await initialized(t)
   const many = 1000
   const ends = Array.from({ length: many }, (_, i) => monitor.subscribeExec(() => {}, { name: `n${i}`, uid: 7 }))
@@ -78,7 +76,7 @@ test('the native part is told of each rule as it comes and goes, however many th
   t.deepEqual(fake.source.rules, [])
 })
 
-test('a source is opened with the rules in force, those of waits too', async (t) => {
+test('a source opens with the current rules, including those of waits', async (t) => {
   const { monitor, fake } = loadFacade(t)
   const off = monitor.subscribeExec(noop, { exe: '/bin/sh' })
   monitor.subscribeExit(noop, { ancestor: 9, capture: ['uid'] })
@@ -99,7 +97,7 @@ test('a source is opened with the rules in force, those of waits too', async (t)
   await t.throwsAsync(wait, { code: 'ERR_STOPPED' })
 })
 
-test('ten callbacks of each type see each event, as one object', async (t) => {
+test('ten callbacks of each type get the same event object', async (t) => {
   const { monitor, fake, r } = await initialized(t)
   const seen = { exec: [] as object[], exit: [] as object[] }
   for (let i = 0; i < 10; i++) {
@@ -112,7 +110,7 @@ test('ten callbacks of each type see each event, as one object', async (t) => {
   t.deepEqual([seen.exit.length, new Set(seen.exit).size], [10, 1])
 })
 
-test('a signal ends a subscription, and an aborted one does not begin it', async (t) => {
+test('an abort signal ends a subscription, and an aborted signal prevents it', async (t) => {
   const { monitor, fake, r } = await initialized(t)
   const seen: string[] = []
   const controller = new AbortController()
@@ -128,7 +126,7 @@ test('a signal ends a subscription, and an aborted one does not begin it', async
   t.throws(() => monitor.subscribeExec(noop), { code: 'ERR_CALLBACK_REGISTERED' })
 })
 
-test('one signal for many subscriptions, waits and iterators has one listener, and none when they have ended', async (t) => {
+test('one signal for many subscriptions, waits and iterators has one listener, and none after they end', async (t) => {
   const { monitor, fake } = await initialized(t)
   fake.behaviour.watchExit = () => null
   const { signal } = new AbortController()
@@ -152,24 +150,24 @@ test('one signal for many subscriptions, waits and iterators has one listener, a
   t.is(getEventListeners(signal, 'abort').length, 0)
 })
 
-test('a signal ends all that it was given for, once, in their order, whatever has ended before', async (t) => {
+test('a signal ends its remaining subscriptions, waits and iterators once and in order', async (t) => {
   const { monitor, fake, r } = await initialized(t)
   const controller = new AbortController()
   const { signal } = controller
-  const told: string[] = []
-  const off = monitor.subscribeExec(() => told.push('off'), { signal })
-  const waits = [7, 8].map((pid) => monitor.waitForExit(pid, { signal }).catch(() => told.push(`wait ${pid}`)))
-  monitor.subscribeExec(() => told.push('exec'), { signal })
-  monitor.subscribeExec(() => told.push('other'), { signal: new AbortController().signal })
+  const reported: string[] = []
+  const off = monitor.subscribeExec(() => reported.push('off'), { signal })
+  const waits = [7, 8].map((pid) => monitor.waitForExit(pid, { signal }).catch(() => reported.push(`wait ${pid}`)))
+  monitor.subscribeExec(() => reported.push('exec'), { signal })
+  monitor.subscribeExec(() => reported.push('other'), { signal: new AbortController().signal })
   off()
   controller.abort()
   await Promise.all(waits)
   fake.source.push(r.exec(1))
   await settled(fake)
-  t.deepEqual(told, ['wait 7', 'wait 8', 'other'])
+  t.deepEqual(reported, ['wait 7', 'wait 8', 'other'])
 })
 
-test('a callback that throws is uncaught; others, the drain and later events go on', async (t) => {
+test('an exception of a callback is uncaught, and other callbacks and later events continue', async (t) => {
   const { code, stdout } = await child(`
     const out = []
     process.on('uncaughtException', (e) => out.push('uncaught ' + e.message))
@@ -192,7 +190,7 @@ test('a callback that throws is uncaught; others, the drain and later events go 
   )
 })
 
-test('one turn of the event loop takes about 4 ms of events, then others have theirs', async (t) => {
+test('the drain yields to the event loop after about 4 ms', async (t) => {
   for (const referenced of [true, false]) {
     const { monitor, fake, r } = await initialized(t)
     if (!referenced) monitor.unref()
@@ -218,7 +216,7 @@ test('one turn of the event loop takes about 4 ms of events, then others have th
   }
 })
 
-test('that holds though the callback is called again and again before the event loop turns', async (t) => {
+test('the drain yields after 4 ms although Node.js calls the wake-up callback repeatedly in one turn', async (t) => {
   const { monitor, fake, r } = await initialized(t)
   let seen = 0
   monitor.subscribeExec(() => {
@@ -226,22 +224,22 @@ test('that holds though the callback is called again and again before the event 
     const until = performance.now() + 1
     while (performance.now() < until);
   })
-  // So Node.js does, up to a thousand times, where a thread calls while its last call is being answered.
+  // Node.js does so up to a thousand times if a thread calls again while its last call is handled.
   for (let pid = 1; pid <= 200; pid++) fake.source.pushNow(r.exec(pid))
-  t.true(seen < 50, `${seen} were answered in one turn`)
+  t.true(seen < 50, `${seen} calls in one turn`)
   await settled(fake)
   t.is(seen, 200)
   await monitor.stop()
 })
 
-test('ref and unref while events wait: they go on with the event loop, or let it end', async (t) => {
+test('with queued events, ref keeps the event loop running and unref lets it end', async (t) => {
   const storm = `
     const slow = () => { const until = performance.now() + 1; while (performance.now() < until); seen++ }
     let seen = 0
     monitor.subscribeExec(slow)
     monitor.unref().initialize().then(() => {
       for (let pid = 1; pid <= 500; pid++) fake.source.push(r.exec(pid))`
-  // The far timer alone would let the loop sleep: waiting events must wake it.
+  // The loop would sleep until the late timer, so the queued events must wake it.
   const alive = await child(`${storm}; setTimeout(() => { console.log(seen); process.exit() }, 3000) })`)
   t.is(alive.stdout, '500\n')
   const ended = await child(`${storm}; process.on('exit', () => console.log(seen)) })`)
@@ -249,7 +247,7 @@ test('ref and unref while events wait: they go on with the event loop, or let it
   t.true(Number(ended.stdout) < 500, ended.stdout)
 })
 
-test('arguments of a wrong type or range', async (t) => {
+test('subscribe and unsubscribe throw on arguments of a wrong type or range', async (t) => {
   const { monitor } = loadFacade(t)
   const type = { instanceOf: TypeError, code: 'ERR_INVALID_ARG_TYPE' }
   const range = { instanceOf: RangeError, code: 'ERR_OUT_OF_RANGE' }

@@ -1,4 +1,4 @@
-/** The ancestor filter on the real kernel: descendants, however far away they go. */
+/** The ancestor filter on the real kernel, with daemons and other distant descendants. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
@@ -7,13 +7,13 @@ import { copyOf, lines, monitoring, until } from '../support/helpers.ts'
 
 const serial = test.serial
 
-/** A session of its own, created by a process that ends at once: nothing but its creation tells where it comes from. */
+/** Starts a session whose creator exits at once. Only the fork then links the session to its ancestor. */
 const DAEMON = 'setsid sh -c "(exec $0 $1 & echo \\$!) &"'
 
-/** A shell that runs the lines it is given. */
+/** Starts a shell that runs the lines of its stdin. Its stderr is ignored, because a shell may print "Killed". */
 function shell(): { pid: number; run: (line: string) => void; next: () => Promise<string>; end: () => Promise<void> } {
   const child = spawn('/bin/sh', ['-c', 'while read -r line; do eval "$line"; done'], {
-    stdio: ['pipe', 'pipe', 'inherit'],
+    stdio: ['pipe', 'pipe', 'ignore'],
   })
   const output = lines(child)
   return {
@@ -27,46 +27,46 @@ function shell(): { pid: number; run: (line: string) => void; next: () => Promis
   }
 }
 
-serial('a daemon is followed until its exit, after its parents and the ancestor have ended', async (t) => {
+serial('a daemon matches its ancestor until its exit, even after its parents and the ancestor exit', async (t) => {
   const program = copyOf('/bin/sleep', 'pe-daemon')
   const ancestor = shell()
   const stranger = shell()
   await monitoring(async (monitor) => {
-    const told: string[] = []
+    const reported: string[] = []
     const execs = new Map<string, number>()
     monitor.subscribeExec(
       (pid, { process: { name } }) => {
-        told.push(`exec ${name}`)
+        reported.push(`exec ${name}`)
         execs.set(name!, pid)
       },
       { ancestor: ancestor.pid, capture: ['name'] },
     )
-    monitor.subscribeExit((pid) => pid === execs.get('pe-daemon') && told.push('exit pe-daemon'), {
+    monitor.subscribeExit((pid) => pid === execs.get('pe-daemon') && reported.push('exit pe-daemon'), {
       ancestor: ancestor.pid,
     })
     ancestor.run(DAEMON.replace('$0', program.path).replace('$1', '60'))
     const daemon = Number(await ancestor.next())
     t.assert(daemon > 1)
     stranger.run('/bin/true')
-    await until('the daemon is told of', () => execs.has('pe-daemon'))
+    await until('the daemon is reported', () => execs.has('pe-daemon'))
     t.is(execs.get('pe-daemon'), daemon)
     await ancestor.end()
     process.kill(daemon, 'SIGKILL')
-    await until('its end is told', () => told.includes('exit pe-daemon'))
-    t.deepEqual(told, ['exec setsid', 'exec sh', 'exec pe-daemon', 'exit pe-daemon'])
+    await until('the exit is reported', () => reported.includes('exit pe-daemon'))
+    t.deepEqual(reported, ['exec setsid', 'exec sh', 'exec pe-daemon', 'exit pe-daemon'])
   })
   await stranger.end()
   program.remove()
 })
 
-serial('descendants that ran before the subscription are followed, by their parents or their session', async (t) => {
+serial('descendants older than the subscription match through their parents or their session', async (t) => {
   const program = copyOf('/bin/sleep', 'pe-before')
   const ancestor = shell()
   ancestor.run(`sh -c "${program.path} 60 & echo \\$!; wait"  &`)
   const grandchild = Number(await ancestor.next())
   t.assert(grandchild > 1)
   const leader = spawn('setsid', ['sh', '-c', `(${program.path} 60 & echo $!) ; read line; true`], {
-    stdio: ['pipe', 'pipe', 'inherit'],
+    stdio: ['pipe', 'pipe', 'ignore'],
   })
   const orphan = Number((await lines(leader).next()).value)
   t.assert(orphan > 1)
@@ -85,7 +85,7 @@ serial('descendants that ran before the subscription are followed, by their pare
     t.deepEqual(inSession, [orphan])
     process.kill(orphan, 'SIGKILL')
     process.kill(grandchild, 'SIGKILL')
-    await until('its end is told', () => exits.length > 0)
+    await until('the exit is reported', () => exits.length > 0)
     t.deepEqual(exits, [grandchild])
   })
   leader.stdin.end()
@@ -97,13 +97,13 @@ function sessionOf(pid: number): number {
   return Number(readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ')[3])
 }
 
-serial('what is spawned right behind the subscription is followed', async (t) => {
+serial('a process that is spawned right after the subscription matches', async (t) => {
   await monitoring(async (monitor) => {
     for (let round = 0; round < 20; round++) {
       const execs: number[] = []
       const unsubscribe = monitor.subscribeExec((pid) => execs.push(pid), { ancestor: process.pid })
       const child = spawn('/bin/true')
-      await until('it is told of', () => execs.includes(child.pid!))
+      await until('the process is reported', () => execs.includes(child.pid!))
       unsubscribe()
     }
     t.pass()

@@ -1,4 +1,4 @@
-/** What ends at once, on the real kernel: its details are read before it runs. */
+/** Details of short-lived processes, on the real kernel. They are read before the program runs. */
 import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -10,7 +10,7 @@ import { copyOf, monitoring, until } from '../support/helpers.ts'
 const serial = test.serial
 const COUNT = 100
 
-/** The shortest life there is: a program that exits by its first system call. */
+/** The shortest-lived process: a program whose first system call is exit. */
 function shortest(): { path: string; remove: () => void } {
   const folder = mkdtempSync(join(tmpdir(), 'pe-shortest-'))
   const source = join(folder, 'shortest.c')
@@ -25,10 +25,10 @@ function shortest(): { path: string; remove: () => void } {
 }
 
 async function captured(program: string, run: () => void): Promise<readonly ProcessInfo[]> {
-  const told: ProcessInfo[] = []
+  const reported: ProcessInfo[] = []
   await monitoring(async (monitor) => {
     const pids = new Set<number>()
-    monitor.subscribeExec((pid, { process: info }) => (pids.add(pid), told.push(info)), {
+    monitor.subscribeExec((pid, { process: info }) => (pids.add(pid), reported.push(info)), {
       ancestor: process.pid,
       capture: ['name', 'exe', 'argv', 'cwd', 'uid', 'cgroup', 'startTime'],
     })
@@ -38,25 +38,25 @@ async function captured(program: string, run: () => void): Promise<readonly Proc
     run()
     await until('all have ended', () => ended === COUNT)
   })
-  return told.filter(({ argv }) => argv?.[0] === program)
+  return reported.filter(({ argv }) => argv?.[0] === program)
 }
 
 for (const [name, program] of [
   ['a program that ends by itself', () => copyOf('/bin/true', 'pe-at-once')],
   ['a program of three instructions', shortest],
 ] as const) {
-  serial(`the details of ${name} outlive it`, async (t) => {
+  serial(`the details of ${name} are captured before its exit`, async (t) => {
     const { path, remove } = program()
-    const told = await captured(path, () => {
+    const reported = await captured(path, () => {
       for (let count = 0; count < COUNT; count++) spawnSync(path, ['pe-argument'], { stdio: 'ignore' })
     })
     remove()
-    // Another CPU with nothing to do may take the process over before it was read. It hardly ever does.
-    const whole = told.filter(
+    // Rarely an idle CPU takes over the process before the capture worker has read it.
+    const whole = reported.filter(
       ({ exe, argv, cwd }) => exe === path && argv?.[1] === 'pe-argument' && cwd === process.cwd(),
     )
-    t.log(`argv of ${told.length}, everything of ${whole.length} of ${COUNT}`)
-    t.true(told.length >= 0.9 * COUNT)
+    t.log(`of ${COUNT} processes, ${reported.length} have argv and ${whole.length} have all details`)
+    t.true(reported.length >= 0.9 * COUNT)
     t.true(whole.length >= 0.75 * COUNT)
   })
 }

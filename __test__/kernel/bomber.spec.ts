@@ -1,4 +1,4 @@
-/** Beside processes with 1 MB of arguments, which any user may start: what is kept of these, and of all others, is bounded. */
+/** Monitoring beside processes with 1 MB of arguments, which any user may start. The memory for arguments is bounded. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
@@ -6,7 +6,7 @@ import { dirname } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { getProcessMonitor, type ExecEvent, type MonitorOptions } from '../../dist/index.js'
 import { command } from '../support/cli-harness.ts'
-import { Load, has } from '../support/load.ts'
+import { Load, has, skipped } from '../support/load.ts'
 import { connectorSockets, copyOf, until } from '../support/helpers.ts'
 
 const serial = test.serial
@@ -14,16 +14,13 @@ const NOBODY = 65_534
 const CAPTURED_MAX = 65_536
 const COUNT = 100
 
-/** Returns true if this test may start processes of another user. Otherwise it passes, and says why it tested nothing. */
+/** Returns true if this test may start processes of another user. Otherwise the test passes and logs the reason. */
 function mayBomb(t: ExecutionContext): boolean {
   if (!has(t, 'cc')) return false
-  if (process.getuid!() === 0) return true
-  t.log('not tested: only root may start processes of another user')
-  t.pass()
-  return false
+  return process.getuid!() === 0 || skipped(t, 'only root may start processes of another user')
 }
 
-/** Runs a bomber beside a monitor, and checks what is told of each of its processes; returns their exec events. */
+/** Runs a bomber beside a monitor, and checks the events of each of its processes. Returns their exec events. */
 async function bombed(t: ExecutionContext, options: MonitorOptions, program?: string): Promise<readonly ExecEvent[]> {
   const load = new Load('pe-bomb')
   const monitor = getProcessMonitor()
@@ -38,20 +35,20 @@ async function bombed(t: ExecutionContext, options: MonitorOptions, program?: st
   monitor.subscribeExit((pid) => exits.set(pid, (exits.get(pid) ?? 0) + 1))
   try {
     await monitor.initialize(options)
-    const lives = await load.bomb({ count: COUNT, ...(program === undefined ? {} : { program }) }).done
-    const pids = lives.map(({ pid }) => pid)
+    const instances = await load.bomb({ count: COUNT, ...(program === undefined ? {} : { program }) }).done
+    const pids = instances.map(({ pid }) => pid)
     t.is(pids.length, COUNT)
     const last = pids.at(-1)!
-    await until('the last exit was told', () => exits.has(last))
+    await until('the last exit is reported', () => exits.has(last))
     t.deepEqual(
       pids.filter((pid) => execs.get(pid)?.length !== 1 || exits.get(pid) !== 1),
       [],
       'one exec, one exit each',
     )
 
-    // A process that is started later, and stays until it was told, lacks nothing.
+    // A process that starts later and stays until it is reported has all its details.
     const other = spawn('/bin/cat', ['-u'], { stdio: ['pipe', 'ignore', 'ignore'] })
-    await until('another process was told', () => execs.has(other.pid!))
+    await until('another process is reported', () => execs.has(other.pid!))
     other.stdin.end()
     await once(other, 'exit')
     const { name, argv, argvTruncated, uid } = execs.get(other.pid!)![0]!.process
@@ -73,7 +70,7 @@ for (const [options, max] of [
   [{ priority: 'ordinary' }, CAPTURED_MAX],
   [{ maxArgvBytes: 1000 }, 1000],
 ] as const) {
-  serial(`1 MB of arguments are cut: ${JSON.stringify(options)}`, async (t) => {
+  serial(`1 MB of arguments is cut: ${JSON.stringify(options)}`, async (t) => {
     if (!mayBomb(t)) return
     const processes = (await bombed(t, options)).map((event) => event.process)
     const captured = processes.filter(({ argv }) => argv !== null && argv !== undefined)
@@ -90,14 +87,16 @@ for (const [options, max] of [
   })
 }
 
-serial('a name that the arguments complete ends at 255 bytes', async (t) => {
+serial('a name that is completed from the arguments ends at 255 bytes', async (t) => {
   if (!mayBomb(t)) return
   const name = 'pe-bomb-whose-name-is-cut'
   const copy = copyOf('/bin/true', name)
   chmodSync(dirname(copy.path), 0o755)
   try {
     const names = (await bombed(t, {}, copy.path)).map((event) => event.process.name)
-    const completed = names.filter((told) => told !== null && told !== name && told !== name.slice(0, 15))
+    const completed = names.filter(
+      (reported) => reported !== null && reported !== name && reported !== name.slice(0, 15),
+    )
     t.log(`the arguments completed ${completed.length} of ${COUNT} names`)
     t.true(completed.length > 0)
     t.deepEqual(new Set(completed), new Set([name + String.raw`\xff`.repeat(255 - name.length)]))
@@ -106,7 +105,7 @@ serial('a name that the arguments complete ends at 255 bytes', async (t) => {
   }
 })
 
-/** A control group with little memory, of either version; undefined where this machine has none that may be written. */
+/** Creates a cgroup with little memory, of either version. Returns undefined if no cgroup is writable. */
 function smallGroup(bytes: number): { path: string; kills: () => number; peak: () => string } | undefined {
   const name = `proc-events-test-${process.pid}`
   for (const [root, limit, events, peak] of [
@@ -129,14 +128,14 @@ function smallGroup(bytes: number): { path: string; kills: () => number; peak: (
   return undefined
 }
 
-/** Returns the ticks of CPU time that a process has taken. */
+/** Returns the CPU time of a process, in ticks. */
 function ticks(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   return Number(fields[11]) + Number(fields[12])
 }
 
-/** Resolves when a process has taken nearly no CPU time for a while: it has done what there was to do. */
+/** Resolves when a process has been nearly idle for a while, because then it has finished its work. */
 async function rests(pid: number): Promise<void> {
   let since = performance.now()
   let before = ticks(pid)
@@ -149,24 +148,20 @@ async function rests(pid: number): Promise<void> {
   })
 }
 
-serial('the command outlives three bombers in 256 MiB of memory', async (t) => {
+serial('the command survives three argument bombs in 256 MiB of memory', async (t) => {
   if (!mayBomb(t)) return
   const group = smallGroup(256 << 20)
-  if (group === undefined) {
-    t.log('not tested: no control group for memory may be written')
-    t.pass()
-    return
-  }
+  if (group === undefined) return void skipped(t, 'no memory cgroup is writable')
   const load = new Load('pe-bomb-memory')
   const within = (it: string[]): string[] => ['sh', '-c', 'echo $$ > "$0/cgroup.procs" && exec "$@"', group.path, ...it]
   const run = command(t, ['--json'], { by: within, stdio: ['ignore', 'ignore', 'pipe'] })
   try {
     await until('the command listens', () => connectorSockets(run.child.pid!).some(({ joined }) => joined))
     const bombers = Array.from({ length: 3 }, () => load.bomb({ count: COUNT }).done)
-    const lives = (await Promise.all(bombers)).flat()
-    t.is(lives.length, 3 * COUNT)
-    t.is(run.child.exitCode ?? run.child.signalCode, null, 'it still runs')
-    // Where others keep it busy, it has had all the time that it needs. Its own count, below, decides.
+    const instances = (await Promise.all(bombers)).flat()
+    t.is(instances.length, 3 * COUNT)
+    t.is(run.child.exitCode ?? run.child.signalCode, null, 'the command still runs')
+    // If other processes keep it busy, it has had enough time. Its own count, below, decides.
     await rests(run.child.pid!).catch(() => {})
     run.child.kill('SIGINT')
     t.deepEqual(await run.ended, [0, null])

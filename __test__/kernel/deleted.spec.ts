@@ -5,7 +5,7 @@ import test from 'ava'
 import { findDeletedProcesses } from '../../dist/index.js'
 import { lines, run } from '../support/helpers.ts'
 
-test('the ended among the keys, and nothing else', async (t) => {
+test('findDeletedProcesses returns exactly the keys of exited processes', async (t) => {
   const ended = await run('/bin/true')
   const pids = new Map([
     [process.pid, 'this'],
@@ -18,7 +18,7 @@ test('the ended among the keys, and nothing else', async (t) => {
   t.deepEqual(findDeletedProcesses(new Map()), new Set())
 })
 
-test('a process that nobody has collected yet has ended', async (t) => {
+test('a zombie counts as exited', async (t) => {
   const script = 'sleep 0.01 & echo $!; exec sleep 60'
   const parent = spawn('/bin/sh', ['-c', script], { stdio: ['ignore', 'pipe', 'inherit'] })
   const { value } = await lines(parent).next()
@@ -32,7 +32,7 @@ test('a process that nobody has collected yet has ended', async (t) => {
   await once(parent, 'exit')
 })
 
-test('the number of a thread is no process', async (t) => {
+test('a thread id that is not a pid counts as exited', async (t) => {
   const { readdirSync } = await import('node:fs')
   const tid = readdirSync('/proc/self/task')
     .map(Number)
@@ -40,7 +40,7 @@ test('the number of a thread is no process', async (t) => {
   t.true(findDeletedProcesses(new Map([[tid, 0]])).has(tid))
 })
 
-test('where /proc cannot be read, it says so', (t) => {
+test('an unreadable /proc throws ERR_PROC_UNREADABLE', (t) => {
   t.throws(() => findDeletedProcesses(new Map([[1, 0]]), { procRoot: '/nowhere' }), { code: 'ERR_PROC_UNREADABLE' })
   t.throws(() => findDeletedProcesses(new Map([[1, 0]]), { procRoot: '/tmp' }), { code: 'ERR_PROC_UNREADABLE' })
 })

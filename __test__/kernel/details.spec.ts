@@ -1,4 +1,4 @@
-/** What is captured of a process on the real kernel, held against what /proc says of it while it lives. */
+/** Captured details on the real kernel, against /proc while the process runs. */
 import { spawn } from 'node:child_process'
 import { readFileSync, readlinkSync } from 'node:fs'
 import test from 'ava'
@@ -8,7 +8,7 @@ import { lines, monitoring, run, until } from '../support/helpers.ts'
 const serial = test.serial
 const ALL: ProcessField[] = ['name', 'ppid', 'exe', 'argv', 'cwd', 'uid', 'gid', 'cgroup', 'startTime']
 
-/** Of each argument the bytes, as a Python program writes them: Node.js itself can pass only UTF-8. */
+/** The bytes of each argument as Python literals, because Node.js can pass only UTF-8. */
 const ODD = [
   `b''`,
   `b'two words'`,
@@ -20,14 +20,14 @@ const ODD = [
   `b'y' * 100000`,
 ]
 
-/** As the package writes bytes that are not UTF-8. */
+/** Returns the bytes as the package formats them, with escapes if they are not UTF-8. */
 function readable(bytes: Buffer): string {
   return bytes.equals(Buffer.from(bytes.toString('utf8')))
     ? bytes.toString('utf8')
     : bytes.toString('latin1').replace(/[\x80-\xff]/g, (byte) => `\\x${byte.charCodeAt(0).toString(16)}`)
 }
 
-/** The path of version 2, unless that is the root and one of version 1 tells more. */
+/** Returns the path of cgroup v2, or of a v1 hierarchy if the v2 path is the root. */
 function cgroupOf(text: string): string {
   const paths = ['0::', '.*:memory:', '.*:pids:'].map(
     (hierarchy) => new RegExp(`^${hierarchy}(/.+)$`, 'm').exec(text)?.[1],
@@ -60,19 +60,21 @@ function fromProc(pid: number): ProcessInfo {
   }
 }
 
-serial('all details of a process with odd arguments are as /proc has them, at exec and at exit', async (t) => {
+serial('all details of a process with odd arguments equal /proc, at exec and at exit', async (t) => {
   const program =
     `import os\nos.chdir('/usr')\nos.setgid(65533)\nos.setuid(65534)\n` +
     `os.execv('/bin/cat', [b'cat', b'-', b'--'] + [${ODD.join(', ')}])`
-  const told: { type: string; info: ProcessInfo }[] = []
+  const reported: { type: string; info: ProcessInfo }[] = []
   await monitoring(
     async (monitor) => {
       const child = spawn('python3', ['-c', program], { stdio: ['pipe', 'pipe', 'ignore'] })
       const pid = child.pid!
-      monitor.subscribeExec((at, { type, process: info }) => at === pid && told.push({ type, info }), { capture: ALL })
-      monitor.subscribeExit((at, { type, process: info }) => at === pid && told.push({ type, info }))
-      await until('the second exec is told', () => told.some(({ info }) => info.name === 'cat'))
-      // It echoes what it reads: then it is past its exec for good.
+      monitor.subscribeExec((at, { type, process: info }) => at === pid && reported.push({ type, info }), {
+        capture: ALL,
+      })
+      monitor.subscribeExit((at, { type, process: info }) => at === pid && reported.push({ type, info }))
+      await until('the second exec is reported', () => reported.some(({ info }) => info.name === 'cat'))
+      // An echo shows that the process is past its exec.
       child.stdin.write('ready\n')
       t.is((await lines(child).next()).value, 'ready')
       const truth = fromProc(pid)
@@ -80,8 +82,8 @@ serial('all details of a process with odd arguments are as /proc has them, at ex
       t.is(truth.uid, 65534)
       t.is(truth.cwd, '/usr')
       child.stdin.end()
-      await until('the exit is told', () => told.at(-1)!.type === 'exit')
-      const cat = told.filter(({ info }) => info.name === 'cat')
+      await until('the exit is reported', () => reported.at(-1)!.type === 'exit')
+      const cat = reported.filter(({ info }) => info.name === 'cat')
       t.deepEqual(
         cat.map(({ type }) => type),
         ['exec', 'exit'],
@@ -92,66 +94,66 @@ serial('all details of a process with odd arguments are as /proc has them, at ex
   )
 })
 
-serial('the same details are there of what was running before', async (t) => {
+serial('a process that runs before the start has the same details', async (t) => {
   const child = spawn('sleep', ['60'])
   const monitor = getProcessMonitor()
-  const told: ProcessInfo[] = []
+  const reported: ProcessInfo[] = []
   try {
-    monitor.subscribeExec((pid, { process: info }) => pid === child.pid && told.push(info), { capture: ALL })
+    monitor.subscribeExec((pid, { process: info }) => pid === child.pid && reported.push(info), { capture: ALL })
     await monitor.initialize()
-    t.deepEqual(told, [fromProc(child.pid!)])
+    t.deepEqual(reported, [fromProc(child.pid!)])
     child.kill()
-    await until('it has ended', () => child.signalCode !== null)
+    await until('it has exited', () => child.signalCode !== null)
   } finally {
     await monitor.stop()
   }
 })
 
-serial('an argument vector that is too long is cut, and marked', async (t) => {
+serial('a too long argument vector is cut and marked', async (t) => {
   const size = 130_000
-  const told: ProcessInfo[] = []
+  const reported: ProcessInfo[] = []
   await monitoring(async (monitor) => {
-    monitor.subscribeExec((_, { process: info }) => info.argv?.[1] === 'pe-long' && told.push(info), {
+    monitor.subscribeExec((_, { process: info }) => info.argv?.[1] === 'pe-long' && reported.push(info), {
       capture: ['argv'],
     })
     const child = spawn('/bin/sleep', ['pe-long', ...Array.from({ length: 10 }, () => 'z'.repeat(size))], {
       stdio: 'ignore',
     })
-    await until('it is told', () => told.length > 0)
-    const [{ argv, argvTruncated }] = told as [ProcessInfo]
+    await until('the process is reported', () => reported.length > 0)
+    const [{ argv, argvTruncated }] = reported as [ProcessInfo]
     t.is(argvTruncated, true)
-    // The NUL behind the last one is the 65,536th.
+    // The NUL after the last argument is byte 65,536.
     t.is(argv!.join('\0').length, 2 ** 16 - 1)
     t.true(argv!.at(-1)!.length < size)
     child.kill()
   })
 })
 
-serial('arguments are cut by their text, where the options say', async (t) => {
-  const told: ProcessInfo[] = []
+serial('maxArgvBytes cuts arguments by their text', async (t) => {
+  const reported: ProcessInfo[] = []
   const program = `import os\nos.execv('/bin/true', [b'true', b'pe-cut', b'\\xff' * 100000])`
   await monitoring(
     async (monitor) => {
       const isIt = ({ argv }: ProcessInfo): boolean => argv?.[1] === 'pe-cut'
-      monitor.subscribeExec((_, { process: info }) => isIt(info) && told.push(info), { capture: ['argv'] })
-      monitor.subscribeExit((_, { process: info }) => isIt(info) && told.push(info))
+      monitor.subscribeExec((_, { process: info }) => isIt(info) && reported.push(info), { capture: ['argv'] })
+      monitor.subscribeExit((_, { process: info }) => isIt(info) && reported.push(info))
       await run('python3', ['-c', program])
-      await until('its end is told', () => told.length === 2)
+      await until('the exit is reported', () => reported.length === 2)
     },
     { maxArgvBytes: 1000 },
   )
   // `true`, `pe-cut` and the NULs take 13 bytes, and 986 are left for an argument: 246 escapes of four.
   const expected = { argv: ['true', 'pe-cut', String.raw`\xff`.repeat(246)], argvTruncated: true }
-  t.deepEqual<object[], object[]>(told, [expected, expected])
+  t.deepEqual<object[], object[]>(reported, [expected, expected])
 })
 
-serial('how the thread is scheduled follows what is captured, and may be declined', async (t) => {
+serial("the thread's scheduling follows the captured fields and can be declined", async (t) => {
   const monitor = getProcessMonitor()
   try {
     await monitor.initialize()
     t.is(monitor.stats().priority, 'ordinary')
     const unsubscribe = monitor.subscribeExec(() => {}, { capture: ['name'] })
-    // As root, in whose name these tests run.
+    // The tests run as root.
     await until('it is in a hurry', () => monitor.stats().priority === 'realtime')
     unsubscribe()
     await until('it is no longer', () => monitor.stats().priority === 'ordinary')

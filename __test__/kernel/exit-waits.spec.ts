@@ -1,4 +1,4 @@
-/** Waiting for the exit of any process, on the real kernel. */
+/** `waitForExit` on the real kernel. */
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import test from 'ava'
@@ -6,7 +6,7 @@ import { lines, monitoring, run, until } from '../support/helpers.ts'
 
 const serial = test.serial
 
-serial('a child: its code and signal, to all who wait', async (t) => {
+serial('every wait for a child resolves with its exit code or signal', async (t) => {
   await monitoring(async (monitor) => {
     const first = spawn('/bin/sh', ['-c', 'sleep 0.1; exit 7'])
     const waits = await Promise.all([monitor.waitForExit(first.pid!), monitor.waitForExit(first.pid!)])
@@ -21,7 +21,7 @@ serial('a child: its code and signal, to all who wait', async (t) => {
   })
 })
 
-serial('one that ends at once is not missed', async (t) => {
+serial('the exit of a short-lived child is not missed', async (t) => {
   await monitoring(async (monitor) => {
     for (let round = 0; round < 20; round++) {
       const child = spawn('/bin/true')
@@ -30,10 +30,10 @@ serial('one that ends at once is not missed', async (t) => {
   })
 })
 
-serial('a stranger: started before the monitor, and nobody’s child here', async (t) => {
-  // The shell says of a child that it was killed.
-  const script = 'sleep 60 & echo $!; wait $! 2>/dev/null'
-  const parent = spawn('/bin/sh', ['-c', script], { stdio: ['ignore', 'pipe', 'inherit'] })
+serial('the exit of a process that is not a child and older than the monitor is reported', async (t) => {
+  // Its stderr is ignored, because a shell may print "Killed" for its killed child.
+  const script = 'sleep 60 & echo $!; wait $!'
+  const parent = spawn('/bin/sh', ['-c', script], { stdio: ['ignore', 'pipe', 'ignore'] })
   const pid = Number((await lines(parent).next()).value)
   await monitoring(async (monitor) => {
     const wait = monitor.waitForExit(pid)
@@ -42,9 +42,9 @@ serial('a stranger: started before the monitor, and nobody’s child here', asyn
   })
 })
 
-serial('one that forked and never called exec', async (t) => {
-  const script = 'exec 3<&0; (read line <&3) & echo $!; wait $! 2>/dev/null'
-  const parent = spawn('/bin/sh', ['-c', script], { stdio: ['pipe', 'pipe', 'inherit'] })
+serial('the exit of a forked process without an exec is reported', async (t) => {
+  const script = 'exec 3<&0; (read line <&3) & echo $!; wait $!'
+  const parent = spawn('/bin/sh', ['-c', script], { stdio: ['pipe', 'pipe', 'ignore'] })
   const pid = Number((await lines(parent).next()).value)
   await monitoring(async (monitor) => {
     const wait = monitor.waitForExit(pid)
@@ -54,18 +54,18 @@ serial('one that forked and never called exec', async (t) => {
   })
 })
 
-serial('one that has just ended, and a number that nobody has', async (t) => {
+serial('an exited process and an unused pid reject', async (t) => {
   await monitoring(async (monitor) => {
-    const told = new Set<number>()
-    monitor.subscribeExit((pid) => told.add(pid))
+    const reported = new Set<number>()
+    monitor.subscribeExit((pid) => reported.add(pid))
     const ended = await run('/bin/false')
-    await until('its exit was delivered', () => told.has(ended))
+    await until('its exit was delivered', () => reported.has(ended))
     t.like(await monitor.waitForExit(ended), { pid: ended, exitCode: 1 })
     await t.throwsAsync(monitor.waitForExit(2 ** 22), { code: 'ERR_NO_SUCH_PROCESS' })
   })
 })
 
-serial('a signal ends the wait, a stop does, and neither keeps anything', async (t) => {
+serial('an abort signal and a stop end the wait and leave nothing behind', async (t) => {
   const child = spawn('/bin/sleep', ['60'])
   await once(child, 'spawn')
   await monitoring(async (monitor) => {
@@ -78,12 +78,12 @@ serial('a signal ends the wait, a stop does, and neither keeps anything', async 
   child.kill()
 })
 
-serial('what is wanted right after a wait is read of what comes next', async (t) => {
+serial('details requested right after a wait are captured for the next process', async (t) => {
   await monitoring(async (monitor) => {
     for (let round = 0; round < 50; round++) {
       const ends = new AbortController()
       const wait = t.throwsAsync(monitor.waitForExit(process.pid, ends), { name: 'AbortError' })
-      // By then it was asked for.
+      // The wait is in place by now.
       for (let turn = 0; turn < 5; turn++) await new Promise<void>(queueMicrotask)
       const execs = new Map<number, boolean>()
       const unsubscribe = monitor.subscribeExec((pid, { process: info }) => execs.set(pid, 'argv' in info), {

@@ -1,4 +1,4 @@
-/** Messages that somebody else than the kernel sends to the group: they tell nothing, and are counted. */
+/** Messages in the group that the kernel did not send. They are not reported, and are counted. */
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import test from 'ava'
@@ -7,8 +7,8 @@ import { has } from '../support/load.ts'
 import { connectorSockets, run, until } from '../support/helpers.ts'
 
 /**
- * Sends exits of a process to all listeners, and to one of them by its address: as the kernel writes them, cut off, and
- * too long; and an acknowledgement that is cut off.
+ * A Python program that sends forged exits of a process to all listeners, and to one listener by its address. The exits
+ * have the kernel's format, are cut off, or are too long. It also sends an acknowledgement that is cut off.
  */
 const FORGER = `
 import socket, struct, sys
@@ -22,36 +22,36 @@ for forged in (exit, exit + bytes(100), header + bytes(4), exit[:60], exit[:40],
     connector.sendto(forged, (0, 1))
     connector.sendto(forged, (port, 0))
 `
-/** The first four, each sent twice; in the others the filter within the kernel looks for what is not there, and drops them. */
+/** The first four messages, each sent twice. The BPF filter drops the others, because it reads beyond their end. */
 const REJECTED = 8
 
-test('a forged exit is not told, and is counted as rejected', async (t) => {
+test('a forged exit is not reported and counts as rejected', async (t) => {
   if (!has(t, 'python3')) return
   const monitor = getProcessMonitor()
   const child = spawn('/bin/sleep', ['60'])
   try {
-    const told: string[] = []
-    monitor.subscribeExec((pid, { origin }) => pid === child.pid && told.push(`exec ${origin}`))
-    monitor.subscribeExit((pid, { signal }) => pid === child.pid && told.push(`exit ${signal}`))
+    const reported: string[] = []
+    monitor.subscribeExec((pid, { origin }) => pid === child.pid && reported.push(`exec ${origin}`))
+    monitor.subscribeExit((pid, { signal }) => pid === child.pid && reported.push(`exit ${signal}`))
     await once(child, 'spawn')
     await monitor.initialize()
-    t.deepEqual(told, ['exec bootstrap'])
+    t.deepEqual(reported, ['exec bootstrap'])
     const before = monitor.stats().rejected
     const { port } = connectorSockets()[0]!
     const args = ['-c', FORGER, String(child.pid), String(port)]
     const { status, stderr } = spawnSync('python3', args, { encoding: 'utf8' })
     t.is(stderr, '')
     t.is(status, 0)
-    await until('the forged ones were counted', () => monitor.stats().rejected - before >= REJECTED)
+    await until('the forged messages were counted', () => monitor.stats().rejected - before >= REJECTED)
     const ended = new Set<number>()
     monitor.subscribeExit((pid) => ended.add(pid))
     const later = await run('/bin/true')
-    await until('what came after them was delivered', () => ended.has(later))
-    t.deepEqual(told, ['exec bootstrap'])
+    await until('a later exit was delivered', () => ended.has(later))
+    t.deepEqual(reported, ['exec bootstrap'])
     t.is(child.exitCode, null)
     child.kill('SIGKILL')
-    await until('its real exit was delivered', () => told.length > 1)
-    t.deepEqual(told, ['exec bootstrap', 'exit SIGKILL'])
+    await until('its real exit was delivered', () => reported.length > 1)
+    t.deepEqual(reported, ['exec bootstrap', 'exit SIGKILL'])
     t.is(monitor.stats().rejected - before, REJECTED)
     const { resync, restart, lostSocket } = monitor.stats()
     t.deepEqual({ resync, restart, lostSocket }, { resync: 0, restart: 0, lostSocket: 0 })

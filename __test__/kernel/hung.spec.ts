@@ -1,25 +1,23 @@
-/** Beside a process that a file system holds up: nothing waits for it, and everything else is told as ever. */
+/** Monitoring beside a process whose files in /proc cannot be read. All other processes are reported as usual. */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import test, { type ExecutionContext } from 'ava'
 import type { MonitorOptions } from '../../dist/index.js'
 import { type Hang, HungProcess } from '../support/hung.ts'
+import { skipped } from '../support/load.ts'
 import { lines } from '../support/helpers.ts'
 
 const serial = test.serial
 const program = fileURLToPath(new URL('../support/programs/beside.mjs', import.meta.url))
 
-/** No program takes so long, unless it waits for ever. */
+/** A program that takes longer is blocked. */
 const LIMIT_MS = 20_000
 
-/** Returns true if a process can be made to hang here. Otherwise the test passes, and says why it tested nothing. */
+/** Returns true if a process can be made to hang here. Otherwise the test passes and logs the reason. */
 function canHang(t: ExecutionContext): boolean {
   const missing = HungProcess.missing()
-  if (missing === undefined) return true
-  t.log(`not tested: ${missing}`)
-  t.pass()
-  return false
+  return missing === undefined || skipped(t, missing)
 }
 
 async function beside(t: ExecutionContext, hang: Hang, use: (hung: HungProcess) => Promise<void>): Promise<void> {
@@ -49,7 +47,7 @@ class Beside {
     return value
   }
 
-  /** Its exit code, or the signal that ended it, and its last line. */
+  /** Resolves with the exit code or signal of the program, and its last line. */
   async end(): Promise<{ code: unknown; result: unknown }> {
     const closed = once(this.child, 'close')
     const line = await this.line()
@@ -83,8 +81,8 @@ for (const priority of ['ordinary', 'auto'] as const) {
       run.child.stdin!.write(`${hung.pid}\n`)
       const { code, result } = await run.end()
       t.is(code, 0)
-      const { told, live, timeouts } = result as { told: unknown; live: unknown; timeouts: number }
-      t.deepEqual({ told, live }, { told: ['kernel', null], live: [CAT, CAT] })
+      const { reported, live, timeouts } = result as { reported: unknown; live: unknown; timeouts: number }
+      t.deepEqual({ reported, live }, { reported: ['kernel', null], live: [CAT, CAT] })
       t.true(timeouts >= 1)
     } finally {
       await hung.release()
@@ -93,12 +91,12 @@ for (const priority of ['ordinary', 'auto'] as const) {
 }
 
 for (const [thing, title, options, expected] of [
-  ['stop', 'stop() resolves in the midst of the scan', {}, undefined],
+  ['stop', 'stop() resolves during the scan', {}, undefined],
   ['terminate', 'a worker thread that monitors can be terminated', {}, 'terminated'],
-  ['unref', 'a program ends whose monitor does not hold it', {}, 'nothing is left to do'],
+  ['unref', 'a program with an unref’d monitor ends by itself', {}, 'nothing is left to do'],
   [
     'loss',
-    'a loss is told, and made right',
+    'a loss is reported and recovered',
     { receiveBufferSize: 1 },
     { cause: 'socket', isCounted: true, live: CAT, resyncs: true },
   ],
@@ -113,7 +111,7 @@ for (const [thing, title, options, expected] of [
   })
 }
 
-serial('a late subscription with new details and replay is served', async (t) => {
+serial('a late subscription with new details and replay gets events', async (t) => {
   await beside(t, 'memory', async ({ pid }) => {
     const { code, result } = await new Beside('late', pid).end()
     t.is(code, 0)
@@ -122,13 +120,13 @@ serial('a late subscription with new details and replay is served', async (t) =>
   })
 })
 
-serial('process.exit() ends the program in the midst of the scan', async (t) => {
+serial('process.exit() ends the program during the scan', async (t) => {
   await beside(t, 'memory', async ({ pid }) => {
     t.deepEqual(await new Beside('exit', pid).end(), { code: 3, result: 'exits' })
   })
 })
 
-serial('findDeletedProcesses() answers, and waitForExit() resolves when the process ends', async (t) => {
+serial('findDeletedProcesses() returns, and waitForExit() resolves when the process exits', async (t) => {
   await beside(t, 'memory', async (hung) => {
     const run = new Beside('waits', hung.pid)
     t.is(await run.line(), 'waits')
@@ -139,7 +137,7 @@ serial('findDeletedProcesses() answers, and waitForExit() resolves when the proc
   })
 })
 
-serial('the threads that were stuck are gone once the process has ended', async (t) => {
+serial('stuck threads end after the process exits', async (t) => {
   await beside(t, 'memory', async (hung) => {
     const run = new Beside('stuck', hung.pid)
     t.is(await run.line(), 'stuck')
@@ -149,7 +147,7 @@ serial('the threads that were stuck are gone once the process has ended', async 
   })
 })
 
-serial('links into a file system that does not answer are read all the same', async (t) => {
+serial('links into an unresponsive file system are read', async (t) => {
   await beside(t, 'links', async ({ pid, mount }) => {
     const { code, result } = await new Beside('initialize', pid).end()
     t.is(code, 0)

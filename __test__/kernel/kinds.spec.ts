@@ -1,4 +1,4 @@
-/** Every type of event, each provoked by a real program; and what is subscribed changing under a storm. */
+/** Every event type, each caused by a real program, and subscriptions that change during a storm. */
 import { spawn } from 'node:child_process'
 import test from 'ava'
 import { type EventOf, type EventType, getProcessMonitor } from '../../dist/index.js'
@@ -7,7 +7,7 @@ import { lines, monitoring, until } from '../support/helpers.ts'
 
 const serial = test.serial
 
-/** What a Python program does, as events of one type of its process or, if it prints one, of that process. */
+/** Returns the events of one type that a Python program causes, for its own process or for the pid that it prints. */
 async function provoked<T extends EventType>(type: T, program: string): Promise<EventOf<T>[]> {
   const seen: EventOf<T>[] = []
   let pid = 0
@@ -18,25 +18,25 @@ async function provoked<T extends EventType>(type: T, program: string): Promise<
     const child = spawn('python3', ['-c', program], { stdio: ['ignore', 'pipe', 'inherit'] })
     const { value } = await lines(child).next()
     pid = value === undefined ? child.pid! : Number(value)
-    await until('it has ended', () => ends.has(child.pid!))
+    await until('the program has exited', () => ends.has(child.pid!))
   })
   return seen.filter((event) => event.pid === pid)
 }
 
-serial('uid', async (t) => {
+serial('uid events have the real and the effective user id', async (t) => {
   const [first, second, ...others] = await provoked('uid', 'import os; os.seteuid(65534); os.setresuid(0, 0, 0)')
   t.like(first, { type: 'uid', origin: 'kernel', ruid: 0, euid: 65534, process: { name: 'python3' } })
   t.like(second, { ruid: 0, euid: 0 })
   t.deepEqual(others, [])
 })
 
-serial('gid', async (t) => {
+serial('gid events have the real and the effective group id', async (t) => {
   const events = await provoked('gid', 'import os; os.setresgid(1, 2, 3)')
   t.is(events.length, 1)
   t.like(events[0], { type: 'gid', rgid: 1, egid: 2 })
 })
 
-serial('sid', async (t) => {
+serial('a sid event is reported for a new session', async (t) => {
   const program =
     'import os, sys\npid = os.fork()\nif pid: print(pid); sys.stdout.flush(); os.wait()\nelse: os.setsid()'
   const events = await provoked('sid', program)
@@ -44,7 +44,7 @@ serial('sid', async (t) => {
   t.like(events[0], { type: 'sid', origin: 'kernel' })
 })
 
-serial('comm, of a thread too', async (t) => {
+serial('comm events are reported for processes and threads', async (t) => {
   const program =
     "import threading\nrename = lambda to: open('/proc/thread-self/comm', 'w').write(to)\n" +
     "rename('pe-main'); thread = threading.Thread(target=rename, args=('pe-thread',)); thread.start(); thread.join()"
@@ -59,7 +59,7 @@ serial('comm, of a thread too', async (t) => {
   )
 })
 
-serial('fork, of processes only', async (t) => {
+serial('fork events are reported for processes only', async (t) => {
   const program =
     'import os, sys, threading\nthread = threading.Thread(target=len, args=([],)); thread.start(); thread.join()\n' +
     'pid = os.fork()\nif pid: print(pid); sys.stdout.flush(); os.wait()'
@@ -69,7 +69,7 @@ serial('fork, of processes only', async (t) => {
   t.true(events[0]!.ppid > 0)
 })
 
-serial('ptrace, attached and detached', async (t) => {
+serial('ptrace events are reported on attach and detach', async (t) => {
   const program =
     'import ctypes, os, sys, time\nptrace = ctypes.CDLL(None).ptrace\npid = os.fork()\n' +
     'if not pid: time.sleep(60)\n' +
@@ -81,7 +81,7 @@ serial('ptrace, attached and detached', async (t) => {
   t.deepEqual(others, [])
 })
 
-serial('coredump', async (t) => {
+serial('a coredump event is reported with the parent', async (t) => {
   const program =
     'import os, resource, signal, sys\nresource.setrlimit(resource.RLIMIT_CORE, (0, 0))\npid = os.fork()\n' +
     'if not pid: os.kill(os.getpid(), signal.SIGSEGV)\nprint(pid); sys.stdout.flush(); os.wait()'
@@ -90,7 +90,7 @@ serial('coredump', async (t) => {
   t.true(events[0]!.ppid! > 0)
 })
 
-serial('subscriptions that come and go under a storm cost no exec', async (t) => {
+serial('subscribing and unsubscribing during a storm loses no exec', async (t) => {
   const load = new Load('pe-switch')
   const monitor = getProcessMonitor()
   const execs = new Set<number>()
@@ -107,8 +107,8 @@ serial('subscriptions that come and go under a storm cost no exec', async (t) =>
       await new Promise((resolve) => setImmediate(resolve))
       unsubscribe()
     }
-    const { lives } = await storm
-    await until('all are told', () => lives.every(({ pid }) => execs.has(pid)))
+    const { instances } = await storm
+    await until('every exec is reported', () => instances.every(({ pid }) => execs.has(pid)))
     const { lostSocket, lostQueue, resync } = monitor.stats()
     t.deepEqual([lostSocket, lostQueue, resync], [0, 0, 0])
     t.true(switches >= 1000)

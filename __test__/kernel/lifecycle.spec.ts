@@ -1,4 +1,4 @@
-/** Starts and ends of all kinds, under load: nothing hangs, nothing crashes, nothing is left. */
+/** Starts and stops of all kinds under load. Nothing hangs, crashes, or is left behind. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { setTimeout } from 'node:timers/promises'
@@ -15,13 +15,13 @@ const serial = test.serial
 const index = fileURLToPath(new URL('../../dist/index.js', import.meta.url))
 const program = (name: string): string => fileURLToPath(new URL(`../support/programs/${name}`, import.meta.url))
 
-/** Runs while processes come and go as fast as they can. */
+/** Runs `use` during an endless storm of short processes. */
 async function underStorm(t: ExecutionContext, use: () => Promise<void>): Promise<void> {
   if (!has(t, 'cc')) return
   const load = new Load('pe-lifecycle')
   let isOver = false
   const storms = (async () => {
-    // Bounded, should what goes on meanwhile never end.
+    // The bound ends the storm if `use` never does.
     for (let round = 0; round < 60 && !isOver; round++) await load.storm({ count: 10_000 }).done
   })()
   try {
@@ -33,7 +33,7 @@ async function underStorm(t: ExecutionContext, use: () => Promise<void>): Promis
   }
 }
 
-/** Stops, and says how long that took. What was subscribed is not called any more. */
+/** Stops the monitor, and returns how many milliseconds that took. No callback is called afterwards. */
 async function stop(t: ExecutionContext, monitor: ProcessMonitor, calls: () => number): Promise<number> {
   const started = performance.now()
   const stopped = monitor.stop()
@@ -47,7 +47,7 @@ async function stop(t: ExecutionContext, monitor: ProcessMonitor, calls: () => n
   return took
 }
 
-serial('whoever unsubscribes from within a callback is not called again, nor whom else it unsubscribes', async (t) => {
+serial('callbacks that are unsubscribed within a callback are not called again', async (t) => {
   await monitoring(async (monitor) => {
     const calls: string[] = []
     const offFirst = monitor.subscribeExit((pid) => {
@@ -67,30 +67,27 @@ serial('whoever unsubscribes from within a callback is not called again, nor who
   })
 })
 
-serial(
-  'whoever stops from within a callback during the scan has initialize() reject, and may start anew',
-  async (t) => {
-    const monitor = getProcessMonitor()
-    let calls = 0
-    let stopping: Promise<unknown> | undefined
-    monitor.subscribeExec(() => {
-      calls++
-      stopping ??= stop(t, monitor, () => calls)
-    })
-    await t.throwsAsync(monitor.initialize(), { code: 'ERR_STOPPED' })
-    await stopping
-    t.is(calls, 1)
-    await monitoring(async (again) => {
-      const pids = new Set<number>()
-      again.subscribeExit((pid) => pids.add(pid))
-      const pid = await run('/bin/true')
-      await until('it was told', () => pids.has(pid))
-    })
-    t.is(calls, 1)
-  },
-)
+serial('stop() within a callback during the scan rejects initialize(), and monitoring can start again', async (t) => {
+  const monitor = getProcessMonitor()
+  let calls = 0
+  let stopping: Promise<unknown> | undefined
+  monitor.subscribeExec(() => {
+    calls++
+    stopping ??= stop(t, monitor, () => calls)
+  })
+  await t.throwsAsync(monitor.initialize(), { code: 'ERR_STOPPED' })
+  await stopping
+  t.is(calls, 1)
+  await monitoring(async (again) => {
+    const pids = new Set<number>()
+    again.subscribeExit((pid) => pids.add(pid))
+    const pid = await run('/bin/true')
+    await until('the exit is reported', () => pids.has(pid))
+  })
+  t.is(calls, 1)
+})
 
-serial('a stop from within a callback, at any moment of a storm, ends within a second', async (t) => {
+serial('stop() within a callback at any moment of a storm resolves within a second', async (t) => {
   await underStorm(t, async () => {
     const took: number[] = []
     for (let round = 0; round < 20; round++) {
@@ -103,7 +100,7 @@ serial('a stop from within a callback, at any moment of a storm, ends within a s
         monitor.subscribeExec(callback)
         monitor.subscribeExit(callback)
       })
-      // Some of these moments are in the scan.
+      // Some of these moments are during the scan.
       await monitor.initialize().catch((error: { code: string }) => t.is(error.code, 'ERR_STOPPED'))
       took.push(await stopped)
     }
@@ -111,7 +108,7 @@ serial('a stop from within a callback, at any moment of a storm, ends within a s
   })
 })
 
-serial('a stop during a resync ends within a second', async (t) => {
+serial('stop() during a resync resolves within a second', async (t) => {
   await underStorm(t, async () => {
     const took: number[] = []
     for (let round = 0; round < 10; round++) {
@@ -121,14 +118,14 @@ serial('a stop during a resync ends within a second', async (t) => {
       monitor.subscribeExec(() => calls++, { capture: ['name', 'exe', 'argv', 'cwd', 'uid', 'cgroup'] })
       const stopped = new Promise<number>((resolve, reject) => {
         monitor.on('loss', () => {
-          // From within the listener of its end, or, a little later, amid the next: under this load there is one.
+          // Stop in the listener of the resync, or a little later during the next resync, which this load causes.
           const later = (round % 5) * 15
           if (lost++ === 0) {
             void setTimeout(later).then(() => stop(t, monitor, () => calls).then(resolve, reject))
           }
         })
       })
-      // A loss may be told, and the stop follow, before the scan at the start is done.
+      // The loss and the stop may come before the end of the bootstrap scan.
       await monitor.initialize({ receiveBufferSize: 1 }).catch((error) => t.is(error.code, 'ERR_STOPPED'))
       took.push(await stopped)
       monitor.removeAllListeners('loss')
@@ -137,7 +134,7 @@ serial('a stop during a resync ends within a second', async (t) => {
   })
 })
 
-serial('a stop while JavaScript is far behind ends within a second', async (t) => {
+serial('stop() with a long queue resolves within a second', async (t) => {
   if (!has(t, 'cc')) return
   const load = new Load('pe-behind')
   const monitor = getProcessMonitor()
@@ -155,7 +152,7 @@ serial('a stop while JavaScript is far behind ends within a second', async (t) =
   }
 })
 
-/** Runs a script in a process of its own, and says how that ended. */
+/** Runs a script in its own process. Returns its exit code and output. */
 async function script(text: string): Promise<{ code: number | null; output: string; complaints: string }> {
   const child = spawn(process.execPath, ['-e', `const {getProcessMonitor}=require(${JSON.stringify(index)});${text}`], {
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -169,7 +166,7 @@ async function script(text: string): Promise<{ code: number | null; output: stri
   return { code, output: output.trim(), complaints }
 }
 
-serial('starts and stops leave no memory behind', async (t) => {
+serial('starts and stops do not leak memory', async (t) => {
   setFlagsFromString('--expose-gc')
   const collectGarbage = runInNewContext('gc') as () => void
   const cycles = async (): Promise<void> => {
@@ -187,27 +184,27 @@ serial('starts and stops leave no memory behind', async (t) => {
   t.pass()
 })
 
-serial('what a callback throws is an uncaught exception; the others are called, and monitoring goes on', async (t) => {
+serial('an exception of a callback is uncaught, and the other callbacks and monitoring continue', async (t) => {
   const { code, output, complaints } = await script(`
     const {spawnSync}=require('child_process')
-    const monitor=getProcessMonitor(),caught=[],told=[],pids=[]
+    const monitor=getProcessMonitor(),caught=[],reported=[],pids=[]
     process.on('uncaughtException',(error)=>caught.push(error.message))
     monitor.subscribeExit((pid)=>{if(pids.includes(pid))throw new Error('thrown '+pids.indexOf(pid))})
     monitor.subscribeExit((pid)=>{
       if(!pids.includes(pid))return
-      told.push('told '+pids.indexOf(pid))
-      if(told.length===3)setImmediate(end)
+      reported.push('reported '+pids.indexOf(pid))
+      if(reported.length===3)setImmediate(end)
     })
     monitor.initialize().then(()=>{for(let i=0;i<3;i++)pids.push(spawnSync('/bin/true').pid)})
-    const end=()=>monitor.stop().then(()=>console.log(JSON.stringify({caught,told})))`)
+    const end=()=>monitor.stop().then(()=>console.log(JSON.stringify({caught,reported})))`)
   t.deepEqual({ code, complaints }, { code: 0, complaints: '' })
   t.deepEqual(JSON.parse(output), {
     caught: ['thrown 0', 'thrown 1', 'thrown 2'],
-    told: ['told 0', 'told 1', 'told 2'],
+    reported: ['reported 0', 'reported 1', 'reported 2'],
   })
 })
 
-serial('what a callback throws ends a process that does not catch it, as any other exception', async (t) => {
+serial('an uncaught exception of a callback ends the process', async (t) => {
   const { code, complaints } = await script(`
     const monitor=getProcessMonitor()
     monitor.subscribeExit(()=>{throw new Error('thrown by a callback')})
@@ -216,7 +213,7 @@ serial('what a callback throws ends a process that does not catch it, as any oth
   t.regex(complaints, /Error: thrown by a callback/)
 })
 
-serial('a process that is not held by its monitor ends by itself', async (t) => {
+serial('a process with an unref’d monitor ends by itself', async (t) => {
   await underStorm(t, async () => {
     const { code, complaints } = await script(`
       const monitor=getProcessMonitor().unref()
@@ -227,13 +224,13 @@ serial('a process that is not held by its monitor ends by itself', async (t) => 
   })
 })
 
-/** A worker thread that monitors for itself, and which exits it was told. */
-async function monitoringWorker(): Promise<{ worker: Worker; told: Set<number>; stop: () => Promise<void> }> {
+/** A worker thread with its own monitor, and the pids whose exits it reported. */
+async function monitoringWorker(): Promise<{ worker: Worker; reported: Set<number>; stop: () => Promise<void> }> {
   const worker = new Worker(program('worker.mjs'))
-  const told = new Set<number>()
+  const reported = new Set<number>()
   const said = new Set<string>()
   worker.on('message', (message: number | string) => {
-    if (typeof message === 'number') told.add(message)
+    if (typeof message === 'number') reported.add(message)
     else said.add(message)
   })
   await until('the worker monitors', () => said.has('ready'))
@@ -242,32 +239,34 @@ async function monitoringWorker(): Promise<{ worker: Worker; told: Set<number>; 
     worker.postMessage('stop')
     await until('the worker has stopped', () => said.has('stopped'))
   }
-  return { worker, told, stop }
+  return { worker, reported, stop }
 }
 
-serial('this thread and two worker threads share one native reader, each with its own start and end', async (t) => {
+serial('the main thread and two worker threads share one native reader and start and stop independently', async (t) => {
   t.is(readers(), 0)
   const first = await monitoringWorker()
-  const told = new Set<number>()
+  const reported = new Set<number>()
   const monitor = getProcessMonitor()
-  monitor.subscribeExit((pid) => told.add(pid))
+  monitor.subscribeExit((pid) => reported.add(pid))
   await monitor.initialize()
   const second = await monitoringWorker()
   t.is(readers(), 1)
 
-  const everybody = await run('/bin/true')
-  await until('all were told', () => [first.told, told, second.told].every((pids) => pids.has(everybody)))
+  const common = await run('/bin/true')
+  await until('all three threads have the exit', () =>
+    [first.reported, reported, second.reported].every((pids) => pids.has(common)),
+  )
 
   await first.stop()
   t.is(readers(), 1)
   const some = await run('/bin/true')
-  await until('those left were told', () => told.has(some) && second.told.has(some))
+  await until('the remaining two threads have the exit', () => reported.has(some) && second.reported.has(some))
 
   await monitor.stop()
   t.is(readers(), 1)
   const one = await run('/bin/true')
-  await until('the last one was told', () => second.told.has(one))
-  t.deepEqual([first.told.has(some), first.told.has(one), told.has(one)], [false, false, false])
+  await until('the last thread has the exit', () => second.reported.has(one))
+  t.deepEqual([first.reported.has(some), first.reported.has(one), reported.has(one)], [false, false, false])
 
   await second.stop()
   t.is(readers(), 0)
@@ -276,8 +275,8 @@ serial('this thread and two worker threads share one native reader, each with it
 })
 
 for (const too of ['alone', 'too']) {
-  const who = too === 'too' ? 'while the main thread monitors, too' : 'while nobody else monitors'
-  serial(`worker threads may be terminated at any moment of a storm, ${who}`, async (t) => {
+  const who = too === 'too' ? 'while the main thread monitors, too' : 'while no other thread monitors'
+  serial(`worker threads can be terminated at any moment of a storm, ${who}`, async (t) => {
     await underStorm(t, async () => {
       const args = [program('terminate.mjs'), '50', too]
       const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'], timeout: 40_000 })
@@ -289,7 +288,7 @@ for (const too of ['alone', 'too']) {
   })
 }
 
-serial('process.exit() may be called at any moment of a storm', async (t) => {
+serial('process.exit() works at any moment of a storm', async (t) => {
   await underStorm(t, async () => {
     for (let moment = 0; moment < 10; moment++) {
       const args = [program('exit.mjs'), String(moment)]

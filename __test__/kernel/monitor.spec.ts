@@ -1,4 +1,4 @@
-/** The monitor on the real kernel: the behaviour of the system that it re-creates, case by case. */
+/** The monitor on the real kernel. */
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import test from 'ava'
@@ -7,7 +7,7 @@ import { block, copyOf, descriptors, lines, monitoring, run, threads, until } fr
 
 const serial = test.serial
 
-serial('there is one monitor', async (t) => {
+serial('getProcessMonitor() always returns the same monitor', async (t) => {
   const first = getProcessMonitor()
   const second = getProcessMonitor()
   t.is(first, second)
@@ -15,7 +15,7 @@ serial('there is one monitor', async (t) => {
   await second.stop()
 })
 
-serial('references are counted, never below none', async (t) => {
+serial('references are counted and never negative', async (t) => {
   const monitor = getProcessMonitor()
   for (let references = 2; references <= 10; references++) {
     getProcessMonitor()
@@ -33,7 +33,7 @@ serial('references are counted, never below none', async (t) => {
   t.is(monitor.stats().references, 0)
 })
 
-serial('ten exec and ten exit callbacks all see one process', async (t) => {
+serial('ten exec and ten exit callbacks all get one process', async (t) => {
   await monitoring(async (monitor) => {
     const execs: number[][] = []
     const exits: number[][] = []
@@ -50,7 +50,7 @@ serial('ten exec and ten exit callbacks all see one process', async (t) => {
   })
 })
 
-serial('a program is told by its name, until one has unsubscribed', async (t) => {
+serial('a filter by name selects a program until it is unsubscribed', async (t) => {
   const program = copyOf('/bin/sleep', 'pe-own-name')
   let execs = 0
   let exits = 0
@@ -86,7 +86,7 @@ serial('a program is told by its name, until one has unsubscribed', async (t) =>
   program.remove()
 })
 
-serial('a name longer than the kernel keeps is completed', async (t) => {
+serial("a name longer than the kernel's limit is completed", async (t) => {
   const name = 'pe-a-name-longer-than-fifteen-bytes'
   const program = copyOf('/bin/sleep', name)
   await monitoring(async (monitor) => {
@@ -117,7 +117,7 @@ serial('a new program in the same process replaces the name', async (t) => {
   program.remove()
 })
 
-serial('what was running before is reported once, and its exit by its name', async (t) => {
+serial('a process that runs before the start is reported once, and its exit matches by name', async (t) => {
   const program = copyOf('/bin/sleep', 'pe-before')
   const child = spawn(program.path, ['60'])
   await once(child, 'spawn')
@@ -142,14 +142,14 @@ serial('what was running before is reported once, and its exit by its name', asy
   program.remove()
 })
 
-serial('a name is known of what ran before anybody asked for names', async (t) => {
+serial('the name of a process older than the first filter by name is known', async (t) => {
   const program = copyOf('/bin/sleep', 'pe-unasked')
   const child = spawn(program.path, ['60'])
   await once(child, 'spawn')
   await monitoring(async (monitor) => {
     const exits: ExitEvent[] = []
     monitor.subscribeExit((_, event) => exits.push(event), { name: 'pe-unasked' })
-    // The names of what is running are being read; a process that is started now comes after that.
+    // The names of running processes are read now. A process that starts now is reported after that.
     const later = spawn('/bin/sleep', ['0.1'])
     await once(later, 'exit')
     child.kill('SIGTERM')
@@ -159,7 +159,7 @@ serial('a name is known of what ran before anybody asked for names', async (t) =
   program.remove()
 })
 
-serial('the same callback twice is refused, for each type by itself', async (t) => {
+serial('the same callback twice throws for each type separately', async (t) => {
   await monitoring(async (monitor) => {
     const callback = (): void => {}
     const off = monitor.subscribeExec(callback)
@@ -170,7 +170,7 @@ serial('the same callback twice is refused, for each type by itself', async (t) 
   })
 })
 
-serial('after the last stop nothing is called, and it can start again', async (t) => {
+serial('after the last stop no callback is called, and monitoring can start again', async (t) => {
   let calls = 0
   await monitoring(async (monitor) => {
     monitor.subscribeExec(() => calls++)
@@ -189,7 +189,7 @@ serial('after the last stop nothing is called, and it can start again', async (t
   t.is(calls, before)
 })
 
-serial('exit codes and signals arrive as child_process reports them', async (t) => {
+serial('exit codes and signals equal those of child_process', async (t) => {
   await monitoring(async (monitor) => {
     const exits = new Map<number, ExitEvent>()
     monitor.subscribeExit((pid, event) => exits.set(pid, event))
@@ -205,7 +205,7 @@ serial('exit codes and signals arrive as child_process reports them', async (t) 
   })
 })
 
-serial("a process's timestamps are on the clock of process.hrtime", async (t) => {
+serial('timestamps are on the clock of process.hrtime', async (t) => {
   await monitoring(async (monitor) => {
     const at: number[] = []
     let pid = 0
@@ -221,13 +221,13 @@ serial("a process's timestamps are on the clock of process.hrtime", async (t) =>
   })
 })
 
-serial('3,000 processes while JavaScript is blocked for two seconds', async (t) => {
+serial('3,000 processes are all reported after JavaScript was blocked for two seconds', async (t) => {
   await monitoring(async (monitor) => {
-    // Others may use the same numbers meanwhile: the parent tells which exits are those of the load.
-    const told = new Map<number, (number | null | 'exec')[]>()
+    // Other processes may reuse the pids, so the parent identifies the exits of the load.
+    const reported = new Map<number, (number | null | 'exec')[]>()
     const note = (pid: number, what: number | null | 'exec'): void => {
-      const events = told.get(pid)
-      if (events === undefined) told.set(pid, [what])
+      const events = reported.get(pid)
+      if (events === undefined) reported.set(pid, [what])
       else events.push(what)
     }
     monitor.subscribeExec((pid) => note(pid, 'exec'))
@@ -238,13 +238,13 @@ serial('3,000 processes while JavaScript is blocked for two seconds', async (t) 
     block(Math.max(0, 2000 - (performance.now() - started)))
     const pids = load.stdout.trim().split('\n').map(Number)
     t.is(pids.length, 3000)
-    // The kernel no longer knows the parent of one that was collected in the very moment of its exit.
+    // The kernel reports no parent for a process that is reaped during its exit.
     const isOfLoad = (what: number | null | 'exec' | undefined): boolean => what === load.pid || what === null
-    await until('the last exit was delivered', () => told.get(pids.at(-1)!)?.some(isOfLoad) === true)
-    const lives = (pid: number): number =>
-      (told.get(pid) ?? []).filter((what, at, events) => isOfLoad(what) && events[at - 1] === 'exec').length
+    await until('the last exit was delivered', () => reported.get(pids.at(-1)!)?.some(isOfLoad) === true)
+    const exitsOf = (pid: number): number =>
+      (reported.get(pid) ?? []).filter((what, at, events) => isOfLoad(what) && events[at - 1] === 'exec').length
     t.deepEqual(
-      pids.filter((pid) => lives(pid) !== pids.filter((same) => same === pid).length),
+      pids.filter((pid) => exitsOf(pid) !== pids.filter((same) => same === pid).length),
       [],
     )
     const { lostSocket, lostQueue, resync } = monitor.stats()
@@ -252,7 +252,7 @@ serial('3,000 processes while JavaScript is blocked for two seconds', async (t) 
   })
 })
 
-serial('thirty starts and stops leave no thread and no descriptor', async (t) => {
+serial('thirty starts and stops leave no thread and no descriptor behind', async (t) => {
   await monitoring(async () => {})
   const before = { threads: threads(), descriptors: descriptors() }
   for (let cycle = 0; cycle < 30; cycle++) await monitoring(async () => {})
@@ -277,7 +277,7 @@ serial('threads are never reported as processes', async (t) => {
   })
 })
 
-serial("from another network namespace it sees the host's processes and those of a third", async (t) => {
+serial('from another network namespace all processes are reported', async (t) => {
   const watcher = `
     import { createRequire } from 'node:module'
     const { getProcessMonitor } = createRequire(${JSON.stringify(import.meta.url)})('../../dist/index.js')

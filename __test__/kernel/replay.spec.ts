@@ -1,4 +1,4 @@
-/** Replays on the real kernel: what is running when somebody subscribes late. */
+/** Replays on the real kernel: the running processes at a late subscription. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import test from 'ava'
@@ -6,7 +6,7 @@ import { copyOf, monitoring, run, until } from '../support/helpers.ts'
 
 const serial = test.serial
 
-serial('one that subscribes late is told of all that run, started before or since, and nobody else is', async (t) => {
+serial('a late subscription with replay gets every running process, and no other subscription does', async (t) => {
   const program = copyOf('/bin/sleep', 'pe-replay')
   const before = spawn(program.path, ['60'])
   await once(before, 'spawn')
@@ -16,19 +16,23 @@ serial('one that subscribes late is told of all that run, started before or sinc
     const execs: number[] = []
     monitor.subscribeExec((pid) => execs.push(pid), { name: 'pe-replay' })
     const since = spawn(program.path, ['60'])
-    await until('it has been told of', () => execs.includes(since.pid!))
+    await until('the new process is reported', () => execs.includes(since.pid!))
 
-    const told = new Map<number, string[]>()
+    const reported = new Map<number, string[]>()
     const named: number[] = []
-    monitor.subscribeExec((pid, { origin }) => told.set(pid, [...(told.get(pid) ?? []), origin]), { replay: true })
+    monitor.subscribeExec((pid, { origin }) => reported.set(pid, [...(reported.get(pid) ?? []), origin]), {
+      replay: true,
+    })
     monitor.subscribeExec((pid) => named.push(pid), { replay: true, name: 'pe-replay' })
     const short = await run('/bin/true')
-    await until('all have been told of', () => [1, before.pid!, since.pid!, short].every((pid) => told.has(pid)))
-    await until('these have been told by name', () => named.length >= 2)
-    t.deepEqual(told.get(1), ['bootstrap'])
-    t.deepEqual(told.get(before.pid!), ['bootstrap'])
-    t.deepEqual(told.get(since.pid!), ['bootstrap'])
-    t.deepEqual(told.get(short), ['kernel'])
+    await until('every process is reported', () =>
+      [1, before.pid!, since.pid!, short].every((pid) => reported.has(pid)),
+    )
+    await until('both are reported by name', () => named.length >= 2)
+    t.deepEqual(reported.get(1), ['bootstrap'])
+    t.deepEqual(reported.get(before.pid!), ['bootstrap'])
+    t.deepEqual(reported.get(since.pid!), ['bootstrap'])
+    t.deepEqual(reported.get(short), ['kernel'])
     t.deepEqual(named.toSorted(), [before.pid!, since.pid!].toSorted())
     t.deepEqual(others, [])
     for (const child of [before, since]) child.kill('SIGKILL')
@@ -36,7 +40,7 @@ serial('one that subscribes late is told of all that run, started before or sinc
   program.remove()
 })
 
-serial('an iterator replays, and then goes on', async (t) => {
+serial('events() replays and then continues with live events', async (t) => {
   const program = copyOf('/bin/sleep', 'pe-replay-it')
   const child = spawn(program.path, ['60'])
   await once(child, 'spawn')

@@ -1,4 +1,4 @@
-/** The async iterator on the real kernel, and what others hear of the same events. */
+/** The async iterator and the diagnostics channels on the real kernel. */
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -14,7 +14,7 @@ async function all<E>(events: AsyncIterable<E>): Promise<E[]> {
   return seen
 }
 
-serial('an iterator gives what happened between its making and its first use', async (t) => {
+serial('an iterator yields events between its creation and its first use', async (t) => {
   await monitoring(async (monitor) => {
     const events = monitor.events()
     const pid = await run('/bin/sh', ['-c', 'exit 3'])
@@ -28,7 +28,7 @@ serial('an iterator gives what happened between its making and its first use', a
   })
 })
 
-serial('an iterator ends with the monitor, and with its signal', async (t) => {
+serial('an iterator ends with the monitor and with its signal', async (t) => {
   const controller = new AbortController()
   let rest: Promise<(ExecEvent | ExitEvent)[]> | undefined
   await monitoring(async (monitor) => {
@@ -41,7 +41,7 @@ serial('an iterator ends with the monitor, and with its signal', async (t) => {
   t.deepEqual(await rest, [])
 })
 
-serial('a filter, details and redacted arguments hold for an iterator and a channel', async (t) => {
+serial('an iterator and a channel get filtered events with details and redacted arguments', async (t) => {
   const program = copyOf('/bin/sleep', 'pe-stream')
   const published: ExecEvent[] = []
   const publish = (event: unknown): void => void published.push(event as ExecEvent)

@@ -1,4 +1,4 @@
-/** Processes of several threads, and numbers that come again: every life has one exit, at its real end. */
+/** Multi-threaded processes and reused pids. Every process has one exit, when its last thread exits. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import test, { type ExecutionContext } from 'ava'
@@ -9,18 +9,19 @@ import { SubscriberModel } from '../support/subscriber-model.ts'
 
 const serial = test.serial
 
-interface ProcessInstance {
+/** The events of one process. */
+interface Observation {
   readonly events: readonly string[]
-  /** Whether the process still ran when its exit was told. */
+  /** True if the process still ran when its exit was reported. */
   readonly wasRunning: boolean
 }
 
-/** Starts a program, and says what is told of it until it has ended, and what its parent was told. */
-async function lifeOf(
+/** Starts a program. Returns its events, and the exit that its parent got. */
+async function observe(
   monitor: ProcessMonitor,
   program: string,
   args: readonly string[],
-): Promise<ProcessInstance & { child: [number | null, NodeJS.Signals | null]; ms: number }> {
+): Promise<Observation & { child: [number | null, NodeJS.Signals | null]; ms: number }> {
   const seen: { pid: number; what: string; running: boolean }[] = []
   const offExec = monitor.subscribeExec((pid) => seen.push({ pid, what: 'exec', running: true }))
   const offExit = monitor.subscribeExit((pid, { exitCode, signal, origin }) => {
@@ -32,7 +33,7 @@ async function lifeOf(
   const ms = performance.now() - started
   const own = (): typeof seen => seen.filter(({ pid }) => pid === child.pid)
   await until('its exit was delivered', () => own().some(({ what }) => what.startsWith('exit')))
-  // Whatever is told of it besides would come before what is told of a later process.
+  // Further events of the process would precede the exit of a later process.
   const later = spawn('/bin/true')
   await once(later, 'exit')
   await until('a later exit was delivered', () =>
@@ -44,7 +45,7 @@ async function lifeOf(
   return { events: own().map(({ what }) => what), wasRunning, child: ended, ms }
 }
 
-/** Python itself, where what is found first is only a script that starts it. */
+/** Returns the path of the Python binary, because `python3` may be a wrapper script. */
 async function python(): Promise<string> {
   const child = spawn('python3', ['-c', 'import sys; print(sys.executable)'], { stdio: ['ignore', 'pipe', 'inherit'] })
   let path = ''
@@ -53,7 +54,7 @@ async function python(): Promise<string> {
   return path.trim()
 }
 
-serial('an exec from another thread than the first is an exec, not an exit', async (t) => {
+serial('an exec by a non-leader thread is an exec and not an exit', async (t) => {
   if (!has(t, 'python3')) return
   const program = await python()
   await monitoring(async (monitor) => {
@@ -63,7 +64,7 @@ threading.Thread(target=lambda: os.execv("/bin/sh", ["sh", "-c", "sleep 0.1; exi
 time.sleep(60)
 `
     for (let round = 0; round < 5; round++) {
-      const { events, wasRunning, child } = await lifeOf(monitor, program, ['-c', script])
+      const { events, wasRunning, child } = await observe(monitor, program, ['-c', script])
       t.deepEqual({ child, events, wasRunning }, { child: [3, null], events: EXECED_TWICE, wasRunning: false })
     }
   })
@@ -77,7 +78,7 @@ async function leaving(t: ExecutionContext, args: readonly string[], code: numbe
   try {
     await monitoring(async (monitor) => {
       for (let round = 0; round < 10; round++) {
-        const { events, wasRunning, child, ms } = await lifeOf(monitor, load.path, ['leave', '150', ...args])
+        const { events, wasRunning, child, ms } = await observe(monitor, load.path, ['leave', '150', ...args])
         t.true(ms >= 150)
         t.deepEqual(child, [code, null])
         t.deepEqual(
@@ -91,11 +92,16 @@ async function leaving(t: ExecutionContext, args: readonly string[], code: numbe
   }
 }
 
-serial('a process whose first thread leaves ends with the last one, with the code of that', leaving, ['5'], 5)
+serial('after its leader exits, a process exits with its last thread and the code of exit()', leaving, ['5'], 5)
 
-serial('a process whose first thread leaves ends with the last one, though that only leaves', leaving, [], 0)
+serial(
+  'after its leader exits, a process exits with its last thread, even if that thread only ends itself',
+  leaving,
+  [],
+  0,
+)
 
-serial('processes of several threads that end by exit and by signal have one exit each', async (t) => {
+serial('processes of several threads have one exit each, by exit code or signal', async (t) => {
   await monitoring(async (monitor) => {
     const workers = `const {Worker}=require("worker_threads");let n=0
       for(let i=0;i<3;i++)new Worker("setInterval(()=>{},1e6)",{eval:true}).on("online",()=>{if(++n===3)end()})`
@@ -104,34 +110,35 @@ serial('processes of several threads that end by exit and by signal have one exi
       ['process.kill(process.pid,"SIGKILL")', null, 'SIGKILL'],
     ] as const) {
       const script = `${workers};function end(){${end}}`
-      const { events, child } = await lifeOf(monitor, process.execPath, ['-e', script])
+      const { events, child } = await observe(monitor, process.execPath, ['-e', script])
       t.deepEqual({ child, events }, { child: [code, signal], events: ['exec', `exit ${code ?? signal} kernel`] })
     }
   })
 })
 
-serial('100,000 processes, whose numbers come again several times, are told exec, exit, exec, exit', async (t) => {
+serial('100,000 processes with reused pids each have one exec and then one exit', async (t) => {
   if (!has(t, 'cc')) return
   const load = new Load('pe-wrap')
   const monitor = getProcessMonitor()
   const model = new SubscriberModel(monitor)
   try {
-    // Room for all of it: what is tested here is not the loss.
+    // The buffers hold every event, because this test is not about losses.
     await monitor.initialize({ receiveBufferSize: 64 << 20, queueSize: 400_000 })
     const started = performance.now()
     const storm = await load.storm({ count: 100_000 }).done
     t.log(`100,000 processes in ${((performance.now() - started) / 1000).toFixed(1)} s`)
-    t.is(storm.lives.length, 100_000)
-    const numbers = new Set(storm.lives.map(({ pid }) => pid))
-    t.log(`${numbers.size} numbers`)
-    t.true(numbers.size < 100_000)
+    t.is(storm.instances.length, 100_000)
+    const pids = new Set(storm.instances.map(({ pid }) => pid))
+    t.log(`${pids.size} pids`)
+    t.true(pids.size < 100_000)
     const later = await run('/bin/true')
     await until('a later exit was delivered', () => model.history.get(later)?.at(-1)?.what === 'exit 0')
-    // The kernel may report an exit after the process's parent was told.
+    // The kernel may report an exit after the parent has reaped the process.
     let wrong: string[] = []
-    await until('every life was told whole', () => (wrong = model.notPaired(storm, load.code)).length === 0).catch(
-      () => {},
-    )
+    await until(
+      'every process has one exec and one exit',
+      () => (wrong = model.withoutOneExecAndExit(storm, load.code)).length === 0,
+    ).catch(() => {})
     t.deepEqual(wrong, [])
     const { lostSocket, lostQueue, resync } = monitor.stats()
     t.deepEqual({ lostSocket, lostQueue, resync }, { lostSocket: 0, lostQueue: 0, resync: 0 })

@@ -1,4 +1,4 @@
-/** What is published: which files, for which systems, and what is said where its parts are not together. */
+/** The published packages: their files, their platforms, and the errors for missing parts. */
 import { execFileSync } from 'node:child_process'
 import {
   cpSync,
@@ -16,7 +16,7 @@ import { dirname, join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { child, root } from '../support/fake/facade.ts'
 
-// The scripts are plain JavaScript, whose types nobody needs.
+// The scripts are plain JavaScript without types.
 const load = (name: string): Promise<any> => import(join(root, 'scripts', 'release', name))
 const { complaints, readElf, newestGlibc } = { ...(await load('build.mjs')), ...(await load('elf.mjs')) }
 const { listMain } = await load('pack.mjs')
@@ -25,7 +25,7 @@ const { hostTarget, manifest, targets } = await load('targets.mjs')
 
 const files: string[] = listMain().map(({ path }: { path: string }) => path)
 const host = hostTarget()
-/** What the published modules require that is no file of the package. */
+/** Returns what the published modules require from outside of the package. */
 const asked = files
   .filter((file) => file.endsWith('.js'))
   .flatMap((file) => [
@@ -33,7 +33,7 @@ const asked = files
   ])
   .map(([, name]) => name!)
 
-test('only what is needed at run time is published', (t) => {
+test('the package contains run-time files only', (t) => {
   const needed =
     /^(package\.json|README\.md|LICENSE|man\/proc-events\.1|index\.d\.ts|dist\/[\w/-]+\.js|dist\/([\w/-]+\/)?prometheus\.d\.ts)$/
   t.deepEqual(
@@ -78,7 +78,7 @@ test('every compiled module is published', (t) => {
   t.deepEqual(files.filter((file) => file.endsWith('.js')).sort(), modules.sort())
 })
 
-test('the main package asks for the platform packages alone, in its own version, and runs nothing when installed', (t) => {
+test('the main package depends only on platform packages of its version and has no install script', (t) => {
   const main = mainManifest()
   t.deepEqual(
     main.optionalDependencies,
@@ -90,7 +90,7 @@ test('the main package asks for the platform packages alone, in its own version,
 })
 
 for (const target of targets) {
-  test(`npm/${target.name} is as it is generated, and what the loader asks for`, (t) => {
+  test(`npm/${target.name} equals the generated package and is the one that the loader requires`, (t) => {
     const read = (name: string) => readFileSync(join(root, target.folder, name), 'utf8')
     const written = platformManifest(target)
     t.is(read('package.json'), asJson(written))
@@ -101,12 +101,12 @@ for (const target of targets) {
   })
 }
 
-test('no other package is ever asked for', (t) => {
+test('the loader requires no other package', (t) => {
   const packages = targets.map(({ packageName }: { packageName: string }) => packageName)
   t.deepEqual(asked.filter((name) => !name.startsWith('node:')).sort(), ['prom-client', ...packages].sort())
 })
 
-test('no function of the binding lets a panic out: it would end the program', (t) => {
+test('every function of the binding catches panics', (t) => {
   const source = readFileSync(join(root, 'crates/proc-events-napi/src/lib.rs'), 'utf8')
   const functions = [...source.matchAll(/#\[napi(\(.*\))?\]\n *pub fn (\w+)/g)]
   t.true(functions.length >= 9)
@@ -116,14 +116,14 @@ test('no function of the binding lets a panic out: it would end the program', (t
   )
 })
 
-test('publint and attw have nothing to say', (t) => {
+test('publint and attw report nothing', (t) => {
   const run = (tool: string, ...args: string[]) =>
     execFileSync(join(root, 'node_modules', '.bin', tool), args, { cwd: root, encoding: 'utf8' })
   t.regex(run('publint', '--strict'), /All good!/)
   t.regex(run('attw', '--pack', '.'), /No problems found/)
 })
 
-test('the addon built here would be fit for publishing, but for its glibc', (t) => {
+test('the local addon meets every release requirement except the glibc version', (t) => {
   const binary = join(root, host.file)
   t.deepEqual(
     complaints(binary, host).filter((line: string) => !/^needs (glibc 2|libgcc_s)/.test(line)),
@@ -134,7 +134,7 @@ test('the addon built here would be fit for publishing, but for its glibc', (t) 
   if (host.libc === 'glibc') t.is(newestGlibc(elf)[0], 2)
 })
 
-test('a binary that asks for too much is refused', (t) => {
+test('a binary with unmet requirements is rejected', (t) => {
   const said = complaints(process.execPath, { cpu: 'arm64' === process.arch ? 'x64' : 'arm64', libc: 'glibc' }).join(
     '\n',
   )
@@ -144,14 +144,14 @@ test('a binary that asks for too much is refused', (t) => {
 
 for (const target of targets) {
   const binary = join(root, target.folder, target.file)
-  // Only the release scripts build them.
+  // Only the release scripts build these binaries.
   if (!existsSync(binary)) continue
   test(`the binary for ${target.name} runs on old systems`, (t) => {
     t.deepEqual(complaints(binary, target), [])
   })
 }
 
-/** An application with the package as it is published, and as its platform's package whatever is given. */
+/** Creates an application with the published package, and with the given files as its platform package. */
 function installed(t: ExecutionContext, binary?: string): string {
   const app = mkdtempSync(join(tmpdir(), 'proc-events-installed-'))
   t.teardown(() => rmSync(app, { recursive: true }))
@@ -177,7 +177,7 @@ async function refusal(app: string): Promise<{ code: string; message: string }> 
   return JSON.parse(stdout)
 }
 
-test('without the platform package the error names it, and its version', async (t) => {
+test('without the platform package the error names it and its version', async (t) => {
   const { code, message } = await refusal(installed(t))
   t.is(code, 'ERR_NATIVE_BINDING')
   t.true(message.includes(`\`npm install ${host.packageName}@${manifest.version}\``), message)
@@ -192,16 +192,16 @@ test("with another system's binary the error says so", async (t) => {
   t.regex(message, /damaged or built for another system\. Delete node_modules\/@proc-events, .*npm install/)
 })
 
-test('a bundle that cannot load it is told to keep it outside', async (t) => {
+test('in a bundle the load error advises to mark the package as external', async (t) => {
   const app = installed(t)
   const at = (name: string) => join(app, 'node_modules', 'proc-events', 'dist', 'src', 'native', name)
-  // In a bundle no file keeps its name.
+  // A bundler changes the names of files.
   renameSync(at('load-error.js'), at('bundle.js'))
   const loader = readFileSync(at('loader.js'), 'utf8')
   writeFileSync(at('loader.js'), loader.replaceAll('./load-error.js', './bundle.js'))
   t.regex((await refusal(app)).message, /Mark 'proc-events' as external/)
 })
 
-test('every platform package has its folder, and no other has', (t) => {
+test('npm/ has exactly one folder for each platform', (t) => {
   t.deepEqual(readdirSync(join(root, 'npm')).sort(), targets.map(({ name }: { name: string }) => name).sort())
 })

@@ -1,4 +1,4 @@
-/** The `proc-events` command as a child of a test, and processes of the test's own for it to report. */
+/** Runs the `proc-events` command as a child of a test, with processes for it to report. */
 import { type ChildProcess, type StdioOptions, execFileSync, spawn } from 'node:child_process'
 import { constants, mkdtempSync, openSync, readFileSync, readSync, rmSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -10,7 +10,7 @@ import { connectorSockets, copyOf, until } from './helpers.ts'
 
 export const main = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url))
 
-// What decides about colours where the tests run is not what is tested.
+// The environment of the test run must not decide on colours.
 const { FORCE_COLOR: _force, NO_COLOR: _no, CI: _ci, ...plain } = process.env
 
 export function ended(child: ChildProcess): Promise<[number | null, NodeJS.Signals | null]> {
@@ -22,16 +22,16 @@ export interface Command {
   ended: Promise<[number | null, NodeJS.Signals | null]>
   stdout: string
   stderr: string
-  /** The whole lines of one process. */
+  /** Returns the complete lines of one process. */
   of(pid: number): string[]
 }
 
 interface Settings {
   env?: NodeJS.ProcessEnv
   stdio?: StdioOptions
-  /** Without a terminal, whatever the tests have. */
+  /** Runs the command without a terminal, even if the tests have one. */
   detached?: boolean
-  /** Another program that is to start the command. */
+  /** Wraps the command line in that of another program. */
   by?: (command: string[]) => string[]
 }
 
@@ -60,23 +60,23 @@ function pidOf(line: string): number {
 }
 
 let copies = 0
-/** A shell whose name nobody else has. */
+/** Creates a copy of the shell under a unique name. */
 export function program(t: ExecutionContext, name = `pe${process.pid}n${copies++}`): { name: string; path: string } {
   const { path, remove } = copyOf('/bin/sh', name)
   t.teardown(remove)
   return { name, path }
 }
 
-/** Starts a process, waits for the line of its exec, lets it go on, and waits for the line of its exit. */
+/** Starts a process, waits for its exec line, lets it continue, and waits for its exit line. */
 export async function run(watching: Command, path: string, last: string): Promise<number> {
   const child = spawn(path, ['-c', `read line; ${last}`], { stdio: ['pipe', 'ignore', 'ignore'] })
-  await until(`the exec of ${child.pid} is told`, () => watching.of(child.pid!).length === 1)
+  await until(`the exec of ${child.pid} is printed`, () => watching.of(child.pid!).length === 1)
   child.stdin.end('\n')
-  await until(`the exit of ${child.pid} is told`, () => watching.of(child.pid!).length === 2)
+  await until(`the exit of ${child.pid} is printed`, () => watching.of(child.pid!).length === 2)
   return child.pid!
 }
 
-/** Until the command sees what is started. */
+/** Resolves when the command reports new processes. */
 export async function watching(it: Command, path = '/bin/true'): Promise<void> {
   const pids: number[] = []
   while (!pids.some((pid) => it.of(pid).length > 0)) {
@@ -86,13 +86,13 @@ export async function watching(it: Command, path = '/bin/true'): Promise<void> {
   }
 }
 
-/** A pipe that is full, and how to empty it. */
+/** Creates a full pipe, and a function that empties it. */
 export function fullPipe(): { fd: number; empty: () => string } {
   const folder = mkdtempSync(join(tmpdir(), 'proc-events-'))
   const path = join(folder, 'pipe')
   execFileSync('mkfifo', [path])
   const fd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK)
-  // Opened once more: whoever gets the first one as its stdout may have it block.
+  // Open a second reader, because a child that gets `fd` as its stdout may make it blocking.
   const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
   rmSync(folder, { recursive: true })
   const tried = (action: () => number): number => {
@@ -113,7 +113,7 @@ export function fullPipe(): { fd: number; empty: () => string } {
   return { fd, empty }
 }
 
-/** The same on a terminal of its own, of so many columns; stdin is the keyboard, and stderr is on the screen, too. */
+/** Runs the command on a new pseudo-terminal. Its stdin is the keyboard, and its stderr is on the screen, too. */
 export function onTerminal(t: ExecutionContext, args: string[], columns: number, rows: number = 24): Command {
   const by = (of: string[]) => [
     'script',
@@ -124,13 +124,13 @@ export function onTerminal(t: ExecutionContext, args: string[], columns: number,
   return command(t, args, { by, env: { TERM: 'xterm-256color' } })
 }
 
-/** Whether Ctrl-C is the command's own business. */
+/** Returns true if the process catches SIGINT. */
 export function catchesInterrupts(pid: number): boolean {
   const [, mask] = /^SigCgt:\s*([0-9a-f]+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))!
   return (BigInt(`0x${mask}`) & 2n) !== 0n
 }
 
-/** Whether it has come so far that it listens to the kernel. */
+/** Returns true if the process listens to the process connector. */
 export function isListening(pid: number): boolean {
   return connectorSockets(pid).some(({ joined }) => joined)
 }

@@ -1,24 +1,25 @@
-/** For the tests on the real kernel: waiting for conditions, and processes of one's own. */
+/** Helpers for tests on the real kernel: waiting for conditions, and starting processes. */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, copyFileSync, mkdtempSync, readFileSync, readdirSync, readlinkSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import type { ExecutionContext } from 'ava'
 import { type MonitorOptions, type ProcessMonitor, getProcessMonitor } from '../../dist/index.js'
 
-const PATIENCE_MS = 20_000
+const TIMEOUT_MS = 20_000
 
-/** Waits until `holds` does, looking every few milliseconds. */
+/** Waits until `holds` returns true. Polls every 2 ms. `what` describes the condition in the timeout's error. */
 export async function until(what: string, holds: () => boolean): Promise<void> {
-  const deadline = performance.now() + PATIENCE_MS
+  const deadline = performance.now() + TIMEOUT_MS
   while (!holds()) {
-    if (performance.now() > deadline) throw new Error(`waited in vain until ${what}`)
+    if (performance.now() > deadline) throw new Error(`timed out before ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 2))
   }
 }
 
-/** Holds a reference to an initialized monitor for as long as `use` takes. */
+/** Runs `use` with an initialized monitor, and stops the monitor afterwards. */
 export async function monitoring(
   use: (monitor: ProcessMonitor) => Promise<void>,
   options?: MonitorOptions,
@@ -32,14 +33,21 @@ export async function monitoring(
   }
 }
 
-/** Starts a program and waits for its end; resolves with its pid. */
+/** Runs a program. Resolves with its pid after its exit. */
 export async function run(program: string, args: readonly string[] = []): Promise<number> {
   const child = spawn(program, args, { stdio: 'ignore' })
   await once(child, 'exit')
   return child.pid!
 }
 
-/** A copy of a program under a name that nothing else on the machine has. */
+/** Creates a folder that is removed after the test. Returns its path. */
+export function temporaryFolder(t: ExecutionContext): string {
+  const path = mkdtempSync(join(tmpdir(), 'proc-events-'))
+  t.teardown(() => rmSync(path, { recursive: true }))
+  return path
+}
+
+/** Copies a program to a new folder under a unique name. */
 export function copyOf(program: string, name: string): { path: string; remove: () => void } {
   const folder = mkdtempSync(join(tmpdir(), 'proc-events-'))
   const path = join(folder, name)
@@ -48,12 +56,12 @@ export function copyOf(program: string, name: string): { path: string; remove: (
   return { path, remove: () => rmSync(folder, { recursive: true }) }
 }
 
-/** The next line that a child writes. */
+/** Returns an iterator over the lines that a child writes. */
 export function lines(child: ChildProcess): AsyncIterableIterator<string> {
   return createInterface({ input: child.stdout! })[Symbol.asyncIterator]()
 }
 
-/** How many native readers run in this process: one thread each. */
+/** Returns the number of native readers in this process. Each has one thread. */
 export function readers(): number {
   const names = readdirSync('/proc/self/task').map((tid) => {
     try {
@@ -66,8 +74,8 @@ export function readers(): number {
 }
 
 /**
- * The threads of this process that wait for a process's arguments in a read that does not return: the thread's name, and
- * the file that it reads.
+ * Returns the threads of this process that are blocked in reading a process's arguments: the name of the thread, and the
+ * file that it reads.
  */
 export function stuckReads(): { readonly name: string; readonly path: string }[] {
   return readdirSync('/proc/self/task').flatMap((tid) => {
@@ -79,7 +87,7 @@ export function stuckReads(): { readonly name: string; readonly path: string }[]
       const path = readlinkSync(`/proc/self/fd/${descriptor}`)
       return path.endsWith('/cmdline') ? [{ name: name!, path }] : []
     } catch {
-      // It has ended meanwhile.
+      // The thread has ended meanwhile.
       return []
     }
   })
@@ -89,8 +97,8 @@ export const threads = (): number => readdirSync('/proc/self/task').length
 export const descriptors = (): number => readdirSync('/proc/self/fd').length
 
 /**
- * A process's sockets for the process connector, the reader's first, as the kernel lists them: their addresses, whether
- * they have joined its group, and what they dropped.
+ * Returns a process's sockets of the process connector, the reader's first: the port, true if the socket has joined the
+ * group, and the number of dropped messages.
  */
 export function connectorSockets(
   pid: number | 'self' = 'self',
@@ -100,7 +108,7 @@ export function connectorSockets(
     try {
       inodes.push(/^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${fd}`))?.[1] ?? '')
     } catch {
-      // The descriptor of this very look.
+      // The descriptor of this listing itself is closed by now.
     }
   }
   const lines = readFileSync('/proc/net/netlink', 'utf8').trim().split('\n')

@@ -1,4 +1,4 @@
-/** For the tests beside a process that a file system holds up: the program of the core's tests, `support/hung.c`. */
+/** Starts processes whose files in /proc cannot be read, with `support/hung.c` of the core's tests. */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
@@ -9,20 +9,20 @@ import { lines, until } from './helpers.ts'
 
 const source = fileURLToPath(new URL('../../crates/proc-events/tests/support/hung.c', import.meta.url))
 
-/** Longer than a read of `/proc` takes that returns at all. */
+/** A read of `/proc` that takes longer is blocked. */
 const BLOCKED_MS = 300
 
 /**
  * A process that hangs:
- * - `'memory'`: its memory lock is never given back, so that `/proc/PID/cmdline` cannot be read.
- * - `'links'`: its program and its working folder lie in a file system that does not answer.
+ * - `'memory'`: its memory lock is never released, so that `/proc/PID/cmdline` cannot be read.
+ * - `'links'`: its program and its working folder are in a file system that does not answer.
  */
 export type Hang = 'memory' | 'links'
 
 /** A process that hangs until `release()`. */
 export class HungProcess {
   readonly pid: number
-  /** The folder where the file system is mounted that does not answer. */
+  /** The mount point of the unresponsive file system. */
   readonly mount: string
   readonly #folder: string
   readonly #server: ChildProcess
@@ -43,7 +43,7 @@ export class HungProcess {
     return spawnSync('which', ['cc']).status === 0 ? undefined : 'there is no C compiler'
   }
 
-  /** Starts one, and resolves when it has been seen to hang. */
+  /** Starts a process, and resolves when it hangs. */
   static async start(hang: Hang = 'memory'): Promise<HungProcess> {
     const folder = mkdtempSync(join(tmpdir(), 'proc-events-'))
     const program = join(folder, 'hung')
@@ -65,8 +65,7 @@ export class HungProcess {
   }
 
   async #hangs(hang: Hang): Promise<void> {
-    // The lock is gone for good once another thread waits for it. Nothing is read before, because that read would
-    // be the one that waits.
+    // The lock stays taken once another thread waits for it. A read before that would itself become the waiting one.
     if (hang === 'memory') await until('a thread waits for the memory lock', () => this.#isWaited())
     const path = hang === 'memory' ? `/proc/${this.pid}/cmdline` : join(this.mount, 'program')
     await until(`reading ${path} blocks`, () => {
@@ -82,7 +81,7 @@ export class HungProcess {
     })
   }
 
-  /** Ends the process, and resolves when its file system is gone. */
+  /** Ends the process, and resolves when its file system is unmounted. */
   async release(): Promise<void> {
     this.#server.stdin!.end()
     await this.#closed

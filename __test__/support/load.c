@@ -1,19 +1,19 @@
 /*
  * The processes that the tests start, in one program:
  *
- *   load stay SECONDS                         does nothing for as long
- *   load storm END COUNT WORKERS STAYS FILE   COUNT short processes of the program END, WORKERS at a time; in their midst
- *                                             STAYS that stay. FILE gets, of each short process, its number and when its
- *                                             life began and ended, in nanoseconds of CLOCK_MONOTONIC; FILE.stays gets
- *                                             the same of the others. Each figure takes 64 bits
- *   load leave MILLISECONDS CODE              the main thread leaves at once, the other ends the process later
- *   load leave MILLISECONDS                   the same, but the other thread leaves, too
+ *   load stay SECONDS                         sleeps for SECONDS
+ *   load storm END COUNT WORKERS STAYS FILE   COUNT short processes of the program END, WORKERS at a time, and among them
+ *                                             STAYS processes that stay. FILE gets the pid of each short process, and the
+ *                                             times before its start and after its exit, in nanoseconds of CLOCK_MONOTONIC.
+ *                                             FILE.stays gets the same for the others. Each number has 64 bits
+ *   load leave MILLISECONDS CODE              the main thread exits at once, the other one ends the process later
+ *   load leave MILLISECONDS                   the main thread exits at once, the other thread later
  *   load bomb PROGRAM COUNT NICE FILE         COUNT processes of PROGRAM, one after the other, with 1 MB of arguments that are
- *                                             not UTF-8, as the user nobody. FILE is as that of a storm. Ends with its parent
- *   load refuse ERRNO PROGRAM ARGUMENT...     PROGRAM, to which the sandbox refuses the process connector's socket
+ *                                             not UTF-8, as the user nobody. FILE is like that of a storm. Ends with its parent
+ *   load refuse ERRNO PROGRAM ARGUMENT...     PROGRAM in a sandbox that refuses the process connector's socket with ERRNO
  *
- * Compiled with -DEND=CODE -nostdlib it is the program END instead, which does nothing but end with CODE: a C library
- * would take longer to start than all the rest.
+ * Compiled with -DEND=CODE -nostdlib it is the program END instead, which only exits with CODE. It has no C library,
+ * because the start of one would take longer than everything else.
  */
 #ifdef END
 void _start(void) {
@@ -110,13 +110,13 @@ static int storm(char **arguments) {
   work(arguments[0], count / workers, stays, file, stays_file);
   for (int worker = 1; worker < workers; worker++) {
     int status;
-    /* Those who stay are no workers, and are not waited for. */
+    /* Do not wait for the processes that stay. */
     if (wait(&status) < 0 || status != 0) return 2;
   }
   return 0;
 }
 
-/* The longest argument that Linux takes, and how many of these are passed. */
+/* The longest argument that Linux takes, and the number of arguments. */
 enum { ARGUMENT_SIZE = 131072, ARGUMENTS = 8, NOBODY = 65534 };
 
 static int bomb(char **arguments) {
@@ -129,7 +129,7 @@ static int bomb(char **arguments) {
   static char first[ARGUMENT_SIZE], other[ARGUMENT_SIZE];
   memset(first, 0xff, sizeof first - 1);
   memset(other, 0xff, sizeof other - 1);
-  /* It begins with the name of the program: of a program whose name the kernel cuts, it is the rest of the name. */
+  /* The first argument begins with the program's name, because the package completes a cut name from it. */
   const char *name = strrchr(program, '/') + 1;
   memcpy(first, name, strlen(name));
   char *passed[ARGUMENTS + 1] = {first};

@@ -1,4 +1,4 @@
-/** For the tests under load: storms of short processes, and whether the machine has the tools that a test takes. */
+/** Helpers for tests under load: storms of short processes, and checks for required tools. */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
@@ -9,39 +9,45 @@ import type { ExecutionContext } from 'ava'
 
 const source = fileURLToPath(new URL('load.c', import.meta.url))
 
-/** One short process. Times are nanoseconds, as in the events: its parent took them before its start and after its end. */
+/**
+ * One short process. A reused pid belongs to several instances. Its parent took the times before its start and after its
+ * exit, in nanoseconds as in events.
+ */
 export interface ProcessInstance {
   readonly pid: number
   readonly began: number
   readonly ended: number
 }
 
-/** What a storm consisted of. */
+/** The processes of a storm. */
 export interface Storm {
-  /** Every short process; a number may come again. */
-  readonly lives: readonly ProcessInstance[]
-  /** Those that were born in its midst and run on. */
+  /** Every short process. A pid may occur several times. */
+  readonly instances: readonly ProcessInstance[]
+  /** The pids of processes that started during the storm and still run. */
   readonly stays: readonly number[]
 }
 
-/** How many short processes; how many of those at a time; how many more that stay. */
 export interface StormSize {
+  /** The number of short processes. */
   readonly count: number
+  /** The number of short processes at a time. */
   readonly workers?: number
+  /** The number of further processes that stay. */
   readonly stays?: number
 }
 
-/** How many processes with 1 MB of arguments, of which program, and how nice their parent is. */
 export interface BombSize {
+  /** The number of processes with 1 MB of arguments. */
   readonly count: number
   readonly program?: string
+  /** The nice value of their parent. */
   readonly nice?: number
 }
 
 /** The program of `load.c`, compiled under a name that nothing else on the machine has. */
 export class Load {
   readonly path: string
-  /** The exit code of the short processes: not that of those which other tests start at the same time. */
+  /** The exit code of the short processes. It differs from the exit codes of tests that run at the same time. */
   readonly code: number = 64 + (process.pid % 128)
   readonly #folder: string
   readonly #end: string
@@ -61,14 +67,14 @@ export class Load {
     if (status !== 0) throw new Error(`cc failed: ${stderr}`)
   }
 
-  /** Starts a storm. `done` resolves when all that does not stay has ended. */
+  /** Starts a storm. `done` resolves when every short process has exited. */
   storm(size: StormSize): { child: ChildProcess; done: Promise<Storm> } {
     const file = this.#file()
     const child = spawn(this.path, this.#arguments(size, file), { stdio: ['ignore', 'ignore', 'inherit'] })
     return { child, done: once(child, 'exit').then(([code, signal]) => this.#result(file, code ?? signal)) }
   }
 
-  /** A storm that blocks JavaScript's thread all the while. */
+  /** Runs a storm that blocks JavaScript's thread. */
   stormSync(size: StormSize): Storm {
     const file = this.#file()
     const args = this.#arguments(size, file)
@@ -87,9 +93,9 @@ export class Load {
     return {
       child,
       done: once(child, 'exit').then(([code, signal]) => {
-        const lives = readLives(file)
+        const instances = readInstances(file)
         if (code !== 0) throw new Error(`the bomber ended with ${String(code ?? signal)}`)
-        return lives
+        return instances
       }),
     }
   }
@@ -103,25 +109,25 @@ export class Load {
   }
 
   #result(file: string, status: unknown): Storm {
-    const storm = { lives: readLives(file), stays: readLives(`${file}.stays`).map(({ pid }) => pid) }
+    const storm = { instances: readInstances(file), stays: readInstances(`${file}.stays`).map(({ pid }) => pid) }
     storm.stays.forEach((pid) => this.#started.add(pid))
     if (status !== 0) throw new Error(`the storm ended with ${String(status)}`)
     return storm
   }
 
-  /** Ends one that stays. */
+  /** Kills one of the processes that stay. */
   end(pid: number): void {
     if (this.#started.delete(pid)) process.kill(pid, 'SIGKILL')
   }
 
-  /** A copy of another program in the same place, under a name of its own. */
+  /** Copies another program to the same folder, under a new name. */
   copy(program: string, name: string): string {
     const path = join(this.#folder, name)
     copyFileSync(program, path)
     return path
   }
 
-  /** Ends those that stay, and removes the program. */
+  /** Kills the processes that stay, and removes the program. */
   remove(): void {
     for (const pid of this.#started) process.kill(pid, 'SIGKILL')
     this.#started.clear()
@@ -129,8 +135,8 @@ export class Load {
   }
 }
 
-/** Reads the lives that the program noted, and removes the file. */
-function readLives(path: string): ProcessInstance[] {
+/** Reads the instances that the program wrote, and removes the file. */
+function readInstances(path: string): ProcessInstance[] {
   const figures = new BigUint64Array(new Uint8Array(readFileSync(path)).buffer)
   rmSync(path)
   return Array.from({ length: figures.length / 3 }, (_, index) => {
@@ -139,16 +145,21 @@ function readLives(path: string): ProcessInstance[] {
   })
 }
 
-/** Whether these programs are there. If not, the test that needs them is passed over, and says so. */
+/** Returns true if these programs are installed. Otherwise the test passes and logs the reason. */
 export function has(t: ExecutionContext, ...programs: readonly string[]): boolean {
   const missing = programs.filter((program) => spawnSync('which', [program]).status !== 0)
   if (missing.length === 0) return true
-  t.log(`not tested, for want of ${missing.join(', ')}`)
+  return skipped(t, `${missing.join(', ')} not found`)
+}
+
+/** Passes a test that cannot run on this machine, and logs the reason. Returns false. */
+export function skipped(t: ExecutionContext, reason: string): false {
+  t.log(`not tested: ${reason}`)
   t.pass()
   return false
 }
 
-/** Whether a process runs: it is there, and has not ended. */
+/** Returns true if a process exists and is not a zombie. */
 export function isRunning(pid: number): boolean {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')

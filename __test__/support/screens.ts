@@ -1,5 +1,5 @@
 /**
- * Each view of the command on one recording, as it is expected to look: `node __test__/support/screens.ts` writes screens/ anew.
+ * The expected screens of each view of the command, on one recording. `node __test__/support/screens.ts` writes screens/ again.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { isEvent } from '../../dist/src/cli/entries/entry.js'
@@ -12,7 +12,7 @@ import { Top } from '../../dist/src/cli/views/top.js'
 import { Tree } from '../../dist/src/cli/views/tree.js'
 import { JsonLines, type Stream } from '../../dist/src/cli/views/view.js'
 
-// The time of day is local.
+// The views print the local time of day.
 process.env['TZ'] = 'UTC'
 
 export const recording: string = new URL('recording.ndjson', import.meta.url).pathname
@@ -37,7 +37,7 @@ function summary(): Summary {
   return it
 }
 
-/** While the last of the shells still run, with all that is known. */
+/** The view of top while the last shells still run. */
 function top(): { top: Top; nowNs: number } {
   const it = new Top()
   const seen = shown.filter((entry) => entry.timestampNs < entries[0]!.timestampNs + 0.2e9)

@@ -1,28 +1,28 @@
-/** What a subscriber makes of what it is told, and whether that is the truth. */
+/** The running processes as a subscriber knows them from events, and checks against the real ones. */
 import type { ExecEvent, ExitEvent, LossReport, ProcessField, ProcessMonitor } from '../../dist/index.js'
 import { isRunning, type ProcessInstance, type Storm } from './load.ts'
 import { until } from './helpers.ts'
 
-/** What was told of a number. */
-interface Told {
+/** One event of a pid. */
+interface HistoryEntry {
   readonly what: string
   readonly origin: string
   readonly timestampNs: number
 }
 
-/** How long after a process's end the kernel may report it, at most. */
+/** The longest time from a process's exit to the kernel's report, in nanoseconds. */
 const LATE_NS = 1e9
 
 export class SubscriberModel {
-  /** Who is believed to run. */
+  /** The pids of the processes that run according to the events. */
   readonly running = new Set<number>()
-  /** What was told of each number. */
-  readonly history = new Map<number, Told[]>()
+  /** The events of each pid. */
+  readonly history = new Map<number, HistoryEntry[]>()
   readonly losses: LossReport[] = []
-  /** Events that made a loss right again. */
+  /** The number of events that recovered a loss. */
   readonly recovered = { execs: 0, exits: 0 }
-  /** Where in its history the life of one that was born in a storm begins. */
-  readonly #born = new Map<number, number>()
+  /** For each process that started in a storm and stays: the place of its exec in its pid's history. */
+  readonly #stayed = new Map<number, number>()
   readonly #monitor: ProcessMonitor
   readonly #onLoss = (report: LossReport): void => void this.losses.push(report)
 
@@ -33,7 +33,7 @@ export class SubscriberModel {
     monitor.subscribeExit((pid, event) => this.#exit(pid, event))
   }
 
-  /** Stops to listen. What was subscribed ends with the monitor. */
+  /** Removes the listener. The subscriptions end with the monitor. */
   close(): void {
     this.#monitor.off('loss', this.#onLoss)
   }
@@ -51,36 +51,36 @@ export class SubscriberModel {
     this.#note(pid, { what, origin, timestampNs })
   }
 
-  #note(pid: number, told: Told): void {
+  #note(pid: number, entry: HistoryEntry): void {
     const history = this.history.get(pid)
-    if (history === undefined) this.history.set(pid, [told])
-    else history.push(told)
+    if (history === undefined) this.history.set(pid, [entry])
+    else history.push(entry)
   }
 
-  /** The events lost for one cause, as far as they were told. */
+  /** Returns the number of events that were reported as lost for one cause. */
   lost(cause: LossReport['cause']): number {
     return this.losses.reduce((sum, loss) => sum + (loss.cause === cause ? loss.lost : 0), 0)
   }
 
-  /** The events that made losses right again, as far as they were told. */
-  toldRecovered(): { execs: number; exits: number } {
-    const told = { execs: 0, exits: 0 }
+  /** Returns the number of events that were reported as recovered. */
+  reportedRecovered(): { execs: number; exits: number } {
+    const reported = { execs: 0, exits: 0 }
     for (const { recoveredExecs, recoveredExits } of this.losses) {
-      told.execs += recoveredExecs
-      told.exits += recoveredExits
+      reported.execs += recoveredExecs
+      reported.exits += recoveredExits
     }
-    return told
+    return reported
   }
 
   /**
-   * Waits until whoever is now believed to run although it has ended is known to have ended, and everybody born in the
-   * storm is believed to run. Says how many milliseconds that took since the last event was lost: others may storm, too.
+   * Waits until the model has every process of the storm that stays, and no process that has exited by now. Returns the
+   * milliseconds from the last lost event, because other tests may cause losses, too.
    */
-  async becomesTrue({ stays }: Storm): Promise<number> {
+  async converges({ stays }: Storm): Promise<number> {
     const stale = new Set([...this.running].filter((pid) => !isRunning(pid)))
     let calmSince = performance.now()
     let { lostSocket } = this.#monitor.stats()
-    const isTrue = until('no process is believed to run that has ended, and those born in the storm are', () => {
+    const isTrue = until('the model has no exited process, and every process of the storm that stays', () => {
       const lost = this.#monitor.stats().lostSocket
       if (lost > lostSocket) calmSince = performance.now()
       lostSocket = lost
@@ -88,30 +88,31 @@ export class SubscriberModel {
       return stale.size === 0 && stays.every((pid) => this.running.has(pid))
     })
     await isTrue.catch((cause: Error) => {
-      const wrong = [...stale, ...stays.filter((pid) => !this.running.has(pid))].map((pid) => this.#told(pid))
+      const wrong = [...stale, ...stays.filter((pid) => !this.running.has(pid))].map((pid) => this.#describe(pid))
       throw new Error(`${cause.message}: ${wrong.join('; ')}`, { cause })
     })
     const took = performance.now() - calmSince
-    for (const pid of stays) this.#born.set(pid, this.history.get(pid)!.length - 1)
+    for (const pid of stays) this.#stayed.set(pid, this.history.get(pid)!.length - 1)
     return took
   }
 
-  /** Short processes of which two exits were told. They end with `code`, and nobody else does. */
-  endedTwice({ lives }: Storm, code: number): string[] {
-    return this.#wrong(lives, (life, next) => this.#exits(life, next, code) > 1)
+  /** Returns the short processes with two exits. Only they exit with `code`. */
+  withTwoExits({ instances }: Storm, code: number): string[] {
+    return this.#wrong(instances, (instance, next) => this.#exits(instance, next, code) > 1)
   }
 
-  /** Short processes of which not one exec and one exit was told: where nothing was lost. */
-  notPaired({ lives }: Storm, code: number): string[] {
-    return this.#wrong(lives, (life, next) => {
-      const history = this.history.get(life.pid) ?? []
-      const at = history.findIndex(({ what, timestampNs }) => what === `exit ${code}` && timestampNs >= life.began)
+  /** Returns the short processes without exactly one exec and one exit. Call this only if nothing was lost. */
+  withoutOneExecAndExit({ instances }: Storm, code: number): string[] {
+    return this.#wrong(instances, (instance, next) => {
+      const { pid, began } = instance
+      const history = this.history.get(pid) ?? []
+      const at = history.findIndex(({ what, timestampNs }) => what === `exit ${code}` && timestampNs >= began)
       const isPaired = history[at - 1]?.what === 'exec' && (at < 2 || history[at - 2]!.what !== 'exec')
-      return !isPaired || history[at - 1]!.timestampNs < life.began || this.#exits(life, next, code) !== 1
+      return !isPaired || history[at - 1]!.timestampNs < began || this.#exits(instance, next, code) !== 1
     })
   }
 
-  /** How many exits were told of one life; `next` is when the number came again. */
+  /** Returns the number of exits of one process instance. `next` is the time when its pid is reused. */
   #exits({ pid, began, ended }: ProcessInstance, next: number, code: number): number {
     let isOwn = false
     let exits = 0
@@ -119,38 +120,41 @@ export class SubscriberModel {
       if (what === 'exec') {
         isOwn = origin === 'kernel' && began <= timestampNs && timestampNs <= ended
       } else if (what === 'unknown exit') {
-        // It has no time of its own: it belongs to the exec that it follows.
+        // An unknown exit has no time of its own. It belongs to the exec before it.
         if (isOwn) exits++
       } else if (what === `exit ${code}` && began <= timestampNs && timestampNs < Math.min(next, ended + LATE_NS)) {
-        // The kernel may report it only after its parent knows.
+        // The kernel may report the exit after the parent has reaped the process.
         exits++
       }
     }
     return exits
   }
 
-  #wrong(lives: readonly ProcessInstance[], isWrong: (life: ProcessInstance, next: number) => boolean): string[] {
+  #wrong(
+    instances: readonly ProcessInstance[],
+    isWrong: (instance: ProcessInstance, next: number) => boolean,
+  ): string[] {
     const wrong: string[] = []
     const nexts = new Map<number, number>()
-    for (const life of lives.toSorted((a, b) => b.began - a.began)) {
-      if (isWrong(life, nexts.get(life.pid) ?? Infinity)) wrong.push(this.#told(life.pid, life))
-      nexts.set(life.pid, life.began)
+    for (const instance of instances.toSorted((a, b) => b.began - a.began)) {
+      if (isWrong(instance, nexts.get(instance.pid) ?? Infinity)) wrong.push(this.#describe(instance.pid, instance))
+      nexts.set(instance.pid, instance.began)
     }
     return wrong.slice(0, 10)
   }
 
-  /** Who, of those born in a storm that were killed since, had not one exit. */
-  notEndedOnce(pids: readonly number[]): string[] {
-    const isEnd = (told: Told | undefined): boolean => /^(exit SIGKILL|unknown exit)$/.test(told?.what ?? '')
+  /** Returns those of the killed processes of a storm that do not have exactly one exit. */
+  withoutOneExit(pids: readonly number[]): string[] {
+    const isEnd = (entry: HistoryEntry | undefined): boolean => /^(exit SIGKILL|unknown exit)$/.test(entry?.what ?? '')
     const wrong = pids.filter((pid) => {
-      const [exec, end, then] = this.history.get(pid)?.slice(this.#born.get(pid)) ?? []
+      const [exec, end, then] = this.history.get(pid)?.slice(this.#stayed.get(pid)) ?? []
       return exec?.what !== 'exec' || !isEnd(end) || isEnd(then)
     })
-    return wrong.map((pid) => this.#told(pid))
+    return wrong.map((pid) => this.#describe(pid))
   }
 
-  #told(pid: number, life?: ProcessInstance): string {
+  #describe(pid: number, instance?: ProcessInstance): string {
     const history = this.history.get(pid)?.map(({ what, origin, timestampNs }) => `${what} ${origin} ${timestampNs}`)
-    return `${pid} ${life === undefined ? '' : `${life.began}-${life.ended}`}: ${history?.join(', ') ?? 'nothing'}`
+    return `${pid} ${instance === undefined ? '' : `${instance.began}-${instance.ended}`}: ${history?.join(', ') ?? 'nothing'}`
   }
 }

@@ -1,4 +1,4 @@
-/** The benchmark's own figures, without a kernel; and one short run of it. */
+/** The benchmark's calculations, without a kernel, and one short run of it. */
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -42,7 +42,7 @@ const one: Run = {
   p99: Number.NaN,
 }
 
-test('a quantile lies between its neighbours', (t) => {
+test('a quantile is interpolated between its neighbours', (t) => {
   t.is(quantile([3, 1, 2], 0.5), 2)
   t.is(quantile([4, 1, 2, 3], 0.5), 2.5)
   t.is(quantile([7], 0.99), 7)
@@ -50,23 +50,23 @@ test('a quantile lies between its neighbours', (t) => {
   t.deepEqual(spread([5, Number.NaN, 1, 3]), { median: 3, least: 1, most: 5 })
 })
 
-test('records are read as they are written', (t) => {
+test('decoded records equal the encoded ones', (t) => {
   const bytes = new Uint8Array(Uint32Array.of(10, 1, 5000, 10, 2, 0).buffer)
   t.deepEqual(parseRecords(bytes), [
     { pid: 10, type: 'exec', late: 5000 },
     { pid: 10, type: 'exit', late: 0 },
   ])
-  t.deepEqual(parseRecords(bytes.subarray(0, 20)).length, 1, 'half a record is none')
+  t.deepEqual(parseRecords(bytes.subarray(0, 20)).length, 1, 'an incomplete record is ignored')
 })
 
-test('the lines of bpftrace are read', (t) => {
+test('the lines of bpftrace are parsed', (t) => {
   t.deepEqual(parseBpftrace('Attaching 2 probes...\nexec 7\nexit 7\n'), [
     { pid: 7, type: 'exec', late: 0 },
     { pid: 7, type: 'exit', late: 0 },
   ])
 })
 
-test('what was seen while getting going does not count, though a pid come again', (t) => {
+test('records of the warm-up do not count, even if a pid is reused', (t) => {
   const seen: Seen[] = [
     { pid: 1, type: 'exec', late: 0 },
     { pid: 1, type: 'exit', late: 0 },
@@ -76,7 +76,7 @@ test('what was seen while getting going does not count, though a pid come again'
   t.deepEqual(without(Uint32Array.of(1), seen), seen.slice(2))
 })
 
-test('the lines of forkstat and extrace are read', (t) => {
+test('the lines of forkstat and extrace are parsed', (t) => {
   const forkstat = [
     'Time     Event   PID Info   Duration Process',
     '23:37:19 exec  28188                 /bin/true 1',
@@ -94,7 +94,7 @@ test('the lines of forkstat and extrace are read', (t) => {
   t.deepEqual(countLines('1:2:3 exec 5   /tmp/p a\n  6 /tmp/p a\n 7+ <p>\n', '/tmp/p', 'a').argv, 2)
 })
 
-test('each life is seen once at most, and others are not the load', (t) => {
+test('each process instance counts once at most, and other processes do not count', (t) => {
   const seen = (pid: number, type: Seen['type'], late = 0): Seen => ({ pid, type, late })
   const { execs, exits, p50 } = coverage(Uint32Array.of(1, 2, 2), [
     seen(1, 'exec', 1000),
@@ -108,7 +108,7 @@ test('each life is seen once at most, and others are not the load', (t) => {
   t.is(coverage(Uint32Array.of(1), []).p50, Number.NaN)
 })
 
-test('what /proc says is read', (t) => {
+test('CPU time, memory and context switches are read from /proc', (t) => {
   t.is(parseSchedstat('366084000 9502346 3\n'), 0.366084)
   const status =
     'Name:\tx\nVmRSS:\t    2048 kB\nRssAnon:\t  1024 kB\nvoluntary_ctxt_switches:\t7\nnonvoluntary_ctxt_switches:\t2\n'
@@ -117,12 +117,12 @@ test('what /proc says is read', (t) => {
   t.deepEqual(parseTicks('cpu  10 1 2 80 1 1 1 4 9 0\ncpu0 1 2\n'), { total: 100, steal: 4 })
 })
 
-test('runs become medians, a table, a plot and an answer to what was promised', (t) => {
+test('runs become medians, a table, a plot and a verdict on each target', (t) => {
   const runs = [
     one,
     { ...one, cpuPerEvent: 7, rate: 6000 },
     { ...one, cpuPerEvent: 6, complete: 99 },
-    { ...one, peer: 'nobody', cpuPerEvent: Number.NaN, rate: 10_000 },
+    { ...one, peer: 'no observer', cpuPerEvent: Number.NaN, rate: 10_000 },
     { ...one, peer: 'C, filter', cpuPerEvent: 4 },
   ]
   const summaries = summarize(runs)
@@ -130,7 +130,7 @@ test('runs become medians, a table, a plot and an answer to what was promised', 
   t.is(Math.round(summaries[0]?.slowDown ?? 0), 20)
   const table = report(summaries)
   t.regex(table, /proc-events .*6\.00 \(5\.00–7\.00\)/)
-  t.false(table.includes('p50'), 'what nobody tells has no column')
+  t.false(table.includes('p50'), 'an empty column is omitted')
   t.regex(plot(summaries), /^<svg [^]*proc-events[^]*<\/svg>\n$/)
   t.deepEqual(targets(summaries), [
     "FAILS  storm-1, CPU per event, of the C floor's: 1.50, at most 1",
@@ -138,7 +138,7 @@ test('runs become medians, a table, a plot and an answer to what was promised', 
   ])
 })
 
-test('tables are aligned', (t) => {
+test('columns of tables are aligned', (t) => {
   t.is(
     align([
       ['a', 'bb'],
@@ -151,7 +151,7 @@ test('tables are aligned', (t) => {
   t.is(captureTable([row]), 'exe / argv / name, in %             y\nx                        50 / 100 / –')
 })
 
-test('a quick run sees everything', (t) => {
+test('a quick run sees every event', (t) => {
   if (!has(t, 'cc')) return
   const folder = mkdtempSync(join(tmpdir(), 'proc-events-'))
   try {

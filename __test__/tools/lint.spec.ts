@@ -1,9 +1,9 @@
 /** The repository's own checks, each run in a folder with violations and in one without. */
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
+import { temporaryFolder } from '../support/helpers.ts'
 
 const root = join(import.meta.dirname, '..', '..')
 
@@ -14,8 +14,7 @@ interface Outcome {
 
 /** Creates a folder with these files. Returns its path. */
 function project(t: ExecutionContext, files: Readonly<Record<string, string>>): string {
-  const folder = mkdtempSync(join(tmpdir(), 'proc-events-lint-'))
-  t.teardown(() => rmSync(folder, { recursive: true }))
+  const folder = temporaryFolder(t)
   for (const [name, text] of Object.entries(files)) {
     mkdirSync(join(folder, dirname(name)), { recursive: true })
     writeFileSync(join(folder, name), text)
@@ -40,7 +39,7 @@ function lint(
 
 const core = 'crates/proc-events/src'
 
-/** Runs the check of layers on a crate: its files are paths from its `src`. */
+/** Runs the check of layers on a crate. Paths are relative to its `src`. */
 function layers(t: ExecutionContext, files: Readonly<Record<string, string>>, crate = core): Outcome {
   const named = Object.entries(files).map(([name, text]) => [`${crate}/${name}`, text])
   return lint(t, 'layers.mjs', Object.fromEntries(named))
@@ -49,7 +48,7 @@ function layers(t: ExecutionContext, files: Readonly<Record<string, string>>, cr
 const passes: Outcome = { status: 0, lines: [] }
 const fails = (...lines: string[]): Outcome => ({ status: 1, lines })
 
-test('layers: imports of lower layers pass, in every form', (t) => {
+test('layers: imports of lower layers pass in every form', (t) => {
   const outcome = layers(t, {
     'lib.rs': 'mod error; mod model; mod delivery; mod subscription;\npub use subscription::Subscription;',
     'error.rs': 'pub struct Error;',
@@ -64,7 +63,7 @@ test('layers: imports of lower layers pass, in every form', (t) => {
   t.deepEqual(outcome, passes)
 })
 
-test('layers: an import of a higher layer fails, in every form', (t) => {
+test('layers: an import of a higher layer fails in every form', (t) => {
   const imports = {
     use: 'use crate::subscription::Subscription;',
     tree: 'use crate::{subscription::{Subscription as Renamed}};',
@@ -111,7 +110,7 @@ test('layers: a circle of files fails', (t) => {
   }
 })
 
-test('layers: a circle through a parent fails, and a re-export is no import of the child', (t) => {
+test('layers: a circle through a parent fails, and a re-export does not count as an import', (t) => {
   const files = { 'lib.rs': 'mod model;', 'model/event.rs': 'use super::LIMIT;\npub struct Event([u8; LIMIT]);' }
   const limit = 'const LIMIT: usize = 1;'
   const clean = layers(t, { ...files, 'model/mod.rs': `mod event;\npub use event::Event;\n${limit}` })
@@ -123,7 +122,7 @@ test('layers: a circle through a parent fails, and a re-export is no import of t
   )
 })
 
-test('layers: rooms of one layer form no circle', (t) => {
+test('layers: a circle between folders of one layer fails', (t) => {
   const outcome = layers(t, {
     'lib.rs': 'mod stats; mod sys;',
     'stats.rs': 'use crate::sys::low::A;\npub struct B;',
@@ -139,7 +138,7 @@ test('layers: a file in no layer fails', (t) => {
   t.deepEqual(outcome, fails(`${core}/attic.rs is in no layer: add "attic" to scripts/lint/layers.mjs`))
 })
 
-/** Runs oxlint, as it is configured here, on a project. Returns the file and the rule of each complaint. */
+/** Runs oxlint with this repository's configuration on a project. Returns the file and the rule of each violation. */
 function oxlint(t: ExecutionContext, files: Readonly<Record<string, string>>): string[] {
   const folder = project(t, { ...files, '.oxlintrc.json': readFileSync(join(root, '.oxlintrc.json'), 'utf8') })
   const { stdout } = spawnSync(join(root, 'node_modules', '.bin', 'oxlint'), ['--format=json'], {
@@ -165,7 +164,7 @@ test('oxlint: imports of lower layers pass', (t) => {
   t.deepEqual(complaints, [])
 })
 
-test('oxlint: an import of a higher layer fails, in every form', (t) => {
+test('oxlint: an import of a higher layer fails in every form', (t) => {
   const layers = ['api', 'native', 'integrations', 'monitor', 'cli']
   const forms = {
     'no-restricted-imports': [
@@ -192,7 +191,7 @@ test('oxlint: an import of a higher layer fails, in every form', (t) => {
   }
 })
 
-test('oxlint: only src/native/ imports the addon', (t) => {
+test('oxlint: an import of the addon fails outside src/native/', (t) => {
   const complaints = oxlint(t, {
     'src/native/loader.ts': exported,
     'src/monitor/a.ts': "export * from '../native/loader.js'\n",
@@ -206,7 +205,7 @@ test('oxlint: only src/native/ imports the addon', (t) => {
   )
 })
 
-test('oxlint: a circle fails, even if it is of types only', (t) => {
+test('oxlint: a circle of imports fails, even of types only', (t) => {
   const complaints = oxlint(t, {
     'src/api/a.ts': "import type { B } from './b.js'\nexport type A = B[]\n",
     'src/api/b.ts': "import type { A } from './a.js'\nexport interface B {\n  readonly a: A\n}\n",
@@ -214,7 +213,7 @@ test('oxlint: a circle fails, even if it is of types only', (t) => {
   t.deepEqual(complaints, ['src/api/a.ts: import(no-cycle)', 'src/api/b.ts: import(no-cycle)'])
 })
 
-/** Returns as many words as are asked for, as one sentence. */
+/** Returns one sentence with this number of words. */
 const sentence = (words: number): string => `Read${' on'.repeat(words - 1)}.`
 const long = '31 words, the limit is 30: "Read on on on on …"'
 const sentences = (t: ExecutionContext, files: Readonly<Record<string, string>>): Outcome =>
@@ -257,7 +256,7 @@ test('sentences: a doc comment that begins without its subject fails', (t) => {
   t.is(outcome.status, 1)
 })
 
-test('sentences: a word for people fails where none are named', (t) => {
+test('sentences: a word for people fails if no people are named', (t) => {
   const outcome = sentences(t, {
     'src/a.ts': 'throw new Error(`${a} is known to nobody`) // A thread who reads.\n',
     'crates/proc-events/src/a.rs': 'const A: &str = "somebody else";\n/* The caller whom\n * it wakes. */',

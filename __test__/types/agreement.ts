@@ -1,22 +1,22 @@
-/** What index.d.ts declares against the contract: it may add to it, and takes nothing away. Judged by tsc, never run. */
+/** Compares index.d.ts with the contract. It may add to the contract, but remove nothing. Checked by tsc, never run. */
 import { expectTypeOf } from 'expect-type'
 import type * as Api from 'proc-events'
 import type * as Contract from './contract.js'
 
-/** The names that are promised of a type, and not there. Optional ones would not be missed by assignability. */
+/** The properties of the contract that are not declared. Assignability alone does not miss optional ones. */
 type Missing<Promised, Declared> = Promised extends unknown ? Exclude<keyof Promised, keyof Declared> : never
 
-/** What users are given: all that is promised is there, and as promised. */
+/** For types that users get: every property of the contract is declared with the same type. */
 type Gives<Promised, Declared extends Promised> = [Missing<Promised, Declared>] extends [never] ? true : false
 
-/** What users give: all that is promised is taken, and nothing more is asked for. */
+/** For types that users pass: every property of the contract is accepted, and no further one is required. */
 type Takes<Promised extends Declared, Declared> = [Missing<Promised, Declared>] extends [never] ? true : false
 
-// Values: the types are named below. Nobody but the package makes errors, so that their constructor is its own.
+// Values. The types follow below. The constructor of errors is private to the package.
 type Values<Module> = Omit<Module, 'ProcessMonitorError'>
 expectTypeOf<Gives<Values<typeof Contract>, Values<typeof Api>>>().toEqualTypeOf<true>()
 
-// Events, one by one: a union is assignable as soon as its members are, but its names are those that all have.
+// Each event on its own, because the keys of a union are only the keys that all members have.
 expectTypeOf<Gives<Contract.ForkEvent, Api.ForkEvent>>().toEqualTypeOf<true>()
 expectTypeOf<Gives<Contract.ExecEvent, Api.ExecEvent>>().toEqualTypeOf<true>()
 expectTypeOf<Gives<Contract.ExitEvent, Api.ExitEvent>>().toEqualTypeOf<true>()
@@ -35,7 +35,7 @@ expectTypeOf<Api.ProcessEvent['type']>().toEqualTypeOf<Contract.ProcessEvent['ty
 expectTypeOf<Api.ProcessField>().toEqualTypeOf<Contract.ProcessField>()
 expectTypeOf<Api.ErrorCode>().toEqualTypeOf<Contract.ErrorCode>()
 
-// What the monitor tells of itself.
+// The monitor, its events and its statistics.
 expectTypeOf<Gives<Contract.ProcessMonitor, Api.ProcessMonitor>>().toEqualTypeOf<true>()
 expectTypeOf<Gives<Contract.MonitorEvents, Api.MonitorEvents>>().toEqualTypeOf<true>()
 expectTypeOf<Gives<Contract.LossReport, Api.LossReport>>().toEqualTypeOf<true>()
@@ -44,7 +44,7 @@ expectTypeOf<Gives<Contract.ProbeReport, Api.ProbeReport>>().toEqualTypeOf<true>
 expectTypeOf<Gives<Contract.ProcessMonitorError, Api.ProcessMonitorError>>().toEqualTypeOf<true>()
 expectTypeOf<Gives<Contract.Unsubscribe, Api.Unsubscribe>>().toEqualTypeOf<true>()
 
-// Options, and what else users write.
+// Options and callbacks.
 expectTypeOf<Takes<Contract.MonitorOptions, Api.MonitorOptions>>().toEqualTypeOf<true>()
 expectTypeOf<Takes<Contract.ProcessFilter, Api.ProcessFilter>>().toEqualTypeOf<true>()
 expectTypeOf<Takes<Contract.SubscribeOptions, Api.SubscribeOptions>>().toEqualTypeOf<true>()
@@ -53,7 +53,7 @@ expectTypeOf<
   Takes<Contract.ProcessCallback<Contract.ExecEvent>, Api.ProcessCallback<Api.ExecEvent>>
 >().toEqualTypeOf<true>()
 
-// Methods are compared as if their parameters might narrow: these are held to take all that is promised.
+// Method parameters are bivariant, so compare them on their own. They must accept every argument of the contract.
 type Promised<M extends keyof Contract.ProcessMonitor> = Parameters<Extract<Contract.ProcessMonitor[M], Callable>>
 type Declared<M extends keyof Api.ProcessMonitor> = Parameters<Extract<Api.ProcessMonitor[M], Callable>>
 type Callable = (...args: any) => unknown

@@ -1,4 +1,4 @@
-/** What TypeScript makes of the calls that users write. Judged by tsc, never run. */
+/** The types that TypeScript infers for users' calls. Checked by tsc, never run. */
 import { expectTypeOf } from 'expect-type'
 import {
   type EventOf,
@@ -14,7 +14,7 @@ import {
 const monitor = getProcessMonitor()
 
 export function subscriptions(): void {
-  // The type of event decides what the callback is given.
+  // The event type decides the type of the callback's event.
   const unsubscribe = monitor.subscribe('exit', (pid, event) => {
     expectTypeOf(pid).toEqualTypeOf<number>()
     expectTypeOf(event).toEqualTypeOf<ExitEvent>()
@@ -23,14 +23,14 @@ export function subscriptions(): void {
   monitor.subscribe('fork', (_, event) => expectTypeOf(event).toEqualTypeOf<ForkEvent>())
   monitor.subscribeExec((_, event) => expectTypeOf(event).toEqualTypeOf<ExecEvent>(), { replay: true })
   monitor.subscribe('exec' as 'exec' | 'exit', (_, event) => expectTypeOf(event).toEqualTypeOf<ExecEvent | ExitEvent>())
-  // A callback for any event will do for each.
+  // A callback for any event fits every type.
   const any = (_pid: number, event: ProcessEvent): string => event.type
   monitor.subscribe('comm', any)
-  // @ts-expect-error -- one for another type of event will not
+  // @ts-expect-error -- a callback for another event type does not fit
   monitor.subscribe('exec', (_: number, event: ExitEvent) => event.exitCode)
-  // @ts-expect-error -- no such type
+  // @ts-expect-error -- unknown type
   monitor.subscribe('exce', any)
-  // @ts-expect-error -- no such detail
+  // @ts-expect-error -- unknown field
   monitor.subscribeExec(any, { capture: ['nam'] })
 }
 

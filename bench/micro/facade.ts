@@ -1,4 +1,4 @@
-/** What an event costs between the native part and the callbacks: a million of them from a source without a kernel. */
+/** The cost of an event between the native part and the callbacks, with a million events from a fake source. */
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { Bench } from 'tinybench'
@@ -11,25 +11,25 @@ type Source = { play: (block: Uint32Array, length: number, count: number) => Pro
 const require = createRequire(import.meta.url)
 const records = require('../../__test__/support/fake/records.cjs') as Records
 
-/** Events of one sample, and samples. */
+/** The number of events per sample, and of samples. */
 const EVENTS = 100_000
 const SAMPLES = 10
-/** Different records, over and over. */
+/** The number of different records, which are repeated. */
 const BLOCK = 200
 
 const noop = (): void => {}
 
 interface Work {
   readonly name: string
-  /** What is captured of the processes that are told. */
+  /** The captured details of the processes. */
   readonly process?: object
-  /** Callbacks called for each event. */
+  /** The number of callbacks that are called for each event. */
   readonly calls: number
   readonly subscribe: (monitor: Monitor) => Api.Unsubscribe[]
 }
 
 const many = <T>(count: number, make: (i: number) => T): T[] => Array.from({ length: count }, (_, i) => make(i))
-/** As many callbacks that a filter keeps from everything. */
+/** Subscribes `count` callbacks whose filter never matches. */
 const filtered = (count: number, filter: (i: number) => Api.ProcessFilter) => (monitor: Monitor) =>
   many(count, (i) => monitor.subscribeExec(() => {}, filter(i)))
 
@@ -39,7 +39,7 @@ const details = {
   ppid: 1000,
   exe: '/usr/local/bin/short-lived',
   argv: ['short-lived', '--option', 'value', '/some/where/a-file.txt'],
-  cwd: '/home/somebody/work',
+  cwd: '/home/user/work',
   uid: 1000,
   gid: 1000,
   cgroup: '/user.slice/user-1000.slice/session-1.scope',
@@ -100,7 +100,7 @@ const works: readonly Work[] = [
   })),
 ]
 
-/** A row of each work: the nanoseconds of an event, and of each of its callbacks. */
+/** Returns a row for each work: the nanoseconds per event, and per callback. */
 export async function facade(quick: boolean): Promise<string[][]> {
   process.env.NAPI_RS_NATIVE_LIBRARY_PATH = join(import.meta.dirname, 'source.cjs')
   const { getProcessMonitor } = require('../../dist/index.js') as typeof Api

@@ -1,4 +1,4 @@
-/** `npm run bench -- micro`: what an event costs in each of the two halves, without a kernel. */
+/** `npm run bench -- micro`: the cost of an event in the facade and in the core, without a kernel. */
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { isInstalled } from '../peers.ts'
@@ -21,6 +21,6 @@ export async function micro(quick: boolean): Promise<void> {
   }
   const cargo = ['run', '--release', '--quiet', '--package', 'proc-events-benches', '--features', 'time']
   run('cargo', [...cargo, '--', '--bench', '--noplot', ...(quick ? ['--quick'] : [])])
-  console.log('the core, in instructions an event')
+  console.log('the core, in instructions per event')
   run(process.execPath, [join('scripts', 'instructions.mjs'), '--table'])
 }

@@ -1,18 +1,18 @@
 /**
- * A binding that has as many events as are asked for, as fast as they are taken: the same records over and over. The
- * loader takes it through NAPI_RS_NATIVE_LIBRARY_PATH.
+ * A fake binding that repeats the same records, as many and as fast as they are drained. The loader loads it through
+ * NAPI_RS_NATIVE_LIBRARY_PATH.
  */
 const records = require('../../__test__/support/fake/records.cjs')
 
-/** The one source that was made. */
+/** The only source. */
 let source
 
 class Source {
-  /** Records about the source itself, which come first. */
+  /** Records about the source itself. They come first. */
   #control = [records.opened()]
   #words
   #onRecords
-  /** The records that are repeated, one after the other; how many words each has; and how many are still to come. */
+  /** The repeated records one after the other, the number of words of each, and the number of remaining records. */
   #block = new Uint32Array(0)
   #length = 1
   #left = 0
@@ -25,7 +25,7 @@ class Source {
     setImmediate(this.#onRecords)
   }
 
-  /** Has `count` records wait, out of `block` that holds some of `length` words each; resolves when all were answered. */
+  /** Queues `count` records from `block`, whose records have `length` words. Resolves when all have been handled. */
   play(block, length, count) {
     this.#block = block
     this.#length = length

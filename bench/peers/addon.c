@@ -1,6 +1,6 @@
 /*
- * What any addon of Node.js costs that reads on a thread of its own: the bare listener, with the filter, that wakes
- * JavaScript by a threadsafe function. No more than that: nothing is bounded, nothing is ended, nothing is made right.
+ * The minimal cost of a Node.js addon that reads on its own thread: the listener with the filter, and a threadsafe function
+ * that wakes JavaScript. It has no bounds, no shutdown and no recovery of losses.
  */
 #include "connector.h"
 #include <errno.h>
@@ -14,7 +14,7 @@ static napi_threadsafe_function bell;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct seen queue[MOST];
 static uint32_t count;
-/* The memory that JavaScript reads. */
+/* The memory that is shared with JavaScript. */
 static struct seen *events;
 
 static void *read_all(void *unused) {
@@ -22,7 +22,7 @@ static void *read_all(void *unused) {
   for (;;) {
     static struct seen batch[MOST];
     uint32_t got = 0;
-    /* Woken for the first; then whatever else has come. */
+    /* Block for the first event, then take the others without blocking. */
     for (int flags = 0, result = 0; got < MOST; flags = MSG_DONTWAIT) {
       result = receive(listener, flags, &batch[got]);
       if (result < 0 && errno == EAGAIN) break;
@@ -71,7 +71,7 @@ static napi_value start(napi_env env, napi_callback_info info) {
 static napi_value stop(napi_env env, napi_callback_info info) {
   (void)env;
   (void)info;
-  tell(listener, PROC_CN_MCAST_IGNORE);
+  send_operation(listener, PROC_CN_MCAST_IGNORE);
   return NULL;
 }
 

@@ -1,5 +1,5 @@
-// The least that an addon can do, see addon.c: exec and exit callbacks in JavaScript. Prints "ready", and at SIGTERM writes
-// the records (see records.ts) to its first argument. With a second argument of 1 they say how late they were.
+// A minimal addon, see addon.c: exec and exit callbacks in JavaScript. Prints "ready", and at SIGTERM writes
+// the records (see records.ts) to its first argument. With a second argument of 1, they include the latency.
 import { writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 

@@ -1,4 +1,4 @@
-// The same as capture.mjs by reading /proc every 100 ms.
+// Like capture.mjs, but reads /proc every 100 ms.
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs'
 import { basename } from 'node:path'
 

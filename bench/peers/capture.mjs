@@ -1,5 +1,5 @@
-// This package, capturing: prints "ready", and at SIGTERM how often it told the exe, the arguments and the name of the
-// program that is its first argument. The second is its only argument, the third the `priority`.
+// This package with captured details. Prints "ready", and at SIGTERM the number of execs with the exe, the arguments and the
+// name. Arguments: the program to count, that program's only argument, and the `priority`.
 import { createRequire } from 'node:module'
 import { basename } from 'node:path'
 

@@ -1,4 +1,4 @@
-/* What the kernel asks of anybody who listens, for the listeners that are written in C. */
+/* The protocol of the process connector, for the listeners in C. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <linux/cn_proc.h>
@@ -16,7 +16,7 @@ static void fail(const char *what) {
   exit(1);
 }
 
-/* Returns -1 with errno where it could not be said. */
+/* Sends LISTEN or IGNORE. Returns -1 with errno on failure. */
 static ssize_t say(int socket, uint32_t operation) {
   struct {
     struct nlmsghdr header;
@@ -31,7 +31,7 @@ static ssize_t say(int socket, uint32_t operation) {
   return sendto(socket, &request, sizeof request, 0, (struct sockaddr *)&kernel, sizeof kernel);
 }
 
-static void tell(int socket, uint32_t operation) {
+static void send_operation(int socket, uint32_t operation) {
   if (say(socket, operation) < 0) fail("sendto");
 }
 
@@ -54,38 +54,38 @@ static void attach_filter(int socket) {
   if (setsockopt(socket, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) < 0) fail("SO_ATTACH_FILTER");
 }
 
-/* A socket that hears everything, or only execs, exits of processes and acknowledgements. */
+/* Opens a socket for all messages, or only for execs, exits of processes and acknowledgements. */
 static int connect_to_kernel(int is_filtered) {
   int listener = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_CONNECTOR);
   if (listener < 0) fail("socket");
   if (is_filtered) attach_filter(listener);
   struct sockaddr_nl address = {.nl_family = AF_NETLINK, .nl_groups = CN_IDX_PROC};
   if (bind(listener, (struct sockaddr *)&address, sizeof address) < 0) fail("bind");
-  tell(listener, PROC_CN_MCAST_LISTEN);
+  send_operation(listener, PROC_CN_MCAST_LISTEN);
   return listener;
 }
 
-/* One event of a process: its number, 1 for an exec and 2 for an exit, and when it happened. */
+/* One event: the pid, the kind (1 for an exec, 2 for an exit), and the time. */
 struct seen {
   uint32_t pid, kind;
   uint64_t timestamp_ns;
 };
 
-/* Returns 1 for an event of a process, 0 for anything else, and -1 with errno. */
+/* Returns 1 for an exec or exit of a process, 0 for another message, and -1 with errno on failure. */
 static int receive(int socket, int flags, struct seen *seen) {
   struct {
     struct nlmsghdr header;
     struct cn_msg message;
     struct proc_event event;
-  } __attribute__((packed)) heard;
-  ssize_t length = recv(socket, &heard, sizeof heard, flags);
-  if (length < (ssize_t)sizeof heard) return length < 0 ? -1 : 0;
-  uint32_t what = heard.event.what;
+  } __attribute__((packed)) message;
+  ssize_t length = recv(socket, &message, sizeof message, flags);
+  if (length < (ssize_t)sizeof message) return length < 0 ? -1 : 0;
+  uint32_t what = message.event.what;
   if (what != PROC_EVENT_EXEC && what != PROC_EVENT_EXIT) return 0;
-  /* exec and exit begin with the same two numbers. */
-  uint32_t tid = (uint32_t)heard.event.event_data.exec.process_pid;
-  seen->pid = (uint32_t)heard.event.event_data.exec.process_tgid;
+  /* exec and exit both begin with the pid and the tgid. */
+  uint32_t tid = (uint32_t)message.event.event_data.exec.process_pid;
+  seen->pid = (uint32_t)message.event.event_data.exec.process_tgid;
   seen->kind = what == PROC_EVENT_EXEC ? 1 : 2;
-  seen->timestamp_ns = heard.event.timestamp_ns;
+  seen->timestamp_ns = message.event.timestamp_ns;
   return tid == seen->pid;
 }

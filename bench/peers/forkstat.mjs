@@ -1,5 +1,5 @@
-// What a program for Node.js can have without this package: the lines of forkstat, read as they come. Prints "ready", and at
-// SIGTERM writes the records (see records.ts) to its first argument. The last argument says goodbye for forkstat.
+// A Node.js program that reads the lines of forkstat instead of this package. Prints "ready", and at SIGTERM writes the
+// records (see records.ts) to its first argument. The last argument is the path of hush, which removes forkstat's listener.
 import { spawn, spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'

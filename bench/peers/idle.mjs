@@ -1,15 +1,15 @@
-// This package at rest, or, with a first argument of `none`, Node.js alone, and of `used`, when it has collected garbage;
-// with `names`, this package has every name captured.
-// Prints "ready"; at SIGUSR2 how many events there were, and at SIGTERM it stops.
+// This package while idle. With a first argument of `names`, it captures every name. With `none`, Node.js runs alone, and
+// with `used`, Node.js has collected garbage before. Prints "ready", prints the number of events at SIGUSR2, and stops at
+// SIGTERM.
 import { createRequire } from 'node:module'
 
 const [what] = process.argv.slice(2)
 if (what === 'none' || what === 'used') {
   const garbage = []
-  // Some MB, of which a hundred objects are held at a time.
+  // Allocates some MB, with a hundred live objects at a time.
   const count = what === 'used' ? 100_000 : 0
   for (let i = 0; i < count; i++) garbage[i % 100] = { i, others: [i] }
-  // As long as the other waits.
+  // Node.js alone must keep running, too.
   const timer = setInterval(() => {}, 2 ** 31 - 1)
   process.on('SIGUSR2', () => console.log('0'))
   process.once('SIGTERM', () => clearInterval(timer))

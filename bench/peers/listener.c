@@ -1,10 +1,12 @@
 /*
- * A bare listener: what the kernel asks of anybody who listens, and nothing more.
+ * A minimal listener. It does only what the kernel requires of a listener.
  *
  *   listener plain|filter FILE CLOCK
  *
- * `filter` has the kernel pass only execs, exits of processes and acknowledgements: the floor. It is woken for each event.
- * Prints "ready", and at SIGTERM writes the records to FILE (see records.ts). With CLOCK 1 they say how late they were.
+ * `filter` lets the kernel pass only execs, exits of processes and acknowledgements. This is the floor of all costs. It
+ * wakes up for each event.
+ * Prints "ready", and at SIGTERM writes the records to FILE (see records.ts). With CLOCK 1, they
+ * include the latency.
  */
 #include "connector.h"
 #include <fcntl.h>
@@ -30,7 +32,7 @@ static uint32_t since(uint64_t moment) {
   return late > UINT32_MAX ? UINT32_MAX : (uint32_t)late;
 }
 
-static void hear(int socket, int has_clock) {
+static void read_events(int socket, int has_clock) {
   struct seen seen;
   if (receive(socket, 0, &seen) != 1 || record_count == RECORDS) return;
   uint32_t *record = records[record_count++];
@@ -46,9 +48,9 @@ int main(int count, char **arguments) {
   int listener = connect_to_kernel(strcmp(arguments[1], "filter") == 0);
   puts("ready");
   fflush(stdout);
-  while (!is_over) hear(listener, atoi(arguments[3]));
-  /* A listener that only closes its socket leaves the kernel counting it for ever. */
-  tell(listener, PROC_CN_MCAST_IGNORE);
+  while (!is_over) read_events(listener, atoi(arguments[3]));
+  /* The kernel keeps counting a listener that only closes its socket. */
+  send_operation(listener, PROC_CN_MCAST_IGNORE);
   int file = open(arguments[2], O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (file < 0) fail(arguments[2]);
   size_t length = record_count * sizeof *records, done = 0;

@@ -1,6 +1,6 @@
-// How long the event loop keeps others waiting: with this package and callbacks that do nothing; with a second argument
-// of `slow`, callbacks of 50 µs; with `none`, Node.js alone. Prints "ready"; measures from SIGUSR2 on, and at SIGTERM
-// writes to its first argument, in JSON, the milliseconds that a timer came late.
+// The delay of the event loop with this package and empty callbacks. With a second argument of `slow`, callbacks take
+// 50 µs. With `none`, Node.js runs alone. Prints "ready", measures from SIGUSR2 on, and at SIGTERM writes the delays of a
+// timer in milliseconds to its first argument, as JSON.
 import { writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
@@ -12,9 +12,9 @@ process.on('SIGUSR2', () => {
   delay.reset()
   delay.enable()
 })
-// What is recorded is the time from one timer to the next.
+// The histogram records the time from one timer to the next.
 const late = (nanoseconds) => Math.max(0, nanoseconds / 1e6 - RESOLUTION_MS)
-const tell = () => {
+const writeDelays = () => {
   delay.disable()
   const [p50, p99] = [50, 99].map((percentile) => late(delay.percentile(percentile)))
   writeFileSync(file, JSON.stringify({ p50, p99, most: late(delay.max) }))
@@ -24,7 +24,7 @@ if (what === 'none') {
   const timer = setInterval(() => {}, 2 ** 31 - 1)
   process.once('SIGTERM', () => {
     clearInterval(timer)
-    tell()
+    writeDelays()
   })
 } else {
   const { getProcessMonitor } = createRequire(import.meta.url)('../../dist/index.js')
@@ -38,7 +38,7 @@ if (what === 'none') {
   monitor.subscribeExit((pid) => takesMs > 0 && callback(pid))
   await monitor.initialize()
   process.once('SIGTERM', async () => {
-    tell()
+    writeDelays()
     await monitor.stop()
   })
 }

@@ -1,5 +1,5 @@
 // This package: exec and exit callbacks in JavaScript, nothing captured. Prints "ready", and at SIGTERM writes the
-// records (see records.ts) to its first argument. With a second argument of 1 they say how late they were.
+// records (see records.ts) to its first argument. With a second argument of 1, they include the latency.
 import { writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 

@@ -1,4 +1,4 @@
-// What Node.js does without a native part: it reads /proc every 100 ms. Prints "ready", and at SIGTERM writes the records
+// A Node.js program without a native part. It reads /proc every 100 ms. Prints "ready", and at SIGTERM writes the records
 // (see records.ts) to its first argument.
 import { readdirSync, writeFileSync } from 'node:fs'
 

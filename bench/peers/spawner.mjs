@@ -1,4 +1,4 @@
-// Starts a program many times, as programs for Node.js do: `sync` with spawnSync, or `async` every 10 ms.
+// Starts a program many times from Node.js: `sync` with spawnSync, or `async` every 10 ms.
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { setTimeout } from 'node:timers/promises'

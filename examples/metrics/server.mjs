@@ -15,7 +15,7 @@ const registers = [register]
 const monitor = getProcessMonitor()
 collectMonitorMetrics(monitor, { register })
 
-// No label for the program: whoever starts programs would decide how many series there are. A few that matter may have one.
+// There is no label for the program, because any user could then create any number of series. Add one for a few programs.
 const started = new Counter({ registers, name: 'processes_started_total', help: 'Programs started.' })
 const ended = new Counter({
   registers,

@@ -1,5 +1,5 @@
-// Records the command at work: runs it under a pseudo-terminal (util-linux's `script`) beside a small real load, and draws
-// what the terminal showed. `npm run recording` writes docs/recording.svg.
+// Records the command: runs it on a pseudo-terminal (util-linux's `script`) beside a small real load, and draws the
+// terminal's screens. `npm run recording` writes docs/recording.svg.
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -13,7 +13,7 @@ import { say, step } from '../step.mjs'
 import { machine, root } from '../toolchain.mjs'
 import { draw } from './svg.mjs'
 
-/** What is recorded. The load is seen while the command watches, which Ctrl-C ends then. */
+/** The recorded command and its load. Ctrl-C ends the command after the load. */
 const scene = {
   columns: 84,
   rows: 19,
@@ -24,7 +24,7 @@ const scene = {
   },
   load: ['./build'],
 }
-/** Milliseconds that a screen stays: slower than it was, so that it can be read; no longer where nothing happened. */
+/** The duration of a screen in milliseconds. It is longer than the real one for readability, and limited. */
 const [FRAME, PAUSE] = [220, 900]
 
 const here = import.meta.dirname
@@ -39,7 +39,7 @@ const svg = draw({ columns: scene.columns, rows: scene.rows, title: title.join('
 writeFileSync(join(root, 'docs', 'recording.svg'), svg)
 say(`docs/recording.svg: ${frames.length} frames, ${Math.ceil(svg.length / 1000)} kB`)
 
-/** What the terminal was sent, and when. */
+/** Returns the bytes that the terminal got, with their times. */
 async function record() {
   const folder = mkdtempSync(join(tmpdir(), 'proc-events-recording-'))
   for (const [name, text] of Object.entries(scene.files)) {
@@ -56,7 +56,7 @@ async function record() {
     terminal.stdout.on('data', (bytes) => sent.push({ at: performance.now(), bytes }))
     terminal.stderr.pipe(process.stderr)
     const ended = once(terminal, 'close')
-    // Its first output: it watches.
+    // The first output shows that the command watches.
     await Promise.race([once(terminal.stdout, 'data'), ended])
     await wait(PAUSE)
     const [program, ...words] = scene.load
@@ -73,7 +73,7 @@ async function record() {
   }
 }
 
-/** The screens that a terminal shows for it. */
+/** Returns the screens that a terminal shows for these bytes. */
 async function play(sent) {
   const { columns, rows } = scene
   const terminal = new Terminal({ cols: columns, rows, allowProposedApi: true })
@@ -88,7 +88,7 @@ async function play(sent) {
   return shown
 }
 
-/** Each line as words of one look: what stands apart has its own place, whatever the font. */
+/** Splits each line into words of one style, so that each word has its own column with any font. */
 function screen(terminal, rows, columns) {
   const { active } = terminal.buffer
   return Array.from({ length: rows }, (_, row) => {

@@ -1,9 +1,10 @@
-// Screens of a terminal as one SVG that plays them: no script, no font of its own, the last screen where nothing may move.
+// Draws the screens of a terminal as one animated SVG, without a script and a font. Without animation it shows the last
+// screen.
 
 const CELL = { width: 8.4, height: 18, font: 14 }
 const PADDING = 14
 const BAR = 26
-/** Of a dark terminal. */
+/** The colours of a dark terminal. */
 const COLORS = {
   background: '#16181d',
   bar: '#262a33',
@@ -12,8 +13,9 @@ const COLORS = {
 }
 
 /**
- * `frames` are `{ at, lines }`: milliseconds since the first, and for each line its pieces `{ column, text, color, bold, dim }`,
- * `color` being 0 to 15 or nothing. The last one stays for `rest` milliseconds; then all begins anew.
+ * Draws `frames` of `{ at, lines }`: milliseconds since the first one, and the pieces of each line. A piece is
+ * `{ column, text, color, bold, dim }`, with a `color` from 0 to 15 or undefined. The last frame stays for `rest`
+ * milliseconds, then the animation repeats.
  */
 export function draw({ columns, rows, title, frames, rest = 4000 }) {
   const width = columns * CELL.width + 2 * PADDING
@@ -24,7 +26,7 @@ export function draw({ columns, rows, title, frames, rest = 4000 }) {
     const uses = shown.flatMap((pieces, row) => {
       if (pieces.length === 0) return []
       const drawn = pieces.map(piece).join('')
-      // A line stays the same while it scrolls: it is drawn once.
+      // A line that scrolls is drawn once.
       if (!lines.has(drawn)) lines.set(drawn, `l${lines.size}`)
       return `<use href="#${lines.get(drawn)}" y="${round(row * CELL.height)}"/>`
     })
@@ -60,7 +62,7 @@ ${groups.join('\n')}
 `
 }
 
-/** Stretched to its cells, whatever the font's own width. */
+/** Draws text stretched to its cells, because fonts differ in width. */
 function piece({ column, text, color, bold = false, dim = false }) {
   const cells = [...text].length
   const classes = [bold && 'b', dim && 'd', color !== undefined && `c${color % 8}`].filter(Boolean).join(' ')

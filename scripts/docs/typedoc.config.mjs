@@ -1,4 +1,4 @@
-// How the API reference is written: one page for each entry of the package, and nothing that Node.js documents.
+// The settings of the API reference: one page for each entry of the package, without symbols of Node.js.
 
 import { join } from 'node:path'
 
@@ -28,11 +28,11 @@ export default {
   tableColumnSettings: { hideInherited: true, hideOverrides: true, hideSources: true, hideModifiers: true },
   useCodeBlocks: true,
   typePrintWidth: 120,
-  // The reference is complete, or there is none.
+  // An incomplete reference is an error.
   treatWarningsAsErrors: true,
   validation: { notExported: true, invalidLink: true, rewrittenLink: true, notDocumented: true },
   requiredToBeDocumented: ['Module', 'Function', 'Class', 'Interface', 'TypeAlias', 'Property', 'Method', 'Accessor'],
   intentionallyNotDocumented: ['proc-events.EventOf.__type.type'],
-  // What only the package itself passes to its own errors.
+  // Arguments of errors, which only the package itself passes.
   intentionallyNotExported: ['ErrorDetails'],
 }

@@ -1,4 +1,4 @@
-// A plugin for typedoc, which passes over the comments of a union's members: lists them below the union's own.
+// A plugin for typedoc, which ignores the comments of a union's members. It lists them below the union's own comment.
 
 import { Converter } from 'typedoc'
 import ts from 'typescript'
@@ -9,7 +9,7 @@ export function load({ converter }) {
     if (!node || !ts.isTypeAliasDeclaration(node) || !ts.isUnionTypeNode(node.type)) return
     const { text } = node.getSourceFile()
     const lines = node.type.types.flatMap((member, index, members) => {
-      // It stands before the bar.
+      // The comment is before the bar.
       const [comment] = ts.getLeadingCommentRanges(text, index === 0 ? node.type.pos : members[index - 1].end) ?? []
       const says = comment && text.slice(comment.pos, comment.end).replaceAll(/^\/\*\*\s*|\s*\*\/$/g, '')
       return says ? [`- \`${member.getText()}\`: ${says}`] : []

@@ -1,5 +1,5 @@
-// Builds the addon for other platforms, and for old systems: `node scripts/release/build.mjs [linux-arm64-musl …]`, all of
-// them if none is named. cargo-zigbuild links against the glibc that is asked for instead of this machine's.
+// Builds the addon for other platforms and for old systems: `node scripts/release/build.mjs [linux-arm64-musl …]`. Without
+// arguments it builds all targets. cargo-zigbuild links against an old glibc instead of this machine's.
 
 import { spawnSync } from 'node:child_process'
 import { copyFileSync, existsSync, rmSync, statSync } from 'node:fs'
@@ -11,7 +11,7 @@ import { OLDEST_GLIBC, targets } from './targets.mjs'
 
 const MOST_BYTES = 1_000_000
 
-/** What every Linux of that libc has; libgcc_s is not there: not every image has it. */
+/** The libraries that every Linux with that libc has. libgcc_s is not among them, because some images lack it. */
 const LIBRARIES = {
   glibc: /^(libc\.so\.6|libm\.so\.6|libdl\.so\.2|libpthread\.so\.0|librt\.so\.1|ld-linux-.*)$/,
   musl: /^(libc\.so|libc\.musl-.*)$/,
@@ -21,18 +21,18 @@ if (process.argv[1] === import.meta.filename) {
   const names = process.argv.slice(2)
   const chosen = names.length > 0 ? names.map((name) => targets.find((target) => target.name === name)) : targets
   if (chosen.includes(undefined)) {
-    say(`targets are ${targets.map(({ name }) => name).join(', ')}`)
+    say(`expected targets: ${targets.map(({ name }) => name).join(', ')}`)
     process.exit(2)
   }
   process.exitCode = chosen.map(build).includes(false) ? 1 : 0
 }
 
-/** Builds one target's binary into its package. Returns whether that succeeded. */
+/** Builds one target's binary into its package. Returns true if that succeeded. */
 export function build(target) {
   const { triple, name, libc, folder, file } = target
   rmSync(join(root, folder, file), { force: true })
   const env = { ...project() }
-  // musl's default is a static libc, which no addon can have: Node.js has one already.
+  // Link musl dynamically, because Node.js already has a libc. Rust's default is static.
   if (libc === 'musl') env.RUSTFLAGS = `${env.RUSTFLAGS ?? ''} -C target-feature=-crt-static`.trim()
   const wanted = libc === 'glibc' ? `${triple}.${OLDEST_GLIBC}` : triple
   const command = ['cargo', 'zigbuild', '--locked', '--release', '-p', 'proc-events-napi', '--target', wanted]
@@ -45,12 +45,12 @@ export function build(target) {
   return true
 }
 
-/** What this machine lacks to build a target, in one line; undefined if nothing. */
+/** Returns in one line what this machine lacks to build a target, or undefined. */
 export function whyNotBuildable({ triple }) {
   const env = project()
   const run = (command, args) => spawnSync(command, args, { cwd: root, env, encoding: 'utf8' })
   if (run('cargo-zigbuild', ['--version']).status !== 0) return 'cargo-zigbuild is missing'
-  // Whoever has cargo build the standard library itself knows why.
+  // With build-std, cargo builds the standard library, so no target needs to be installed.
   if (env.CARGO_UNSTABLE_BUILD_STD) return undefined
   const { status, stdout } = run(env.RUSTC ?? 'rustc', ['--print', 'target-libdir', '--target', triple])
   return status === 0 && existsSync(stdout.trim()) ? undefined : `rustup target add ${triple}`
@@ -69,7 +69,7 @@ export function complaints(path, { cpu, libc }) {
     strangers.length === 0 ? '' : `needs ${strangers.join(', ')}`,
     minor <= oldest ? '' : `needs glibc 2.${minor}`,
     elf.sections.includes('.symtab') || elf.sections.includes('.debug_info') ? 'is not stripped' : '',
-    // Electron refuses these: its V8 keeps buffers in a cage of its own.
+    // Electron rejects external buffers, because its V8 keeps buffers in a memory cage.
     elf.undefinedSymbols.some((symbol) => symbol.startsWith('napi_create_external_')) ? 'makes external buffers' : '',
   ].filter(Boolean)
 }

@@ -1,11 +1,11 @@
-// Applications that are bundled: the package must stay outside of the bundle, and does so with one line of settings each.
+// Bundled applications. The package must stay outside of the bundle, which takes one setting for each bundler.
 
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 const entry = 'app.mjs'
 
-/** Each bundles app.mjs to `output`, as its users would from a shell; `config` is written to a file first. */
+/** Each bundler bundles app.mjs to `output` by a shell command. `config` is written to a file first. */
 export const bundlers = [
   {
     name: 'esbuild',
@@ -39,7 +39,7 @@ export const bundlers = [
   },
 ]
 
-/** The application: a module of its own and the package, so that there is something to bundle and something not to. */
+/** The application: a local module to bundle, and the package to leave outside. */
 export function writeApplication(folder) {
   writeFileSync(join(folder, entry), "import './watch.mjs'\n")
   for (const { config } of bundlers) if (config) writeFileSync(join(folder, 'webpack.config.cjs'), config)

@@ -1,7 +1,6 @@
-// Everything of a release but the publishing: `npm run release:dry`. Builds what can be built here, packs it, installs the
-// tarballs into an empty folder without a network and without cargo, and has `import` and `require` watch a real process,
-// on every runtime, through every bundler, and in single executables. What that needs, and only that, is fetched by npm:
-// `--offline` leaves it out.
+// A release without the publishing: `npm run release:dry`. It builds every possible target, packs the packages, and installs
+// the tarballs into an empty folder without a network and cargo. There, `import` and `require` watch a real process on
+// every runtime, through every bundler, and in single executables. npm fetches only those tools. `--offline` skips them.
 
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -26,7 +25,7 @@ let failed = false
 try {
   const built = buildAll()
   const host = hostTarget()
-  if (!built.includes(host)) throw new Error('nothing was built that can be installed here')
+  if (!built.includes(host)) throw new Error('no target was built that can be installed here')
   const packed = packAll(built)
   const home = installHere(packed, host)
   check(watch(`Node.js ${process.versions.node}`, [process.execPath], home, ['watch.cjs', 'watch.mjs']))
@@ -43,7 +42,7 @@ try {
   rmSync(work, { recursive: true })
 }
 for (const line of notDone) say(`not done: ${line}`)
-say(failed ? 'this must not be released' : 'what was done here can be released')
+say(failed ? 'a check failed: do not release' : 'every check passed')
 process.exitCode = failed ? 1 : 0
 
 function check(succeeded) {
@@ -51,7 +50,7 @@ function check(succeeded) {
   return succeeded
 }
 
-/** Builds what this machine has the tools for. Returns the targets there is a binary of. */
+/** Builds the targets that this machine has the tools for. Returns the targets with a binary. */
 function buildAll() {
   return targets.filter((target) => {
     if (values['keep-builds'] && isBuilt(target)) return true
@@ -74,7 +73,7 @@ function install(packed, target, ...flags) {
   const wanted = packed.filter(({ name }) => name === target.packageName || name === manifest.name)
   const tarballs = wanted.map(({ path }) => path)
   const home = installOffline(`Installing for ${target.name}`, tarballs, ...flags)
-  if (!home) throw new Error('what cannot be installed cannot be tried')
+  if (!home) throw new Error('the packages could not be installed')
   return home
 }
 
@@ -90,10 +89,10 @@ async function chooseByPlatform(packed, built) {
   const complaints = await wronglyChosen(packed, built)
   for (const complaint of complaints) say(`installed by name for ${complaint}`)
   if (check(complaints.length === 0))
-    say(`npm chooses the right package of ${built.map(({ name }) => name).join(', ')}`)
+    say(`npm selects the right package for ${built.map(({ name }) => name).join(', ')}`)
 }
 
-/** A folder with npm packages of the registry, that nothing is published from. */
+/** Creates a folder with npm packages of the registry, which is not published. */
 function fetched(name, packages) {
   const folder = join(work, name.replaceAll(/\W+/g, '-'))
   mkdirSync(folder)
@@ -117,7 +116,7 @@ function runEmulated(packed, built) {
     else {
       const folder = fetched(runtime.name, [runtime.install])
       if (!folder) continue
-      // Only what is optional is chosen by --cpu; what is named must be forced.
+      // --cpu selects only optional packages. Packages installed by name need --force.
       const home = install(packed, target, `--cpu=${target.cpu}`, '--force')
       check(watch(runtime.name, runtime.command(folder), home, runtime.programs))
       rmSync(home, { recursive: true })
@@ -135,7 +134,7 @@ function bundleAll(home) {
     const env = { ...userEnvironment(home), NODE_PATH: join(folder, 'node_modules') }
     if (!check(step(`Bundling with ${name}`, env, [binary, ...args], app))) continue
     const bundle = readFileSync(join(app, output), 'utf8')
-    if (!check(!bundle.includes('could not be loaded on'))) say(`${name} has bundled the loader`)
+    if (!check(!bundle.includes('could not be loaded on'))) say(`${name}: the bundle contains the loader`)
     check(watch(`Bundled by ${name}`, [process.execPath], home, [output]))
   }
 }

@@ -1,12 +1,12 @@
-// Reads the requirements of a binary with `readelf`: libraries, versions of their symbols, undefined symbols. binutils brings
-// it, and so does every C toolchain that Rust links with.
+// Reads the requirements of a binary with `readelf`: libraries, versions of their symbols, undefined symbols. `readelf` is in
+// binutils, which Rust's linker needs anyway.
 
 import { spawnSync } from 'node:child_process'
 
 const WANTED = ['--file-header', '--section-headers', '--dynamic', '--version-info', '--dyn-syms']
 const MACHINES = { 'Advanced Micro Devices X86-64': 'x64', AArch64: 'arm64' }
 
-/** Reads the ELF file of that path. Throws where there is none. */
+/** Reads the ELF file at a path. Throws if there is none. */
 export function readElf(path) {
   const options = { env: { ...process.env, LC_ALL: 'C' }, encoding: 'utf8', maxBuffer: 1 << 28 }
   const { status, error, stdout, stderr } = spawnSync('readelf', ['--wide', ...WANTED, path], options)
@@ -24,7 +24,7 @@ export function readElf(path) {
   }
 }
 
-/** Returns the newest glibc that a binary asks for, as [2, 17]; undefined if it asks for none. */
+/** Returns the newest glibc that a binary requires, such as [2, 17], or undefined if it requires none. */
 export function newestGlibc({ versions }) {
   return versions
     .filter((version) => /^GLIBC_\d/.test(version))

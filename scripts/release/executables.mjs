@@ -1,9 +1,9 @@
-// Single executables of Node.js (SEA): the package is in it, with its native part as an asset, or beside it.
+// Single executables of Node.js (SEA), with the package inside and its native part as an asset, or with the package beside.
 
 import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** What Node.js looks for in its own file, to tell whether something was put into it. */
+/** The marker in Node.js's own file that shows if the file contains an application. */
 const FUSE = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2'
 
 export const tools = ['esbuild', 'postject']
@@ -14,8 +14,8 @@ export const executables = [
 ]
 
 /**
- * Writes what building an executable for the application of a folder needs. Returns the commands that do it, in order;
- * `file` is what they make: in that folder, or in one with nothing else if it is to be alone.
+ * Writes the files to build an executable for the application of a folder. Returns the commands in order, and `file`, the
+ * executable. It is in the same folder, or in an empty one if it must be alone.
  */
 export function recipe({ entry, alone }, app, bin, binary) {
   const [bundle, blob, config] = ['bundle.cjs', 'blob', 'json'].map((end) => join(app, `${entry}.${end}`))
@@ -26,7 +26,7 @@ export function recipe({ entry, alone }, app, bin, binary) {
   writeFileSync(config, JSON.stringify({ main: bundle, output: blob, disableExperimentalSEAWarning: true, assets }))
   copyFileSync(process.execPath, file)
   const commands = [
-    // The platform's package is no JavaScript.
+    // The platform package has no JavaScript.
     [join(bin, 'esbuild'), entry, '--bundle', '--platform=node', '--external:@proc-events/*', `--outfile=${bundle}`],
     [process.execPath, '--experimental-sea-config', config],
     [join(bin, 'postject'), file, 'NODE_SEA_BLOB', blob, '--sentinel-fuse', FUSE],

@@ -1,4 +1,4 @@
-// Installing as users do: into an empty folder, from tarballs, without a compiler, and without this machine's npm settings.
+// Installs like a user: into an empty folder, from tarballs, without a compiler, and without this machine's npm settings.
 
 import { spawnSync } from 'node:child_process'
 import { copyFileSync, existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs'
@@ -9,7 +9,7 @@ import { machine } from '../toolchain.mjs'
 
 const programs = join(import.meta.dirname, 'programs')
 
-/** A new folder with nothing in it but a package.json. */
+/** Creates a folder with only a package.json. */
 export function emptyProject() {
   const folder = mkdtempSync(join(tmpdir(), 'proc-events-app-'))
   mkdirSync(join(folder, 'app'))
@@ -17,7 +17,7 @@ export function emptyProject() {
   return folder
 }
 
-/** The environment of a user who has Node.js and npm, and an empty cache; no Rust. */
+/** Returns the environment of a user with Node.js, npm and an empty cache, but without Rust. */
 export function userEnvironment(home) {
   const path = machine.PATH.split(delimiter).filter((directory) => !existsSync(join(directory, 'cargo')))
   const kept = Object.entries(machine).filter(([name]) => !/^(npm_|cargo|rust|node_options)/i.test(name))
@@ -26,8 +26,8 @@ export function userEnvironment(home) {
 }
 
 /**
- * Installs tarballs alone, and puts programs/ beside them: npm has no network and an empty cache, so anything else would
- * fail. Returns the folder; undefined if that failed.
+ * Installs only tarballs, and copies programs/ beside them. npm has no network and an empty cache, so that any other package
+ * would fail. Returns the folder, or undefined on failure.
  */
 export function installOffline(title, tarballs, ...flags) {
   const home = emptyProject()
@@ -38,20 +38,20 @@ export function installOffline(title, tarballs, ...flags) {
   return home
 }
 
-/** Runs programs where the package is installed. Returns whether all succeeded. */
+/** Runs programs in a folder with the installed package. Returns true if all succeeded. */
 export function watch(title, command, home, names) {
   const [cwd, env] = [join(home, 'app'), userEnvironment(home)]
   return names.map((name) => step(`${title}, ${name}`, env, [...command, name], cwd)).every(Boolean)
 }
 
-/** What installing has put into node_modules, in bytes of files. */
+/** Returns the size of the files in node_modules, in bytes. */
 export function installedSize(folder) {
   return readdirSync(folder, { recursive: true })
     .map((path) => lstatSync(join(folder, path)))
     .reduce((bytes, entry) => bytes + (entry.isFile() ? entry.size : 0), 0)
 }
 
-/** The names of what is installed in a project, but for npm's own notes. */
+/** Returns the names of the installed packages. */
 export function installedPackages(project) {
   const modules = join(project, 'node_modules')
   return readdirSync(modules)
@@ -59,7 +59,7 @@ export function installedPackages(project) {
     .flatMap((name) => (name.startsWith('@') ? readdirSync(join(modules, name)).map((of) => `${name}/${of}`) : name))
 }
 
-/** Whether a command can be run at all. */
+/** Returns true if a command can be run. */
 export function has(command, args = ['--version'], env = machine) {
   return spawnSync(command, args, { env, stdio: 'ignore' }).status === 0
 }

@@ -1,8 +1,8 @@
-// The package.json of each published package, from the committed one: the version is there once, and so is the licence.
+// The package.json of each published package, derived from the committed one, which alone has the version and the licence.
 
 import { manifest, targets } from './targets.mjs'
 
-/** Of the package with one platform's binary: npm installs it where os, cpu and libc agree, and skips it elsewhere. */
+/** Returns the package.json of one platform. npm installs the package only if os, cpu and libc match. */
 export function platformManifest({ packageName, os, cpu, libc, file }) {
   const { version, license, engines } = manifest
   return {
@@ -22,9 +22,9 @@ export function platformManifest({ packageName, os, cpu, libc, file }) {
 }
 
 /**
- * Of the main package: without what only a clone needs, and with the platforms' packages. These are not in the committed
- * package.json, because npm could not install a version there that is not published yet. Exact versions: the binding and
- * the facade speak a protocol of their own.
+ * Returns the package.json of the main package, without the parts for a clone, and with the platform packages. The committed
+ * package.json does not have these, because npm cannot install a version that is not published yet. The versions are exact,
+ * because the protocol between binding and facade is private.
  */
 export function mainManifest() {
   const {
@@ -40,18 +40,18 @@ export function mainManifest() {
   return { ...kept, ...repository(), optionalDependencies }
 }
 
-/** All else that there is to say of one. */
+/** The common fields. */
 export function platformReadme({ packageName, os, cpu, libc }) {
   return `# ${packageName}\n\nThe native part of proc-events for ${os}, ${cpu}, ${libc}: \`npm install proc-events\` brings it.\n`
 }
 
-/** Where it is built: npm refuses provenance for a package that does not say so. */
+/** The repository. npm rejects provenance for a package without it. */
 function repository() {
   const { GITHUB_SERVER_URL: server, GITHUB_REPOSITORY: name } = process.env
   return server && name ? { repository: { type: 'git', url: `git+${server}/${name}.git` } } : {}
 }
 
-/** As npm and prettier lay it out. */
+/** Formats JSON like npm and prettier. */
 export function asJson(value) {
   return `${JSON.stringify(value, null, 2)}\n`
 }

@@ -1,5 +1,5 @@
-// Lays out and packs what is published: `node scripts/release/pack.mjs <folder>` leaves the tarballs in that folder.
-// The main package is laid out apart, since its package.json is not the committed one.
+// Packs the published packages: `node scripts/release/pack.mjs <folder>` writes the tarballs to that folder. The main package
+// is copied first, because its package.json differs from the committed one.
 
 import { spawnSync } from 'node:child_process'
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -40,7 +40,7 @@ export function packPlatform(target, into) {
   })
 }
 
-/** Packs the main package: the very files that npm would take from here. */
+/** Packs the main package with the same files that npm selects here. */
 export function packMain(into) {
   return inFolder((folder) => {
     for (const { path } of listMain()) {
@@ -52,7 +52,7 @@ export function packMain(into) {
   })
 }
 
-/** What the main package holds, as `npm pack` tells: path and size of each file. */
+/** Returns the path and the size of each file of the main package, from `npm pack`. */
 export function listMain() {
   return npm(root, ['pack', '--dry-run', '--json'])[0].files
 }
@@ -69,7 +69,7 @@ function npm(cwd, args) {
     encoding: 'utf8',
   })
   if (status !== 0) throw new Error(`npm ${args.join(' ')}: ${stderr}`)
-  // Newer npms tell of packages by name instead of in order.
+  // Newer versions of npm report packages by name instead of in order.
   return Object.values(JSON.parse(stdout))
 }
 

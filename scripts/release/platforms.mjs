@@ -1,4 +1,4 @@
-// Writes npm/<target>/ as it is committed: what is published, but for the binary and the licence. `npm version` runs it.
+// Writes the committed npm/<target>/, which is published with the binary and the licence. `npm version` runs it.
 
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -1,5 +1,4 @@
-// A registry on this machine with nothing but the packed packages: what `npm install proc-events` will do once they are
-// published, before they are.
+// A local registry with only the packed packages. It tests `npm install proc-events` before the packages are published.
 
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -12,8 +11,8 @@ import { mainManifest, platformManifest } from './manifests.mjs'
 import { manifest } from './targets.mjs'
 
 /**
- * Installs by name for each target in turn, as npm would there. Returns what was installed besides the main package and
- * its one platform package, or instead of it: nothing, if all is well.
+ * Installs by name for each target in turn, like npm on that target. Returns the deviations from the main package and its
+ * one platform package. An empty list is a success.
  */
 export async function wronglyChosen(packed, builtTargets) {
   const packages = new Map([[manifest.name, mainManifest()]])

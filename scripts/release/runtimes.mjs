@@ -1,11 +1,11 @@
-// What else runs the installed package, as npm brings it: other versions of Node.js, Bun, Deno, and other processors
-// under an emulator. `programs` says which of programs/ each must run.
+// Other runtimes of the installed package, from npm: other versions of Node.js, Bun, Deno, and other processors under an
+// emulator. `programs` lists the files of programs/ that each must run.
 
 import { join } from 'node:path'
 
 const both = ['watch.cjs', 'watch.mjs']
 
-/** Every major version that `engines` promises, and is maintained. */
+/** Every maintained major version in `engines`. */
 const nodes = [20, 22, 24, 26].map((major) => ({
   name: `Node.js ${major}`,
   install: `node-linux-${process.arch}@${major}`,
@@ -15,7 +15,7 @@ const nodes = [20, 22, 24, 26].map((major) => ({
 
 export const runtimes = [
   ...nodes,
-  // Bun and Deno fetch these by an install script; asked for by name, they need none.
+  // Bun and Deno fetch these packages by an install script. Installed by name, they need none.
   {
     name: 'Bun',
     install: `@oven/bun-linux-${process.arch === 'arm64' ? 'aarch64' : process.arch}`,
@@ -37,8 +37,8 @@ export const runtimes = [
 ]
 
 /**
- * Foreign processors: QEMU_LD_PREFIX names a folder with that architecture's libc and libstdc++. QEMU has no process
- * connector, so that only what needs none is asked for.
+ * Foreign processors. QEMU_LD_PREFIX is a folder with the architecture's libc and libstdc++. QEMU has no process connector,
+ * so that only programs without one run.
  */
 export const emulated = {
   arm64: {
@@ -50,7 +50,7 @@ export const emulated = {
   },
 }
 
-/** How npm is to fetch packages; `--force` lets it take those for another processor. */
+/** npm's options to fetch packages. `--force` accepts packages for another processor. */
 export function fetching(packages) {
   return ['npm', 'install', '--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error', '--force', ...packages]
 }

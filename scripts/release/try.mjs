@@ -1,4 +1,4 @@
-// Tries packed tarballs on this very system: `node scripts/release/try.mjs <folder>`. Needs Node.js and npm only, so that it
+// Tests packed tarballs on this system: `node scripts/release/try.mjs <folder>`. It needs only Node.js and npm, so that it
 // runs in a container of any distribution.
 
 import { readdirSync, rmSync } from 'node:fs'
@@ -13,7 +13,7 @@ const { name, packageName } = hostTarget()
 const wanted = [manifest.name, packageName.slice(1).replace('/', '-')].map((of) => `${of}-${manifest.version}.tgz`)
 const tarballs = readdirSync(folder).filter((file) => wanted.includes(file))
 if (tarballs.length < wanted.length) {
-  say(`${folder} holds ${tarballs.join(', ') || 'nothing'} of ${wanted.join(', ')}`)
+  say(`${folder}: expected ${wanted.join(', ')}, found ${tarballs.join(', ') || 'nothing'}`)
   process.exit(1)
 }
 const title = `Node.js ${process.versions.node} on ${name}`

@@ -1,22 +1,22 @@
 /**
- * A binding without a kernel: the seam in plain JavaScript. The loader takes it through
- * NAPI_RS_NATIVE_LIBRARY_PATH; a test requires it too, decides by `behaviour` what happens by itself, and pushes the rest.
+ * A fake binding without a kernel, in plain JavaScript. The loader loads it through NAPI_RS_NATIVE_LIBRARY_PATH. A test
+ * requires it, too: it sets the automatic answers in `behaviour`, and pushes all other records.
  */
 const records = require('./records.cjs')
 
-/** Every source made, the last one last. */
+/** All sources, in the order of their creation. */
 const sources = []
 
 const behaviour = {
-  /** What opening answers: a list of records, or null to leave it to the test. */
+  /** Returns the records that follow an open, or null if the test pushes them. */
   open: () => [records.opened()],
-  /** What a scan reports before its `scanned`, or null to leave it to the test. */
+  /** Returns the records of a scan before its `scanned`, or null if the test pushes them. */
   scan: () => [],
-  /** Whether a process is running that is to be watched, or null to leave it to the test. */
+  /** Returns true if the process to watch is running, or null if the test pushes the answer. */
   watchExit: (_source, _id, _pid) => true,
-  /** Milliseconds from stop() to `closed`, or null to leave it to the test. */
+  /** Milliseconds from stop() to `closed`, or null if the test pushes `closed`. */
   closeAfter: 0,
-  /** How many records one drain gives at most. */
+  /** The maximum number of records of one drain. */
   drainAtMost: Infinity,
   /** Answers `deletedPids`. */
   deletedPids: (_pids, _procRoot) => ({ pids: [] }),
@@ -24,13 +24,13 @@ const behaviour = {
 
 class Source {
   queue = []
-  /** The names of the calls so far but drain's, which are too many: they are counted. */
+  /** The names of all calls except drain(), which is only counted. */
   calls = []
   drains = 0
-  /** The masks of types and of fields that all rules ask for together: at first, and whenever they have changed. */
+  /** The masks of types and of fields over all rules: at first, and after each change. */
   firstInterest
   interests = []
-  /** How often rules were added and taken away. */
+  /** The number of added and removed rules. */
   ruleCalls = 0
   #lastInterest
   #rules = new Map()
@@ -56,7 +56,7 @@ class Source {
     if (answer) this.push(...answer)
   }
 
-  /** Queues records and calls back as the native side does: later, and once until all was taken. */
+  /** Queues records and calls back like the native side: in a later turn, and once until the queue is empty. */
   push(...words) {
     this.queue.push(...words)
     if (!this.#armed || this.queue.length === 0) return
@@ -64,7 +64,7 @@ class Source {
     setImmediate(() => this.#deliver())
   }
 
-  /** The same, but calls back at once. */
+  /** Queues records and calls back at once. */
   pushNow(...words) {
     this.queue.push(...words)
     if (!this.#armed) return
@@ -72,14 +72,14 @@ class Source {
     this.#deliver()
   }
 
-  /** With what there is, unless what was copied before is still to be answered. */
+  /** Calls back with the queued records, unless earlier copied records are still to be handled. */
   #deliver() {
     if (this.#words[0] !== 0) return this.#onRecords(0, false)
     const end = this.#copy()
     this.#onRecords(end, this.#armed)
   }
 
-  /** Whether all that was queued has been answered. */
+  /** Returns true if all queued records have been handled. */
   get idle() {
     return (this.#armed && this.#words[0] === 0) || this.calls.includes('join')
   }
@@ -125,7 +125,7 @@ class Source {
     this.#change(rule, -1)
   }
 
-  /** The rules in force, each as often as it was added. */
+  /** The current rules, each as often as it was added. */
   get rules() {
     return [...this.#rules].flatMap(([rule, count]) => new Array(count).fill(JSON.parse(rule)))
   }
@@ -175,7 +175,7 @@ class Source {
     if (this.#stopped) return
     this.#stopped = true
     this.calls.push('stop')
-    // Weak, like the threadsafe function: only the facade may keep Node.js running.
+    // The timer is unref'd like the threadsafe function, because only the facade may keep Node.js running.
     if (behaviour.closeAfter !== null) setTimeout(() => this.push(records.closed()), behaviour.closeAfter).unref()
   }
 

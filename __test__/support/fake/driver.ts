@@ -1,4 +1,4 @@
-/** The facade on its fake binding, driven by the steps that drive its model, and seen as that is seen. */
+/** The facade on its fake binding. It takes the same steps as the model, and has the same observable state. */
 import type { LossReport, ProcessMonitor, Unsubscribe } from '../../../dist/index.js'
 import { written } from './filters.ts'
 import { type Fake, settled } from './facade.ts'
@@ -36,7 +36,7 @@ export class FacadeDriver {
     })
   }
 
-  /** Nobody is to wait for what a run that failed has left. */
+  /** Ends what a failed run has left, so that Node.js can end. */
   dispose(): void {
     const { monitor, fake, r } = this.#facade
     if (timers() > this.#timers) {
@@ -75,7 +75,7 @@ export class FacadeDriver {
     this.#facade.fake.source.push(this.#encode(item))
   }
 
-  /** How many records one drain gives at most. */
+  /** Sets the maximum number of records of one drain. */
   drainAtMost(records: number): void {
     this.#facade.fake.behaviour.drainAtMost = records
   }
@@ -103,7 +103,7 @@ export class FacadeDriver {
     }
   }
 
-  /** Promises are told apart: who asks again is to be given the same one. */
+  /** Logs a returned promise by its number, because repeated calls must return the same promise. */
   #given(promise: Promise<void>): void {
     let place = this.#promises.indexOf(promise)
     if (place === -1) {
@@ -160,7 +160,7 @@ export class FacadeDriver {
   }
 }
 
-/** How many timers keep Node.js running. */
+/** Returns the number of timers that keep Node.js running. */
 function timers(): number {
   return process.getActiveResourcesInfo().filter((resource) => resource === 'Timeout').length
 }

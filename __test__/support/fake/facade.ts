@@ -1,4 +1,4 @@
-/** A facade of its own for each test: the compiled package, loaded anew, on a fake binding of its own. */
+/** A new facade for each test: the compiled package, loaded again, with its own fake binding. */
 import { spawn } from 'node:child_process'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
@@ -9,10 +9,12 @@ const require = createRequire(import.meta.url)
 export const root: string = fileURLToPath(new URL('../../..', import.meta.url))
 const binding = fileURLToPath(new URL('binding.cjs', import.meta.url))
 
+export const noop = (): void => {}
+
 export interface Fake {
   api: typeof Api
   monitor: Api.ProcessMonitor
-  // The fake is plain JavaScript.
+  // The fake is plain JavaScript without types.
   fake: any
   r: any
 }
@@ -23,7 +25,7 @@ export function loadFacade(t: ExecutionContext): Fake {
   }
   process.env['NAPI_RS_NATIVE_LIBRARY_PATH'] = binding
   const api = require('../../../dist/index.js') as typeof Api
-  // The facade loads its binding when first needed, which may be when another test's has taken its place.
+  // Load the binding now. The facade would load it on first use, when it may belong to another test.
   const { fake } = require('../../../dist/src/native/binding.js').load()
   const monitor = api.getProcessMonitor()
   t.teardown(() => monitor.unref())
@@ -36,11 +38,11 @@ export async function initialized(t: ExecutionContext): Promise<Fake> {
   return facade
 }
 
-/** After all records that are queued now have been handled. */
+/** Resolves when all records that are queued now have been handled. */
 export async function settled(fake: Fake['fake']): Promise<void> {
   let turns = 0
   do {
-    if (turns++ > 100_000) throw new Error('records are left unanswered')
+    if (turns++ > 100_000) throw new Error('records were not handled')
     await new Promise((resolve) => setImmediate(resolve))
   } while (fake.sources.some((source: { idle: boolean }) => !source.idle))
   await new Promise((resolve) => setImmediate(resolve))
@@ -54,7 +56,7 @@ export interface Outcome {
   took: number
 }
 
-/** A script in a Node.js of its own; `api`, `monitor`, `fake` and `r` are there, unless `bare`. */
+/** Runs a script in its own Node.js, with `api`, `monitor`, `fake` and `r` defined unless `bare`. */
 export async function child(script: string, { bare = false, env = {} } = {}): Promise<Outcome> {
   const head = bare
     ? ''

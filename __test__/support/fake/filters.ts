@@ -1,4 +1,4 @@
-/** Filters and processes at random, with small vocabularies so that they often meet; and what a filter means. */
+/** Random filters and processes from small vocabularies, so that they often match, and a model of matching. */
 import { createRequire } from 'node:module'
 import * as fc from 'fast-check'
 import type { EventType, ProcessField, ProcessFilter, ProcessInfo } from '../../../dist/index.js'
@@ -27,7 +27,7 @@ const pattern = fc.oneof(
 )
 const uid = fc.constantFrom(0, 1000)
 
-/** Often none, often one condition, or any of them together. */
+/** Filters with no condition, with one condition, or with any of them together. */
 export const filters: fc.Arbitrary<Filter> = fc.oneof(
   fc.constant({}),
   fc.record({ name: pattern }),
@@ -37,7 +37,7 @@ export const filters: fc.Arbitrary<Filter> = fc.oneof(
 
 const unread = <T>(value: fc.Arbitrary<T>): fc.Arbitrary<T | null> => fc.option(value, { freq: 6 })
 
-/** Undefined where the exec was not seen; a detail is absent where nobody asked, null where it could not be read. */
+/** Processes, undefined if the exec was not seen. A detail is absent if not requested, and null if unreadable. */
 export const processes: fc.Arbitrary<ProcessInfo | undefined> = fc.option(
   fc.record(
     {
@@ -52,25 +52,25 @@ export const processes: fc.Arbitrary<ProcessInfo | undefined> = fc.option(
   { nil: undefined, freq: 6 },
 )
 
-/** The fields that must be captured for a filter to be judged. */
+/** Returns the fields that a filter needs. */
 export function fieldsOf(filter: Filter): string[] {
   return Object.keys(filter).map((name) => (name === 'commandLine' ? 'argv' : name))
 }
 
-/** Whether a process, undefined where its exec was not seen, is one of those that a filter means. */
+/** Returns true if a process passes a filter. The process is undefined if its exec was not seen. */
 export function passes({ uid, ...texts }: Filter, process: ProcessInfo | undefined): boolean {
   if (uid === undefined && Object.keys(texts).length === 0) return true
   if (process === undefined || (uid !== undefined && process.uid !== uid)) return false
   return Object.entries(texts).every(([field, pattern]) => {
     const text = field === 'commandLine' ? process.argv?.join(' ') : process[field as 'name']
     if (typeof text !== 'string' || typeof pattern === 'string') return text === pattern
-    // Without the flags that remember; a sticky one means the text's start.
+    // The flags g and y are removed, because they keep a state. With y, the match must begin at the start.
     const { source, flags } = pattern
     return new RegExp(flags.includes('y') ? `^(?:${source})` : source, flags.replaceAll(/[gy]/g, '')).test(text)
   })
 }
 
-/** A filter as users write it, with a RegExp that has been in use. */
+/** Returns a filter in the form of the API, with a RegExp that has been used before. */
 export function written(filter: Filter): ProcessFilter {
   const made = Object.entries(filter).map(([field, wanted]) => {
     if (typeof wanted !== 'object') return [field, wanted]

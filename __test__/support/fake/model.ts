@@ -1,17 +1,17 @@
-/** What a monitor ought to do, said once more in plain order: the model that the facade's properties are held against. */
+/** The model of a monitor. The property tests compare the facade with it. */
 import { FIELDS, KINDS, fieldsOf, passes } from './filters.ts'
 import type { Action, Item, SubscribeArgs } from './steps.ts'
 
-/** What can be seen from outside. */
+/** The observable state. */
 export interface Seen {
-  /** What was returned, called back or emitted, in order. */
+  /** Returned promises, calls of callbacks, and emitted events, in order. */
   log: string[]
-  /** Exceptions that reached the top. */
+  /** Uncaught exceptions. */
   uncaught: string[]
-  /** The promises that were given, each `'pending'`, `'fulfilled'` or the code that it was rejected with. */
+  /** The state of each returned promise: `'pending'`, `'fulfilled'`, or the code of its rejection. */
   promises: string[]
   sources: { interests: [number, number][]; calls: string[] }[]
-  /** Whether Node.js is kept running. */
+  /** True if the monitor keeps Node.js running. */
   held: boolean
   stats: object
 }
@@ -21,7 +21,7 @@ interface Subscription extends SubscribeArgs {
   active: boolean
 }
 
-/** A run of the source: what has been pushed to it, and what of that has been answered. */
+/** One session of the source, with the kinds of records that were pushed and that were handled. */
 interface Session {
   promise: number
   source: Seen['sources'][number]
@@ -35,7 +35,7 @@ interface Session {
   kind: 'netlink' | 'polling' | null
 }
 
-/** The figures that a source counts, in its order; each is its place here, from 1 on, but the priority is 1. */
+/** The statistics of a source, in the order of its counters. The value of each is its place from 1 on, but priority is 1. */
 const FIGURES = (
   'events exec exit restart reinitFailed processScanFailed lostSocket lostQueue resync ' +
   'queueDepth queueHighWater receiveBufferSize trackedProcesses rejected ignored ' +
@@ -60,7 +60,7 @@ export class Model {
   #stopping: number | null = null
   #waiting: { promise: number; stops: number }[] = []
   #session: Session | null = null
-  /** Whether anybody listens for errors. */
+  /** True if there is an error listener. */
   #listens: boolean
 
   constructor(listens: boolean) {
@@ -94,7 +94,7 @@ export class Model {
     }
   }
 
-  /** Takes what a source could report now, and says whether it could. */
+  /** Queues an item if a source can report it now. Returns true if it can. */
   push(item: Item): boolean {
     const session = this.#session
     if (session === null) return false
@@ -109,14 +109,14 @@ export class Model {
     return true
   }
 
-  /** What a source reports next in an ordinary life. */
+  /** Returns the next item of an ordinary session. */
   next(source: 0 | 1): Item {
     const { stopped, asked, pushed } = this.#session ?? { pushed: new Set() }
     if (stopped || pushed.has('failed')) return { is: 'closed' }
     return asked ? { is: 'scanned' } : { is: 'opened', source }
   }
 
-  /** Everything that is queued is answered in one turn of the event loop, then promises settle. */
+  /** Handles every queued item, then settles promises, as one turn of the event loop does. */
   turn(): void {
     const session = this.#session
     if (session === null) return

@@ -1,4 +1,4 @@
-/** Builds native records word by word, from the seam's tables and not from the facade's code. */
+/** Encodes native records word by word, independently of the facade's code. */
 const KINDS = ['fork', 'exec', 'exit', 'comm', 'uid', 'gid', 'sid', 'ptrace', 'coredump']
 const FIELDS = ['name', 'ppid', 'exe', 'argv', 'cwd', 'uid', 'gid', 'cgroup', 'startTime']
 const ORIGINS = ['kernel', 'bootstrap', 'resync', 'polling']
@@ -33,27 +33,27 @@ function record(kind, { pid = 0, time = 0, origin = 'kernel', flags = 0, five = 
   return words
 }
 
-/** `process`: what was captured; a field that is null was asked for and could not be read. */
+/** Encodes captured details. A field that is null was requested, but could not be read. */
 function captured(process) {
-  let asked = 0
+  let requested = 0
   let read = 0
   const values = []
   FIELDS.forEach((field, bit) => {
     const value = process[field]
     if (value === undefined) return
-    asked |= 1 << bit
+    requested |= 1 << bit
     if (value === null) return
     read |= 1 << bit
     if (field === 'startTime') values.push(...pair(value))
     else if (typeof value === 'number') values.push(value)
     else for (const word of bytes(field === 'argv' ? value.map((a) => a + '\0').join('') : value)) values.push(word)
   })
-  return [asked, read].concat(values)
+  return [requested, read].concat(values)
 }
 
 /**
- * A process event: `event('exec', 10, { process: { name: 'sh' } })`; `five` are the kind's own words,
- * `ancestryTags` the ids of the rules with an ancestor.
+ * Encodes an event: `event('exec', 10, { process: { name: 'sh' } })`. `five` are the words of the event type, and
+ * `ancestryTags` are the ids of the rules with an ancestor.
  */
 function event(type, pid, { process, flags = 0, truncated = false, ancestryTags = [], ...others } = {}) {
   const hasAncestryTags = ancestryTags.length > 0
@@ -73,16 +73,16 @@ function exit(pid, { code, signal, core, ppid = 0, duration, ...others } = {}) {
   return event('exit', pid, { ...others, flags, five })
 }
 
-/** What a scan reports: the processes that it has found running carry its id. */
+/** Returns the records of a scan. Those of running processes carry the id of the scan. */
 function found(id, ...records) {
   for (const words of records) if ((words[0] & 0xffff) === 0x101) words[5] = id
   return records
 }
 
-/** `what`: the failed system call, or the context if there is no errno. The text is `syscall\0context`. */
-const failure = (kind) => (code, errno, what) => {
-  const text = errno === 0 ? `\0${what}` : `${what}\0`
-  return record(kind, { five: [CODES.indexOf(code), errno], flags: what ? 1 : 0, rest: what ? bytes(text) : [] })
+/** Encodes a failure. Its text is `syscall\0context`: the system call, or without an errno the context. */
+const failure = (kind) => (code, errno, name) => {
+  const text = errno === 0 ? `\0${name}` : `${name}\0`
+  return record(kind, { five: [CODES.indexOf(code), errno], flags: name ? 1 : 0, rest: name ? bytes(text) : [] })
 }
 
 module.exports = {
@@ -101,8 +101,8 @@ module.exports = {
   closed: () => record(37),
   fallenBack: failure(38),
   watched: (id, running) => record(39, { five: [id, running ? 1 : 0] }),
-  /** Of a process that was not collected yet. */
-  corpse: (id, pid, { code, signal, time = 0 } = {}) =>
+  /** The answer to a watch of a zombie. */
+  zombie: (id, pid, { code, signal, time = 0 } = {}) =>
     record(39, {
       pid,
       time,

@@ -1,26 +1,26 @@
-/** What users may do and what a source may report, in any order: the steps of a random run. */
+/** The steps of a random run: calls of users and records of a source, in any order. */
 import * as fc from 'fast-check'
 import type { ErrorCode, EventType, ProcessField, ProcessInfo } from '../../../dist/index.js'
 import { FIELDS, type Filter, filters, processes } from './filters.ts'
 
-/** A subscription to be made. */
+/** The arguments of a subscription. */
 export interface SubscribeArgs {
   type: EventType
   filter: Filter
   capture: ProcessField[]
-  /** What the callback does when it is called for the first time, for the second time, and so on. */
+  /** The callback's action in its first call, its second call, and so on. */
   reactions: Action[]
-  /** The subscription whose callback is taken instead of a new one. */
+  /** The subscription whose callback is reused. */
   reuse?: number
 }
 
-/** What a user may do, within a callback too; `throw` only there. */
+/** A user's action, also within a callback. `throw` occurs only within a callback. */
 export type Action =
   | { do: 'take' | 'initialize' | 'stop' | 'ref' | 'unref' | 'nothing' | 'throw' }
   | { do: 'subscribe'; args: SubscribeArgs }
   | { do: 'unsubscribe'; which: number; by: 'call' | 'dispose' | 'abort' }
 
-/** What a source reports. */
+/** A record of a source. */
 export type Item =
   | { is: 'event'; type: EventType; pid: number; time: number; process?: ProcessInfo; padding: number }
   | { is: 'loss'; lost: number }
@@ -28,7 +28,7 @@ export type Item =
   | { is: 'opened'; source: 0 | 1 }
   | { is: 'scanned' | 'closed' }
 
-/** One step of a run. What makes no sense at its time, such as a report from a source that has ended, is left out. */
+/** One step of a run. Impossible steps are skipped, such as a record from a closed source. */
 export type Step =
   Action | { do: 'push'; items: Item[] } | { do: 'advance'; source: 0 | 1 } | { do: 'turn'; drainAtMost: number }
 
@@ -57,7 +57,7 @@ const reaction = fc.oneof(
   { weight: 1, arbitrary: fc.constant<Action>({ do: 'stop' }) },
 )
 
-/** Most fit into the facade's first buffer, some do not fit into its second. */
+/** The size of a record. Most fit into the facade's first buffer, and some do not fit into its second one. */
 const padding = fc.oneof({ weight: 60, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.nat(200_000) })
 const event = fc
   .record({ type, pid: fc.integer({ min: 1, max: 9 }), process: processes, padding })
@@ -92,5 +92,5 @@ const turn: Step = { do: 'turn', drainAtMost: 9 }
 const advance: Step = { do: 'advance', source: 0 }
 const beginning = fc.constantFrom<Step[]>([], [{ do: 'take' }, { do: 'initialize' }, advance, turn, advance, turn])
 
-/** Many runs begin as an ordinary life does, so that they come further. */
+/** Many runs begin like an ordinary session, so that they reach more states. */
 export const steps: fc.Arbitrary<Step[]> = fc.tuple(beginning, anything).map((parts) => parts.flat())

@@ -1,5 +1,5 @@
-// Tries to monitor in whatever environment it was started in, prints what came of it as JSON, and then has nothing left
-// to do: it ends by itself. Arguments: the options of `initialize`, and a program to be watched, if any.
+// Tries to monitor in the environment where it runs, and prints the outcome as JSON. It ends by itself, because nothing
+// keeps it running. Arguments: the options of `initialize`, and optionally a program to watch.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync } from 'node:fs'
@@ -18,13 +18,13 @@ const left = () => ({
 })
 
 result.probe = await probe(root)
-// Opened by Node.js when first used, for a warning for example.
+// Node.js opens stderr on first use, for example for a warning. Open it before descriptors are counted.
 process.stderr.write('')
 const before = left()
 const monitor = getProcessMonitor()
-const told = []
-monitor.subscribeExec((pid, { origin }) => told.push({ pid, what: `exec ${origin}` }))
-monitor.subscribeExit((pid, { origin }) => told.push({ pid, what: `exit ${origin}` }))
+const reported = []
+monitor.subscribeExec((pid, { origin }) => reported.push({ pid, what: `exec ${origin}` }))
+monitor.subscribeExit((pid, { origin }) => reported.push({ pid, what: `exit ${origin}` }))
 const started = performance.now()
 try {
   await monitor.initialize({ ...others, ...root })
@@ -34,15 +34,15 @@ try {
 result.ms = performance.now() - started
 result.source = monitor.stats().source
 if (watched !== undefined && result.error === undefined) {
-  // Long enough for whoever polls.
+  // The program runs long enough for polling.
   const child = spawn(watched, ['0.3'], { stdio: 'ignore' })
   await once(child, 'exit')
-  const own = () => told.filter(({ pid }) => pid === child.pid).map(({ what }) => what)
+  const own = () => reported.filter(({ pid }) => pid === child.pid).map(({ what }) => what)
   const deadline = performance.now() + 10_000
   while (own().length < 2 && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 2))
-  result.told = own()
+  result.reported = own()
 }
-result.bootstrap = told.filter(({ what }) => what === 'exec bootstrap').length
+result.bootstrap = reported.filter(({ what }) => what === 'exec bootstrap').length
 await monitor.stop()
 result.before = before
 result.after = left()

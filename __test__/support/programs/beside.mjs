@@ -1,6 +1,6 @@
-// Beside a process that hangs: does one thing with a monitor that captures arguments, and prints what came of it as JSON.
-// Arguments: which thing, the pid of the process that hangs, and options of `initialize` as JSON. It ends by itself: the
-// test bounds the time that it takes.
+// Runs one action beside a process that hangs, with a monitor that captures arguments. Prints the outcome as JSON.
+// Arguments: the action, the pid of the process that hangs, and options of `initialize` as JSON. It ends by itself,
+// because the test limits its time.
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { createRequire } from 'node:module'
@@ -22,13 +22,13 @@ async function until(holds) {
   while (!holds()) await setTimeout(5)
 }
 
-/** Each exec that is told, by pid: its origin, and what was captured. */
+/** Each reported exec by pid: its origin and its captured details. */
 const execs = new Map()
 const noteExec = (pid, { origin, process: details }) => execs.set(pid, { origin, ...details })
 const capture = ['argv', 'exe', 'cwd', 'uid']
 const subscribe = (more = {}) => monitor.subscribeExec(noteExec, { capture, ...more })
 
-/** Runs a program that stays until it has been told of, so that its arguments can be read in any case. */
+/** Runs a program until it is reported, so that its arguments can always be read. */
 async function argvOfLive() {
   const child = spawn('/bin/cat', ['-u'], { stdio: ['pipe', 'ignore', 'ignore'] })
   await until(() => execs.has(child.pid))
@@ -51,7 +51,7 @@ const things = {
     return { hung: seenOfHung(), live: await argvOfLive(), timeouts: monitor.stats().captureTimeouts }
   },
 
-  /** Stops while the scan at the start reads the process that hangs. */
+  /** Stops while the bootstrap scan reads the process that hangs. */
   async stop() {
     subscribe()
     const initialized = monitor.initialize(options).catch(({ code }) => code)
@@ -92,7 +92,7 @@ const things = {
     return 'terminated'
   },
 
-  /** The work of a worker thread that is terminated. */
+  /** The action of the worker thread that is terminated. */
   async work() {
     subscribe()
     // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread is no window
@@ -101,7 +101,7 @@ const things = {
     await setTimeout(60_000)
   },
 
-  /** Ends while the scan at the start reads the process that hangs. */
+  /** Exits while the bootstrap scan reads the process that hangs. */
   async exit() {
     subscribe()
     void monitor.initialize(options)
@@ -117,16 +117,16 @@ const things = {
     return 'nothing is left to do'
   },
 
-  /** Is stopped by SIGSTOP after 'ready', and goes on when another process hangs, whose pid it is told. */
+  /** Prints 'ready' and is stopped by SIGSTOP. It continues when another process hangs, and reads that pid from stdin. */
   async blind() {
     subscribe()
     await monitor.initialize(options)
     say('ready')
     const pid = Number((await input.next()).value)
     await until(() => execs.has(pid))
-    const told = execs.get(pid)
+    const reported = execs.get(pid)
     const live = [await argvOfLive(), await argvOfLive()]
-    return { told: [told.origin, told.argv], live, timeouts: monitor.stats().captureTimeouts }
+    return { reported: [reported.origin, reported.argv], live, timeouts: monitor.stats().captureTimeouts }
   },
 
   async waits() {
@@ -144,7 +144,7 @@ const things = {
     }
   },
 
-  /** Waits for the threads that read of the process that hangs. Another test may have one, too, which is not waited for. */
+  /** Waits for the threads that read the hanging process. It ignores hanging processes of other tests. */
   async stuck() {
     subscribe()
     await monitor.initialize(options)
@@ -160,7 +160,7 @@ const things = {
 }
 
 const result = await things[thing]()
-// A program with an unreferenced monitor ends although that has not been stopped.
+// A program with an unref'd monitor ends, even if the monitor has not been stopped.
 if (thing !== 'unref') await monitor.stop()
 if (isMainThread) {
   say(JSON.stringify(result))

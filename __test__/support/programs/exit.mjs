@@ -1,4 +1,4 @@
-// Monitors, and calls process.exit(3) at a moment of its life. Argument: which moment, any number.
+// Monitors, and calls process.exit(3) at some moment. Argument: the moment, any number.
 import { createRequire } from 'node:module'
 
 const { getProcessMonitor } = createRequire(import.meta.url)('../../../dist/index.js')

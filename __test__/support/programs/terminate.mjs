@@ -1,5 +1,5 @@
-// Starts worker threads that monitor, and terminates each at another moment of its life. Arguments: how many of them;
-// and 'too' if this thread is to monitor meanwhile, too. It prints what is left, and ends by itself.
+// Starts worker threads that monitor, and terminates each at another moment. Arguments: the number of worker threads, and
+// 'too' if the main thread monitors, too. It prints what is left, and ends by itself.
 import { once } from 'node:events'
 import { readFileSync, readdirSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -16,7 +16,7 @@ if (too === 'too') {
 const descriptors = () => readdirSync('/proc/self/fd').length
 let before = 0
 
-/** In milliseconds, from before it has begun to when it has been monitoring for a while. */
+/** Moments of termination in milliseconds, from before the start to after a while of monitoring. */
 const moment = (round) => ((round * 7) % 50) * 1.3
 
 for (let round = 0; round < Number(times); round++) {
@@ -25,7 +25,7 @@ for (let round = 0; round < Number(times); round++) {
   if (round % 2 === 1) await once(worker, 'message')
   await setTimeout(round % 2 === 1 ? moment(round) / 8 : moment(round))
   await worker.terminate()
-  // What Node.js itself opens with the first one stays.
+  // Node.js keeps open what it opens with the first worker thread.
   if (round === 0) before = descriptors()
 }
 const opened = descriptors() - before

@@ -1,5 +1,5 @@
-// A worker thread that monitors for itself. It posts 'ready', then the number of every process whose exit it is told;
-// any message to it makes it stop, and post 'stopped'.
+// A worker thread with its own monitor. It posts 'ready', then the pid of every reported exit. Any message makes it stop
+// and post 'stopped'.
 /* oxlint-disable unicorn/require-post-message-target-origin -- a thread is no window */
 import { createRequire } from 'node:module'
 import { parentPort } from 'node:worker_threads'

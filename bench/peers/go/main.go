@@ -1,5 +1,5 @@
-// The process connector as Go programs have it, from vishvananda/netlink: every report is decoded, goes through a
-// channel, and is handled by a pool of workers. Prints "ready", and at SIGTERM writes the records to its first argument.
+// The process connector in Go, with vishvananda/netlink. Every message is decoded, sent through a channel, and handled by a
+// pool of workers. Prints "ready", and at SIGTERM writes the records to its first argument.
 package main
 
 import (
@@ -55,7 +55,7 @@ func (seen *records) add(event netlink.ProcEvent, hasClock bool) {
 	seen.Unlock()
 }
 
-// The library ends its monitor at the first error, a full buffer among them: it is opened again, as a service has to.
+// The library ends its monitor at the first error, even a full buffer. Open it again, as a service must.
 func monitor(work chan<- netlink.ProcEvent, listening chan<- struct{}) {
 	for {
 		events := make(chan netlink.ProcEvent)

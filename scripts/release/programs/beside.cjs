@@ -1,4 +1,4 @@
-// In a single executable, with the package in node_modules beside it: `require` has Node.js's own modules only.
+// A single executable with the package in node_modules beside it. There, `require` finds only Node.js's own modules.
 
 const { createRequire } = require('node:module')
 

@@ -1,5 +1,5 @@
-// What can be asked of the native part where the kernel's reports cannot be had, as under an emulator: it loads, it
-// answers, it reads /proc, and it refuses with a typed error.
+// Tests the native part without kernel events, as under an emulator. It loads, it reads /proc, and it rejects with a typed
+// error.
 
 const { findDeletedProcesses, getProcessMonitor, probe, ProcessMonitorError } = require('proc-events')
 

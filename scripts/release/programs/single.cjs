@@ -1,4 +1,4 @@
-// In a single executable: a shared library must be a file to be loaded, so the native part is an asset that is written out.
+// A single executable with the native part as an asset. It writes the asset to a file, because only files can be loaded.
 
 const { mkdtempSync, rmSync, writeFileSync } = require('node:fs')
 const { tmpdir } = require('node:os')

@@ -1,4 +1,4 @@
-// The installed package, as CommonJS has it: a real process is seen from its exec to its exit.
+// Watches a real process with the installed package from CommonJS, from its exec to its exit.
 
 const { spawn } = require('node:child_process')
 const { getProcessMonitor, probe } = require('proc-events')
@@ -16,7 +16,7 @@ async function main() {
   if (!netlink) throw new Error(hint)
   await monitor.initialize()
   const seen = new Promise((done) => {
-    // Which exit it is, is known when the callback runs, but it must be subscribed to before the process starts.
+    // Subscribe to all exits before the process starts, because its pid is known only afterwards.
     monitor.subscribeExit((pid, { exitCode }) => {
       if (pid !== child.pid || exitCode !== 3) return
       if (!execs.has(pid)) throw new Error('an exit without an exec')

@@ -1,11 +1,11 @@
-// The installed package, as an ECMAScript module has it: the same one, by name.
+// Watches a real process with the installed package from an ECMAScript module. It is the same instance as from CommonJS.
 
 import { spawn } from 'node:child_process'
 import { createRequire } from 'node:module'
 import { getProcessMonitor, ProcessMonitorError } from 'proc-events'
 
 if (createRequire(import.meta.url)('proc-events').ProcessMonitorError !== ProcessMonitorError) {
-  throw new Error('import and require have a copy each')
+  throw new Error('import and require return different instances')
 }
 
 const monitor = getProcessMonitor()

@@ -1,4 +1,4 @@
-//! What every Rust peer writes down, and how it ends: at SIGTERM, with its records (see `records.ts`) in a file.
+//! The records of every Rust peer, and its end. At SIGTERM it writes the records (see `records.ts`) to a file.
 
 use std::{
     io::{self, Write},
@@ -11,7 +11,7 @@ extern "C" fn end(_signal: libc::c_int) {
     IS_OVER.store(true, Ordering::Relaxed);
 }
 
-/// What was seen, and where it goes.
+/// The seen events, and the file that gets them.
 pub struct Records {
     file: String,
     has_clock: bool,
@@ -19,7 +19,7 @@ pub struct Records {
 }
 
 impl Records {
-    /// Takes the arguments; from now on SIGTERM ends the loop, by interrupting what it waits in.
+    /// Reads the arguments. From now on SIGTERM ends the loop, because it interrupts the blocking call.
     pub fn begin() -> Self {
         let mut arguments = std::env::args().skip(1);
         let file = arguments.next().expect("a file for the records");
@@ -37,7 +37,7 @@ impl Records {
         IS_OVER.load(Ordering::Relaxed)
     }
 
-    /// Kind 1 is an exec, 2 an exit. A thread's exit is passed over.
+    /// Records an event of kind 1 (exec) or 2 (exit). Exits of threads are ignored.
     pub fn add(&mut self, tid: u32, pid: u32, kind: u32, timestamp_ns: u64) {
         if tid == pid {
             let late = if self.has_clock { since(timestamp_ns) } else { 0 };

@@ -1,4 +1,4 @@
-//! The process connector by neli's own socket, one blocking `recv` after the other.
+//! The process connector through neli's socket, with one blocking `recv` after the other.
 
 use neli::{
     connector::{CnMsg, CnMsgBuilder, ProcEvent, ProcEventHeader},
@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut records = Records::begin();
     let socket =
         NlSocketHandle::connect(NlFamily::Connector, None, Groups::new_bitmask(CnMsgIdx::Proc.into()))?;
-    let tell = |operation| -> Result<(), Box<dyn std::error::Error>> {
+    let send_operation = |operation| -> Result<(), Box<dyn std::error::Error>> {
         let message =
             CnMsgBuilder::default().idx(CnMsgIdx::Proc).val(CnMsgVal::Proc).payload(operation).build()?;
         let request = NlmsghdrBuilder::default()
@@ -27,10 +27,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             .build()?;
         Ok(socket.send(&request)?)
     };
-    tell(ProcCnMcastOp::Listen)?;
+    send_operation(ProcCnMcastOp::Listen)?;
     peers::ready();
     while !records.is_over() {
-        // An error is a full buffer, or the end: the loop goes on, or notices.
+        // An error is a full buffer or the signal. The loop condition distinguishes them.
         let Ok((events, _)) = socket.recv::<Nlmsg, CnMsg<ProcEventHeader>>() else { continue };
         for event in events.flatten() {
             let Some(message) = event.get_payload() else { continue };
@@ -46,6 +46,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
         }
     }
-    tell(ProcCnMcastOp::Ignore)?;
+    send_operation(ProcCnMcastOp::Ignore)?;
     Ok(records.write()?)
 }

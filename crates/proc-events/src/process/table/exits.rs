@@ -14,7 +14,7 @@ pub(super) const LATE_EXIT_WINDOW_NS: u64 = 10_000_000_000;
 /// the pid soon, and its exit looks like that report.
 pub(super) const UNLIKELY_EXIT_WINDOW_NS: u64 = 250_000_000;
 
-/// An exec this soon after an exit with the same pid is an exec of the same process by a thread that is not its leader: the
+/// An exec this soon after an exit with the same pid is one of the same process, by a thread that is not its leader. The
 /// kernel ends the leader first (`de_thread` in `fs/exec.c`), and does not reuse a pid so soon.
 pub(super) const NON_LEADER_EXEC_WINDOW_NS: u64 = 250_000_000;
 
