@@ -38,6 +38,7 @@ const checks = fix
       ]),
       step('oxlint', env, ['oxlint', '--deny-warnings', '--report-unused-disable-directives']),
       step('layers', env, ['node', 'scripts/lint/layers.mjs']),
+      step('sentences', env, ['node', 'scripts/lint/sentences.mjs']),
       step('prettier', env, ['prettier', '--check', '.']),
       // index.d.ts, the manual and the tests are generated from, or checked against, what this compiles.
       step('tsc', env, ['tsc', '-p', 'tsconfig.json']),
