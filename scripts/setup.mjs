@@ -25,7 +25,7 @@ if (!packagesAreInstalled(root)) {
   run('Installing npm packages', machine, ['npm', 'ci', '--loglevel=error'])
 }
 if (!addonIsBuilt) {
-  const build = 'napi build --platform --release --strip --manifest-path crates/proc-events-napi/Cargo.toml'
+  const build = 'napi build --platform --release --manifest-path crates/proc-events-napi/Cargo.toml'
   const output = '--output-dir . --no-js --dts native.d.ts'
   run('Building the native addon (some minutes the first time)', project(), `${build} ${output}`.split(' '))
 }
