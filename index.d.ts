@@ -1,5 +1,5 @@
 /**
- * Tells when any process on a Linux machine starts a program or exits.
+ * Reports when any process on a Linux machine starts a program or exits.
  *
  * ```ts
  * import { getProcessMonitor } from 'proc-events'
@@ -10,7 +10,8 @@
  * await monitor.initialize()
  * ```
  *
- * Importing it starts nothing and never fails, on any platform: what cannot be had is told when it is asked for.
+ * Importing the package starts nothing and never fails, on any platform. Errors are reported by the calls that need the
+ * native part.
  *
  * @packageDocumentation
  * @module proc-events
@@ -20,7 +21,7 @@ import type { EventEmitter } from 'node:events'
 
 /** A thread has changed its name. */
 export declare interface CommEvent extends EventBase<'comm'> {
-  /** The thread's id; the same as `pid` for the main thread. */
+  /** The thread's id. For the main thread it equals `pid`. */
   readonly tid: number
   /** The new name, at most 15 bytes. */
   readonly comm: string
@@ -28,62 +29,69 @@ export declare interface CommEvent extends EventBase<'comm'> {
 
 /** A process is dumping its memory because of a signal. */
 export declare interface CoredumpEvent extends EventBase<'coredump'> {
-  /** The parent's process id; null where not known. */
+  /** The parent's process id. null: unknown. */
   readonly ppid: number | null
 }
 
-/** Why something failed, as {@link ProcessMonitorError.code}. */
+/** The reason of a failure, as {@link ProcessMonitorError.code}. */
 export declare type ErrorCode =
-  /** The kernel refuses this user. */
+  /** The kernel or a sandbox refuses the process connector to this user. */
   | 'ERR_PERMISSION'
-  /** This process is in a pid namespace of its own, where the kernel answers no listener. */
+  /** This process is not in the initial pid namespace. The kernel does not answer listeners there. */
   | 'ERR_PID_NAMESPACE'
-  /** This process is in a user namespace of its own, where the kernel answers no listener. */
+  /** This process is not in the initial user namespace. The kernel does not answer listeners there. */
   | 'ERR_USER_NAMESPACE'
-  /** This process is in a network namespace of its own, and may not join the host's. */
+  /** This process is not in the host's network namespace, and may not join it. */
   | 'ERR_NETWORK_NAMESPACE'
   /** The kernel was built without the process connector. */
   | 'ERR_CONNECTOR_UNAVAILABLE'
-  /** Not Linux. */
+  /** The platform is not Linux. */
   | 'ERR_UNSUPPORTED_PLATFORM'
   /** The package's native part is missing or cannot be loaded. */
   | 'ERR_NATIVE_BINDING'
   /** The proc file system cannot be read. */
   | 'ERR_PROC_UNREADABLE'
-  /** Reading from the kernel failed in a way that is none of the others. */
+  /** The source failed for a reason without a code of its own. */
   | 'ERR_SOURCE_FAILED'
   /** The function is already subscribed to this type of event. */
   | 'ERR_CALLBACK_REGISTERED'
   /** No such process is running. */
   | 'ERR_NO_SUCH_PROCESS'
-  /** More events were waiting than the consumer's queue holds. */
+  /** More events waited than the iterator's `queueSize`. */
   | 'ERR_QUEUE_OVERFLOW'
-  /** The monitor was stopped first. */
+  /** The monitor was stopped first, or is not initialized. */
   | 'ERR_STOPPED'
 
-/** What is known of the cause of a {@link ProcessMonitorError}. */
+/** The system error behind a {@link ProcessMonitorError}, as far as it is known. */
 declare interface ErrorDetails {
+  /** The system's error number, negative. undefined: no system call failed. */
   readonly errno?: number | undefined
+  /** The system call that failed. undefined: none did. */
   readonly syscall?: string | undefined
+  /** The underlying error. */
   readonly cause?: unknown
 }
 
-/** What every event has. */
+/** The properties that every event has. */
 export declare interface EventBase<T extends EventType> {
-  /** Which kind of event it is. */
+  /** The type of the event. */
   readonly type: T
   /** The process's id. */
   readonly pid: number
   /**
-   * The kernel's time of the event: nanoseconds on CLOCK_MONOTONIC, comparable with process.hrtime.bigint(). Exact up
-   * to 2**53 (104 days after boot), later to the nearest number that can be represented (2 ns, then 4 ns).
+   * The kernel's time of the event, in nanoseconds on CLOCK_MONOTONIC, comparable with `process.hrtime.bigint()`. It is
+   * exact up to 2**53 (104 days after boot). Later it is rounded to the nearest representable number (2 ns, then 4 ns).
    */
   readonly timestampNs: number
-  /** `'kernel'`: reported live. The others were concluded from a /proc snapshot. */
+  /**
+   * The way in which the event was detected. `'kernel'`: reported live by the kernel. `'bootstrap'`: a process that was running
+   * before the scan. `'resync'`: repaired after a loss, or an exit that `waitForExit` found. `'polling'`: a difference between
+   * two snapshots of the polling source. All but `'kernel'` are synthesized from /proc.
+   */
   readonly origin: 'kernel' | 'bootstrap' | 'resync' | 'polling'
   /**
-   * What was captured at exec (or at the scan). Empty where nothing was asked for, or where the process's exec was not
-   * seen.
+   * The details captured at the exec (or at the scan). Empty if no subscription captures any, or if the process's exec was
+   * not seen.
    */
   readonly process: ProcessInfo
 }
@@ -96,22 +104,22 @@ export declare type EventOf<T extends EventType> = Extract<
   }
 >
 
-/** What an iterator is to give, and with which details. */
+/** Options of an iterator: the types of event, the processes to report, and the details to capture. */
 export declare interface EventsOptions<T extends EventType> extends SubscribeOptions {
   /** The types of event, at least one. Default: `['exec', 'exit']`. */
   readonly types?: readonly T[]
   /**
-   * Events held for a slow consumer at most, at least 1. Default: 65,536. Past it the iterator rejects with
-   * `ERR_QUEUE_OVERFLOW`.
+   * The most events that may wait for a slow loop: 1 to 2,147,483,647. Default: 65,536. Beyond it, the iterator rejects
+   * with `ERR_QUEUE_OVERFLOW`.
    */
   readonly queueSize?: number
 }
 
 /**
- * The public types of what is reported: the events, and the details of a process.
- * Every pid is a process id (the kernel's tgid) in the initial pid namespace; threads are never reported as processes.
+ * The public types of the events and of the details of a process.
+ * Every pid is a process id (the kernel's tgid) in the initial pid namespace. Threads are never reported as processes.
  */
-/** The kinds of event, named as the kernel's process connector names them. */
+/** The types of event, named as the kernel's process connector names them. */
 export declare type EventType = 'fork' | 'exec' | 'exit' | 'comm' | 'uid' | 'gid' | 'sid' | 'ptrace' | 'coredump'
 
 /** A process has started a program. */
@@ -120,28 +128,33 @@ export declare interface ExecEvent extends EventBase<'exec'> {}
 /** A process has exited. */
 export declare interface ExitEvent extends EventBase<'exit'> {
   /**
-   * The exit code; null where a signal ended the process. As child_process reports it: of this and `signal` one is null.
-   * Both are null where the kernel's own report was lost.
+   * The exit code, 0 to 255. null: a signal ended the process. As with `child_process`, either this or `signal` is null. Both
+   * are null if the kernel's exit event was lost.
    */
   readonly exitCode: number | null
-  /** The signal that ended the process; null where it exited. A real-time signal is named `'SIGRTMIN+n'`. */
+  /** The signal that ended the process. null: the process exited by itself. A real-time signal is named `'SIGRTMIN+n'`. */
   readonly signal: NodeJS.Signals | null
-  /** Whether the kernel dumped the process's memory. */
+  /** True if the kernel dumped the process's memory. */
   readonly coreDumped: boolean
-  /** The parent's process id; null where not known. */
+  /** The parent's process id. null: unknown. */
   readonly ppid: number | null
-  /** Nanoseconds since the last exec that was seen; null where none was. */
+  /** Nanoseconds since the process's last exec. null: no exec was seen. */
   readonly durationNs: number | null
 }
 
 /**
- * The pids among the keys whose process has terminated: it is gone, a zombie, or its number is only a thread's by now.
- * One look at /proc, at once; the input is not changed. No monitor needs to run.
+ * Returns the pids among the keys whose process has terminated: it is gone, it is a zombie, or its number now belongs to a
+ * thread only. This reads /proc once, synchronously, and does not change the input. It needs no running monitor.
  *
- * @param pids - a Map or a Set by pid, or whatever else has such `keys()`.
- * @param options - `procRoot`: where the host's proc file system is mounted. Default: `$HOST_PROC`, else `/proc`.
- * @throws {@link ProcessMonitorError} `ERR_PROC_UNREADABLE` where /proc cannot be read, `ERR_UNSUPPORTED_PLATFORM` or
- * `ERR_NATIVE_BINDING` where the native part cannot be had.
+ * ```ts
+ * for (const pid of findDeletedProcesses(workers)) workers.delete(pid)
+ * ```
+ *
+ * @param pids - a Map or a Set by pid, or another object with such `keys()`. The pids are 0 to 2,147,483,647.
+ * @param options - `procRoot`: the mount point of the host's proc file system. Default: `$HOST_PROC`, or `/proc` if that is
+ * not set.
+ * @throws {@link ProcessMonitorError} `ERR_PROC_UNREADABLE` if /proc cannot be read. `ERR_UNSUPPORTED_PLATFORM` or
+ * `ERR_NATIVE_BINDING` if the native part is unavailable.
  * @throws TypeError `ERR_INVALID_ARG_TYPE` or RangeError `ERR_OUT_OF_RANGE` for arguments or keys that are not as typed.
  */
 export declare function findDeletedProcesses(
@@ -151,90 +164,109 @@ export declare function findDeletedProcesses(
   },
 ): Set<number>
 
-/** A process has been created; `pid` is the new one. */
+/** A process has been created. `pid` is the new process. */
 export declare interface ForkEvent extends EventBase<'fork'> {
-  /** The process that created it. */
+  /** The pid of the process that created it. */
   readonly ppid: number
 }
 
 /**
- * The one monitor of this JavaScript environment. Each call takes a reference; each `stop()` gives one back, and the
- * last of them ends monitoring. Nothing is started, and no call fails, before `initialize()`.
+ * Returns the one monitor of this JavaScript environment. Each call takes a reference. Each `stop()` gives one back, and the
+ * last one ends monitoring. Nothing is started before `initialize()`. This never throws.
  */
 export declare function getProcessMonitor(): ProcessMonitor
 
 /** A process has changed its group ids. */
 export declare interface GidEvent extends EventBase<'gid'> {
-  /** Real group id. */
+  /** The new real group id. */
   readonly rgid: number
-  /** Effective group id. */
+  /** The new effective group id. */
   readonly egid: number
 }
 
-/** A hole in what was received, and what was done about it. */
+/** A gap in the events received, and its repair. */
 export declare interface LossReport {
-  /** Who dropped the events: the kernel's socket, or the queue to JavaScript. */
+  /** The place where events were dropped. `'socket'`: in the kernel's socket. `'queue'`: in the queue to JavaScript. */
   readonly cause: 'socket' | 'queue'
-  /** How many events were lost, at least; 0 where losses that were told of before have been made right only now. */
+  /** The least number of events lost. 0: this report only adds the repair of losses reported before. */
   readonly lost: number
-  /** Exec events (`origin: 'resync'`) that made it right again. */
+  /** Exec events (`origin: 'resync'`) that the repair added. */
   readonly recoveredExecs: number
-  /** Exit events (`origin: 'resync'`) that made it right again. */
+  /** Exit events (`origin: 'resync'`) that the repair added. */
   readonly recoveredExits: number
 }
 
-/** What the monitor emits about itself. */
+/** Events that the monitor emits about itself. */
 export declare interface MonitorEvents {
-  /** Events were lost (by the kernel's socket or by the queue to JavaScript), and the process table was made right again. */
+  /**
+   * The kernel's socket, or the queue to JavaScript, dropped events. The process table has been repaired from /proc since
+   * then.
+   */
   loss: [LossReport]
   /** The source failed and was reopened. */
   restart: [ProcessMonitorError]
   /**
-   * The source failed and could not be reopened: monitoring has ended, everything is torn down, `initialize` may be
-   * called again, and subscriptions are kept. As with every emitter, it is thrown where nobody listens; but not if
-   * `events()` or `waitForExit()` rejects with it.
+   * The source failed and could not be reopened. Monitoring has ended and nothing is left running. Subscriptions are kept,
+   * and `initialize` may be called again.
+   *
+   * As with every emitter, the error is thrown if the event has no listener. It is not thrown if `events()` or
+   * `waitForExit()` rejects with it.
    */
   error: [ProcessMonitorError]
 }
 
-/** How to monitor. */
+/** Options of `initialize`. */
 export declare interface MonitorOptions {
   /**
-   * Where events come from. `'netlink'` (the default): the kernel's process connector, or an error. `'polling'`: /proc
-   * snapshots, which miss short-lived processes, but need no permission and work in containers. `'auto'`: netlink, else
-   * polling with a process warning where netlink cannot be had, or has failed for good.
+   * The source of events. Default: `'netlink'`.
+   *
+   * `'netlink'`: the kernel's process connector; `initialize` rejects if it is unavailable. `'polling'`: /proc snapshots, which
+   * miss short-lived processes, but need no permission and work in containers. `'auto'`: netlink, or polling with a process
+   * warning if netlink is unavailable or has failed for good.
    */
   readonly source?: 'auto' | 'netlink' | 'polling'
-  /** Milliseconds between snapshots when polling, at least 1. Default: 250. */
+  /** Milliseconds between snapshots when polling: 1 to 2,147,483,647. Default: 250. */
   readonly pollingInterval?: number
-  /** Bytes asked for the socket's receive buffer, at least 1. Default: 8 MiB. What was granted is in `stats()`. */
+  /**
+   * Bytes requested for the socket's receive buffer: 1 to 2,147,483,647. Default: 8 MiB. `stats().receiveBufferSize` is
+   * the size that the kernel granted.
+   */
   readonly receiveBufferSize?: number
-  /** Events held for JavaScript at most, at least 1; past it the loss is counted, reported and made right. */
+  /**
+   * The most events that may wait for JavaScript: 1 to 2,147,483,647. Default: 65,536. Events beyond it are counted as lost, reported, and
+   * repaired from /proc.
+   */
   readonly queueSize?: number
   /**
-   * Bytes of text kept of the arguments of one process, 1 to 1,048,576. Default: 65,536. Each argument counts with the NUL
-   * that ends it, and a byte that is not UTF-8 counts as the four of its `\xNN`. What is longer is cut, so that the last
-   * argument may be a part, and `argvTruncated` is set.
+   * The most bytes of text kept of the arguments of one process: 1 to 1,048,576. Default: 65,536.
+   *
+   * Each argument counts with the NUL that ends it. A byte that is not UTF-8 counts as the four bytes of its `\xNN`. Longer
+   * arguments are cut, so that the last one may be incomplete, and `argvTruncated` is set.
    */
   readonly maxArgvBytes?: number
-  /** Where the host's proc file system is mounted. Default: `$HOST_PROC`, else `/proc`. */
+  /** The mount point of the host's proc file system: a path, not empty. Default: `$HOST_PROC`, or `/proc` if that is not set. */
   readonly procRoot?: string
   /**
-   * What is done to read the details of a process that ends at once. `'auto'` (the default): while something is
-   * captured, a native thread on each CPU (of at most 16) is woken ahead of what calls exec there, with real-time
-   * priority where that is permitted (`CAP_SYS_NICE` or `RLIMIT_RTPRIO`), else with a short time slice, which takes no
-   * permission (Linux 6.12 and newer). `'ordinary'`: one thread, scheduled as any.
+   * The effort made to read the details of short-lived processes. Default: `'auto'`.
+   *
+   * `'auto'`: while details are captured, a native thread on each CPU (at most 16) is woken ahead of each program that calls
+   * exec there. The threads have real-time priority if `CAP_SYS_NICE` or `RLIMIT_RTPRIO` permits it. If not, they have a short
+   * time slice, which needs no permission (Linux 6.12 and newer). `'ordinary'`: one thread with ordinary scheduling.
    */
   readonly priority?: 'auto' | 'ordinary'
-  /** What becomes of arguments before anybody gets to see them. Default: they are shown as they are. */
+  /** Replaces the arguments of each process before any callback receives them. Default: arguments are not changed. */
   readonly redact?: Redact
 }
 
-/** Counters since `initialize`, zero before it; gauges as of now, zero while nothing is monitored. */
+/** The public counters and gauges of the monitor. */
+/**
+ * Counters and gauges of the monitor. Counters count since `initialize`, and are zero before it. Gauges hold the current value,
+ * and are zero while nothing is monitored.
+ */
 export declare interface MonitorStats {
-  /** Gauge: where events come from; null while nothing is monitored. */
+  /** Gauge: the source of events. null: nothing is monitored. */
   readonly source: 'netlink' | 'polling' | null
-  /** Events received. */
+  /** Events received, of all types. */
   readonly events: number
   /** Exec events received. */
   readonly exec: number
@@ -252,128 +284,136 @@ export declare interface MonitorStats {
   readonly lostSocket: number
   /** Events that the queue to JavaScript dropped. */
   readonly lostQueue: number
-  /** Resynchronisations run. */
+  /** Repairs of the process table from /proc. */
   readonly resync: number
-  /** Datagrams refused because they did not come from the kernel or were malformed. */
+  /** Datagrams rejected because they did not come from the kernel or were malformed. */
   readonly rejected: number
   /**
-   * Reports of the kernel that were dropped: of an unknown kind, of an exec or exit that was reported before, or of a main
-   * thread that made way for another thread's exec.
+   * Kernel events that were ignored deliberately. They are of an unknown type, or repeat an exec or exit. The exit of a thread
+   * group leader is also ignored when another thread of the group calls exec.
    */
   readonly ignored: number
   /**
-   * Processes whose arguments were not read because the read did not return in time, or one of that process had not
-   * before: it holds on to its memory, as with a file system that has stopped answering. They are null then.
+   * Processes whose arguments are null because a read of their memory, this one or an earlier one, did not return in time.
+   * A process on a file system that does not respond is one cause.
    */
   readonly captureTimeouts: number
   /**
-   * Events that were delivered without their arguments and working directory, because the texts that waited for
-   * JavaScript took 64 MiB: `cwd` is null, `argv` is empty with `argvTruncated`, and no filter on `commandLine` holds.
+   * Events delivered without arguments and working directory, because the texts queued for JavaScript took 64 MiB. Their
+   * `cwd` is null, their `argv` is empty with `argvTruncated`, and no filter on `commandLine` matches.
    */
   readonly detailsDropped: number
   /** Gauge: events waiting for JavaScript. */
   readonly queueDepth: number
-  /** The most events that ever waited for JavaScript. */
+  /** The most events that have waited for JavaScript at once. */
   readonly queueHighWater: number
-  /** Gauge: bytes of the socket's receive buffer in effect. */
+  /** Gauge: the size of the socket's receive buffer, in bytes, as the kernel granted it. */
   readonly receiveBufferSize: number
-  /** Gauge: live processes known. */
+  /** Gauge: live processes in the process table. */
   readonly trackedProcesses: number
-  /** Gauge: threads of this program that are still in a read that did not return in time. Nothing waits for them. */
+  /** Gauge: native threads blocked in a read that did not return in time. No other thread waits for them. */
   readonly stuckThreads: number
-  /** Gauge: how details are read (see {@link MonitorOptions.priority}); null while nothing is monitored. */
+  /** Gauge: the scheduling of the native thread (see {@link MonitorOptions.priority}). null: nothing is monitored. */
   readonly priority: 'ordinary' | 'short-slice' | 'realtime' | null
-  /** References taken by `getProcessMonitor()` and not given back. */
+  /** References taken by `getProcessMonitor()` and not given back by `stop()`. */
   readonly references: number
 }
 
 /**
- * The attributes of the process registry (all of them of the stability "development"), of `container.id`, and one of
- * this package's own. One is absent where it was not captured, or could not be read.
+ * The attributes: of the process registry (all of the stability "development"), `container.id`, and one of this package's
+ * own. An attribute is absent if it was not captured or could not be read.
  */
 export declare interface OpenTelemetryAttributes {
   /** The process's id. */
   readonly 'process.pid': number
   /** The parent's process id. */
   readonly 'process.parent_pid'?: number
-  /** The path of the program's file. */
+  /** The path of the executable. */
   readonly 'process.executable.path'?: string
-  /** The last part of that path; where only the process's name was captured, that. */
+  /** The last part of that path, or the process's name if the path was not captured. */
   readonly 'process.executable.name'?: string
-  /** argv[0]. */
+  /** The first argument, argv[0]. */
   readonly 'process.command'?: string
-  /** All of argv, argv[0] too. Only if `arguments` was asked for. */
+  /** All arguments, argv[0] included. Absent unless the option `arguments` is true. */
   readonly 'process.command_args'?: string[]
-  /** The length of argv; absent where its end is missing. */
+  /** The number of arguments, argv[0] included. Absent if the end of argv is missing. */
   readonly 'process.args_count'?: number
   /** The working directory. */
   readonly 'process.working_directory'?: string
-  /** Real user id. */
+  /** The real user id. */
   readonly 'process.real_user.id'?: number
-  /** The path alone. */
+  /** The cgroup path, without the hierarchy's number and controllers. */
   readonly 'process.linux.cgroup'?: string
-  /** The container's id, where the cgroup path carries one. */
+  /** The container's id from the cgroup path. Absent if the path has none. */
   readonly 'container.id'?: string
-  /** ISO 8601. Exact to some 20 ms: the kernel counts in hundredths of a second. */
+  /** The creation time, in ISO 8601. Exact to some 20 ms, because the kernel counts in hundredths of a second. */
   readonly 'process.creation.time'?: string
-  /** ISO 8601. */
+  /** The time of the exit, in ISO 8601. */
   readonly 'process.exit.time'?: string
-  /** The exit code; absent where a signal ended the process. */
+  /** The exit code. Absent if a signal ended the process. */
   readonly 'process.exit.code'?: number
-  /** This package's own, as the conventions have none: the name of the signal that ended the process. */
+  /** The name of the signal that ended the process. It is this package's own attribute: the conventions have none. */
   readonly 'process.exit.signal'?: string
 }
 
 /**
- * An event in the shape of OpenTelemetry's log record, which `logger.emit()` of `@opentelemetry/api-logs` takes as it is.
+ * An event in the shape of OpenTelemetry's log record. `logger.emit()` of `@opentelemetry/api-logs` accepts it.
  */
 export declare interface OpenTelemetryEvent {
-  /** `proc_events.exec`, `proc_events.exit` and so on: this package's own, as the conventions have no names for them. */
+  /** `proc_events.exec`, `proc_events.exit` and so on. The names are this package's own: the conventions have none. */
   readonly eventName: string
-  /** When it happened: milliseconds since 1970, as `Date.now()` gives them, with a fraction. */
+  /** The time of the event: milliseconds since 1970, as from `Date.now()`, with a fraction. */
   readonly timestamp: number
-  /** What is known, and nothing that is not. */
+  /** The known attributes. Unknown ones are absent. */
   readonly attributes: OpenTelemetryAttributes
 }
 
-/** What goes into an {@link OpenTelemetryEvent}. */
+/** Options of {@link toOpenTelemetry}. */
 export declare interface OpenTelemetryOptions {
   /**
-   * Whether to tell the arguments, `process.command_args`. The conventions ask not to collect them by default, unless
-   * something takes out what is confidential: see `redact` in {@link MonitorOptions}. Default: false.
+   * True: includes the arguments, `process.command_args`. Default: false, because the conventions ask not to collect
+   * arguments that may be confidential. See `redact` in {@link MonitorOptions} to remove confidential text.
    */
   readonly arguments?: boolean
 }
 
 /**
- * What this environment can do, without starting anything: for an application's own diagnostics. Never rejects for what
- * it finds out, but for arguments that are not as typed.
+ * Reports which sources are available in this environment, without starting anything. Use it for an application's own
+ * diagnostics. An unavailable source is a result, not a rejection.
  *
- * @param options - `procRoot`: where the host's proc file system is mounted. Default: `$HOST_PROC`, else `/proc`.
+ * ```ts
+ * const { netlink, hint } = await probe()
+ * if (!netlink) console.error(hint)
+ * ```
+ *
+ * @param options - `procRoot`: the mount point of the host's proc file system. Default: `$HOST_PROC`, or `/proc` if that is
+ * not set.
+ * @throws TypeError `ERR_INVALID_ARG_TYPE` or RangeError `ERR_OUT_OF_RANGE` (as a rejection) for an argument that is not as
+ * typed.
  */
 export declare function probe(options?: { readonly procRoot?: string }): Promise<ProbeReport>
 
-/** What this environment can do. */
+/** The sources that are available in this environment. */
 export declare interface ProbeReport {
-  /** Whether the kernel's process connector can be had. */
+  /** True if the kernel's process connector is available. */
   readonly netlink: boolean
-  /** Whether /proc can be polled, and shows the processes of all users. */
+  /** True if /proc can be polled, and shows the processes of all users. */
   readonly polling: boolean
-  /** Why netlink cannot be had. */
+  /** The reason why netlink is unavailable. Absent: netlink is available. */
   readonly reason?: ErrorCode
-  /** What to do about it, in one sentence. */
+  /** The next thing to do about the reason. Absent: netlink is available. */
   readonly hint?: string
   /** The kernel's release, as `uname -r` prints it. */
   readonly kernel: string
 }
 
 /**
- * What a subscription calls, with the process's id and the event. One event object is shared by all callbacks that get
- * the event: it is to be read only.
+ * The callback of a subscription. It receives the process's id and the event. All callbacks that receive an event share one
+ * object, so treat it as read-only.
  */
 export declare type ProcessCallback<E extends ProcessEvent = ProcessEvent> = (pid: number, event: E) => void
 
-/** Any event, told apart by `type`. */
+/** Any event, discriminated by `type`. */
 export declare type ProcessEvent =
   ForkEvent | ExecEvent | ExitEvent | CommEvent | UidEvent | GidEvent | SidEvent | PtraceEvent | CoredumpEvent
 
@@ -381,102 +421,130 @@ export declare type ProcessEvent =
 export declare type ProcessField = 'name' | 'ppid' | 'exe' | 'argv' | 'cwd' | 'uid' | 'gid' | 'cgroup' | 'startTime'
 
 /**
- * Which processes. All that are given must hold. For events after exec they are judged on what was saved at the
- * process's exec (or at the scan), since /proc has nothing left at exit: a process whose exec was not seen matches no
- * filter, and neither does one whose detail could not be read. A string must be equal, a RegExp must match somewhere;
- * it is tried from the start each time, whatever its flags and `lastIndex`.
+ * Selects processes. All given properties must match. Default of each: every process matches.
+ *
+ * Events after the exec are matched against the details captured at the exec (or at the scan), because /proc has nothing
+ * left at exit. A process whose exec was not seen matches no filter; a detail that could not be read matches nothing.
+ *
+ * A string must be equal. A RegExp must match somewhere; every match starts at the beginning of the text, whatever the
+ * flags and `lastIndex`.
  */
 export declare interface ProcessFilter {
-  /** The process name: the kernel's comm, completed from argv[0] or the exe where the kernel cut it at 15 bytes. */
+  /**
+   * The process name, as in {@link ProcessInfo.name}: the kernel's comm. A name that the kernel cut at 15 bytes is completed
+   * from argv[0] or the exe.
+   */
   readonly name?: string | RegExp
-  /** The path of the program's file. */
+  /** The path of the executable. */
   readonly exe?: string | RegExp
-  /** argv joined by spaces. */
+  /** The arguments (argv), joined by spaces. */
   readonly commandLine?: string | RegExp
-  /** Real user id. */
+  /** The real user id: 0 to 4,294,967,295. */
   readonly uid?: number
-  /** cgroup path (v2, or the v1 hierarchy that names the container). */
+  /** The cgroup path: of v2, or of the v1 hierarchy that names the container. */
   readonly cgroup?: string | RegExp
   /**
-   * Only the descendants of the process that has this pid when this is asked for (not that process itself). They are
-   * followed from their creation, through every fork, whoever becomes their parent later, and after the ancestor has
-   * ended. Of those that run already, the ones are found that a line of living parents, or their session, leads to.
-   * This alone is also judged where a process's exec was not seen.
+   * A pid, 1 to 4,194,304. Only the descendants of the process that has this pid at the time of the call match. The process
+   * itself does not.
    *
-   * One way out is not followed: a descendant whose parent has ended may create a process by `clone` with
-   * `CLONE_PARENT`. That process is a child of init, or of a subreaper, and the kernel reports its parent, not its creator.
+   * Descendants are tracked from their creation through every fork. Neither a new parent nor the ancestor's exit ends that.
+   * Of the processes that already run, those are found that are linked to the ancestor by living parents or by their
+   * session. Unlike the other properties, `ancestor` also applies to processes whose exec was not seen.
+   *
+   * One case is not tracked: a descendant whose parent has exited creates a process by `clone` with `CLONE_PARENT`. That
+   * process is a child of init, or of a subreaper, and the kernel reports its parent, not its creator.
    */
   readonly ancestor?: number
 }
 
-/** What is known of a process. A field is undefined where not asked for, null where it could not be read any more. */
+/** The captured details of a process. undefined: no subscription captures the field. null: it could not be read. */
 export declare interface ProcessInfo {
-  /** The process name: the kernel's comm, completed from argv[0] or the exe where the kernel cut it at 15 bytes. */
+  /** The process name: the kernel's comm. A name that the kernel cut at 15 bytes is completed from argv[0] or the exe. */
   readonly name?: string | null
   /** The parent's process id. */
   readonly ppid?: number | null
-  /** The path of the program's file. */
+  /** The path of the executable. */
   readonly exe?: string | null
-  /** The arguments, the program's own name first. Bytes that are not UTF-8 stand as `\xNN`. */
+  /** The arguments, the program's own name first. A byte that is not UTF-8 is written as `\xNN`. */
   readonly argv?: string[] | null
-  /** Present, and true, where `argv` was too long and its end is missing. */
+  /** True if `argv` was too long and its end is missing. Absent if it is complete. */
   readonly argvTruncated?: true
   /** The working directory. */
   readonly cwd?: string | null
-  /** Real user id. */
+  /** The real user id. */
   readonly uid?: number | null
-  /** Real group id. */
+  /** The real group id. */
   readonly gid?: number | null
-  /** cgroup path (v2, or the v1 hierarchy that names the container). */
+  /** The cgroup path: of v2, or of the v1 hierarchy that names the container. */
   readonly cgroup?: string | null
-  /** The container's id, where the cgroup path carries one, else null (comes with 'cgroup'). */
+  /** The container's id from the cgroup path, captured with `'cgroup'`. null: the path has none, or could not be read. */
   readonly containerId?: string | null
-  /** When the process was created: clock ticks since boot, /proc/PID/stat's field 22. With the pid it is an identity. */
+  /**
+   * The time of the process's creation, in clock ticks since boot (field 22 of /proc/PID/stat). Together with the pid it
+   * identifies a process.
+   */
   readonly startTime?: number | null
 }
 
 /**
- * The one monitor of this JavaScript environment: it tells when any process of the machine starts a program or exits.
+ * The one monitor of this JavaScript environment. It reports when any process of the machine starts a program or exits.
  *
- * Everybody who calls `getProcessMonitor()` shares it and holds one reference to it; the last `stop()` ends it. As an
- * event emitter it tells about the monitoring itself (see {@link MonitorEvents}); processes are reported to callbacks.
+ * Every call of `getProcessMonitor()` returns this monitor and takes one reference to it. The last `stop()` ends it.
+ * Processes are reported to callbacks. As an event emitter, the monitor reports on itself (see {@link MonitorEvents}).
  */
 export declare interface ProcessMonitor extends EventEmitter<MonitorEvents> {
   /**
-   * Starts monitoring, once, however often it is called: later calls get the first call's promise, and their options
-   * are ignored. In order: delivery is set up; the source is opened and acknowledged by the kernel; every process that
-   * is already running is reported to the exec callbacks (`origin: 'bootstrap'`), each once, never twice with a live
-   * event. Resolves when that scan has been delivered.
+   * Starts monitoring. Later calls return the promise of the first call, and their options are ignored.
    *
-   * While it is pending, Node.js is kept running. Called while a `stop()` is in progress, it waits for that first.
-   * After a rejection everything has been torn down, subscriptions are kept, and it may be called again.
+   * The steps are, in order:
+   * 1. Delivery to JavaScript is set up.
+   * 2. The source is opened, and the kernel acknowledges it.
+   * 3. Every running process is reported to the exec callbacks (`origin: 'bootstrap'`): once, and never twice with a live
+   *    event.
    *
-   * @throws {@link ProcessMonitorError} (as a rejection) where monitoring cannot be had, its `code` telling why;
-   * `ERR_STOPPED` where the last `stop()` came first.
-   * @throws TypeError `ERR_INVALID_ARG_TYPE` or RangeError `ERR_OUT_OF_RANGE` (as a rejection) for an option that is not
-   * as {@link MonitorOptions} says.
+   * The promise resolves when this scan has been delivered. While it is pending, Node.js is kept running. A call during a
+   * `stop()` in progress waits for the end of that first. After a rejection nothing is left running, subscriptions are kept,
+   * and `initialize` may be called again.
+   *
+   * ```ts
+   * const monitor = getProcessMonitor()
+   * monitor.subscribeExec((pid) => console.log(pid))
+   * await monitor.initialize({ source: 'auto' })
+   * ```
+   *
+   * @throws {@link ProcessMonitorError} (as a rejection) if monitoring is unavailable; its `code` gives the reason.
+   * `ERR_STOPPED` if the last `stop()` comes first.
+   * @throws TypeError `ERR_INVALID_ARG_TYPE` or RangeError `ERR_OUT_OF_RANGE` (as a rejection) for an option that
+   * {@link MonitorOptions} does not allow.
    */
   initialize(options?: MonitorOptions): Promise<void>
   /**
-   * Calls back whenever a process has started a program: `subscribe('exec', …)`.
+   * Calls back whenever a process starts a program. Short for `subscribe('exec', …)`.
    *
-   * @returns what ends the subscription.
+   * @returns a function that ends the subscription.
    */
   subscribeExec(callback: ProcessCallback<ExecEvent>, options?: SubscribeOptions): Unsubscribe
   /**
-   * Calls back whenever a process has exited: `subscribe('exit', …)`.
+   * Calls back whenever a process exits. Short for `subscribe('exit', …)`.
    *
-   * @returns what ends the subscription.
+   * @returns a function that ends the subscription.
    */
   subscribeExit(callback: ProcessCallback<ExitEvent>, options?: SubscribeOptions): Unsubscribe
   /**
-   * Calls back on every event of one type that passes the filter. May be called before or after `initialize`, and from
-   * within a callback: a subscription made there starts with the next event.
+   * Calls back on every event of one type that passes the filter. It may be called before or after `initialize`, and within
+   * a callback. A subscription made within a callback starts with the next event.
    *
-   * An exception that a callback throws surfaces as an `uncaughtException`; no other callback notices.
+   * An exception in a callback surfaces as an `uncaughtException`, and no other callback notices it.
    *
-   * @returns what ends the subscription.
-   * @throws {@link ProcessMonitorError} `ERR_CALLBACK_REGISTERED` where this function is already subscribed to this type.
+   * ```ts
+   * const unsubscribe = monitor.subscribe('exec', (pid, { process }) => console.log(pid, process.argv), {
+   *   name: 'node',
+   *   capture: ['argv'],
+   * })
+   * ```
+   *
+   * @returns a function that ends the subscription.
+   * @throws {@link ProcessMonitorError} `ERR_CALLBACK_REGISTERED` if this function is already subscribed to this type.
    * @throws TypeError `ERR_INVALID_ARG_TYPE` or RangeError `ERR_OUT_OF_RANGE` for an argument that is not as typed.
    */
   subscribe<T extends EventType>(
@@ -485,17 +553,21 @@ export declare interface ProcessMonitor extends EventEmitter<MonitorEvents> {
     options?: SubscribeOptions,
   ): Unsubscribe
   /**
-   * Events as an async iterable, instead of callbacks. The subscription begins with this call, before or after
-   * `initialize`, not with the first `next()`: nothing is missed in between.
+   * Returns events as an async iterable, instead of callbacks. The subscription begins with this call, not with the first
+   * `next()`, so that no event is missed in between. It may be called before or after `initialize`.
    *
-   * It ends where the loop is left, and when the monitor is stopped: that ends the loop, too, after what was held for
-   * it. The iterator rejects, and has ended then, with
-   * - an `AbortError` whose `cause` is the signal's reason, at once, when `signal` is aborted;
-   * - `ERR_QUEUE_OVERFLOW` when more than `queueSize` events wait for the loop, after those that were held;
-   * - the monitor's error when the source has failed for good, after those that were held. Where nobody listens to
-   *   `'error'`, it is then not emitted.
+   * The subscription ends when the loop is left. It also ends when the monitor is stopped; the loop then ends after the
+   * queued events. The iterator rejects once, and has ended then, with:
+   * - an `AbortError`, at once, when `signal` is aborted; its `cause` is the signal's reason;
+   * - `ERR_QUEUE_OVERFLOW`, after the queued events, when more than `queueSize` events wait for the loop;
+   * - the monitor's error, after the queued events, when the source has failed for good. If `'error'` has no listener, the
+   *   monitor does not emit this error as well.
    *
-   * Several calls of `next()` at once are answered in their order.
+   * Several pending calls of `next()` are answered in order.
+   *
+   * ```ts
+   * for await (const { pid, exitCode } of monitor.events({ types: ['exit'] })) console.log(pid, exitCode)
+   * ```
    *
    * @throws TypeError `ERR_INVALID_ARG_TYPE` or RangeError `ERR_OUT_OF_RANGE` for an option that is not as typed.
    */
@@ -503,16 +575,23 @@ export declare interface ProcessMonitor extends EventEmitter<MonitorEvents> {
     options?: EventsOptions<T>,
   ): AsyncIterableIterator<EventOf<T>> & AsyncDisposable
   /**
-   * Resolves when that process, a child of this one or not, has exited. The monitor has to be initialized, or to be
-   * about to be: then that is waited for. It listens from the call on, so that a process that ends at once is not missed.
-   * Of one that has ended in the last second, or that its parent has not collected yet, the end is told with
-   * `origin: 'resync'`: so it is never too late for a child that has just been spawned.
+   * Resolves when the process has exited. The process need not be a child of this one.
+   *
+   * The monitor must be initialized. If `initialize()` is still pending, this waits for it. Exits are recorded from the call
+   * on, so that a short-lived process is not missed. If the process exited less than a second ago, or is a zombie, the promise
+   * resolves with that exit (`origin: 'resync'`). So the call is never too late for a child that has just been spawned.
+   *
+   * ```ts
+   * const { exitCode, signal } = await monitor.waitForExit(child.pid)
+   * ```
    *
    * @param pid - 1 to 4,194,304.
-   * @param options - `signal`: gives up when aborted.
-   * @throws {@link ProcessMonitorError} (as a rejection) `ERR_NO_SUCH_PROCESS` where no such process is running;
-   * `ERR_STOPPED` where the monitor is not initialized, or is stopped first; the source's error where that fails for
-   * good first, which is then not emitted where nobody listens to `'error'`.
+   * @param options - `signal`: ends the wait when aborted. Default: none.
+   * @throws {@link ProcessMonitorError} (as a rejection):
+   * - `ERR_NO_SUCH_PROCESS` if no process with this pid is running;
+   * - `ERR_STOPPED` if the monitor is not initialized, or is stopped first;
+   * - the source's error if the source fails for good first. If `'error'` has no listener, the monitor does not emit this
+   *   error as well.
    * @throws `AbortError` (as a rejection) when `signal` is aborted; its `cause` is the signal's reason.
    * @throws TypeError `ERR_INVALID_ARG_TYPE` or RangeError `ERR_OUT_OF_RANGE` (as a rejection) for an argument that is
    * not as typed.
@@ -524,51 +603,66 @@ export declare interface ProcessMonitor extends EventEmitter<MonitorEvents> {
     },
   ): Promise<ExitEvent>
   /**
-   * Gives one reference back; there are never fewer than none. The last one ends monitoring and drops all
-   * subscriptions: from that moment nothing is called any more, and a pending `initialize()` rejects with `ERR_STOPPED`.
-   * Resolves once the native thread and its socket are gone; until then Node.js is kept running. Calls meanwhile get
-   * the same promise. Afterwards `initialize` may start anew.
+   * Gives one reference back. The count never falls below zero.
    *
-   * Listeners added with `on()` are not subscriptions: they stay, and hear of the next start too.
+   * The last reference ends monitoring and drops all subscriptions. From that moment no callback is called, and a pending
+   * `initialize()` rejects with `ERR_STOPPED`. The promise resolves when the native thread and its socket are gone, and
+   * Node.js is kept running until then. Calls in the meantime return the same promise. Afterwards `initialize` may start
+   * monitoring again.
+   *
+   * Listeners added with `on()` are not subscriptions. They stay, and also receive the events of the next start.
    */
   stop(): Promise<void>
-  /** The counters and gauges of now; all zero before `initialize`. Counters keep their last values after the end. */
+  /** Returns the current counters and gauges. Before `initialize` all are zero. Counters keep their last values after the end. */
   stats(): MonitorStats
-  /** Has an initialized monitor keep Node.js running, as a server does. This is the default. */
+  /** Keeps Node.js running while the monitor is initialized, as a server does. This is the default. */
   ref(): this
-  /** Lets Node.js end although the monitor is initialized. Remembered across `stop()` and `initialize()`. */
+  /** Lets Node.js end while the monitor is initialized. The setting outlasts `stop()` and `initialize()`. */
   unref(): this
-  /** `stop()`, for `await using`. */
+  /** Calls `stop()`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void>
 }
 
-/** Monitoring cannot be had, or has failed. The message says what failed, then what to do about it. */
+/**
+ * Monitoring is unavailable or has failed. The message names the failure, then the next thing to do.
+ *
+ * ```ts
+ * await monitor.initialize().catch((error) => {
+ *   if (error instanceof ProcessMonitorError && error.code === 'ERR_PERMISSION') console.error(error.message)
+ * })
+ * ```
+ */
 export declare class ProcessMonitorError extends Error {
-  /** Why. */
+  /** The reason of the failure. */
   readonly code: ErrorCode
-  /** The system's error number, negative as in Node.js's own system errors (`-1` is EPERM). Absent where none was given. */
+  /** The system's error number, negative as in Node.js's own system errors (`-1` is EPERM). Absent: no system call failed. */
   readonly errno?: number
-  /** The system call that failed. Absent where none did. */
+  /** The system call that failed. Absent: none did. */
   readonly syscall?: string
   constructor(code: ErrorCode, message: string, details?: ErrorDetails)
 }
 
-/** A process is traced from now on, or no longer. */
+/** Tracing of a process has begun or ended. */
 export declare interface PtraceEvent extends EventBase<'ptrace'> {
-  /** The process that traces it; null where tracing has ended. */
+  /** The pid of the process that traces it. null: tracing has ended. */
   readonly tracerPid: number | null
 }
 
 /**
- * Takes out of a process's arguments what nobody is to see, and returns what may be seen instead. It stands between the
- * native part and everybody, so it is given once, by whoever initializes the monitor, and holds for all callbacks,
- * iterators and channels. It is called once for each event that is delivered with arguments, however many receive it.
+ * Removes confidential text from a process's arguments, and returns the arguments to show.
  *
- * Filters (`commandLine`) judge the arguments as they are. Where it throws, or returns anything but an array of strings,
- * `argv` is null, and the error surfaces as an `uncaughtException`.
+ * It is given once, to `initialize`, and holds for all callbacks, iterators and channels. It is called once for each event
+ * that is delivered with arguments, however many callbacks receive the event.
  *
- * @param argv - the arguments, the program's own name first; a copy, which may be changed.
- * @param process - what else was captured of the process.
+ * Filters (`commandLine`) match the original arguments. If it throws, or returns anything but an array of strings, `argv`
+ * is null and the error surfaces as an `uncaughtException`.
+ *
+ * ```ts
+ * const redact: Redact = (argv) => argv.map((argument) => argument.replace(/password=.+/, 'password=***'))
+ * ```
+ *
+ * @param argv - the arguments, the program's own name first. It is a copy, which may be changed.
+ * @param process - the other details captured of the process.
  * @returns the arguments to show.
  */
 export declare type Redact = (argv: string[], process: ProcessInfo) => readonly string[]
@@ -576,53 +670,60 @@ export declare type Redact = (argv: string[], process: ProcessInfo) => readonly 
 /** A process has become the leader of a new session. */
 export declare interface SidEvent extends EventBase<'sid'> {}
 
-/** What to receive, and with which details. */
+/** Options of a subscription: the processes to report, and the details to capture. */
 export declare interface SubscribeOptions extends ProcessFilter {
   /**
-   * Details to read natively at exec time, at once, so that they outlive the process. Default: none, pid only.
-   * An event carries what all subscriptions ask for together.
+   * Details to read natively at exec time, so that they outlast the process. Default: none, pid only.
+   *
+   * An event carries the details that all subscriptions together ask for.
    */
   readonly capture?: readonly ProcessField[]
   /**
-   * For `'exec'` after `initialize`: first report the processes already running, each once, as `initialize` does it for
-   * those who had subscribed before (`origin: 'bootstrap'`). Only this subscription hears of them. Live events follow;
-   * but a process that starts and ends before all have been reported may be told in between. Default: false.
+   * True: a subscription to `'exec'` made after `initialize` first receives the processes that already run. Default: false.
    *
-   * Before `initialize` has begun to report it adds nothing, since that reports them in any case. For other types it means
-   * nothing, so that the options of several subscriptions can be one object.
+   * Each is reported once (`origin: 'bootstrap'`), to this subscription only. Live events follow. A process that starts and
+   * exits before all have been reported may be reported in between.
+   *
+   * Before the scan of `initialize` it has no effect, because that scan reports all running processes anyway. It has no
+   * effect for other types, so that several subscriptions can share one options object.
    */
   readonly replay?: boolean
-  /** Ends the subscription when aborted. Where it is aborted already, nothing is subscribed. */
+  /** Ends the subscription when aborted. A signal that is already aborted subscribes nothing. Default: none. */
   readonly signal?: AbortSignal
 }
 
 /**
- * An event in the words of OpenTelemetry's semantic conventions. It takes no other package, and reads nothing of the
- * process: what the attributes are to tell has to be captured.
+ * Converts an event to OpenTelemetry's semantic conventions. It needs no other package. It reads nothing of the process, so
+ * capture the details that the attributes need.
  *
- * Times of day are worked out from the monotonic clock as of now. For an event that has been kept while the machine slept
- * or the clock was set they are off by that. `process.command_line` is never told: the conventions ask not to assemble it.
+ * Times of day are computed from the monotonic clock at the time of the call. They are wrong by the time that the machine slept,
+ * or by which the clock was set, between the event and the call. `process.command_line` is never set, because the conventions
+ * ask not to assemble it.
  *
- * @param event - as a callback, an iterator or a channel received it.
+ * ```ts
+ * monitor.subscribeExec((pid, event) => logger.emit(toOpenTelemetry(event)), { capture: ['exe', 'ppid'] })
+ * ```
+ *
+ * @param event - an event as a callback, an iterator or a channel received it.
  * @throws TypeError `ERR_INVALID_ARG_TYPE` for an argument that is not as typed.
  */
 export declare function toOpenTelemetry(event: ProcessEvent, options?: OpenTelemetryOptions): OpenTelemetryEvent
 
 /** A process has changed its user ids. */
 export declare interface UidEvent extends EventBase<'uid'> {
-  /** Real user id. */
+  /** The new real user id. */
   readonly ruid: number
-  /** Effective user id. */
+  /** The new effective user id. */
   readonly euid: number
 }
 
 /**
- * Ends one subscription: once it returns, the callback is not called again, though events may be on their way. Further
- * calls do nothing. `using` calls it at the end of the block.
+ * Ends one subscription. After it returns, the callback is not called again, even if events are queued. Further calls do
+ * nothing. `using` calls it at the end of the block.
  */
 export declare interface Unsubscribe {
   (): void
-  /** The same, for `using`. */
+  /** Ends the subscription, for `using`. */
   [Symbol.dispose](): void
 }
 
