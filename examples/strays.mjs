@@ -10,7 +10,7 @@ import { constants } from 'node:os'
 import { getProcessMonitor } from 'proc-events'
 
 /** Milliseconds for ending in peace, and then for being killed. */
-const PATIENCE = 2000
+const EXIT_TIMEOUT_MS = 2000
 
 const [command, ...args] = process.argv.slice(2)
 if (command === undefined) {
@@ -44,7 +44,7 @@ for (const kill of ['SIGTERM', 'SIGKILL']) {
     console.error(`left behind: ${printable(name)} (${pid}), gets ${kill}`)
     end(pid, kill)
   }
-  await allEnded(AbortSignal.timeout(PATIENCE))
+  await allEnded(AbortSignal.timeout(EXIT_TIMEOUT_MS))
 }
 await monitor.stop()
 process.exitCode = codeOf(told?.signal ?? signal) ?? told?.exitCode ?? exitCode

@@ -78,12 +78,12 @@ export class Report {
   add(entry: EventEntry): void {
     if (entry.type === 'exit') this.#exit(entry)
     else if (entry.type === 'exec') this.#exec(entry)
-    else if (entry.type === 'fork') this.#born(entry)
+    else if (entry.type === 'fork') this.#addFork(entry)
   }
 
   #exec(entry: EventEntry): void {
     const { pid, timestampNs, name, exe, argv, uid, user } = entry
-    const node = this.#live.get(pid) ?? this.#born(entry)
+    const node = this.#live.get(pid) ?? this.#addFork(entry)
     if (node.isListed) this.#keep(node, { timestampNs, name: name === null ? null : keptName(name), exe, argv })
     node.uid = uid
     node.user = user
@@ -110,14 +110,14 @@ export class Report {
   }
 
   #exit(entry: EventEntry): void {
-    const node = this.#live.get(entry.pid) ?? this.#born(entry)
+    const node = this.#live.get(entry.pid) ?? this.#addFork(entry)
     this.#live.delete(entry.pid)
     const { timestampNs: ns, exitCode = null, signal = null, coreDumped = false } = entry
     node.end = { ns, exitCode, signal, coreDumped }
     if (isFailed(entry)) this.#failed++
   }
 
-  #born({ pid, ppid, timestampNs, parentName }: EventEntry): Node {
+  #addFork({ pid, ppid, timestampNs, parentName }: EventEntry): Node {
     this.#processes++
     const isListed = this.#processes <= this.#limits.processes
     const node: Node = {

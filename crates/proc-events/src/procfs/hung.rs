@@ -101,16 +101,16 @@ impl ReadState {
     }
 
     /// Returns the present read if it hangs.
-    pub(crate) fn hung(&self, now_ns: u64) -> Option<Reading> {
+    pub(crate) fn hung(&self, now_ns: u64) -> Option<PendingRead> {
         let reading = self.reading.load(Ordering::Relaxed);
         let (pid, since_ms) = unpack(reading);
         let is_late = (now_ns / NS_PER_MS).saturating_sub(since_ms) >= DEADLINE.as_millis() as u64;
         let is_hung = reading != 0 && reading != ABANDONED && is_late && !self.is_runnable();
-        is_hung.then_some(Reading { pid, reading })
+        is_hung.then_some(PendingRead { pid, reading })
     }
 
     /// Abandons the thread in this read. Returns false if the read has returned meanwhile.
-    pub(crate) fn abandon(&self, Reading { reading, .. }: Reading) -> bool {
+    pub(crate) fn abandon(&self, PendingRead { reading, .. }: PendingRead) -> bool {
         STUCK.fetch_add(1, Ordering::Relaxed);
         let result = self.reading.compare_exchange(reading, ABANDONED, Ordering::AcqRel, Ordering::Relaxed);
         if result.is_err() {
@@ -120,9 +120,9 @@ impl ReadState {
     }
 
     /// Returns the present read.
-    pub(crate) fn current(&self) -> Option<Reading> {
+    pub(crate) fn current(&self) -> Option<PendingRead> {
         let reading = self.reading.load(Ordering::Relaxed);
-        (reading != 0 && reading != ABANDONED).then(|| Reading { pid: unpack(reading).0, reading })
+        (reading != 0 && reading != ABANDONED).then(|| PendingRead { pid: unpack(reading).0, reading })
     }
 
     /// Returns true if the thread runs or waits for a CPU. A thread that has not started counts as waiting for a CPU.
@@ -136,7 +136,7 @@ impl ReadState {
 
 /// One read, identified by its pid and start.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Reading {
+pub(crate) struct PendingRead {
     pub(crate) pid: u32,
     reading: u64,
 }
