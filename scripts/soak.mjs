@@ -1,7 +1,7 @@
 // Runs storms, overflows, starts, stops, terminated worker threads and exiting processes: `npm run soak -- --minutes N`. It
 // compares the reported processes with the real ones, and memory, threads and descriptors with those at the start. As root,
 // it also runs beside a process with unreadable arguments, and beside processes with 1 MB of arguments of another user. The
-// exit code is 1 if any check failed.
+// exit code is 1 if any check failed. The file is long because all loads share the state that the checks compare.
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'

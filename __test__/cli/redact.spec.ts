@@ -1,4 +1,7 @@
-/** The arguments that --redact hides, and the arguments that it leaves unchanged. */
+/**
+ * The arguments that --redact hides, and the arguments that it leaves unchanged. The file is long because its tables are best
+ * compared side by side.
+ */
 import test from 'ava'
 import * as fc from 'fast-check'
 import { redact } from '../../dist/src/cli/entries/redact/redact.js'

@@ -1,4 +1,7 @@
-/** Every view of the command on one recording, against the expected screens. */
+/**
+ * Every view of the command on one recording, against the expected screens. The file is long because all views share that
+ * recording.
+ */
 import { closeSync, openSync, readFileSync } from 'node:fs'
 import { stripVTControlCharacters } from 'node:util'
 import test from 'ava'
