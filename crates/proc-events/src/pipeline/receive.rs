@@ -138,13 +138,8 @@ impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
         match message.event {
             ProcEvent::Exec { process_tgid, .. } => self.handle_exec(process_tgid as u32, &message),
             ProcEvent::Exit { process_tgid, exit_code, parent_tgid, .. } => {
-                let exit = LeaderExit {
-                    timestamp_ns,
-                    status: Some(ExitStatus(exit_code)),
-                    ppid: known_pid(parent_tgid),
-                    ..LeaderExit::default()
-                };
-                self.handle_exit(process_tgid as u32, exit, ExitStatus(exit_code), &message);
+                let status = ExitStatus(exit_code);
+                self.handle_exit(process_tgid as u32, status, known_pid(parent_tgid), &message);
             }
             ProcEvent::Fork { parent_tgid, child_pid, child_tgid, .. } if child_pid == child_tgid => {
                 self.ancestry.on_fork(child_tgid as u32, parent_tgid as u32, timestamp_ns);
@@ -176,11 +171,12 @@ impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
         self.change_table(|table, sink| table.apply(message, observed, sink));
     }
 
-    fn handle_exit(&mut self, pid: u32, exit: LeaderExit, status: ExitStatus, message: &Message) {
+    fn handle_exit(&mut self, pid: u32, status: ExitStatus, ppid: Option<u32>, message: &Message) {
         self.stats.exit.count();
         let &Message { seq, cpu, timestamp_ns, .. } = message;
         if let Some((observed, exit_watched)) = self.leader_exit_only(pid, timestamp_ns) {
-            let exit = LeaderExit { exit_watched, ..exit };
+            let status = Some(status);
+            let exit = LeaderExit { exit_watched, timestamp_ns, status, ppid, ..LeaderExit::default() };
             self.change_table(|table, sink| table.on_leader_exit(pid, exit, &observed, sink));
             return;
         }
@@ -191,7 +187,7 @@ impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
                 self.table.observe_exited(pid, zombie.start_ns);
             }
         }
-        self.ancestry.observe_parent(pid, exit.ppid, timestamp_ns);
+        self.ancestry.observe_parent(pid, ppid, timestamp_ns);
         self.change_table(|table, sink| table.apply(message, None, sink));
         self.needs_receive |= self.table.has_tentative_exit(pid);
         self.remember_exit(pid, timestamp_ns, status);

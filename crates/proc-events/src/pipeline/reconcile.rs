@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::delivery::queue::SubscriberQueue;
-use crate::model::event::{Origin, ProcessEvent};
+use crate::model::event::Origin;
 use crate::model::snapshot::Snapshot;
 use crate::model::stream_position::StreamPosition;
 use crate::process::ancestry::AncestryTracker;
@@ -54,8 +54,7 @@ impl Target<'_> {
         if let Some(observed) = observed {
             ancestry.reconcile(&observed);
         }
-        let tagged = |event: ProcessEvent| ProcessEvent { ancestry: ancestry.tags_of(event.pid), ..event };
-        events.extend(execs.into_iter().map(tagged));
+        events.extend(execs.into_iter().map(|event| ancestry.tag(event)));
         for queue in *queues {
             queue.repair(&events);
         }

@@ -10,7 +10,7 @@ use super::loss_ledger::LossLedger;
 use super::reconcile::{Recheck, Target};
 use crate::delivery::queue::SubscriberQueue;
 use crate::error::Error;
-use crate::model::event::{Origin, ProcessEvent};
+use crate::model::event::Origin;
 use crate::model::notification::{LossCause, LossReport, Notification};
 use crate::model::now::Now;
 use crate::model::snapshot::Snapshot;
@@ -250,9 +250,8 @@ impl Resync {
             // A subscriber waiting for its bootstrap scan already received all events since it joined. A later scan request
             // gets every process.
             let since = if queue.awaiting_scan() { queue.joined() } else { table.position() };
-            let tagged =
-                |event: ProcessEvent| ProcessEvent { ancestry: ancestry.tags_of(event.pid), ..event };
-            queue.deliver_scan(table.running(since, now.monotonic_ns).map(tagged), id);
+            let running = table.running(since, now.monotonic_ns);
+            queue.deliver_scan(running.map(|event| ancestry.tag(event)), id);
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::model::event::{AncestryTag, AncestryTags};
+use crate::model::event::{AncestryTag, AncestryTags, ProcessEvent};
 use crate::model::snapshot::{ObservedProcess, Snapshot};
 
 #[derive(Clone, Debug)]
@@ -76,6 +76,12 @@ impl AncestryTracker {
             return None;
         }
         self.descendants.get(&pid).map(|descendant| Arc::clone(&descendant.tags))
+    }
+
+    /// Returns the event with the tags of its process.
+    #[must_use]
+    pub fn tag(&self, event: ProcessEvent) -> ProcessEvent {
+        ProcessEvent { ancestry: self.tags_of(event.pid), ..event }
     }
 
     /// Returns the tags that a child of this process inherits.

@@ -33,8 +33,7 @@ pub struct TaggingSink<'a> {
 
 impl EventSink for TaggingSink<'_> {
     fn push(&mut self, event: ProcessEvent) {
-        let ancestry = self.ancestry.tags_of(event.pid);
-        self.events.push(ProcessEvent { ancestry, ..event });
+        self.events.push(self.ancestry.tag(event));
     }
     fn pending(&mut self) -> &mut Vec<ProcessEvent> {
         self.events

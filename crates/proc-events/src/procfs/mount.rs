@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags, PROC_SUPER_MAGIC, RawDir};
+use rustix::io::Errno;
 use rustix::time::ClockId;
 
 use super::clock::clock_ns;
@@ -32,9 +33,6 @@ impl Procfs {
     /// # Errors
     /// [`ErrorCode::ProcUnreadable`] if `root` cannot be opened, or is not a proc file system.
     pub fn open(root: &Path) -> Result<Self, Error> {
-        let unreadable = |syscall| {
-            move |errno| Error::from_errno(ErrorCode::ProcUnreadable, syscall, "the proc file system", errno)
-        };
         let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
         let root = rustix::fs::open(root, flags, Mode::empty()).map_err(unreadable("open"))?;
         let kind = rustix::fs::fstatfs(&root).map_err(unreadable("statfs"))?.f_type;
@@ -81,9 +79,6 @@ impl Procfs {
     /// # Errors
     /// [`ErrorCode::ProcUnreadable`] if the directory cannot be read.
     pub fn pids(&self) -> Result<Vec<u32>, Error> {
-        let unreadable = |syscall| {
-            move |errno| Error::from_errno(ErrorCode::ProcUnreadable, syscall, "the proc file system", errno)
-        };
         // Open the directory again, because descriptors that share a file description share its position.
         let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
         let directory =
@@ -129,4 +124,9 @@ impl Procfs {
         let slept = clock_ns(ClockId::Boottime).saturating_sub(awake);
         start_time.saturating_mul(self.nanoseconds_per_tick).saturating_sub(slept)
     }
+}
+
+/// Returns a function that makes the [`Error`] of a system call on the root directory.
+fn unreadable(syscall: &'static str) -> impl Fn(Errno) -> Error {
+    move |errno| Error::from_errno(ErrorCode::ProcUnreadable, syscall, "the proc file system", errno)
 }
