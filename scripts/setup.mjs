@@ -29,9 +29,10 @@ if (!addonIsBuilt) {
   const output = '--output-dir . --no-js --dts native.d.ts'
   run('Building the native addon (some minutes the first time)', project(), `${build} ${output}`.split(' '))
 }
-if (!isUpToDate(compiledFiles(), [...typeScriptFiles(), 'tsconfig.json']) || orphans().length > 0) {
+const orphaned = orphans()
+if (!isUpToDate(compiledFiles(), [...typeScriptFiles(), 'tsconfig.json']) || orphaned.length > 0) {
   // A file whose source is gone must not be published.
-  for (const file of orphans()) rmSync(join(root, file))
+  for (const file of orphaned) rmSync(join(root, file))
   run('Compiling TypeScript', project(), ['tsc', '-p', 'tsconfig.json'])
 }
 

@@ -164,7 +164,7 @@ function resolvePath(module, [first, ...rest], pending = new Set()) {
     for (; rest[0] === 'super'; rest.shift()) above = above?.parent
     return above && find(above, rest, pending)
   }
-  // What the module imports itself stands before a glob.
+  // The module's own imports take precedence over a glob.
   if (!module.children.has(first) && !module.uses.has(first)) return undefined
   return find(module, [first, ...rest], pending)
 }

@@ -13,7 +13,7 @@ import type { MonitorEvents, ProcessCallback, ProcessMonitor, Unsubscribe } from
 import type { EventsOptions, MonitorOptions, SubscribeOptions } from '../api/options.js'
 import type { MonitorStats } from '../api/stats.js'
 import { publishEvent, publishLoss } from '../integrations/diagnostics-channel.js'
-import { load } from '../native/binding.js'
+import { STATS_LENGTH, load } from '../native/binding.js'
 import { InterestBuilder } from '../native/interest.js'
 import { RecordView } from '../native/record-view.js'
 import { type Deferred, Session, deferred } from '../native/session.js'
@@ -48,7 +48,7 @@ class Monitor extends EventEmitter<MonitorEvents> implements ProcessMonitor {
   /** Keeps Node.js running, because the native callback is weak and does not. */
   #keepAlive: NodeJS.Timeout | null = null
   /** The counters of the last session that has ended. */
-  #counters: Float64Array = new Float64Array(19)
+  #counters: Float64Array = new Float64Array(STATS_LENGTH)
 
   addReference(): this {
     this.#references++

@@ -14,6 +14,9 @@ import {
 import type { FilterRule } from './interest.js'
 import { loadBinding } from './loader.js'
 
+/** The number of counters that `stats` fills. */
+export const STATS_LENGTH = 19
+
 /** The exports of the binding. */
 export interface NativeBinding {
   readonly Source: new (options: NativeOptions, words: Uint32Array, onRecords: OnRecords) => NativeSource
@@ -88,7 +91,7 @@ export interface NativeSource {
    * is a zombie, the record holds its exit.
    */
   watchExit(id: number, pid: number): void
-  /** Fills `out`, at least 19 long, with counters. */
+  /** Fills `out`, at least {@link STATS_LENGTH} long, with counters. */
   stats(out: Float64Array): void
   /** Asks the reader to end. `CLOSED` is the last record. */
   stop(): void

@@ -2,7 +2,7 @@
 import { type ProcessMonitorError, nativeError, stoppedError } from '../api/errors.js'
 import type { ExitEvent } from '../api/event-types.js'
 import type { LossReport } from '../api/monitor-types.js'
-import type { NativeBinding, NativeOptions, NativeSource } from './binding.js'
+import { type NativeBinding, type NativeOptions, type NativeSource, STATS_LENGTH } from './binding.js'
 import type { FilterRule, RuleListener } from './interest.js'
 import { CONTROL, FIRST_SCAN, RECORD_HEAD_WORDS, RecordBuffer, readFailure, readLoss, readPastExit } from './record.js'
 
@@ -78,7 +78,7 @@ export class Session implements RuleListener {
   #keepsAlive: boolean
 
   /** The counters in the binding's order. They keep their last values after the end. */
-  readonly #counters = new Float64Array(19)
+  readonly #counters = new Float64Array(STATS_LENGTH)
 
   /** `keepsAlive`: true if queued records keep Node.js running. */
   constructor(native: NativeBinding, options: NativeOptions, keepsAlive: boolean, listener: SessionListener) {
