@@ -91,8 +91,8 @@ export interface ProcessFilter {
    * itself does not.
    *
    * Descendants are tracked from their creation through every fork. Neither a new parent nor the ancestor's exit ends that.
-   * Of the processes that already run, those are found that are linked to the ancestor by living parents or by their
-   * session. Unlike the other properties, `ancestor` also applies to processes whose exec was not seen.
+   * Processes that already run are found if they are linked to the ancestor by living parents or by their session. Unlike the
+   * other properties, `ancestor` also applies to processes whose exec was not seen.
    *
    * One case is not tracked: a descendant whose parent has exited creates a process by `clone` with `CLONE_PARENT`. That
    * process is a child of init, or of a subreaper, and the kernel reports its parent, not its creator.

@@ -4,8 +4,8 @@ import { EVENTS } from '../flags/options.js'
 import { type Entry, type EventEntry, type LossEntry, type NoteEntry, isEvent } from './entry.js'
 
 /**
- * JSON in one line, which a terminal may be shown: what could steer it or reorder the line is written as \\uXXXX, which
- * means the same. JSON.stringify does so for C0 controls and lone surrogates only.
+ * Returns JSON in one line that is safe for a terminal. Characters that could control the terminal or reorder the line are
+ * written as Unicode escapes, which mean the same. JSON.stringify does so for C0 controls and lone surrogates only.
  */
 export function jsonLine(entry: object): string {
   const text = JSON.stringify(entry)
