@@ -57,8 +57,9 @@ impl Source {
         Ok(Self { writer })
     }
 
-    /// Copies whole records to `words[1..]`, and writes their end index to `words[0]`. The facade writes 0 to
-    /// `words[0]` once it has handled them.
+    /// Copies whole records to `words[3..]`, and writes their end index to `words[0]`. The facade writes 0 to
+    /// `words[0]` once it has handled them. `words[1]` and `words[2]` are the low and the high half of what is to be
+    /// added to the records' times to get the time of day, in nanoseconds since the Unix epoch.
     ///
     /// @returns The end index. 0: no record is queued, and `onRecords` is called for the next one. -n: the next record
     /// needs an array of n words.
@@ -96,9 +97,18 @@ impl Source {
     /// - Running: the next exit record of `pid` is the exit of this process.
     /// - Gone: the last exit record of `pid`, if any, was the exit of this process.
     /// - Exited: the process is a zombie, or has just exited. The record carries its exit status if that is known.
+    ///
+    /// With a `startTime` in clock ticks, a process with this pid that was created at another time does not count.
     #[napi(catch_unwind)]
-    pub fn watch_exit(&self, id: u32, pid: u32) {
-        self.writer.borrow().subscription.watch_exit(id, pid);
+    pub fn watch_exit(&self, id: u32, pid: u32, start_time: Option<f64>) {
+        let start_time = start_time.map(|ticks| ticks as u64);
+        self.writer.borrow().subscription.watch_exit(id, pid, start_time);
+    }
+
+    /// Queues a `FLUSHED` record with `id`, after all events that the kernel has reported by now.
+    #[napi(catch_unwind)]
+    pub fn flush(&self, id: u32) {
+        self.writer.borrow().subscription.flush(id);
     }
 
     /// Fills `out` with 19 numbers. Counters start at 0 when the source is opened; gauges are present values.
@@ -188,6 +198,25 @@ pub fn deleted_pids(pids: &[u32], proc_root: String) -> NativeDeletedPids {
     match exited {
         Ok(pids) => NativeDeletedPids { pids, error: None },
         Err(error) => NativeDeletedPids { pids: Vec::new(), error: Some(error.into()) },
+    }
+}
+
+/// The result of {@link signalProcess}.
+#[napi(object)]
+#[derive(Debug)]
+pub struct NativeSignalResult {
+    /// True if the signal was sent. False if the process has exited, or if `error` is present.
+    pub sent: bool,
+    /// Present if the process may not be signalled, or if the call failed otherwise.
+    pub error: Option<NativeError>,
+}
+
+/// Sends a signal, 0 to 64, to the process that has this pid and start time in clock ticks.
+#[napi(catch_unwind)]
+pub fn signal_process(pid: u32, start_time: f64, signal: i32) -> NativeSignalResult {
+    match proc_events::signal_process(pid, start_time as u64, signal) {
+        Ok(sent) => NativeSignalResult { sent, error: None },
+        Err(error) => NativeSignalResult { sent: false, error: Some(error.into()) },
     }
 }
 

@@ -14,7 +14,9 @@ pub struct NativeFilterRule {
     pub types: u32,
     /// The process details to capture, as a bit mask.
     pub fields: u32,
-    /// The process name.
+    /// True if the arguments and the comm are to be read again when a process renames itself. Default: false.
+    pub recapture: Option<bool>,
+    /// The name of the program, or the present comm of its process.
     pub name: Option<String>,
     /// The path of the executable.
     pub exe: Option<String>,
@@ -33,6 +35,7 @@ impl From<NativeFilterRule> for FilterRule {
         Self {
             types: EventTypes::from_bits(rule.types as u16),
             fields: Fields::from_bits(rule.fields as u16),
+            recapture: rule.recapture.unwrap_or(false),
             name: rule.name.map(String::into_boxed_str),
             exe: rule.exe.map(String::into_boxed_str),
             uid: rule.uid,
@@ -60,6 +63,8 @@ pub struct NativeOptions {
     pub proc_root: String,
     /// True if the reader may raise its priority while it captures details.
     pub raise_priority: bool,
+    /// True if scans report kernel threads.
+    pub kernel_threads: bool,
     /// The rules in force from the start, see {@link Source.addRule}.
     pub rules: Vec<NativeFilterRule>,
 }
@@ -84,6 +89,7 @@ impl NativeOptions {
             proc_root: PathBuf::from(self.proc_root),
             raise_priority: self.raise_priority,
             max_argv_bytes,
+            kernel_threads: self.kernel_threads,
         };
         let rules = self.rules.into_iter().map(FilterRule::from).collect();
         (options, self.queue_size as usize, rules)

@@ -8,7 +8,9 @@ mod text;
 use proc_events::{Error, LossReport, Notification, SourceKind, WatchResult};
 
 pub(crate) use layout::HEAD;
-use layout::{CLOSED, FAILED, FELL_BACK, HAS_TEXT, LOSS, OPENED, RESTART, SCAN_FINISHED, WATCH_RESULT};
+use layout::{
+    CLOSED, FAILED, FELL_BACK, FLUSHED, HAS_TEXT, LOSS, OPENED, RESTART, SCAN_FINISHED, WATCH_RESULT,
+};
 
 /// Returns the length of the record for the subscriber with this number, in words.
 pub(crate) fn length(notification: &Notification, subscriber: u32) -> usize {
@@ -61,6 +63,10 @@ pub(crate) fn write(notification: &Notification, subscriber: u32, words: &mut [u
         }
         Notification::ScanFinished { id } => {
             head[0] = SCAN_FINISHED;
+            head[5] = *id;
+        }
+        Notification::Flushed { id } => {
+            head[0] = FLUSHED;
             head[5] = *id;
         }
         Notification::Loss(LossReport { cause, lost, recovered_execs, recovered_exits }) => {

@@ -3,13 +3,14 @@
 use std::fmt;
 
 use napi::bindgen_prelude::Uint32Array;
-use proc_events::{Notification, Subscription};
+use proc_events::{Notification, Subscription, realtime_offset_ns};
 
 use crate::record;
 
-/// Index of the first record in the array. The word before holds the end index of the records, until JavaScript has
-/// handled them and writes 0.
-const FIRST: usize = 1;
+/// Index of the first record in the array. The words before it are:
+/// - the end index of the records, until JavaScript has handled them and writes 0;
+/// - the low and the high half of [`realtime_offset_ns`] at the time of the copy.
+const FIRST: usize = 3;
 
 /// A subscription, and the notifications taken from its queue that are still to be copied.
 pub(crate) struct RecordWriter {
@@ -77,8 +78,9 @@ impl RecordWriter {
             self.copied += 1;
         }
         let end = if end == FIRST { 0 } else { end };
-        if let Some(first) = words.first_mut() {
-            *first = end as u32;
+        if let Some([first, low, high]) = words.first_chunk_mut() {
+            let offset_ns = realtime_offset_ns();
+            (*first, *low, *high) = (end as u32, offset_ns as u32, (offset_ns >> 32) as u32);
         }
         (end as i32, self.drained && self.pending() == 0)
     }

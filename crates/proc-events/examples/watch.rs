@@ -7,7 +7,8 @@ use proc_events::{EventData, EventTypes, Field, Fields, Interest, Notification, 
 
 fn main() {
     let (wake, woken) = channel();
-    let interest = Interest { types: EventTypes::LIFECYCLE, fields: Fields::NONE.with(Field::Name) };
+    let interest =
+        Interest { types: EventTypes::LIFECYCLE, fields: Fields::NONE.with(Field::Name), recapture: false };
     let waker = Box::new(move || wake.send(()).unwrap_or_default());
     let subscription = Subscription::new(Options::default(), 0, interest, waker);
     subscription.scan(0);

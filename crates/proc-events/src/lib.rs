@@ -15,7 +15,7 @@
 //! use proc_events::{EventTypes, Fields, Interest, Notification, Options, Subscription};
 //!
 //! let (wake, woken) = channel();
-//! let interest = Interest { types: EventTypes::LIFECYCLE, fields: Fields::NONE };
+//! let interest = Interest { types: EventTypes::LIFECYCLE, fields: Fields::NONE, recapture: false };
 //! let subscription = Subscription::new(Options::default(), 0, interest, Box::new(move || wake.send(()).unwrap_or_default()));
 //! subscription.scan(0);
 //! let mut notifications = Vec::new();
@@ -52,6 +52,7 @@ pub mod process;
 #[doc(hidden)]
 pub mod procfs;
 mod reader;
+mod signal;
 #[doc(hidden)]
 pub mod stats;
 mod subscription;
@@ -62,14 +63,15 @@ pub use delivery::filter::{Ancestor, FilterRule};
 pub use delivery::queue::QueueStats;
 pub use error::{Error, ErrorCode};
 pub use model::event::{
-    AncestryTag, AncestryTags, Argv, EventData, ExitStatus, Origin, ProcessEvent, ProcessInfo,
+    AncestryTag, AncestryTags, Argv, EventData, ExitStatus, Origin, ProcessEvent, ProcessInfo, RunTime,
 };
 pub use model::interest::{EventType, EventTypes, Field, Fields, Interest};
 pub use model::notification::{LossCause, LossReport, Notification, WatchResult};
 pub use model::source_kind::SourceKind;
 pub use options::Options;
 pub use probe::{Probe, probe};
-pub use procfs::Procfs;
+pub use procfs::{Procfs, realtime_offset_ns};
+pub use signal::signal_process;
 pub use stats::Counts;
 pub use subscription::{Gauges, Subscription};
 pub use sys::scheduling::Priority;

@@ -27,6 +27,8 @@ pub struct Options {
     pub raise_priority: bool,
     /// Maximum size of the arguments of a process, in bytes of text. Includes the NUL behind each argument.
     pub max_argv_bytes: usize,
+    /// Reports kernel threads in scans. They never called exec.
+    pub kernel_threads: bool,
 }
 
 impl Default for Options {
@@ -39,6 +41,7 @@ impl Default for Options {
             proc_root: "/proc".into(),
             raise_priority: true,
             max_argv_bytes: DEFAULT_MAX_ARGV_BYTES,
+            kernel_threads: false,
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::model::interest::Interest;
 use crate::model::notification::Notification;
 use crate::options::Options;
+use crate::pipeline::WatchTarget;
 use crate::procfs::stuck_threads;
 use crate::reader;
 use crate::reader::command_queue::Command;
@@ -151,9 +152,16 @@ impl Subscription {
         self.command(Command::Scan(Arc::clone(&self.queue), id));
     }
 
-    /// Requests to watch the exit of a process. [`Notification::Watched`] with this `id` answers if the process runs.
-    pub fn watch_exit(&self, id: u32, pid: u32) {
-        self.command(Command::WatchExit(Arc::clone(&self.queue), id, pid));
+    /// Requests to watch the exit of a process. [`Notification::Watched`] with this `id` answers if the process runs. With a
+    /// `start_time`, a process with this pid that was created at another time does not count.
+    pub fn watch_exit(&self, id: u32, pid: u32, start_time: Option<u64>) {
+        self.command(Command::WatchExit(Arc::clone(&self.queue), WatchTarget { id, pid, start_time }));
+    }
+
+    /// Requests [`Notification::Flushed`] with this `id`, after all events that the kernel has reported by now. Lost events
+    /// are repaired before it. The polling source takes a snapshot first.
+    pub fn flush(&self, id: u32) {
+        self.command(Command::Flush(Arc::clone(&self.queue), id));
     }
 
     /// Returns the id of this subscription, which is unique in this program. See [`crate::AncestryTag::subscriber`].

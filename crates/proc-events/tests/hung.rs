@@ -93,7 +93,7 @@ struct Subscriber {
 impl Subscriber {
     fn start(options: Options, fields: Fields) -> Self {
         let (wake, woken) = channel();
-        let interest = Interest { types: EventTypes::LIFECYCLE, fields };
+        let interest = Interest { types: EventTypes::LIFECYCLE, fields, recapture: false };
         let waker = Box::new(move || wake.send(()).unwrap_or_default());
         let subscription = Subscription::new(options, 0, interest, waker);
         subscription.scan(1);

@@ -15,7 +15,7 @@ fn subscribe(interval_ms: u64) -> (Subscription, Receiver<()>) {
         ..Options::default()
     };
     let (wake, woken) = channel();
-    let interest = Interest { types: EventTypes::LIFECYCLE, fields: Fields::NONE };
+    let interest = Interest { types: EventTypes::LIFECYCLE, fields: Fields::NONE, recapture: false };
     let subscription = Subscription::new(options, 0, interest, Box::new(move || wake.send(()).unwrap_or(())));
     (subscription, woken)
 }
@@ -44,7 +44,7 @@ fn reader_ends_after_stop_whatever_commands_follow() {
         let (subscription, woken) = subscribe(10_000 + round);
         wait_for(&subscription, &woken, |notification| matches!(notification, Notification::Opened { .. }));
         subscription.stop();
-        subscription.set_interest(Interest { types: EventTypes::ALL, fields: Fields::ALL });
+        subscription.set_interest(Interest { types: EventTypes::ALL, fields: Fields::ALL, recapture: false });
         subscription.scan(7);
         // Stops it again, and waits for the thread.
         drop(subscription);

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use proc_events::connector::wire::{self, what};
 use proc_events::model::snapshot::{ObservedProcess, Snapshot};
 use proc_events::process::table::{LeaderExit, ProcessTable, Repairs};
-use proc_events::{EventData, ExitStatus, Origin, ProcessEvent, ProcessInfo};
+use proc_events::{EventData, ExitStatus, Origin, ProcessEvent, ProcessInfo, RunTime};
 
 /// A table, and its events.
 #[derive(Default)]
@@ -131,8 +131,8 @@ fn exit_carries_the_details_of_the_exec() {
     assert_eq!(events_of(&["exec 10@5 sh", "exit 10@8 =3"]), ["exec 10 sh", "exit 10 sh =3"]);
     let mut harness = TableHarness::default();
     harness.apply(&["exec 10@5 sh", "exit 10@8 =3"]);
-    let EventData::Exit { duration_ns, ppid, known, .. } = harness.events[1].data else { panic!() };
-    assert_eq!((duration_ns, ppid, known), (Some(3_000_000_000), Some(1), true));
+    let EventData::Exit { ran, ppid, known, .. } = harness.events[1].data else { panic!() };
+    assert_eq!((ran, ppid, known), (Some(RunTime::SinceExec(3_000_000_000)), Some(1), true));
 }
 
 #[test]
@@ -145,9 +145,44 @@ fn exec_replaces_the_details_of_the_last() {
 fn exit_without_an_exec_has_no_details() {
     let mut harness = TableHarness::default();
     harness.apply(&["exit 10@8 =1"]);
-    let EventData::Exit { duration_ns, known, .. } = harness.events[0].data else { panic!() };
-    assert_eq!((duration_ns, known), (None, false));
+    let EventData::Exit { ran, known, .. } = harness.events[0].data else { panic!() };
+    assert_eq!((ran, known), (None, false));
     assert_eq!(harness.take(), ["exit 10 - =1"]);
+}
+
+#[test]
+fn run_time_of_a_process_found_running_is_since_its_start() {
+    let mut harness = TableHarness::default();
+    harness.snapshot(&["10@4 sh", "11@5 ls+"], &[], Origin::Resync);
+    harness.take();
+    harness.apply(&["exit 10@9", "exit 11@9", "exec 12@9 sh", "exit 12@10"]);
+    let ran = |event: &ProcessEvent| match event.data {
+        EventData::Exit { ran, .. } => ran,
+        _ => None,
+    };
+    let seconds = |seconds: u64| seconds * 1_000_000_000;
+    let [old, forked, new] =
+        [RunTime::SinceStart(seconds(5)), RunTime::SinceStart(seconds(4)), RunTime::SinceExec(seconds(1))];
+    assert_eq!(harness.events.iter().filter_map(ran).collect::<Vec<_>>(), [old, forked, new]);
+}
+
+#[test]
+fn scan_reports_kernel_threads_only_if_asked() {
+    let mut harness = TableHarness::default();
+    let mut thread = process(2, 0, "kthreadd+");
+    thread.is_kernel_thread = true;
+    let began = harness.table.begin_snapshot();
+    let snapshot = Snapshot { processes: vec![thread, process(3, 0, "forked+")], ..Snapshot::default() };
+    harness.table.reconcile(snapshot, began, &[], Origin::Resync, 9, &mut harness.events);
+    let mut pids = |with_kernel_threads| {
+        let position = harness.table.position();
+        let running = harness.table.running(position, 9, with_kernel_threads);
+        let mut pids: Vec<_> = running.map(|event| event.pid).collect();
+        pids.sort_unstable();
+        pids
+    };
+    assert_eq!(pids(false), [3]);
+    assert_eq!(pids(true), [2, 3]);
 }
 
 #[test]
@@ -187,7 +222,7 @@ fn first_snapshot_finds_every_running_process() {
     harness.snapshot(&["1@0 init", "2@0 kthreadd+", "10@4 sh"], &[], Origin::Bootstrap);
     harness.take();
     let mut running: Vec<_> =
-        harness.table.running(harness.table.position(), 7).map(|event| event.pid).collect();
+        harness.table.running(harness.table.position(), 7, false).map(|event| event.pid).collect();
     running.sort_unstable();
     assert_eq!(running, [1, 2, 10]);
     assert_eq!(harness.apply(&["exit 10@9"]).take(), ["exit 10 sh =0"]);
@@ -207,7 +242,7 @@ fn reports_during_snapshot_are_newer_than_it() {
         harness.take()[..5],
         ["exec 11 ls", "exec 12 cat", "exit 12 cat =0", "exit 10 - =0", "exec 13 new"]
     );
-    let running: Vec<_> = harness.table.running(joined, 7).map(|event| event.pid).collect();
+    let running: Vec<_> = harness.table.running(joined, 7, false).map(|event| event.pid).collect();
     assert_eq!(running, [1], "11 and 13 were reported since, 10 and 12 have exited");
     assert_eq!(harness.table.len(), 3);
 }

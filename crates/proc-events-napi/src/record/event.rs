@@ -1,9 +1,9 @@
 //! Event records: the head of each type of event, the process details, and the ancestry tags.
 
-use proc_events::{EventData, ExitStatus, ProcessEvent};
+use proc_events::{EventData, ExitStatus, ProcessEvent, RunTime};
 
 use super::layout::{
-    ARGV_TRUNCATED, CORE_DUMPED, EXITED, HAS_ANCESTRY_TAGS, HAS_DURATION, HAS_PROCESS, SIGNALED,
+    ARGV_TRUNCATED, CORE_DUMPED, EXITED, HAS_ANCESTRY_TAGS, HAS_DURATION, HAS_PROCESS, SIGNALED, SINCE_START,
 };
 use super::{process, text};
 
@@ -21,13 +21,16 @@ pub(super) fn write(event: &ProcessEvent, subscriber: u32, head: &mut [u32], res
     match event.data {
         EventData::Fork { ppid } => head[5] = ppid,
         EventData::Exec { .. } | EventData::Sid => {}
-        EventData::Exit { status, ppid, duration_ns, known: _ } => {
+        EventData::Exit { status, ppid, ran, known: _ } => {
             if let Some(status) = status {
                 flags |= write_status(status, &mut head[5..]);
             }
             head[7] = ppid.unwrap_or(0);
-            if let Some(duration_ns) = duration_ns {
+            if let Some(RunTime::SinceExec(duration_ns) | RunTime::SinceStart(duration_ns)) = ran {
                 flags |= HAS_DURATION;
+                if matches!(ran, Some(RunTime::SinceStart(_))) {
+                    flags |= SINCE_START;
+                }
                 (head[8], head[9]) = text::halves(duration_ns);
             }
         }

@@ -16,13 +16,14 @@
 //! |---|---|
 //! | fork | ppid |
 //! | exec | id of the scan that found the process, 0 for an exec |
-//! | exit | exit code with [`EXITED`], signal with [`SIGNALED`], ppid (0: unknown), duration in nanoseconds with [`HAS_DURATION`] |
+//! | exit | exit code with [`EXITED`], signal with [`SIGNALED`], ppid (0: unknown), duration in nanoseconds with [`HAS_DURATION`]; it is since the start of the process with [`SINCE_START`], else since its last exec |
 //! | comm | tid, then 16 bytes of the name, padded with NUL |
 //! | uid, gid | real id, effective id |
 //! | ptrace | pid of the tracer (0: none) |
 //! | coredump | ppid (0: unknown) |
 //! | [`OPENED`] | size of the receive buffer in bytes, source (0: netlink, 1: polling) |
 //! | [`SCAN_FINISHED`] | id of the scan |
+//! | [`FLUSHED`] | id of the request |
 //! | [`LOSS`] | cause (0: socket, 1: queue), lost events, recovered execs, recovered exits |
 //! | [`WATCH_RESULT`] | id of the request, state (0: gone, 1: running, 2: exited), exit code, signal |
 //!
@@ -49,6 +50,7 @@ pub(super) const FAILED: u32 = 36;
 pub(super) const CLOSED: u32 = 37;
 pub(super) const FELL_BACK: u32 = 38;
 pub(super) const WATCH_RESULT: u32 = 39;
+pub(super) const FLUSHED: u32 = 40;
 
 // Flags.
 pub(super) const HAS_PROCESS: u32 = 1;
@@ -60,3 +62,4 @@ pub(super) const CORE_DUMPED: u32 = 8;
 pub(super) const HAS_DURATION: u32 = 16;
 pub(super) const ARGV_TRUNCATED: u32 = 32;
 pub(super) const HAS_ANCESTRY_TAGS: u32 = 64;
+pub(super) const SINCE_START: u32 = 128;

@@ -53,6 +53,8 @@ impl<'a> Value<'a> {
             number(Field::Gid, process.gid),
             text(Field::Cgroup, &process.cgroup),
             process.start_time.map(|ticks| Self::Long(Field::StartTime, ticks)),
+            text(Field::Comm, &process.comm),
+            number(Field::LoginUid, process.login_uid),
         ]
         .into_iter()
         .flatten()

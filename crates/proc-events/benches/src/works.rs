@@ -7,7 +7,7 @@ use proc_events::connector::bpf;
 use proc_events::connector::wire::{self, DATAGRAM_LEN, what};
 use proc_events::delivery::queue::SubscriberQueue;
 use proc_events::process::table::ProcessTable;
-use proc_events::procfs::parse;
+use proc_events::procfs::{name, parse};
 use proc_events::{
     EventData, EventType, EventTypes, Field, Fields, FilterRule, Interest, Origin, ProcessEvent, ProcessInfo,
 };
@@ -44,7 +44,8 @@ pub(crate) const ALL: [Work; 10] = [
 const RULES: u32 = 10_000;
 /// The number of events that are pushed at once: as many as one read returns.
 const BATCH: u64 = 64;
-pub(crate) const LIFECYCLE: Interest = Interest { types: EventTypes::LIFECYCLE, fields: Fields::NONE };
+pub(crate) const LIFECYCLE: Interest =
+    Interest { types: EventTypes::LIFECYCLE, fields: Fields::NONE, recapture: false };
 
 const STAT: &[u8] = b"12345 (some) program) S 1234 12345 12345 34816 12345 4194304 102 0 0 0 0 0 0 0 20 0 1 0 8765432 \
     10485760 1024 18446744073709551615 94371840 94375936 140737488347136 0 0 0 0 0 0 0 0 0 17 1 0 0 0 0 0 94380000 \
@@ -162,5 +163,5 @@ fn details() {
     black_box(parse::cgroup_path(black_box(CGROUP)));
     black_box(parse::argv(black_box(CMDLINE), false, 64 * 1024));
     let exe = b"/usr/bin/program-with-a-long-name";
-    black_box(parse::full_name(black_box(b"program-with-a-"), CMDLINE, exe));
+    black_box(name::at_exec(black_box(b"program-with-a-"), CMDLINE, exe));
 }

@@ -43,6 +43,8 @@ enum Pass {
     NewProcess,
     /// Events of the process with this tgid.
     Process(u32),
+    /// Events of a thread group leader, and of all threads of the process with this tgid.
+    LeaderOrProcess(u32),
     /// Events reported by this CPU.
     Cpu(u32),
 }
@@ -66,14 +68,23 @@ pub fn execs_on(cpu: u32) -> Vec<Instruction> {
 /// - acknowledgements;
 /// - execs, and exits of processes, because the process table needs them;
 /// - comm events of `own_tgid`, because the reader's self-test causes them.
+///
+/// [`EventTypes::RENAMES`] passes the comm events of leaders.
 #[must_use]
 pub fn program(types: EventTypes, own_tgid: u32) -> Vec<Instruction> {
     let wanted = types.union(EventTypes::LIFECYCLE);
+    let comm = if wanted.has(EventType::Comm) {
+        Pass::All
+    } else if wanted.covers(EventTypes::RENAMES) {
+        Pass::LeaderOrProcess(own_tgid)
+    } else {
+        Pass::Process(own_tgid)
+    };
     let mut rules = vec![
         (PROC_EVENT_NONE, Pass::All),
         (PROC_EVENT_EXEC, Pass::All),
         (PROC_EVENT_EXIT, Pass::Leader),
-        (PROC_EVENT_COMM, if wanted.has(EventType::Comm) { Pass::All } else { Pass::Process(own_tgid) }),
+        (PROC_EVENT_COMM, comm),
     ];
     for (event_type, what, pass) in [
         (EventType::Fork, PROC_EVENT_FORK, Pass::NewProcess),
@@ -108,6 +119,7 @@ fn body(pass: Pass) -> Vec<Instruction> {
         Pass::Leader => equal_words(FIRST, SECOND),
         Pass::NewProcess => equal_words(THIRD, FOURTH),
         Pass::Process(tgid) => equals_constant(SECOND, tgid),
+        Pass::LeaderOrProcess(tgid) => equal_words_or_constant(FIRST, SECOND, tgid),
         Pass::Cpu(cpu) => equals_constant(CPU, cpu),
     };
     let needs_drop = !test.is_empty();
@@ -125,6 +137,17 @@ fn equals_constant(offset: u32, value: u32) -> Vec<Instruction> {
 
 fn equal_words(left: u32, right: u32) -> Vec<Instruction> {
     vec![op(LOAD, left), op(TO_X, 0), op(LOAD, right), Instruction { code: IF_EQUAL_X, jt: 0, jf: 1, k: 0 }]
+}
+
+/// Passes if both words are equal, or if the second one equals `value`.
+fn equal_words_or_constant(left: u32, right: u32, value: u32) -> Vec<Instruction> {
+    vec![
+        op(LOAD, left),
+        op(TO_X, 0),
+        op(LOAD, right),
+        Instruction { code: IF_EQUAL_X, jt: 1, jf: 0, k: 0 },
+        Instruction { code: IF_EQUAL, jt: 0, jf: 1, k: value.to_be() },
+    ]
 }
 
 const fn op(code: u16, k: u32) -> Instruction {
@@ -166,6 +189,7 @@ mod tests {
             ("exit of a thread", PROC_EVENT_EXIT, [6, 5, 0, 17]),
             ("own comm", PROC_EVENT_COMM, [78, 77, 0, 0]),
             ("comm", PROC_EVENT_COMM, [5, 5, 0, 0]),
+            ("comm of a thread", PROC_EVENT_COMM, [6, 5, 0, 0]),
             ("fork", PROC_EVENT_FORK, [5, 5, 9, 9]),
             ("fork of a thread", PROC_EVENT_FORK, [5, 5, 9, 5]),
             ("uid", PROC_EVENT_UID, [5, 5, 0, 0]),
@@ -198,6 +222,7 @@ mod tests {
                 "exit",
                 "own comm",
                 "comm",
+                "comm of a thread",
                 "fork",
                 "uid",
                 "gid",
@@ -206,6 +231,11 @@ mod tests {
                 "coredump of a thread"
             ]
         );
+    }
+
+    #[test]
+    fn bpf_drops_renames_of_threads_while_comms_are_captured() {
+        assert_eq!(kernel_types(EventTypes::RENAMES), ["ack", "exec", "exit", "own comm", "comm"]);
     }
 
     #[test]

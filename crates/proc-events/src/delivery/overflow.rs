@@ -161,7 +161,7 @@ mod tests {
         event(pid, EventData::Exec { again })
     }
     fn exit(pid: u32, known: bool) -> ProcessEvent {
-        event(pid, EventData::Exit { status: None, ppid: None, duration_ns: None, known })
+        event(pid, EventData::Exit { status: None, ppid: None, ran: None, known })
     }
     fn event(pid: u32, data: EventData) -> ProcessEvent {
         ProcessEvent { pid, timestamp_ns: 0, origin: Origin::Kernel, data, process: None, ancestry: None }

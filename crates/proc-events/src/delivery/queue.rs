@@ -12,7 +12,7 @@ use super::queue_state::QueueState;
 use crate::delivery::filter::{FilterRule, SubscriptionFilter};
 use crate::model::event::AncestryTag;
 use crate::model::event::ProcessEvent;
-use crate::model::interest::{EventType, EventTypes, Interest};
+use crate::model::interest::{EventType, EventTypes, Field, Interest};
 use crate::model::notification::Notification;
 use crate::model::stream_position::StreamPosition;
 
@@ -121,11 +121,14 @@ impl SubscriberQueue {
         before != (state.interest, state.filter.tags_revision())
     }
 
-    /// Returns the event types that the kernel filter must pass for this subscriber. Rules with an ancestor need forks.
+    /// Returns the event types that the kernel filter must pass for this subscriber. Rules with an ancestor need forks,
+    /// and rules with the comm need renames.
     pub fn kernel_types(&self) -> EventTypes {
         let state = self.state();
-        let types = state.interest.types;
-        if state.filter.has_ancestors() { types.union(EventTypes::of(EventType::Fork)) } else { types }
+        let extra = |is_needed, types| if is_needed { types } else { EventTypes::NONE };
+        let forks = extra(state.filter.has_ancestors(), EventTypes::of(EventType::Fork));
+        let renames = extra(state.interest.fields.has(Field::Comm), EventTypes::RENAMES);
+        state.interest.types.union(forks).union(renames)
     }
 
     /// Returns the ancestry tags of the subscriber, each with the pid of its ancestor.
@@ -183,7 +186,7 @@ impl SubscriberQueue {
             state.awaiting_scan = false;
         }
         // Coalesced events happened before these notifications, so they go first.
-        if is_final || matches!(notification, Notification::Watched { .. }) {
+        if is_final || matches!(notification, Notification::Watched { .. } | Notification::Flushed { .. }) {
             state.flush_overflow();
         }
         if matches!(notification, Notification::Closed) {
@@ -257,7 +260,7 @@ mod tests {
         (
             SubscriberQueue::new(
                 capacity,
-                Interest { types: EventTypes::LIFECYCLE, fields: Fields::NONE },
+                Interest { types: EventTypes::LIFECYCLE, fields: Fields::NONE, recapture: false },
                 waker,
             ),
             wakes,
@@ -311,7 +314,7 @@ mod tests {
     #[test]
     fn repair_of_queued_live_event_follows_the_bootstrap_scan() {
         let (queue, _) = queue(8);
-        let exit = EventData::Exit { status: None, ppid: None, duration_ns: None, known: true };
+        let exit = EventData::Exit { status: None, ppid: None, ran: None, known: true };
         let gone = |pid| ProcessEvent { data: exit, ..exec(pid) };
         queue.push(&[exec(1), exec(2)]);
         queue.repair(&[gone(1), gone(3), exec(4)]);
@@ -324,7 +327,7 @@ mod tests {
         let (queue, _) = queue(2);
         queue.deliver_scan(std::iter::empty(), 1);
         let gone = ProcessEvent {
-            data: EventData::Exit { status: None, ppid: None, duration_ns: None, known: true },
+            data: EventData::Exit { status: None, ppid: None, ran: None, known: true },
             ..exec(4)
         };
         queue.push(&[exec(1), exec(2), exec(3), exec(4), gone]);
@@ -345,7 +348,7 @@ mod tests {
             let process = ProcessInfo { argv: Some(argv), ..ProcessInfo::default() };
             ProcessEvent { process: Some(Arc::new(process)), ..exec(pid) }
         };
-        let interest = Interest { types: EventTypes::LIFECYCLE, fields: Fields::NONE };
+        let interest = Interest { types: EventTypes::LIFECYCLE, fields: Fields::NONE, recapture: false };
         let queue = SubscriberQueue::with_max_bytes(1000, 8000, interest, Box::new(|| {}));
         queue.deliver_scan(std::iter::empty(), 1);
         for round in 0..3 {
@@ -375,11 +378,14 @@ mod tests {
     }
     #[test]
     fn overflow_of_execs_only_is_bounded_by_live_processes() {
-        let execs =
-            Interest { types: EventTypes::from_bits(1 << EventType::Exec as u16), fields: Fields::NONE };
+        let execs = Interest {
+            types: EventTypes::from_bits(1 << EventType::Exec as u16),
+            fields: Fields::NONE,
+            recapture: false,
+        };
         let queue = SubscriberQueue::new(4, execs, Box::new(|| {}));
         queue.deliver_scan(std::iter::empty(), 1);
-        let exit = EventData::Exit { status: None, ppid: None, duration_ns: None, known: true };
+        let exit = EventData::Exit { status: None, ppid: None, ran: None, known: true };
         for pid in 2..20_000 {
             queue.push(&[exec(pid), ProcessEvent { data: exit, ..exec(pid) }]);
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::model::interest::{EventType, Fields};
+use crate::model::interest::{EventType, Field, Fields};
 
 /// The way an event became known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +25,27 @@ pub struct Argv {
     pub text: Box<str>,
     /// True if the text was cut, because it would exceed [`crate::Options::max_argv_bytes`].
     pub truncated: bool,
+}
+
+impl Argv {
+    /// Returns the number of arguments.
+    pub(crate) fn count(&self) -> usize {
+        self.text.bytes().filter(|byte| *byte == 0).count()
+    }
+
+    /// Returns the arguments without the padding of a program that has overwritten them with a title: without all empty
+    /// arguments if only empty ones follow the first, else without the empty ones past the original `count`.
+    pub(crate) fn without_padding(mut self, count: usize) -> Self {
+        let used = self.text.trim_end_matches('\0').len();
+        let empty = self.text.len() - used;
+        if empty > 1 && !self.truncated {
+            let is_title = !self.text.get(..used).is_some_and(|text| text.contains('\0'));
+            let arguments = self.count() + 1 - empty;
+            let kept = if is_title { 1 } else { empty.min(count.saturating_sub(arguments) + 1) };
+            self.text = self.text.get(..used + kept).unwrap_or_default().into();
+        }
+        self
+    }
 }
 
 /// Declares [`ProcessInfo`], and the functions that treat all of its details alike.
@@ -63,8 +84,8 @@ macro_rules! process_info {
 process_info! {
     /// The captured details of a process. A field is `None` if it was not requested or could not be read.
     struct ProcessInfo {
-        /// The kernel's comm. If the kernel truncated it at 15 bytes, it is completed from the arguments or the
-        /// executable.
+        /// The program's name, as at its exec: the comm at that time, completed past 15 bytes. If the process was found
+        /// running and has renamed itself since its exec: the base name of the executable, or else of argv[0].
         name: Box<str>,
         /// The parent's pid.
         ppid: u32,
@@ -82,6 +103,10 @@ process_info! {
         cgroup: Box<str>,
         /// Creation time, in clock ticks since boot: field 22 of `/proc/PID/stat`.
         start_time: u64,
+        /// The comm: the kernel's present name of the main thread, at most 15 bytes.
+        comm: Box<str>,
+        /// The user id of the login, before `su` and `sudo`. `None` if no user logged in.
+        login_uid: u32,
     }
 }
 
@@ -91,16 +116,20 @@ impl ProcessInfo {
     pub(crate) fn text_bytes(&self) -> usize {
         let bytes = |text: &Option<Box<str>>| text.as_deref().map_or(0, str::len);
         let argv = self.argv.as_ref().map_or(0, |argv| argv.text.len());
-        argv + bytes(&self.name) + bytes(&self.exe) + bytes(&self.cwd) + bytes(&self.cgroup)
+        argv + bytes(&self.name)
+            + bytes(&self.exe)
+            + bytes(&self.cwd)
+            + bytes(&self.cgroup)
+            + bytes(&self.comm)
     }
 
-    /// Returns a copy with empty, truncated arguments and no working directory. The name, the executable and the cgroup
-    /// stay, because filters need them. An event that no filter can match would be neither delivered nor counted as
+    /// Returns a copy with empty, truncated arguments and no working directory. The name, the comm, the executable and
+    /// the cgroup stay, because filters need them. An event that no filter can match would be neither delivered nor counted as
     /// lost.
     pub(crate) fn without_long_texts(&self) -> Self {
         let argv = self.argv.as_ref().map(|_| Argv { text: Box::default(), truncated: true });
-        let [name, exe, cgroup] = [&self.name, &self.exe, &self.cgroup].map(Clone::clone);
-        Self { requested: self.requested, name, argv, exe, cwd: None, cgroup, ..*self }
+        let [name, exe, cgroup, comm] = [&self.name, &self.exe, &self.cgroup, &self.comm].map(Clone::clone);
+        Self { requested: self.requested, name, argv, exe, cwd: None, cgroup, comm, ..*self }
     }
 
     /// Adds the fields that `this` lacks from a later reading of the same program. Fields that were read before stay,
@@ -114,9 +143,27 @@ impl ProcessInfo {
         }
     }
 
+    /// Forgets the comm, so that a later reading adds it again.
+    pub(crate) fn forget_comm(this: &mut Arc<Self>) {
+        if this.requested.has(Field::Comm) {
+            let this = Arc::make_mut(this);
+            this.requested = this.requested.without(Fields::NONE.with(Field::Comm));
+            this.comm = None;
+        }
+    }
+
+    /// Replaces the arguments by those that the process has now. They may be padded: see [`Argv::without_padding`].
+    pub(crate) fn replace_argv(this: &mut Arc<Self>, later: Option<&Argv>) {
+        let Some((known, later)) = this.argv.as_ref().zip(later) else { return };
+        let later = later.clone().without_padding(known.count());
+        if *known != later {
+            Arc::make_mut(this).argv = Some(later);
+        }
+    }
+
     /// Returns a copy without the fields that an exec replaces.
     pub(crate) fn without_program(&self) -> Self {
-        Self { name: None, exe: None, argv: None, ..self.clone() }
+        Self { name: None, exe: None, argv: None, comm: None, ..self.clone() }
     }
 }
 
@@ -142,6 +189,16 @@ impl ExitStatus {
     }
 }
 
+/// The time from a beginning to the exit, in nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunTime {
+    /// Since the last reported exec.
+    SinceExec(u64),
+    /// Since the creation of the process, because no exec was reported. The creation time is rounded down to a clock
+    /// tick of 10 ms.
+    SinceStart(u64),
+}
+
 /// The type of an event, with the data of that type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventData {
@@ -161,8 +218,8 @@ pub enum EventData {
         status: Option<ExitStatus>,
         /// The parent's pid at the exit; `None` if unknown.
         ppid: Option<u32>,
-        /// Nanoseconds since the last reported exec; `None` if there was none.
-        duration_ns: Option<u64>,
+        /// The time that the process or its program ran; `None` if unknown.
+        ran: Option<RunTime>,
         /// True if an exec or a scan reported this process before.
         known: bool,
     },

@@ -35,6 +35,8 @@ impl EventTypes {
     pub const LIFECYCLE: Self = Self(1 << EventType::Exec as u16 | 1 << EventType::Exit as u16);
     /// Every type.
     pub const ALL: Self = Self(0x1ff);
+    /// Comm events of main threads, for the kernel filter. A captured comm needs them to stay up to date.
+    pub(crate) const RENAMES: Self = Self(1 << 9);
 
     /// Returns the set of this type alone.
     #[must_use]
@@ -55,6 +57,11 @@ impl EventTypes {
     #[must_use]
     pub const fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+    /// Returns true if the set contains every type of `other`.
+    #[must_use]
+    pub(crate) const fn covers(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
     }
     /// Returns true if the set contains `event_type`.
     #[must_use]
@@ -85,6 +92,10 @@ pub enum Field {
     Cgroup,
     /// The creation time, in clock ticks since boot.
     StartTime,
+    /// The main thread's present name.
+    Comm,
+    /// The user id of the login.
+    LoginUid,
 }
 
 /// A set of [`Field`]s.
@@ -95,7 +106,7 @@ impl Fields {
     /// The empty set.
     pub const NONE: Self = Self(0);
     /// Every field.
-    pub const ALL: Self = Self(0x1ff);
+    pub const ALL: Self = Self(0x7ff);
 
     /// Returns the set whose bit `n` stands for the field with discriminant `n`. Ignores unknown bits.
     #[must_use]
@@ -122,6 +133,16 @@ impl Fields {
     pub const fn has(self, field: Field) -> bool {
         self.0 & (1 << field as u16) != 0
     }
+    /// Returns the fields that are in both sets.
+    #[must_use]
+    pub const fn intersection(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+    /// Returns the fields of this set that are not in `other`.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
     /// Returns true if the set contains every field of `other`.
     #[must_use]
     pub const fn covers(self, other: Self) -> bool {
@@ -141,13 +162,19 @@ pub struct Interest {
     pub types: EventTypes,
     /// The details to capture.
     pub fields: Fields,
+    /// True if the arguments and the comm are to be read again when a process renames itself.
+    pub recapture: bool,
 }
 
 impl Interest {
     /// Returns the interest that covers both.
     #[must_use]
     pub const fn union(self, other: Self) -> Self {
-        Self { types: self.types.union(other.types), fields: self.fields.union(other.fields) }
+        Self {
+            types: self.types.union(other.types),
+            fields: self.fields.union(other.fields),
+            recapture: self.recapture || other.recapture,
+        }
     }
 }
 

@@ -28,6 +28,11 @@ pub enum Notification {
         /// The id of the request.
         id: u32,
     },
+    /// All events that the kernel had reported before the request were queued before this.
+    Flushed {
+        /// The id of the request.
+        id: u32,
+    },
     /// The answer to a request to watch the exit of a process.
     Watched {
         /// The id of the request.

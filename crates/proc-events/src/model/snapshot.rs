@@ -21,6 +21,8 @@ pub struct ObservedProcess {
     pub start_ns: u64,
     /// True if the process has not called exec since its fork, or is a kernel thread.
     pub never_execed: bool,
+    /// True for a kernel thread.
+    pub is_kernel_thread: bool,
     /// True if the leader thread has exited while other threads run.
     pub leader_exited: bool,
     /// A number that changes when the process executes another program; 0: unknown.

@@ -1,10 +1,11 @@
-//! Exits and answers that the pipeline waits for.
+//! Exits and answers that the pipeline waits for or remembers.
 
 use std::sync::Arc;
 
 use tokio::time::Instant;
 
 use crate::delivery::queue::SubscriberQueue;
+use crate::model::event::ExitStatus;
 use crate::model::stream_position::StreamPosition;
 
 /// The longest time for which an exit is remembered.
@@ -12,14 +13,48 @@ pub(super) const RECENT_NS: u64 = 1_000_000_000;
 /// The largest number of exits that are remembered.
 pub(super) const RECENT_MAX: usize = 1024;
 
-/// A request to watch the exit of a process.
+/// A process whose exit a subscriber watches.
+#[derive(Clone, Copy, Debug)]
+pub struct WatchTarget {
+    /// The id of the request.
+    pub id: u32,
+    /// The pid.
+    pub pid: u32,
+    /// The creation time in clock ticks; `None`: any process with this pid.
+    pub start_time: Option<u64>,
+}
+
+impl WatchTarget {
+    /// Returns true if a process that was created at `start_time` is another one with the same pid. 0: unknown.
+    pub(super) fn is_another(&self, start_time: u64) -> bool {
+        start_time != 0 && self.start_time.is_some_and(|expected| expected != start_time)
+    }
+}
+
+/// A request that the reports before it must precede.
 #[derive(Debug)]
-pub(super) struct WatchRequest {
+pub(super) struct Request {
     pub(super) queue: Arc<SubscriberQueue>,
-    pub(super) id: u32,
-    pub(super) pid: u32,
+    pub(super) kind: RequestKind,
     /// Time at which to answer it.
     pub(super) due: Instant,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum RequestKind {
+    Watch(WatchTarget),
+    /// Carries the id of the request.
+    Flush(u32),
+}
+
+/// An exit that the kernel has reported.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RecentExit {
+    pub(super) pid: u32,
+    /// Clock ticks; 0: unknown.
+    pub(super) start_time: u64,
+    pub(super) timestamp_ns: u64,
+    pub(super) status: ExitStatus,
 }
 
 /// The exit of a process that a pidfd showed, and that the kernel is about to report.

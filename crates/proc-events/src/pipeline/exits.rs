@@ -5,12 +5,12 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::Pipeline;
-use super::awaited::{PendingExit, RECENT_MAX, RECENT_NS, WatchRequest};
+use super::awaited::{PendingExit, RECENT_MAX, RECENT_NS, RecentExit, Request, RequestKind, WatchTarget};
 use super::resync::REPORT_GRACE;
 use crate::connector::source::DatagramSource;
 use crate::delivery::queue::SubscriberQueue;
 use crate::error::Error;
-use crate::model::event::ExitStatus;
+use crate::model::interest::Fields;
 use crate::model::notification::{Notification, WatchResult};
 use crate::model::now::Now;
 use crate::model::snapshot::ObservedProcess;
@@ -62,10 +62,10 @@ impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
     /// Returns the time of the next call of [`Pipeline::expire_pending_exits`].
     pub fn expected_until(&self) -> Option<Instant> {
         let reports = self.pending_exits.values().map(|exit| exit.until);
-        reports.chain(self.watch_requests.iter().map(|request| request.due)).min()
+        reports.chain(self.requests.iter().map(|request| request.due)).min()
     }
 
-    /// Synthesizes the exits whose report has not come in time, and answers the watch requests that are left.
+    /// Synthesizes the exits whose report has not come in time, and answers the requests that are left.
     ///
     /// # Errors
     /// See [`Pipeline::drain`].
@@ -73,7 +73,7 @@ impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
         if self.expected_until().is_none_or(|until| until > now.instant) {
             return Ok(());
         }
-        self.answer_watch_requests(now)?;
+        self.answer_requests(now)?;
         self.catch_up(now.monotonic_ns)?;
         let expired: Vec<_> = self.pending_exits.extract_if(|_, exit| exit.until <= now.instant).collect();
         for (pid, PendingExit { noticed, requesters, .. }) in expired {
@@ -101,29 +101,50 @@ impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
     pub fn watch_exit(
         &mut self,
         queue: Arc<SubscriberQueue>,
-        id: u32,
-        pid: u32,
+        target: WatchTarget,
         now: Now,
     ) -> Result<(), Error> {
-        self.watch_requests.push_back(WatchRequest { queue, id, pid, due: now.instant });
-        self.answer_watch_requests(now)
+        self.request(queue, RequestKind::Watch(target), now)
     }
 
-    fn answer_watch_requests(&mut self, now: Now) -> Result<(), Error> {
-        while !self.watch_requests.is_empty() {
-            // The exit of an earlier process with this pid comes before the answer.
+    /// Answers `queue` with [`Notification::Flushed`] after all that the kernel has reported, and after the repair of losses.
+    /// If the source fails, the request is left to [`Pipeline::expire_pending_exits`].
+    ///
+    /// # Errors
+    /// See [`Pipeline::drain`].
+    pub fn flush(&mut self, queue: Arc<SubscriberQueue>, id: u32, now: Now) -> Result<(), Error> {
+        self.request(queue, RequestKind::Flush(id), now)
+    }
+
+    fn request(&mut self, queue: Arc<SubscriberQueue>, kind: RequestKind, now: Now) -> Result<(), Error> {
+        self.requests.push_back(Request { queue, kind, due: now.instant });
+        self.answer_requests(now)
+    }
+
+    fn answer_requests(&mut self, now: Now) -> Result<(), Error> {
+        while !self.requests.is_empty() {
+            // The reports before a request, for example the exit of an earlier process with the pid, precede the answer.
             self.catch_up(now.monotonic_ns)?;
             self.dispatch(true);
-            if let Some(request) = self.watch_requests.pop_front() {
-                self.answer_watch_request(request, now);
+            let Some(Request { queue, kind, due: _ }) = self.requests.pop_front() else { continue };
+            match kind {
+                RequestKind::Watch(target) => self.answer_watch(queue, target, now),
+                RequestKind::Flush(id) if self.source.is_none() || self.resync.is_repairing() => {
+                    self.resync.request_flush(queue, id);
+                }
+                RequestKind::Flush(id) => queue.notify(Notification::Flushed { id }),
             }
         }
         Ok(())
     }
 
-    fn answer_watch_request(&mut self, WatchRequest { queue, id, pid, due: _ }: WatchRequest, now: Now) {
+    fn answer_watch(&mut self, queue: Arc<SubscriberQueue>, target: WatchTarget, now: Now) {
+        let WatchTarget { id, pid, start_time } = target;
         let observed = self.processes.observe(pid, self.interest.fields);
+        let is_unproven = start_time.is_some() && observed.is_none();
+        let is_another = observed.as_ref().is_some_and(|observed| target.is_another(observed.start_time));
         let is_running = match self.processes.liveness(pid) {
+            _ if is_unproven || is_another => false,
             _ if !self.processes.supports_pidfd() => observed.is_some(),
             Liveness::Alive(pidfd) => {
                 // Without a watch, the kernel's report or a snapshot shows the exit.
@@ -135,7 +156,9 @@ impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
             Liveness::Exited => false,
             Liveness::Unknown => observed.is_some(),
         };
-        if !is_running && self.table.knows(pid) && self.source.is_some() {
+        let is_awaited =
+            !is_another && self.table.knows(pid) && !target.is_another(self.table.start_time(pid));
+        if !is_running && is_awaited && self.source.is_some() {
             let noticed = self.table.position();
             self.await_report(pid, noticed, now).requesters.push((queue, id));
             return;
@@ -146,24 +169,34 @@ impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
             self.change_table(|table, sink| table.set_reported(&observed, now.monotonic_ns, sink));
             self.dispatch(true);
         }
-        let watch = if is_running { WatchResult::Running } else { self.recent_exit(pid, now.monotonic_ns) };
+        let watch =
+            if is_running { WatchResult::Running } else { self.recent_exit(&target, now.monotonic_ns) };
         queue.notify(Notification::Watched { id, watch });
     }
 
-    pub(super) fn remember_exit(&mut self, pid: u32, timestamp_ns: u64, status: ExitStatus) {
+    pub(super) fn remember_exit(&mut self, exit: RecentExit) {
         if self.recent_exits.len() == RECENT_MAX {
             self.recent_exits.pop_front();
         }
-        self.recent_exits.push_back((pid, timestamp_ns, status));
+        self.recent_exits.push_back(exit);
     }
 
     /// Returns how a process ended that exited less than a second ago, or that is a zombie. A caller may learn the pid of a
     /// short-lived child only after its exit.
-    fn recent_exit(&mut self, pid: u32, now_ns: u64) -> WatchResult {
-        let is_recent =
-            |exit: &&(u32, u64, ExitStatus)| exit.0 == pid && now_ns.saturating_sub(exit.1) < RECENT_NS;
-        if let Some(&(pid, timestamp_ns, status)) = self.recent_exits.iter().rev().find(is_recent) {
+    fn recent_exit(&mut self, target: &WatchTarget, now_ns: u64) -> WatchResult {
+        let pid = target.pid;
+        let is_recent = |exit: &&RecentExit| {
+            exit.pid == pid
+                && !target.is_another(exit.start_time)
+                && now_ns.saturating_sub(exit.timestamp_ns) < RECENT_NS
+        };
+        if let Some(&RecentExit { timestamp_ns, status, .. }) = self.recent_exits.iter().rev().find(is_recent)
+        {
             return WatchResult::Exited { pid, timestamp_ns, status: Some(status) };
+        }
+        let shown = self.processes.read_reported(pid, Fields::NONE, u64::MAX);
+        if target.is_another(shown.start_time) {
+            return WatchResult::Gone;
         }
         let zombie = |status| WatchResult::Exited { pid, timestamp_ns: now_ns, status };
         self.processes.zombie_status(pid).map_or(WatchResult::Gone, zombie)

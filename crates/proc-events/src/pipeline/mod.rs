@@ -21,7 +21,7 @@ use crate::connector::drop_counter::DropCounter;
 use crate::connector::source::{Batch, DatagramSource};
 use crate::connector::wire::MessageId;
 use crate::delivery::queue::SubscriberQueue;
-use crate::model::event::{ExitStatus, ProcessEvent};
+use crate::model::event::ProcessEvent;
 use crate::model::interest::Interest;
 use crate::process::ancestry::AncestryTracker;
 use crate::process::event_sink::TaggingSink;
@@ -29,7 +29,8 @@ use crate::process::inspector::ProcessInspector;
 use crate::process::table::ProcessTable;
 use crate::stats::Stats;
 use activity::ActivityFlag;
-use awaited::{PendingExit, RECENT_MAX, WatchRequest};
+pub use awaited::WatchTarget;
+use awaited::{PendingExit, RECENT_MAX, RecentExit, Request};
 use resync::Resync;
 
 /// Events that are usually dispatched at once.
@@ -76,10 +77,10 @@ pub struct Pipeline<'a, D, P> {
     ///
     /// [`WatchResult::Gone`]: crate::model::notification::WatchResult::Gone
     exited_watches: Vec<(Arc<SubscriberQueue>, u32)>,
-    /// The latest exits: pid, time in nanoseconds, and status.
-    recent_exits: VecDeque<(u32, u64, ExitStatus)>,
-    /// The requests of [`Pipeline::watch_exit`] that are not answered yet. A source that fails leaves them here.
-    watch_requests: VecDeque<WatchRequest>,
+    /// The latest exits, in the order of their reports.
+    recent_exits: VecDeque<RecentExit>,
+    /// The requests that are not answered yet. A source that fails leaves them here.
+    requests: VecDeque<Request>,
 }
 
 impl<'a, D: DatagramSource, P: ProcessInspector> Pipeline<'a, D, P> {
@@ -111,7 +112,7 @@ impl<'a, D: DatagramSource, P: ProcessInspector> Pipeline<'a, D, P> {
             pending_exits: FxHashMap::default(),
             exited_watches: Vec::new(),
             recent_exits: VecDeque::with_capacity(RECENT_MAX),
-            watch_requests: VecDeque::new(),
+            requests: VecDeque::new(),
         }
     }
 

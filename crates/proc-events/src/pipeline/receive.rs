@@ -1,16 +1,18 @@
 //! Receives datagrams, and applies their messages to the process table.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use neli::connector::ProcEvent;
 use rustix::io::Errno;
 
 use super::Pipeline;
+use super::awaited::RecentExit;
 use crate::connector::source::DatagramSource;
 use crate::connector::wire::{self, Message, Reject, known_pid};
 use crate::error::{Error, ErrorCode};
-use crate::model::event::ExitStatus;
-use crate::model::interest::{EventType, Fields};
+use crate::model::event::{ExitStatus, ProcessInfo};
+use crate::model::interest::{EventType, Field, Fields, Interest};
 use crate::model::notification::{Notification, WatchResult};
 use crate::model::snapshot::ObservedProcess;
 use crate::process::inspector::{Exec, Liveness, ProcessInspector};
@@ -132,7 +134,11 @@ impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
         }
         match message.event {
             ProcEvent::Ack { .. } => return,
-            ProcEvent::Comm { .. } if !self.interest.types.has(EventType::Comm) => return,
+            ProcEvent::Comm { process_pid, process_tgid, .. }
+                if !self.needs_comm(process_pid == process_tgid) =>
+            {
+                return;
+            }
             _ => stats.events.count(),
         }
         match message.event {
@@ -143,7 +149,11 @@ impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
             }
             ProcEvent::Fork { parent_tgid, child_pid, child_tgid, .. } if child_pid == child_tgid => {
                 self.ancestry.on_fork(child_tgid as u32, parent_tgid as u32, timestamp_ns);
-                self.change_table(|table, sink| table.apply(&message, None, sink));
+                let created = self.read_created(child_tgid as u32, timestamp_ns);
+                self.change_table(|table, sink| table.apply(&message, created, sink));
+            }
+            ProcEvent::Comm { process_pid, process_tgid, .. } if process_pid == process_tgid => {
+                self.handle_rename(process_tgid as u32, &message);
             }
             _ => self.change_table(|table, sink| table.apply(&message, None, sink)),
         }
@@ -151,6 +161,35 @@ impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
         if ignored > 0 {
             stats.ignored.add(ignored);
         }
+    }
+
+    /// Returns true if a comm event is subscribed, or changes a captured comm.
+    const fn needs_comm(&self, is_main_thread: bool) -> bool {
+        let Interest { types, fields, .. } = self.interest;
+        types.has(EventType::Comm) || is_main_thread && fields.has(Field::Comm)
+    }
+
+    /// Reads the creation time of a new process, if a subscriber of forks captures it. The other details are those of its
+    /// parent's program, and are not read.
+    fn read_created(&mut self, pid: u32, fork_ns: u64) -> Option<ObservedProcess> {
+        let Interest { types, fields, .. } = self.interest;
+        if !types.has(EventType::Fork) || !fields.has(Field::StartTime) {
+            return None;
+        }
+        let observed = self.processes.read_reported(pid, Fields::NONE, fork_ns);
+        let start_time = Some(observed.start_time).filter(|&start_time| start_time != 0);
+        let info = ProcessInfo { requested: fields, start_time, ..ProcessInfo::default() };
+        Some(ObservedProcess { process: Some(Arc::new(info)), ..observed })
+    }
+
+    fn handle_rename(&mut self, pid: u32, message: &Message) {
+        let fields = self.interest.fields.intersection(Fields::NONE.with(Field::Argv));
+        if self.interest.recapture && !fields.is_empty() && self.table.knows(pid) {
+            let observed = self.processes.read_reported(pid, fields, message.timestamp_ns);
+            self.table.recapture(pid, &observed);
+            self.needs_receive = true;
+        }
+        self.change_table(|table, sink| table.apply(message, None, sink));
     }
 
     fn handle_exec(&mut self, pid: u32, message: &Message) {
@@ -173,7 +212,7 @@ impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
 
     fn handle_exit(&mut self, pid: u32, status: ExitStatus, ppid: Option<u32>, message: &Message) {
         self.stats.exit.count();
-        let &Message { seq, cpu, timestamp_ns, .. } = message;
+        let timestamp_ns = message.timestamp_ns;
         if let Some((observed, exit_watched)) = self.leader_exit_only(pid, timestamp_ns) {
             let status = Some(status);
             let exit = LeaderExit { exit_watched, timestamp_ns, status, ppid, ..LeaderExit::default() };
@@ -182,15 +221,16 @@ impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
         }
         if self.table.is_late_exit(pid, timestamp_ns) {
             // A zombie still shows its creation time, which tells it from an earlier process with this pid.
-            let zombie = self.processes.capture(Exec { pid, cpu, seq, timestamp_ns }, Fields::NONE);
+            let zombie = self.processes.read_reported(pid, Fields::NONE, timestamp_ns);
             if zombie.start_time != 0 {
                 self.table.observe_exited(pid, zombie.start_ns);
             }
         }
         self.ancestry.observe_parent(pid, ppid, timestamp_ns);
+        let start_time = self.table.start_time(pid);
         self.change_table(|table, sink| table.apply(message, None, sink));
         self.needs_receive |= self.table.has_tentative_exit(pid);
-        self.remember_exit(pid, timestamp_ns, status);
+        self.remember_exit(RecentExit { pid, start_time, timestamp_ns, status });
         // If the table still knows the pid, this was the late report of an earlier process.
         if !self.table.knows(pid) {
             if let Some(pending) = self.pending_exits.remove(&pid) {

@@ -40,8 +40,7 @@ const AUDIT_INTERVAL: Duration = Duration::from_secs(300);
 #[derive(Debug)]
 pub struct Resync {
     in_flight: Option<InFlightSnapshot>,
-    /// Subscribers that want every running process, with the ids of their requests.
-    requesters: Vec<(Arc<SubscriberQueue>, u32)>,
+    requesters: Vec<Requester>,
     refresh_wanted: bool,
     /// True if the last snapshot failed, or left a process unread.
     another_wanted: bool,
@@ -53,15 +52,27 @@ pub struct Resync {
     not_before: Instant,
     /// Time between the starts of two snapshots, if they are the source of events.
     polling: Option<Duration>,
+    /// True if scans report kernel threads.
+    reports_kernel_threads: bool,
     /// True once the table was reconciled with a snapshot. Before that, no process can be missing from it.
     is_complete: bool,
+}
+
+/// A subscriber that waits for a snapshot.
+#[derive(Debug)]
+struct Requester {
+    queue: Arc<SubscriberQueue>,
+    /// The id of the request.
+    id: u32,
+    /// True if the subscriber wants every running process, false if only the repairs.
+    is_scan: bool,
 }
 
 #[derive(Debug)]
 struct InFlightSnapshot {
     began: StreamPosition,
     started: Instant,
-    requesters: Vec<(Arc<SubscriberQueue>, u32)>,
+    requesters: Vec<Requester>,
     lost: u64,
     /// How long the snapshot took, once it is taken.
     took: Option<Duration>,
@@ -83,6 +94,7 @@ impl Resync {
             loss_ledger: LossLedger::new(),
             not_before: now,
             polling: None,
+            reports_kernel_threads: false,
             is_complete: false,
         }
     }
@@ -93,9 +105,24 @@ impl Resync {
         self.not_before = now;
     }
 
+    /// Makes scans report kernel threads, or not.
+    pub const fn report_kernel_threads(&mut self, reports: bool) {
+        self.reports_kernel_threads = reports;
+    }
+
     /// Requests that every running process is reported to `queue`.
     pub fn request_scan(&mut self, queue: Arc<SubscriberQueue>, id: u32) {
-        self.requesters.push((queue, id));
+        self.requesters.push(Requester { queue, id, is_scan: true });
+    }
+
+    /// Requests [`Notification::Flushed`] for `queue` after the next snapshot.
+    pub fn request_flush(&mut self, queue: Arc<SubscriberQueue>, id: u32) {
+        self.requesters.push(Requester { queue, id, is_scan: false });
+    }
+
+    /// Returns true if lost events are not repaired yet.
+    pub fn is_repairing(&self) -> bool {
+        self.lost > 0 || self.in_flight.as_ref().is_some_and(|in_flight| in_flight.lost > 0)
     }
 
     /// Requests that the missing details of every running process are read.
@@ -246,11 +273,15 @@ impl Resync {
         let Target { table, ancestry, queues, stats } = target;
         self.report(repairs, queues, stats);
         self.is_complete = true;
-        for (queue, id) in in_flight.requesters.drain(..) {
+        for Requester { queue, id, is_scan } in in_flight.requesters.drain(..) {
+            if !is_scan {
+                queue.notify(Notification::Flushed { id });
+                continue;
+            }
             // A subscriber waiting for its bootstrap scan already received all events since it joined. A later scan request
             // gets every process.
             let since = if queue.awaiting_scan() { queue.joined() } else { table.position() };
-            let running = table.running(since, now.monotonic_ns);
+            let running = table.running(since, now.monotonic_ns, self.reports_kernel_threads);
             queue.deliver_scan(running.map(|event| ancestry.tag(event)), id);
         }
         Ok(())

@@ -54,6 +54,10 @@ pub trait ProcessInspector {
     /// Returns `fields` of the process that made this exec, as far as they could be read.
     fn capture(&mut self, exec: Exec, fields: Fields) -> ObservedProcess;
 
+    /// Returns `fields` of a process that the kernel reported at `reported_ns`, as they are now and as far as they could be
+    /// read. The process may be a zombie.
+    fn read_reported(&mut self, pid: u32, fields: Fields, reported_ns: u64) -> ObservedProcess;
+
     /// Returns the process that has this pid now, with `fields`. Returns `None` if it has exited, or is hidden from this
     /// user.
     fn observe(&mut self, pid: u32, fields: Fields) -> Option<ObservedProcess>;

@@ -8,6 +8,7 @@ use std::os::fd::OwnedFd;
 use rustix::io::Errno;
 
 use super::file_buffer::FileBuffer;
+use super::name;
 use super::parse::{self, Stat};
 use crate::model::event::ProcessInfo;
 use crate::model::interest::{Field, Fields};
@@ -21,6 +22,18 @@ const NAME_SOURCE_MAX: usize = 4096;
 const STAT_MAX: usize = 4096;
 const STATUS_MAX: usize = 8192;
 const CGROUP_MAX: usize = 64 * 1024;
+const LOGIN_UID_MAX: usize = 16;
+
+/// The time at which the files of a process are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ReadTime {
+    /// Before the process runs the program of its last exec.
+    BeforeRun,
+    /// Soon after an exec was reported. The process runs, and may call exec again.
+    AfterExec,
+    /// At any time. The process may have renamed itself and overwritten its arguments.
+    AnyTime,
+}
 
 /// Reads `/proc/PID/cmdline`. The read may never return, because it waits for the memory lock (`mmap_lock`) of the
 /// process. The other files take no such lock.
@@ -47,21 +60,24 @@ pub(super) struct ProcFiles {
     cwd: FileBuffer,
     cgroup: FileBuffer,
     status: FileBuffer,
+    login_uid: FileBuffer,
+    time: ReadTime,
     /// True if the process called exec while its files were read, so that they may belong to two programs.
     is_torn: bool,
 }
 
 impl ProcFiles {
     pub(super) fn new() -> Self {
-        let [stat, cmdline, exe, cwd, cgroup, status] = std::array::from_fn(|_| FileBuffer::new());
-        Self { stat, cmdline, exe, cwd, cgroup, status, is_torn: false }
+        let [stat, cmdline, exe, cwd, cgroup, status, login_uid] = std::array::from_fn(|_| FileBuffer::new());
+        let time = ReadTime::AnyTime;
+        Self { stat, cmdline, exe, cwd, cgroup, status, login_uid, time, is_torn: false }
     }
 
     /// Reads the files of `fields`, in the order in which an exiting process loses them. The arguments and the links
     /// disappear with its memory. The other files stay until the process is reaped. The arguments come first, because
     /// they say the most, and every user may read them.
     ///
-    /// `detect_exec`: the process may call exec during the read. Details that may belong to two programs are discarded.
+    /// Details that may belong to two programs, because the process called exec during the read, are discarded.
     ///
     /// # Errors
     /// The errno of reading `stat`.
@@ -72,14 +88,17 @@ impl ProcFiles {
         fields: Fields,
         max_argv_bytes: usize,
         cmdline: &mut impl ReadCmdline,
-        detect_exec: bool,
+        time: ReadTime,
     ) -> Result<(), Errno> {
-        for buffer in [&mut self.cmdline, &mut self.exe, &mut self.cwd, &mut self.cgroup, &mut self.status] {
+        let Self { cmdline: arguments, exe, cwd, cgroup, status, login_uid, .. } = self;
+        for buffer in [arguments, exe, cwd, cgroup, status, login_uid] {
             buffer.clear();
         }
-        let reads_program = [Field::Argv, Field::Exe, Field::Name].into_iter().any(|field| fields.has(field));
+        self.time = time;
+        let reads_program =
+            [Field::Argv, Field::Exe, Field::Name, Field::Comm].into_iter().any(|field| fields.has(field));
         let mut before = None;
-        if detect_exec && reads_program {
+        if time != ReadTime::BeforeRun && reads_program {
             self.stat.try_read(root, pid, "stat", STAT_MAX)?;
             before = self.stat().map(|stat| (stat.program, stat.is_mid_exec));
         }
@@ -93,12 +112,8 @@ impl ProcFiles {
             self.cwd.read_link(root, pid, "cwd");
         }
         self.stat.try_read(root, pid, "stat", STAT_MAX)?;
-        let name_is_cut = fields.has(Field::Name) && self.stat().is_some_and(|stat| stat.may_be_cut());
-        if name_is_cut && !fields.has(Field::Argv) {
-            cmdline.read_cmdline(root, pid, NAME_SOURCE_MAX, &mut self.cmdline);
-        }
-        if name_is_cut && !fields.has(Field::Exe) {
-            self.exe.read_link(root, pid, "exe");
+        if fields.has(Field::Name) {
+            self.read_name_sources(root, pid, fields, cmdline);
         }
         let after = self.stat().map(|stat| (stat.program, stat.is_mid_exec));
         self.is_torn = matches!((before, after), (Some(before), Some(after)) if is_torn(before, after));
@@ -108,7 +123,32 @@ impl ProcFiles {
         if fields.has(Field::Uid) || fields.has(Field::Gid) {
             self.status.read(root, pid, "status", STATUS_MAX);
         }
+        if fields.has(Field::LoginUid) {
+            self.login_uid.read(root, pid, "loginuid", LOGIN_UID_MAX);
+        }
         Ok(())
+    }
+
+    /// Reads the files that the name needs besides the comm: if the kernel may have cut it, or if the process may have
+    /// changed it.
+    fn read_name_sources(
+        &mut self,
+        root: &OwnedFd,
+        pid: u32,
+        fields: Fields,
+        cmdline: &mut impl ReadCmdline,
+    ) {
+        let Some(stat) = self.stat() else { return };
+        let (may_be_cut, is_user) = (stat.may_be_cut(), !stat.is_kernel_thread());
+        let may_be_renamed = is_user && self.time == ReadTime::AnyTime;
+        if (may_be_cut || may_be_renamed) && !fields.has(Field::Exe) {
+            self.exe.read_link(root, pid, "exe");
+        }
+        let is_renamed = may_be_renamed
+            && self.stat().is_some_and(|stat| !name::is_of_program(stat.comm, &[], self.exe.bytes()));
+        if (may_be_cut || is_renamed) && !fields.has(Field::Argv) {
+            cmdline.read_cmdline(root, pid, NAME_SOURCE_MAX, &mut self.cmdline);
+        }
     }
 
     /// Parses the stat that was read last.
@@ -126,6 +166,8 @@ impl ProcFiles {
             cwd: self.cwd.content(),
             cgroup: self.cgroup.content(),
             status: self.status.content(),
+            login_uid: self.login_uid.content(),
+            time: self.time,
             is_torn: self.is_torn,
         }
     }
@@ -147,6 +189,8 @@ pub(super) struct Files<'a> {
     pub(super) cwd: Option<&'a [u8]>,
     pub(super) cgroup: Option<&'a [u8]>,
     pub(super) status: Option<&'a [u8]>,
+    pub(super) login_uid: Option<&'a [u8]>,
+    pub(super) time: ReadTime,
     pub(super) is_torn: bool,
 }
 
@@ -156,12 +200,20 @@ impl Files<'_> {
         let cmdline = self.cmdline.unwrap_or_default();
         // An exited process has an empty cmdline. Only for a kernel thread does empty mean "no arguments".
         let has_argv = !cmdline.is_empty() || stat.is_kernel_thread();
-        let name = || {
-            if stat.may_be_cut() {
-                parse::full_name(stat.comm, cmdline, self.exe.unwrap_or_default())
-            } else {
-                parse::readable(stat.comm)
+        let exe = self.exe.unwrap_or_default();
+        let name = || match self.time {
+            _ if stat.is_kernel_thread() => parse::readable(stat.comm),
+            ReadTime::AnyTime => name::since_exec(stat.comm, cmdline, exe),
+            // Without both, a link that was called by another name looks like a rename.
+            ReadTime::AfterExec if self.cmdline.is_some() && self.exe.is_some() => {
+                name::since_exec(stat.comm, cmdline, exe)
             }
+            ReadTime::AfterExec | ReadTime::BeforeRun => name::at_exec(stat.comm, cmdline, exe),
+        };
+        let argv = || {
+            let argv = parse::argv(cmdline, self.is_cmdline_cut, max_argv_bytes);
+            let is_title = self.time == ReadTime::AnyTime && name::is_title(stat.comm, cmdline, exe);
+            if is_title { argv.without_padding(1) } else { argv }
         };
         let ids = self.status.and_then(parse::real_ids);
         let requested = |field| fields.has(field).then_some(());
@@ -171,14 +223,14 @@ impl Files<'_> {
             name: requested_untorn(Field::Name).map(|()| name()),
             ppid: requested(Field::Ppid).map(|()| stat.ppid),
             exe: requested_untorn(Field::Exe).and(self.exe).map(parse::readable),
-            argv: requested_untorn(Field::Argv)
-                .filter(|()| has_argv)
-                .map(|()| parse::argv(cmdline, self.is_cmdline_cut, max_argv_bytes)),
+            argv: requested_untorn(Field::Argv).filter(|()| has_argv).map(|()| argv()),
             cwd: self.cwd.map(parse::readable),
             uid: requested(Field::Uid).and(ids).map(|ids| ids.0),
             gid: requested(Field::Gid).and(ids).map(|ids| ids.1),
             cgroup: self.cgroup.and_then(parse::cgroup_path).map(parse::readable),
             start_time: requested(Field::StartTime).map(|()| stat.start_time),
+            comm: requested_untorn(Field::Comm).map(|()| parse::readable(stat.comm)),
+            login_uid: self.login_uid.and_then(parse::login_uid),
         }
     }
 }
@@ -196,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn torn_files_give_no_name_exe_or_argv() {
+    fn torn_files_give_no_name_comm_exe_or_argv() {
         let stat = b"42 (sh) S 1 1 1 0 0 0 0 0 0 0 3 4 0 0 20 0 7 0 9 18 19 20 5 7 6\n";
         let files = Files {
             stat,
@@ -206,12 +258,14 @@ mod tests {
             cwd: Some(b"/"),
             cgroup: Some(b"0::/a\n"),
             status: Some(b"Uid:\t5\nGid:\t6\n"),
+            login_uid: Some(b"7"),
+            time: ReadTime::AfterExec,
             is_torn: true,
         };
         let stat = parse::stat(stat).unwrap();
         let whole = Files { is_torn: false, ..files }.info(Fields::ALL, &stat, 100);
         let torn = files.info(Fields::ALL, &stat, 100);
         assert!(whole.name.is_some() && whole.exe.is_some() && whole.argv.is_some());
-        assert_eq!(torn, ProcessInfo { name: None, exe: None, argv: None, ..whole });
+        assert_eq!(torn, ProcessInfo { name: None, comm: None, exe: None, argv: None, ..whole });
     }
 }

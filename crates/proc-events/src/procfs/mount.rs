@@ -108,6 +108,7 @@ impl Procfs {
             start_time: stat.start_time,
             start_ns: self.start_ns(stat.start_time),
             never_execed: stat.never_execed() || stat.is_kernel_thread(),
+            is_kernel_thread: stat.is_kernel_thread(),
             leader_exited: stat.leader_has_exited(),
             program: stat.program,
             comm: stat.padded_comm(),

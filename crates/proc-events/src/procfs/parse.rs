@@ -7,9 +7,7 @@ const PF_FORKNOEXEC: u32 = 0x40;
 /// `PF_KTHREAD`, `linux/sched.h`: a kernel thread.
 const PF_KTHREAD: u32 = 0x0020_0000;
 /// `TASK_COMM_LEN` without its NUL, in bytes. A comm of this length may have been cut.
-const COMM_MAX: usize = 15;
-/// `NAME_MAX`, `linux/limits.h`: maximum length of a file name, and so of a completed process name, in bytes.
-const NAME_MAX: usize = 255;
+pub(super) const COMM_MAX: usize = 15;
 
 /// The parts of `/proc/PID/stat` that this project uses, see `proc_pid_stat(5)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,27 +155,21 @@ pub fn cgroup_path(text: &[u8]) -> Option<&[u8]> {
     best.map(|(_, path)| path)
 }
 
-/// Returns the process name: the comm, completed from `cmdline` or `exe` if the kernel has cut it. `cmdline` is the
-/// content of `/proc/PID/cmdline`.
-///
-/// A completed name has at most 255 bytes, the maximum of a file name, and is not cut within a character. An invalid
-/// byte counts as one byte, although its text `\xNN` has four.
+/// Returns a comm that is padded with NUL as text.
 #[must_use]
-pub fn full_name(comm: &[u8], cmdline: &[u8], exe: &[u8]) -> Box<str> {
-    // The comm of a script is the script's name, but its argv starts with the interpreter. The second argument
-    // therefore is a candidate, too.
-    let mut arguments = cmdline.split(|&b| b == 0);
-    let candidates = [arguments.next(), Some(exe), arguments.next()];
-    let completed = candidates
-        .into_iter()
-        .flatten()
-        .map(|path| path.rsplit(|&b| b == b'/').next().unwrap_or(path))
-        .find(|name| name.len() > comm.len() && name.starts_with(comm));
-    readable(completed.map_or(comm, |name| &name[..prefix_len(name, NAME_MAX)]))
+pub(crate) fn comm_text(padded: &[u8; 16]) -> Box<str> {
+    readable(padded.split(|&byte| byte == 0).next().unwrap_or_default())
+}
+
+/// Parses `/proc/PID/loginuid`. Returns `None` if no user logged in, which the kernel shows as -1 without a sign.
+#[must_use]
+pub fn login_uid(text: &[u8]) -> Option<u32> {
+    let digits = text.split(|&byte| byte == b'\n').next()?;
+    number(digits).and_then(|uid| u32::try_from(uid).ok()).filter(|&uid| uid != u32::MAX)
 }
 
 /// Returns the length of the longest prefix of at most `max` bytes that does not end within a character.
-fn prefix_len(bytes: &[u8], max: usize) -> usize {
+pub(super) fn prefix_len(bytes: &[u8], max: usize) -> usize {
     if bytes.len() <= max {
         return bytes.len();
     }
@@ -329,27 +321,6 @@ mod tests {
         assert_eq!(may_be_cut("a-name-too-long", 0), Some(true));
         assert_eq!(may_be_cut("a-name-too-lon", 0), Some(false));
         assert_eq!(may_be_cut("a-name-too-long", PF_KTHREAD), Some(false));
-    }
-
-    #[test]
-    fn full_name_completes_a_cut_comm_from_a_path_that_starts_with_it() {
-        let name =
-            |cmdline: &str, exe: &str| full_name(b"a-name-too-long", cmdline.as_bytes(), exe.as_bytes());
-        assert_eq!(&*name("/bin/a-name-too-long-for-comm\0x\0", ""), "a-name-too-long-for-comm");
-        assert_eq!(&*name("/bin/sh\0./a-name-too-long.sh\0", "/bin/sh"), "a-name-too-long.sh");
-        assert_eq!(&*name("other\0", "/opt/a-name-too-long-exe"), "a-name-too-long-exe");
-        assert_eq!(&*name("other\0", "/bin/other"), "a-name-too-long");
-    }
-
-    #[test]
-    fn full_name_is_at_most_as_long_as_a_file_name() {
-        let name = |path: &[u8]| full_name(b"a-name-too-long", path, b"");
-        let long = [&b"/bin/a-name-too-long"[..], &[b'x'; 500]].concat();
-        assert_eq!(name(&long).len(), 255);
-        let split = [&b"a-name-too-long"[..], &[b'x'; 239], "é".as_bytes()].concat();
-        assert_eq!(name(&split).len(), 254, "a character is not split");
-        let invalid = [&b"a-name-too-long"[..], &[0xff; 500]].concat();
-        assert_eq!(name(&invalid).len(), 15 + 240 * ESCAPE_LEN, "an escape stands for one byte");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::files::Files;
+use super::files::{Files, ReadTime};
 use super::mount::Procfs;
 use super::parse;
 use crate::model::event::ProcessInfo;
@@ -20,12 +20,13 @@ pub(crate) struct RawDetails {
     read_ns: u64,
 }
 
-const FILE_COUNT: usize = 6;
+const FILE_COUNT: usize = 7;
 
 impl RawDetails {
     /// Copies the files that were read for `fields`. `read_ns` is the time after the read.
     pub(super) fn copy(files: &Files<'_>, fields: Fields, read_ns: u64) -> Self {
-        let parts = [Some(files.stat), files.cmdline, files.exe, files.cwd, files.cgroup, files.status];
+        let Files { stat, cmdline, exe, cwd, cgroup, status, login_uid, .. } = *files;
+        let parts = [Some(stat), cmdline, exe, cwd, cgroup, status, login_uid];
         Self {
             fields,
             bytes: parts.into_iter().flatten().flatten().copied().collect(),
@@ -49,7 +50,7 @@ impl RawDetails {
     /// process.
     pub(crate) fn observed(&self, procfs: &Procfs, pid: u32, exec_ns: u64) -> Option<ObservedProcess> {
         let mut rest = &*self.bytes;
-        let [stat, cmdline, exe, cwd, cgroup, status] = self.lengths.map(|length| {
+        let [stat, cmdline, exe, cwd, cgroup, status, login_uid] = self.lengths.map(|length| {
             let (part, remainder) = rest.split_at_checked(length? as usize)?;
             rest = remainder;
             Some(part)
@@ -57,8 +58,18 @@ impl RawDetails {
         let stat = stat?;
         // If the worker read late, the process may have been in its next exec.
         let is_torn = parse::stat(stat)?.is_mid_exec;
-        let files =
-            Files { stat, cmdline, is_cmdline_cut: self.is_cmdline_cut, exe, cwd, cgroup, status, is_torn };
+        let files = Files {
+            stat,
+            cmdline,
+            is_cmdline_cut: self.is_cmdline_cut,
+            exe,
+            cwd,
+            cgroup,
+            status,
+            login_uid,
+            time: ReadTime::BeforeRun,
+            is_torn,
+        };
         let stat = parse::stat(stat)?;
         let info = files.info(self.fields, &stat, procfs.max_argv_bytes);
         let observed = procfs.observed(pid, &stat, Some(info), self.read_ns);

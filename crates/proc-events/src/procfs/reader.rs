@@ -10,7 +10,7 @@ use rustix::time::ClockId;
 use super::clock::clock_ns;
 use super::cmdline::{CmdlineReader, ThreadSpawner};
 use super::file_buffer::ProcPath;
-use super::files::{Direct, ProcFiles};
+use super::files::{Direct, ProcFiles, ReadTime};
 use super::mount::Procfs;
 use super::parse::Stat;
 use super::raw::{self, RawDetails};
@@ -63,7 +63,7 @@ impl Reader {
 
     /// Reads `fields` of a process. Returns `None` if the process has exited or is unreadable.
     pub fn observe(&mut self, pid: u32, fields: Fields) -> Option<ObservedProcess> {
-        self.read_process(pid, fields, false).ok().and_then(ReadResult::observed)
+        self.read_process(pid, fields).ok().and_then(ReadResult::observed)
     }
 
     /// Reads `fields` of a process. If it is the `known` process, reads only its stat.
@@ -77,32 +77,33 @@ impl Reader {
         known: Option<&KnownProcess>,
     ) -> Result<ReadResult, Errno> {
         if let Some(known) = known.filter(|_| !fields.is_empty()) {
-            let read = self.read_process(pid, Fields::NONE, false)?;
+            let read = self.read_process(pid, Fields::NONE)?;
             if !matches!(&read, ReadResult::Running(seen) if !known.is(seen)) {
                 return Ok(read);
             }
         }
-        self.read_process(pid, fields, false)
+        self.read_process(pid, fields)
     }
 
-    /// Reads `fields` of a process. With `accept_zombie`, a zombie counts as running.
+    /// Reads `fields` of a process.
     ///
     /// # Errors
     /// Only those that concern every process: no descriptor or memory is left.
-    pub(super) fn read_process(
-        &mut self,
-        pid: u32,
-        fields: Fields,
-        accept_zombie: bool,
-    ) -> Result<ReadResult, Errno> {
+    pub(super) fn read_process(&mut self, pid: u32, fields: Fields) -> Result<ReadResult, Errno> {
+        self.read_at(pid, fields, ReadTime::AnyTime)
+    }
+
+    /// Reads `fields` of a process. After an exec, a zombie counts as running.
+    fn read_at(&mut self, pid: u32, fields: Fields, time: ReadTime) -> Result<ReadResult, Errno> {
         let Self { procfs, files, cmdline } = self;
-        match files.read(&procfs.root, pid, fields, procfs.max_argv_bytes, cmdline, true) {
+        match files.read(&procfs.root, pid, fields, procfs.max_argv_bytes, cmdline, time) {
             Err(errno @ (Errno::MFILE | Errno::NFILE | Errno::NOMEM)) => return Err(errno),
             Err(Errno::NOENT | Errno::SRCH) => return Ok(ReadResult::Disappeared),
             Err(_) => return Ok(ReadResult::Hidden),
             Ok(()) => {}
         }
-        let Some(stat) = files.stat().filter(|stat| accept_zombie || !stat.has_exited()) else {
+        let accepts_zombie = time == ReadTime::AfterExec;
+        let Some(stat) = files.stat().filter(|stat| accepts_zombie || !stat.has_exited()) else {
             return Ok(ReadResult::Zombie);
         };
         let read_ns = clock_ns(ClockId::Monotonic);
@@ -113,7 +114,7 @@ impl Reader {
     /// Reads `fields` of the process that called exec at `exec_ns`. Returns empty details if the process no longer
     /// exists.
     pub fn capture(&mut self, pid: u32, fields: Fields, exec_ns: u64) -> ObservedProcess {
-        let seen = self.read_process(pid, fields, true).ok().and_then(ReadResult::observed);
+        let seen = self.read_at(pid, fields, ReadTime::AfterExec).ok().and_then(ReadResult::observed);
         // A process that started after the exec has reused the pid.
         seen.filter(|observed| observed.start_ns <= exec_ns).unwrap_or_else(|| raw::nothing_read(fields))
     }
@@ -137,7 +138,7 @@ impl Reader {
     }
 
     fn zombie_stat(&mut self, pid: u32) -> Option<Stat<'_>> {
-        self.files.read(&self.procfs.root, pid, Fields::NONE, 0, &mut Direct, false).ok()?;
+        self.files.read(&self.procfs.root, pid, Fields::NONE, 0, &mut Direct, ReadTime::AnyTime).ok()?;
         self.files.stat().filter(Stat::has_exited)
     }
 }
@@ -179,7 +180,9 @@ impl DirectReader {
     pub(crate) fn read(&mut self, pid: u32, fields: Fields) -> Option<RawDetails> {
         let Self { procfs, files } = self;
         // The process has not run since its exec, so it cannot have called exec again.
-        files.read(&procfs.root, pid, fields, procfs.max_argv_bytes, &mut Direct, false).ok()?;
+        files
+            .read(&procfs.root, pid, fields, procfs.max_argv_bytes, &mut Direct, ReadTime::BeforeRun)
+            .ok()?;
         Some(RawDetails::copy(&files.files(), fields, clock_ns(ClockId::Monotonic)))
     }
 }

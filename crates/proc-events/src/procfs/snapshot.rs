@@ -60,7 +60,7 @@ impl Procfs {
                 Ok(running) if is_own => running.is_none(),
                 _ if !listed.contains(&pid) => true,
                 _ => {
-                    let read = reader.read_process(pid, Fields::NONE, false).map_err(unreadable_process)?;
+                    let read = reader.read_process(pid, Fields::NONE).map_err(unreadable_process)?;
                     !matches!(read, ReadResult::Running(_))
                 }
             };

@@ -7,6 +7,7 @@ use super::Reader;
 use super::interest::{combined_interest, kernel_types};
 use crate::capture::workers::CaptureWorkers;
 use crate::error::Error;
+use crate::model::interest::{Field, Fields};
 use crate::pipeline::Pipeline;
 
 impl Reader<'_> {
@@ -30,6 +31,11 @@ impl Reader<'_> {
         pipeline.applied_interest_changes = self.handle.interest_changes.load(Ordering::Acquire);
         let before = std::mem::replace(&mut pipeline.interest, combined_interest(pipeline.queues));
         let revision = Some(pipeline.queues.iter().map(|queue| queue.tags_revision()).sum());
+        // Renames are reported only while the interest has the comm, so that a comm from before may be outdated.
+        let comm = Fields::NONE.with(Field::Comm);
+        if pipeline.interest.fields.covers(comm) && !before.fields.covers(comm) {
+            pipeline.table.forget_comms();
+        }
         let mut has_new_ancestor = false;
         if std::mem::replace(&mut self.tags_revision, revision) != revision {
             let ancestry_tags: Vec<_> =
@@ -90,7 +96,7 @@ mod tests {
     use super::*;
     use crate::delivery::filter::FilterRule;
     use crate::delivery::queue::SubscriberQueue;
-    use crate::model::interest::{EventType, EventTypes, Field, Fields, Interest};
+    use crate::model::interest::{EventType, EventTypes, Interest};
     use crate::model::source_kind::SourceKind;
     use crate::options::Options;
     use crate::reader::command_queue::Command;

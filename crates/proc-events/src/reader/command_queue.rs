@@ -14,9 +14,10 @@ use rustix::io::Errno;
 use tokio::io::unix::AsyncFd;
 
 use crate::delivery::queue::SubscriberQueue;
+use crate::pipeline::WatchTarget;
 use crate::sys;
 
-/// A request of a subscription to its reader. Scans and watches carry the id of the request, watches also the pid.
+/// A request of a subscription to its reader. Scans, watches and flushes carry the id of the request.
 #[derive(Debug)]
 pub(crate) enum Command {
     Join(Arc<SubscriberQueue>),
@@ -24,7 +25,8 @@ pub(crate) enum Command {
     /// Only wakes the reader, which then finds the change in `ReaderHandle::interest_changes`.
     InterestChanged,
     Scan(Arc<SubscriberQueue>, u32),
-    WatchExit(Arc<SubscriberQueue>, u32, u32),
+    WatchExit(Arc<SubscriberQueue>, WatchTarget),
+    Flush(Arc<SubscriberQueue>, u32),
 }
 
 /// The pending commands, in the order in which they were sent.

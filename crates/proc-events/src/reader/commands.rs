@@ -54,12 +54,17 @@ impl Reader<'_> {
             }
             Command::InterestChanged => self.apply_interest_if_changed()?,
             Command::Scan(queue, id) => self.pipeline.resync.request_scan(queue, id),
-            Command::WatchExit(queue, id, pid) => {
+            Command::WatchExit(queue, target) => {
                 let now = now();
                 // Watching reads the socket. An interest that was set before must apply to the datagrams that this
                 // reads.
                 self.apply_interest_if_changed()?;
-                self.pipeline.watch_exit(queue, id, pid, now)?;
+                self.pipeline.watch_exit(queue, target, now)?;
+            }
+            Command::Flush(queue, id) => {
+                let now = now();
+                self.apply_interest_if_changed()?;
+                self.pipeline.flush(queue, id, now)?;
             }
         }
         Ok(false)

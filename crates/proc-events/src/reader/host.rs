@@ -114,7 +114,10 @@ impl ProcessInspector for LinuxProcesses {
         let details = details.filter(|details| details.covers(fields));
         let observed =
             details.and_then(|details| details.observed(procfs.procfs(), exec.pid, exec.timestamp_ns));
-        observed.unwrap_or_else(|| procfs.capture(exec.pid, fields, exec.timestamp_ns))
+        observed.unwrap_or_else(|| self.read_reported(exec.pid, fields, exec.timestamp_ns))
+    }
+    fn read_reported(&mut self, pid: u32, fields: Fields, reported_ns: u64) -> ObservedProcess {
+        self.procfs.capture(pid, fields, reported_ns)
     }
     fn observe(&mut self, pid: u32, fields: Fields) -> Option<ObservedProcess> {
         self.procfs.observe(pid, fields)

@@ -147,6 +147,7 @@ impl<'a> Reader<'a> {
         let host = LinuxProcesses::new(&procfs, options.raise_priority)
             .map_err(|error| Error::from_io("epoll_create", "of the exit watcher", &error))?;
         let mut pipeline = Pipeline::new(host, queues, interest, &handle.stats);
+        pipeline.resync.report_kernel_threads(options.kernel_threads);
         pipeline.interest_changes = Arc::clone(&handle.interest_changes);
         pipeline.clock_offset_ns = clock_offset_ns(&options.proc_root);
         let mut reader = Self {

@@ -1,7 +1,7 @@
 //! Process file descriptors, `pidfd_open(2)`.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
@@ -27,4 +27,27 @@ pub(crate) fn open_if_running(pid: u32) -> io::Result<Option<OwnedFd>> {
     let mut poll = [PollFd::new(&pidfd, PollFlags::IN)];
     let has_exited = rustix::event::poll(&mut poll, Some(&Timespec::default()))? > 0;
     Ok((!has_exited).then_some(pidfd))
+}
+
+/// Sends a signal to the process of a pidfd, or without one to the process that has this pid.
+///
+/// # Errors
+/// The errno of the system call.
+pub(crate) fn send_signal(pidfd: Option<&OwnedFd>, pid: u32, signal: i32) -> Result<(), Errno> {
+    let Ok(pid) = libc::pid_t::try_from(pid) else { return Err(Errno::SRCH) };
+    // rustix has no real-time signals, and libc no function for pidfd_send_signal.
+    let result = match pidfd {
+        Some(pidfd) => {
+            let no_info = std::ptr::null::<libc::siginfo_t>();
+            // SAFETY: without the info, the system call accesses no memory.
+            unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, no_info, 0) }
+        }
+        // SAFETY: the system call accesses no memory.
+        None => unsafe { libc::kill(pid, signal) }.into(),
+    };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::IO))
+    }
 }

@@ -1,6 +1,6 @@
 //! Checks that any bytes are parsed as `proc(5)` describes the files of `/proc/PID`.
 
-use proc_events::procfs::parse;
+use proc_events::procfs::{name, parse};
 
 /// Checks these bytes as the content of each file.
 pub(crate) fn check(bytes: &[u8]) {
@@ -100,17 +100,33 @@ pub(crate) fn check_texts(bytes: &[u8]) {
     }
 }
 
-/// Checks that a name is the comm, or a longer text that begins with it: the last part of the program's path, or of one of
-/// the first two arguments.
+/// Checks the names of a program. At the exec the name is the comm, or a longer text that begins with a cut comm: the last
+/// part of the program's path, or of one of the first arguments. Later it may be any of these parts, if the comm is none of
+/// them.
 pub(crate) fn check_name(comm: &[u8], cmdline: &[u8], exe: &[u8]) {
-    let name = parse::full_name(comm, cmdline, exe);
-    let continuations: Vec<_> = cmdline
+    let parts: Vec<_> = cmdline
         .split(|&byte| byte == 0)
-        .take(2)
+        .take(12)
         .chain([exe])
-        .map(|path| path.split(|&byte| byte == b'/').next_back().unwrap_or_default())
-        .filter(|last| last.len() > comm.len() && last.starts_with(comm))
+        .flat_map(|path| {
+            let last = |separators: &'static [u8]| {
+                path.rsplit(move |byte| separators.contains(byte)).next().unwrap_or_default()
+            };
+            [last(b"/"), last(b"/\\")]
+        })
+        .flat_map(|part| [Some(part), part.strip_suffix(b" (deleted)")])
+        .flatten()
         .collect();
+    let later = name::since_exec(comm, cmdline, exe);
+    let is_part = parts.iter().chain([&comm]).any(|part| parse::readable(part).starts_with(&*later));
+    assert!(is_part && later.len() <= 255 * 4, "{later}, not one of {parts:?}");
+    let name = name::at_exec(comm, cmdline, exe);
+    if comm.len() < 15 {
+        assert_eq!(name, parse::readable(comm));
+        return;
+    }
+    let is_continuation = |last: &&[u8]| last.len() > comm.len() && last.starts_with(comm);
+    let continuations: Vec<_> = parts.into_iter().filter(is_continuation).collect();
     let is_cut = |name: &[u8]| name.len() > 255;
     if continuations.iter().any(|name| is_cut(name)) {
         let is_beginning = |whole: &&[u8]| parse::readable(whole).starts_with(&*name);

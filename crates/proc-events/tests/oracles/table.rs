@@ -311,7 +311,7 @@ impl History {
         self.subscriber.assert_agrees_with(&self.machine);
         self.begin_snapshot();
         assert_eq!(self.finish_snapshot(), Some(Repairs::default()), "repaired the same twice");
-        let running = self.table.running(self.table.position(), self.machine.now_ns);
+        let running = self.table.running(self.table.position(), self.machine.now_ns, false);
         self.subscriber.on_scan(running, &self.machine);
     }
 

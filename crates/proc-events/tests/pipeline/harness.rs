@@ -7,7 +7,7 @@ use std::time::Duration;
 use proc_events::delivery::queue::SubscriberQueue;
 use proc_events::model::now::Now;
 use proc_events::model::snapshot::Snapshot;
-use proc_events::pipeline::Pipeline;
+use proc_events::pipeline::{Pipeline, WatchTarget};
 use proc_events::stats::Stats;
 use proc_events::{Error, EventData, EventTypes, Fields, Interest, Notification};
 use tokio::time::Instant;
@@ -17,6 +17,8 @@ use crate::machine::{S, ScriptedMachine};
 
 /// The id of every watch request.
 const WATCH_ID: u32 = 5;
+/// The id of every flush.
+const FLUSH_ID: u32 = 6;
 
 type Backend = FakeBackend<ScriptedMachine>;
 
@@ -31,8 +33,12 @@ pub(crate) struct Harness {
 impl Harness {
     /// Returns a harness whose bootstrap scan has found no process.
     pub(crate) fn new(fields: Fields) -> Self {
+        Self::with_interest(Interest { types: EventTypes::LIFECYCLE, fields, recapture: false })
+    }
+
+    /// Returns a harness with this interest.
+    pub(crate) fn with_interest(interest: Interest) -> Self {
         let backend = FakeBackend::new(ScriptedMachine::default());
-        let interest = Interest { types: EventTypes::LIFECYCLE, fields };
         let queue = Arc::new(SubscriberQueue::new(1 << 20, interest, Box::new(|| {})));
         let queues = Box::leak(Box::new(vec![Arc::clone(&queue)]));
         let mut pipeline =
@@ -113,8 +119,23 @@ impl Harness {
 
     /// Watches the exit of process 10.
     pub(crate) fn try_watch_exit(&mut self, now_ns: u64) -> Result<(), Error> {
+        self.try_watch_exit_of(None, now_ns)
+    }
+
+    /// Watches the exit of the process 10 that was created at this time, in clock ticks.
+    pub(crate) fn watch_exit_of(&mut self, start_time: u64, now_ns: u64) {
+        self.try_watch_exit_of(Some(start_time), now_ns).unwrap();
+    }
+
+    fn try_watch_exit_of(&mut self, start_time: Option<u64>, now_ns: u64) -> Result<(), Error> {
         let (queue, now) = (Arc::clone(&self.queue), self.now(now_ns));
-        self.pipeline.watch_exit(queue, WATCH_ID, 10, now)
+        self.pipeline.watch_exit(queue, WatchTarget { id: WATCH_ID, pid: 10, start_time }, now)
+    }
+
+    /// Requests a flush.
+    pub(crate) fn try_flush(&mut self, now_ns: u64) -> Result<(), Error> {
+        let (queue, now) = (Arc::clone(&self.queue), self.now(now_ns));
+        self.pipeline.flush(queue, FLUSH_ID, now)
     }
 
     /// Watches the exit of process 10.
@@ -167,6 +188,7 @@ impl Harness {
 fn describe(notification: &Notification) -> String {
     let event = match notification {
         Notification::Event(event) | Notification::ScanEvent { event, .. } => event,
+        Notification::Flushed { id } => return format!("flushed {id}"),
         Notification::Watched { id, watch } => return format!("watched {id} {watch:?}"),
         Notification::Loss(loss) => {
             return format!("loss {} +{} -{}", loss.lost, loss.recovered_execs, loss.recovered_exits);

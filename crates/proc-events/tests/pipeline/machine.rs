@@ -50,6 +50,19 @@ impl ScriptedMachine {
         self.send(what::PROC_EVENT_EXEC, at_ns, &[pid, pid]);
     }
 
+    /// Renames a thread.
+    pub(crate) fn comm(&mut self, tid: u32, pid: u32, at_ns: u64, comm: &str) {
+        let mut padded = [0; 16];
+        padded[..comm.len()].copy_from_slice(comm.as_bytes());
+        let text = padded.as_chunks().0.iter().copied().map(u32::from_ne_bytes);
+        let words: Vec<u32> = [tid, pid].into_iter().chain(text).collect();
+        self.send(what::PROC_EVENT_COMM, at_ns, &words);
+    }
+
+    pub(crate) fn fork(&mut self, pid: u32, at_ns: u64) {
+        self.send(what::PROC_EVENT_FORK, at_ns, &[1, 1, pid, pid]);
+    }
+
     pub(crate) fn exit(&mut self, pid: u32, at_ns: u64, code: u32) {
         self.send(what::PROC_EVENT_EXIT, at_ns, &[pid, pid, code << 8, 17, 1, 1]);
     }

@@ -7,10 +7,12 @@
 mod backend;
 mod details;
 mod exit_watches;
+mod flush;
 mod harness;
 mod late_reports;
 mod leader_exits;
 mod machine;
+mod renames;
 mod resync;
 mod scan;
 mod watch;

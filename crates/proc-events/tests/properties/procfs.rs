@@ -1,6 +1,6 @@
 //! Files of `/proc/PID`, as the kernel writes them and as it does not.
 
-use proc_events::procfs::parse;
+use proc_events::procfs::{name, parse};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -134,19 +134,20 @@ proptest! {
 
     #[test]
     fn name_is_the_comm_or_its_continuation(
-        name in word(b"/\0"),
-        cut in 0..16usize,
+        name in word(b"/\\\0"),
         directory in word(b"\0"),
         place in 0..3usize,
         is_script in any::<bool>(),
     ) {
-        let comm = &name[..cut.min(name.len())];
+        let name = join(&[b"fifteen-letters", &name]);
+        let comm = &name[..15];
         let path = join(&[&directory, b"/", &name]);
         // In the first argument, the second or the program's path.
         let at = |index: usize| if place == index { &*path } else if is_script { &b"/bin/sh"[..] } else { b"" };
         check_name(comm, &join(&[at(0), b"\0", at(1), b"\0"]), at(2));
-        if comm.len() < name.len() && !comm.is_empty() && !b"sh".starts_with(comm) {
-            prop_assert_eq!(parse::full_name(comm, &join(&[at(0), b"\0", at(1), b"\0"]), at(2)), parse::readable(&name));
-        }
+        let shown = name.strip_suffix(b" (deleted)").filter(|_| place == 2).unwrap_or(&name);
+        let cmdline = join(&[at(0), b"\0", at(1), b"\0"]);
+        prop_assert_eq!(name::at_exec(comm, &cmdline, at(2)), parse::readable(shown));
+        prop_assert_eq!(name::since_exec(comm, &cmdline, at(2)), parse::readable(shown));
     }
 }

@@ -138,7 +138,7 @@ fn exec(pid: u32) -> ProcessEvent {
 }
 
 fn exit(known: bool) -> EventData {
-    EventData::Exit { status: None, ppid: None, duration_ns: None, known }
+    EventData::Exit { status: None, ppid: None, ran: None, known }
 }
 
 fn event(pid: u32, data: EventData) -> ProcessEvent {
@@ -210,7 +210,7 @@ proptest! {
         (running, reported) in any::<([bool; PIDS as usize], [bool; PIDS as usize])>(),
         steps in steps(),
     ) {
-        let interest = |types| Interest { types, fields: Fields::NONE };
+        let interest = |types| Interest { types, fields: Fields::NONE, recapture: false };
         let early = if subscribes_late { EventTypes::NONE } else { types };
         let queue = SubscriberQueue::new(capacity, interest(early), Box::new(|| {}));
         let mut truth = Truth::new(running, reported);
@@ -260,7 +260,7 @@ proptest! {
     fn undrained_queue_never_exceeds_its_capacity(
         capacity in 1..20usize, awaits_scan in any::<bool>(), batches in vec(actions(8), 0..20)
     ) {
-        let queue = SubscriberQueue::new(capacity, Interest { types: EventTypes::ALL, fields: Fields::NONE }, Box::new(|| {}));
+        let queue = SubscriberQueue::new(capacity, Interest { types: EventTypes::ALL, fields: Fields::NONE, recapture: false }, Box::new(|| {}));
         if !awaits_scan {
             queue.deliver_scan(std::iter::empty(), 1);
             SubscriberModel::default().drain(&queue, 1);

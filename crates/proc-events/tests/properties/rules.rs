@@ -38,11 +38,12 @@ fn text() -> impl Strategy<Value = Box<str>> {
 }
 
 fn rules() -> impl Strategy<Value = FilterRule> {
-    let masks = (0..8u16, 0..8u16);
+    let masks = (0..8u16, 0..8u16, any::<bool>());
     // The pid of an ancestor follows from its id, because an id stands for one process.
     let ancestor = of(1..4u32).prop_map(|id| id.map(|id| Ancestor { id, pid: id / 2 }));
     (masks, (of(text()), of(text()), of(0..2u32), ancestor, of(0..2u32))).prop_map(
-        |((types, fields), (name, exe, uid, ancestor, pid))| FilterRule {
+        |((types, fields, recapture), (name, exe, uid, ancestor, pid))| FilterRule {
+            recapture,
             types: EventTypes::from_bits(types),
             fields: Fields::from_bits(fields),
             name,
@@ -55,14 +56,10 @@ fn rules() -> impl Strategy<Value = FilterRule> {
 }
 
 fn subjects() -> impl Strategy<Value = Subject> {
-    let exit = EventData::Exit { status: None, ppid: None, duration_ns: None, known: true };
+    let exit = EventData::Exit { status: None, ppid: None, ran: None, known: true };
     let data = prop_oneof![Just(EventData::Exec { again: false }), Just(exit), Just(EventData::Sid)];
-    let process = (of(text()), of(text()), of(0..2u32)).prop_map(|(name, exe, uid)| ProcessInfo {
-        name,
-        exe,
-        uid,
-        ..ProcessInfo::default()
-    });
+    let process = (of(text()), of(text()), of(text()), of(0..2u32))
+        .prop_map(|(name, comm, exe, uid)| ProcessInfo { name, comm, exe, uid, ..ProcessInfo::default() });
     (data, 0..2u32, of(process), vec((1..4u32, any::<bool>()), 0..3))
         .prop_map(|(data, pid, process, ancestry)| Subject { data, pid, process, ancestry })
 }
@@ -80,7 +77,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 fn selects(rule: &FilterRule, subject: &Subject) -> bool {
     let process = subject.process.clone().unwrap_or_default();
     rule.types.has(subject.data.event_type())
-        && (rule.name.is_none() || rule.name == process.name)
+        && (rule.name.is_none() || rule.name == process.name || rule.name == process.comm)
         && (rule.exe.is_none() || rule.exe == process.exe)
         && (rule.uid.is_none() || rule.uid == process.uid)
         && (rule.pid.is_none() || rule.pid == Some(subject.pid))

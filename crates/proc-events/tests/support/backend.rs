@@ -144,13 +144,17 @@ impl<M: FakeMachine> ProcessInspector for FakeBackend<M> {
     }
 
     fn capture(&mut self, exec: Exec, fields: Fields) -> ObservedProcess {
+        self.read_reported(exec.pid, fields, exec.timestamp_ns)
+    }
+
+    fn read_reported(&mut self, pid: u32, fields: Fields, reported_ns: u64) -> ObservedProcess {
         let mut machine = self.machine();
         let observed = match machine.fault(Call::Capture) {
             Some(_) => None,
-            None => machine.observed(exec.pid, fields),
+            None => machine.observed(pid, fields),
         };
-        // A process that was created after the exec has reused the pid.
-        observed.filter(|observed| observed.start_ns <= exec.timestamp_ns).unwrap_or_else(|| {
+        // A process that was created after the report has reused the pid.
+        observed.filter(|observed| observed.start_ns <= reported_ns).unwrap_or_else(|| {
             let nothing_read = || ProcessInfo { requested: fields, ..ProcessInfo::default() }.into();
             let process = (!fields.is_empty()).then(nothing_read);
             ObservedProcess { process, ..ObservedProcess::default() }

@@ -174,6 +174,7 @@ impl Machine {
             start_time: start_tick(process),
             start_ns: start_tick(process) * TICK_NS,
             never_execed: process.never_execed,
+            is_kernel_thread: false,
             leader_exited: process.leader_exited,
             program: process.program,
             comm: [0; 16],

@@ -40,7 +40,7 @@ impl TextIds {
 /// A multiset of bit masks: the count of each bit, and the union of the masks.
 #[derive(Clone, Debug, Default)]
 pub(super) struct BitCounts {
-    counts: [u32; 9],
+    counts: [u32; 11],
     pub(super) mask: u16,
 }
 

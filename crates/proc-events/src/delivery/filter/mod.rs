@@ -23,7 +23,9 @@ pub struct FilterRule {
     pub types: EventTypes,
     /// The details to capture. They must include those that the conditions need.
     pub fields: Fields,
-    /// Condition: the process name.
+    /// True if the arguments and the comm of these processes are to be read again when they rename themselves.
+    pub recapture: bool,
+    /// Condition: the name of the program, or the present comm of its process.
     pub name: Option<Box<str>>,
     /// Condition: the path of the executable.
     pub exe: Option<Box<str>>,
@@ -49,13 +51,14 @@ impl FilterRule {
     /// Returns a rule without conditions.
     #[must_use]
     pub fn for_all_processes(interest: Interest) -> Self {
-        Self { types: interest.types, fields: interest.fields, ..Self::default() }
+        let Interest { types, fields, recapture } = interest;
+        Self { types, fields, recapture, ..Self::default() }
     }
 
     /// Returns the event types and details of the rule, without its conditions.
     #[must_use]
     pub const fn interest(&self) -> Interest {
-        Interest { types: self.types, fields: self.fields }
+        Interest { types: self.types, fields: self.fields, recapture: self.recapture }
     }
 
     /// Returns the conditions that the rule has.
@@ -111,6 +114,8 @@ pub(crate) struct SubscriptionFilter {
     shape_counts: [u32; 32],
     types: BitCounts,
     fields: BitCounts,
+    /// Number of rules that ask for a recapture.
+    recaptures: u32,
     /// By [`Ancestor::id`]: the pid of the ancestor, and the number of rules that name it.
     ancestry_tags: FxHashMap<u32, (u32, u32)>,
     /// Number of changes of `ancestry_tags`.
@@ -132,6 +137,7 @@ impl SubscriptionFilter {
         self.shape_counts[usize::from(key.shape)] += 1;
         self.types.add(rule.types.bits());
         self.fields.add(rule.fields.bits());
+        self.recaptures += u32::from(rule.recapture);
         if let Some(Ancestor { id, pid }) = rule.ancestor {
             let (_, count) = self.ancestry_tags.entry(id).or_insert((pid, 0));
             *count += 1;
@@ -154,6 +160,7 @@ impl SubscriptionFilter {
         self.shape_counts[usize::from(key.shape)] -= 1;
         self.types.remove(rule.types.bits());
         self.fields.remove(rule.fields.bits());
+        self.recaptures = self.recaptures.saturating_sub(u32::from(rule.recapture));
         if let Some((_, count)) =
             self.ancestry_tags.get_mut(&key.ancestor).filter(|_| rule.ancestor.is_some())
         {
@@ -204,6 +211,7 @@ impl SubscriptionFilter {
         Interest {
             types: EventTypes::from_bits(self.types.mask),
             fields: Fields::from_bits(self.fields.mask),
+            recapture: self.recaptures > 0,
         }
     }
 
@@ -217,8 +225,12 @@ impl SubscriptionFilter {
         let process = event.process.as_deref();
         let mut shapes = self.shapes;
         let mut key = Key { pid: event.pid, ..Key::default() };
+        let mut comm = None;
         if shapes.intersects(Shapes::with_condition(NAME)) {
-            match self.names.id(process.and_then(|process| process.name.as_deref())) {
+            let id = |text: Option<&str>| self.names.id(text);
+            let name = id(process.and_then(|process| process.name.as_deref()));
+            comm = id(process.and_then(|process| process.comm.as_deref())).filter(|comm| name != Some(*comm));
+            match name.or(comm) {
                 Some(name) => key.name = name,
                 None => shapes = shapes.difference(Shapes::with_condition(NAME)),
             }
@@ -233,9 +245,14 @@ impl SubscriptionFilter {
             Some(uid) => key.uid = uid,
             None => shapes = shapes.difference(Shapes::with_condition(UID)),
         }
-        let selects = |key| {
+        let selects_key = |key| {
             let types = self.rules.get(&key).map_or(0, |(types, _)| types.mask);
             EventTypes::from_bits(types).has(event.data.event_type())
+        };
+        // A name condition is met by the name or by the comm.
+        let selects = |key: Key| {
+            selects_key(key)
+                || key.shape & NAME != 0 && comm.is_some_and(|name| selects_key(Key { name, ..key }))
         };
         shapes.iter().any(|shape| {
             if shape & ANCESTOR == 0 {

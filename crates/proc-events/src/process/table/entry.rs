@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::model::event::{ExitStatus, ProcessInfo};
+use crate::model::event::{ExitStatus, ProcessInfo, RunTime};
 use crate::model::snapshot::ObservedProcess;
 use crate::model::stream_position::StreamPosition;
+use crate::procfs::comm_text;
 
 /// The exit of a process's leader while other threads go on. All fields are unknown if only `/proc` showed it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -24,10 +25,11 @@ pub struct LeaderExit {
 /// The longest time between the moment at which `/proc` shows a new program and the kernel's report of that exec.
 pub(super) const SHOWN_BEFORE_NS: u64 = 50_000_000;
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a property of its own")]
 #[derive(Debug, Default)]
 pub(super) struct Process {
     /// Time of the last exec that was reported; 0 if none was.
-    exec_ns: u64,
+    pub(super) exec_ns: u64,
     /// Clock ticks since boot; 0 until the process was observed in `/proc`.
     pub(super) start_time: u64,
     /// True if `start_time` was observed since the last exec. Otherwise it may be that of an earlier process.
@@ -38,8 +40,12 @@ pub(super) struct Process {
     pub(super) program: u64,
     /// See [`ObservedProcess::never_execed`].
     pub(super) never_execed: bool,
+    /// See [`ObservedProcess::is_kernel_thread`].
+    pub(super) is_kernel_thread: bool,
     /// See [`ObservedProcess::comm`].
     comm: [u8; 16],
+    /// Time of the last rename that was reported; 0 if none was.
+    renamed_ns: u64,
     /// Time at which the details were read last; 0 if they were not.
     read_ns: u64,
     /// True if subscribers know the process. Only a scan reports a process that has never called exec.
@@ -54,7 +60,11 @@ pub(super) struct Process {
 impl Process {
     /// Returns the entry for a process that a snapshot shows.
     pub(super) fn observed(observed: &ObservedProcess) -> Self {
-        let mut process = Self { never_execed: observed.never_execed, ..Self::default() };
+        let mut process = Self {
+            never_execed: observed.never_execed,
+            is_kernel_thread: observed.is_kernel_thread,
+            ..Self::default()
+        };
         process.update_from(observed);
         process
     }
@@ -79,6 +89,37 @@ impl Process {
         self.comm = observed.comm;
         self.read_ns = observed.read_ns;
         ProcessInfo::fill(&mut self.info, observed.process.as_ref());
+        // The report of a rename may have been lost.
+        if observed.read_ns > self.renamed_ns {
+            self.set_comm(observed.comm);
+        }
+    }
+
+    /// Records a rename of the main thread.
+    pub(super) fn rename(&mut self, comm: [u8; 16], renamed_ns: u64) {
+        self.renamed_ns = renamed_ns;
+        self.set_comm(comm);
+    }
+
+    fn set_comm(&mut self, comm: [u8; 16]) {
+        if let Some(info) = self.info.as_mut().filter(|info| info.comm.is_some()) {
+            let comm = comm_text(&comm);
+            if info.comm.as_deref() != Some(&*comm) {
+                Arc::make_mut(info).comm = Some(comm);
+            }
+        }
+    }
+
+    /// Replaces the arguments.
+    pub(super) fn recapture(&mut self, observed: &ObservedProcess) {
+        if let (Some(info), Some(later)) = (&mut self.info, &observed.process) {
+            ProcessInfo::replace_argv(info, later.argv.as_ref());
+        }
+    }
+
+    /// Returns true if `observed` runs the program of the last exec, as far as is known.
+    pub(super) const fn is_same_program(&self, observed: &ObservedProcess) -> bool {
+        self.program == 0 || observed.program == 0 || self.program == observed.program
     }
 
     /// Replaces the program by one that a snapshot shows, and whose exec was not reported.
@@ -134,7 +175,9 @@ impl Process {
         self.position = position;
         self.program = observed.program;
         (self.comm, self.read_ns) = (observed.comm, observed.read_ns);
+        self.renamed_ns = 0;
         self.never_execed = false;
+        self.is_kernel_thread = false;
         self.reported = true;
         self.leader_exit = None;
         self.info.clone_from(&observed.process);
@@ -192,8 +235,15 @@ impl Process {
         }
     }
 
-    /// Returns the nanoseconds since the last exec, if it was reported. The clocks of two CPUs may differ slightly.
-    pub(super) fn duration(&self, now_ns: u64) -> Option<u64> {
-        (self.exec_ns != 0).then(|| now_ns.saturating_sub(self.exec_ns))
+    /// Returns the time since the last exec if it was reported, else since the creation if that was observed. The clocks
+    /// of two CPUs may differ slightly.
+    pub(super) fn run_time(&self, now_ns: u64) -> Option<RunTime> {
+        if self.exec_ns != 0 {
+            Some(RunTime::SinceExec(now_ns.saturating_sub(self.exec_ns)))
+        } else if self.is_identified {
+            Some(RunTime::SinceStart(now_ns.saturating_sub(self.start_ns)))
+        } else {
+            None
+        }
     }
 }

@@ -15,7 +15,7 @@ use crate::process::event_sink::EventSink;
 const TICK_NS: u64 = 10_000_000;
 
 impl ProcessTable {
-    /// Applies one message. `observed` is the process as `/proc` showed it at an exec, if it was read. Events go to `sink`. An
+    /// Applies one message. `observed` is the process as `/proc` showed it at an exec or fork, if it was read. Events go to `sink`. An
     /// exec may remove the exit of the same process from the pending events.
     pub fn apply(&mut self, message: &Message, observed: Option<ObservedProcess>, sink: &mut impl EventSink) {
         self.position.0 += 1;
@@ -44,9 +44,15 @@ impl ProcessTable {
             ProcEvent::Fork { parent_tgid, child_pid, child_tgid, .. } if child_pid == child_tgid => {
                 self.tentative_exits.remove(child_tgid as u32);
                 self.suppressed_exits.on_next_process(child_tgid as u32, timestamp_ns);
-                report(child_tgid, EventData::Fork { ppid: parent_tgid as u32 }, None);
+                let info = observed.and_then(|observed| observed.process);
+                report(child_tgid, EventData::Fork { ppid: parent_tgid as u32 }, info);
             }
             ProcEvent::Comm { process_pid, process_tgid, comm } => {
+                if process_pid == process_tgid
+                    && let Some(process) = self.processes.get_mut(&(process_tgid as u32))
+                {
+                    process.rename(comm, timestamp_ns);
+                }
                 let data = EventData::Comm { tid: process_pid as u32, comm };
                 report(process_tgid, data, self.info(process_tgid));
             }
@@ -87,11 +93,14 @@ impl ProcessTable {
             return;
         }
         if let Some(info) = process.info.as_ref().filter(|_| process.is_read_from(timestamp_ns, &observed)) {
-            let carries_it =
-                |event: &&mut ProcessEvent| event.process.as_ref().is_some_and(|own| Arc::ptr_eq(own, info));
             let without_program = Arc::new(info.without_program());
-            for event in sink.pending().iter_mut().filter(carries_it) {
-                event.process = Some(Arc::clone(&without_program));
+            // A rename replaces the details of later events, so that they need not be shared.
+            let is_of_program =
+                |event: &&mut ProcessEvent| event.pid == pid && event.timestamp_ns >= process.exec_ns;
+            for event in sink.pending().iter_mut().filter(is_of_program) {
+                if event.process.is_some() {
+                    event.process = Some(Arc::clone(&without_program));
+                }
             }
         }
         let again = process.reported;
@@ -131,7 +140,7 @@ impl ProcessTable {
         let data = EventData::Exit {
             status,
             ppid,
-            duration_ns: process.as_ref().and_then(|process| process.duration(timestamp_ns)),
+            ran: process.as_ref().and_then(|process| process.run_time(timestamp_ns)),
             known: process.as_ref().is_some_and(|process| process.reported),
         };
         let info = process.as_ref().and_then(|process| process.info.clone());

@@ -58,6 +58,13 @@ impl ProcessTable {
         self.processes.contains_key(&pid)
     }
 
+    /// Returns the creation time of a known process, in clock ticks; 0 if it is unknown.
+    #[must_use]
+    pub fn start_time(&self, pid: u32) -> u64 {
+        let process = self.processes.get(&pid).filter(|process| process.is_identified);
+        process.map_or(0, |process| process.start_time)
+    }
+
     /// Returns the number of reports that caused no event since the last call.
     pub fn take_ignored(&mut self) -> u64 {
         std::mem::take(&mut self.ignored)
@@ -84,6 +91,22 @@ impl ProcessTable {
         let may_be_shown = |process: &Process| process.may_be_exec_of_shown(exec_ns);
         self.tentative_exits.contains(pid)
             || exec_ns <= self.shown_until_ns && self.processes.get(&pid).is_some_and(may_be_shown)
+    }
+
+    /// Forgets the comm of every process, because renames were not reported. The next snapshot reads it again.
+    pub fn forget_comms(&mut self) {
+        for info in self.processes.values_mut().filter_map(|process| process.info.as_mut()) {
+            ProcessInfo::forget_comm(info);
+        }
+    }
+
+    /// Replaces the arguments of a process by those that were `observed` after a rename, unless the process has called exec
+    /// since.
+    pub fn recapture(&mut self, pid: u32, observed: &ObservedProcess) {
+        let process = self.processes.get_mut(&pid);
+        if let Some(process) = process.filter(|process| process.is_same_program(observed)) {
+            process.recapture(observed);
+        }
     }
 
     /// Returns true if an exit of `pid` at `exit_ns` is the late report of a synthesized exit.
@@ -152,14 +175,14 @@ impl ProcessTable {
     fn synthesize_exit(&mut self, pid: u32, now_ns: u64, origin: Origin, sink: &mut impl EventSink) {
         let Some(process) = self.processes.remove(&pid) else { return };
         self.suppressed_exits.add(pid, now_ns, LATE_EXIT_WINDOW_NS);
-        let duration_ns = process.duration(now_ns);
+        let ran = process.run_time(now_ns);
         let status = process.leader_exit.as_ref().and_then(|exit| exit.status);
         let ppid = process.leader_exit.as_ref().and_then(|exit| exit.ppid);
         sink.push(ProcessEvent {
             pid,
             timestamp_ns: now_ns,
             origin,
-            data: EventData::Exit { status, ppid, duration_ns, known: process.reported },
+            data: EventData::Exit { status, ppid, ran, known: process.reported },
             process: process.info,
             ancestry: None,
         });
@@ -170,9 +193,16 @@ impl ProcessTable {
     }
 
     /// Returns an exec event of the bootstrap scan for each running process that has not called exec since `since`. They
-    /// count as reported.
-    pub fn running(&mut self, since: StreamPosition, now_ns: u64) -> impl Iterator<Item = ProcessEvent> {
-        let older = self.processes.iter_mut().filter(move |(_, process)| process.position <= since);
+    /// count as reported. Kernel threads are left out unless `with_kernel_threads`, because they never called exec.
+    pub fn running(
+        &mut self,
+        since: StreamPosition,
+        now_ns: u64,
+        with_kernel_threads: bool,
+    ) -> impl Iterator<Item = ProcessEvent> {
+        let older = self.processes.iter_mut().filter(move |(_, process)| {
+            process.position <= since && (with_kernel_threads || !process.is_kernel_thread)
+        });
         older.map(move |(&pid, process)| {
             process.reported = true;
             ProcessEvent {

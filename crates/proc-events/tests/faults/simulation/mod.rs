@@ -52,7 +52,7 @@ pub(crate) fn simulate(seed: u64, is_traced: bool) {
     let fields = [Fields::NONE, Fields::NONE.with(Field::Name)][world.rng.below(2) as usize];
     let backend = FakeBackend::new(world);
     let (stats, mut queues) = (Stats::default(), Vec::new());
-    let interest = Interest { types: EventTypes::LIFECYCLE, fields };
+    let interest = Interest { types: EventTypes::LIFECYCLE, fields, recapture: false };
     let mut pipeline = Pipeline::new(backend.clone(), &mut queues, interest, &stats);
     backend.machine().reopen();
     pipeline.attach(Some(backend.clone()));

@@ -1,0 +1,60 @@
+//! Flushes: their answers come after all that the kernel reported before.
+
+use proc_events::Fields;
+
+use crate::NOTHING;
+use crate::harness::Harness;
+use crate::machine::S;
+
+#[test]
+fn flush_is_answered_after_the_queued_reports() {
+    let mut harness = Harness::new(Fields::NONE);
+    harness.machine().exec(10, 10 * S);
+    harness.machine().exit(10, 11 * S, 0);
+    harness.try_flush(12 * S).unwrap();
+    assert_eq!(harness.take(), ["exec 10 - kernel", "exit 10 =0 kernel", "flushed 6"]);
+}
+
+#[test]
+fn flush_does_not_wait_for_an_endless_stream() {
+    let mut harness = Harness::new(Fields::NONE);
+    harness.machine().is_endless = true;
+    harness.try_flush(12 * S).unwrap();
+    assert_eq!(harness.take().last().map(String::as_str), Some("flushed 6"));
+}
+
+#[test]
+fn flush_waits_for_the_repair_of_a_loss() {
+    let mut harness = Harness::with_process(Fields::NONE);
+    harness.machine().shown.clear();
+    harness.machine().kernel.drops = 1;
+    harness.drain();
+    harness.try_flush(12 * S).unwrap();
+    assert_eq!(harness.take(), NOTHING);
+    harness.snapshot(13 * S);
+    assert_eq!(harness.take(), ["exit 10 ? resync", "loss 1 +0 -1", "flushed 6"]);
+}
+
+#[test]
+fn flush_of_the_polling_source_takes_a_snapshot() {
+    let mut harness = Harness::new(Fields::NONE);
+    harness.pipeline.attach(None);
+    harness.machine().show(10, 9 * S, 1);
+    harness.try_flush(12 * S).unwrap();
+    assert_eq!(harness.take(), NOTHING);
+    harness.snapshot(13 * S);
+    let events = harness.take();
+    assert!(events.first().is_some_and(|event| event.starts_with("exec 10 1")), "{events:?}");
+    assert_eq!(events.last().map(String::as_str), Some("flushed 6"));
+}
+
+#[test]
+fn flush_survives_a_failure_of_the_source() {
+    let mut harness = Harness::new(Fields::NONE);
+    harness.machine().next_read_fails = true;
+    assert!(harness.try_flush(12 * S).is_err());
+    assert_eq!(harness.take(), NOTHING);
+    assert!(harness.pipeline.expected_until().is_some());
+    harness.expire_pending_exits(13 * S);
+    assert_eq!(harness.take(), ["flushed 6"]);
+}
