@@ -38,6 +38,7 @@ export type {
 export { getProcessMonitor } from './src/monitor/monitor.js'
 export { findDeletedProcesses, probe } from './src/native/binding.js'
 export type { ProbeReport } from './src/native/binding.js'
+export { signalProcess } from './src/native/signal.js'
 export { toOpenTelemetry } from './src/integrations/opentelemetry.js'
 export type {
   OpenTelemetryAttributes,
@@ -50,6 +51,7 @@ export type {
   ProcessCallback,
   ProcessMonitor,
   Unsubscribe,
+  WaitOptions,
 } from './src/api/monitor-types.js'
 export type { EventsOptions, MonitorOptions, ProcessFilter, Redact, SubscribeOptions } from './src/api/options.js'
 export type { MonitorStats } from './src/api/stats.js'

@@ -13,8 +13,9 @@ export declare class Source {
    */
   constructor(options: NativeOptions, words: Uint32Array, onRecords: (arg0: number, arg1: boolean) => void)
   /**
-   * Copies whole records to `words[1..]`, and writes their end index to `words[0]`. The facade writes 0 to
-   * `words[0]` once it has handled them.
+   * Copies whole records to `words[3..]`, and writes their end index to `words[0]`. The facade writes 0 to
+   * `words[0]` once it has handled them. `words[1]` and `words[2]` are the low and the high half of what is to be
+   * added to the records' times to get the time of day, in nanoseconds since the Unix epoch.
    *
    * @returns The end index. 0: no record is queued, and `onRecords` is called for the next one. -n: the next record
    * needs an array of n words.
@@ -36,8 +37,12 @@ export declare class Source {
    * - Running: the next exit record of `pid` is the exit of this process.
    * - Gone: the last exit record of `pid`, if any, was the exit of this process.
    * - Exited: the process is a zombie, or has just exited. The record carries its exit status if that is known.
+   *
+   * With a `startTime` in clock ticks, a process with this pid that was created at another time does not count.
    */
-  watchExit(id: number, pid: number): void
+  watchExit(id: number, pid: number, startTime?: number | undefined | null): void
+  /** Queues a `FLUSHED` record with `id`, after all events that the kernel has reported by now. */
+  flush(id: number): void
   /**
    * Fills `out` with 19 numbers. Counters start at 0 when the source is opened; gauges are present values.
    *
@@ -106,7 +111,9 @@ export interface NativeFilterRule {
   types: number
   /** The process details to capture, as a bit mask. */
   fields: number
-  /** The process name. */
+  /** True if the arguments and the comm are to be read again when a process renames itself. Default: false. */
+  recapture?: boolean
+  /** The name of the program, or the present comm of its process. */
   name?: string
   /** The path of the executable. */
   exe?: string
@@ -136,6 +143,8 @@ export interface NativeOptions {
   procRoot: string
   /** True if the reader may raise its priority while it captures details. */
   raisePriority: boolean
+  /** True if scans report kernel threads. */
+  kernelThreads: boolean
   /** The rules in force from the start, see {@link Source.addRule}. */
   rules: Array<NativeFilterRule>
 }
@@ -148,5 +157,16 @@ export interface NativeProbe {
   polling?: NativeError
 }
 
+/** The result of {@link signalProcess}. */
+export interface NativeSignalResult {
+  /** True if the signal was sent. False if the process has exited, or if `error` is present. */
+  sent: boolean
+  /** Present if the process may not be signalled, or if the call failed otherwise. */
+  error?: NativeError
+}
+
 /** Finds out which sources this environment permits, and leaves no trace. */
 export declare function probe(procRoot: string): NativeProbe
+
+/** Sends a signal, 0 to 64, to the process that has this pid and start time in clock ticks. */
+export declare function signalProcess(pid: number, startTime: number, signal: number): NativeSignalResult

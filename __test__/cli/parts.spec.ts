@@ -2,7 +2,6 @@
 import test from 'ava'
 import { ProcessMonitorError } from '../../dist/src/api/errors.js'
 import type { ExecEvent, ExitEvent, ProcessEvent } from '../../dist/src/api/event-types.js'
-import { WallClock } from '../../dist/src/cli/entries/clock.js'
 import { type Facts, diagnose, isHealthy } from '../../dist/src/cli/commands/diagnosis.js'
 import { eventEntry } from '../../dist/src/cli/entries/entry.js'
 import { commandOf, formatDuration, formatTime } from '../../dist/src/cli/output/format.js'
@@ -217,16 +216,6 @@ test('each check of the doctor has a name, a status, and advice if something is 
   ])
   t.deepEqual(found({ selfTest: { ...selfTest, receiveBufferSize: 212_992 } }), [true, 'buffer warning'])
   t.deepEqual(found({ selfTest: { ...selfTest, exits: 1, latenciesNs: [] } }), [false, 'self-test failed'])
-})
-
-test('the clock keeps one offset until the time of day is set', (t) => {
-  let now = { wall: 1_000_000, monotonic: 5000 }
-  const clock = new WallClock(() => now)
-  t.is(clock.timeOf(4000e6).getTime(), 999_000)
-  now = { wall: 1_000_109, monotonic: 5100 }
-  t.is(clock.timeOf(4000e6).getTime(), 999_000)
-  now = { wall: 2_000_000, monotonic: 5200 }
-  t.is(clock.timeOf(5199e6).getTime(), 1_999_999)
 })
 
 test('each error becomes one line and an exit code', (t) => {

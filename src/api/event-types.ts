@@ -7,7 +7,8 @@
 export type EventType = 'fork' | 'exec' | 'exit' | 'comm' | 'uid' | 'gid' | 'sid' | 'ptrace' | 'coredump'
 
 /** The details of a process that {@link SubscribeOptions.capture} may name. */
-export type ProcessField = 'name' | 'ppid' | 'exe' | 'argv' | 'cwd' | 'uid' | 'gid' | 'cgroup' | 'startTime'
+export type ProcessField =
+  'name' | 'comm' | 'ppid' | 'exe' | 'argv' | 'cwd' | 'uid' | 'gid' | 'loginUid' | 'cgroup' | 'startTime'
 
 /** The properties that every event has. */
 export interface EventBase<T extends EventType> {
@@ -20,6 +21,11 @@ export interface EventBase<T extends EventType> {
    * exact up to 2**53 (104 days after boot). Later it is rounded to the nearest representable number (2 ns, then 4 ns).
    */
   readonly timestampNs: number
+  /**
+   * The same moment as the time of day: milliseconds since the Unix epoch, as `Date.now()` counts, with a fraction. It is
+   * computed when the event is delivered, so that it stays right after a suspend and after the clock has been set.
+   */
+  readonly timeMs: number
   /**
    * The way in which the event was detected. `'kernel'`: reported live by the kernel. `'bootstrap'`: a process that was running
    * before the scan. `'resync'`: repaired after a loss, or an exit that `waitForExit` found. `'polling'`: a difference between
@@ -35,8 +41,17 @@ export interface EventBase<T extends EventType> {
 
 /** The captured details of a process. undefined: no subscription captures the field. null: it could not be read. */
 export interface ProcessInfo {
-  /** The process name: the kernel's comm. A name that the kernel cut at 15 bytes is completed from argv[0] or the exe. */
+  /**
+   * The program's name, as at its exec: the base name of the file, or of the script. The kernel keeps 15 bytes, and the rest
+   * is completed from the arguments or the exe. For a process that was found running and has renamed itself, it is the base
+   * name of the exe, or else of argv[0].
+   */
   readonly name?: string | null
+  /**
+   * The kernel's present name of the main thread, at most 15 bytes. A process may change it (Node.js, nginx, Wine). Renames
+   * are followed while a subscription captures `'comm'` or filters by `name`.
+   */
+  readonly comm?: string | null
   /** The parent's process id. */
   readonly ppid?: number | null
   /** The path of the executable. */
@@ -51,6 +66,8 @@ export interface ProcessInfo {
   readonly uid?: number | null
   /** The real group id. */
   readonly gid?: number | null
+  /** The user id of the login, before `su` and `sudo`. null: no user logged in, or it could not be read. */
+  readonly loginUid?: number | null
   /** The cgroup path: of v2, or of the v1 hierarchy that names the container. */
   readonly cgroup?: string | null
   /** The container's id from the cgroup path, captured with `'cgroup'`. null: the path has none, or could not be read. */
@@ -78,11 +95,19 @@ export interface ExitEvent extends EventBase<'exit'> {
   readonly coreDumped: boolean
   /** The parent's process id. null: unknown. */
   readonly ppid: number | null
-  /** Nanoseconds since the process's last exec. null: no exec was seen. */
+  /**
+   * Nanoseconds that the process ran: since its last exec that was seen, or, for one that ran before, since its start. null:
+   * neither is known. A start is rounded down to a clock tick of 10 ms, and the time until the exit then includes suspends.
+   */
   readonly durationNs: number | null
+  /** The beginning of `durationNs`: the last exec, or the start of the process. null: `durationNs` is null. */
+  readonly durationSince: 'exec' | 'start' | null
 }
 
-/** A process has been created. `pid` is the new process. */
+/**
+ * A process has been created. `pid` is the new process. Of its details only `startTime` is captured, because it still runs its
+ * parent's program.
+ */
 export interface ForkEvent extends EventBase<'fork'> {
   /** The pid of the process that created it. */
   readonly ppid: number

@@ -110,7 +110,8 @@ export interface ProcessMonitor extends EventEmitter<MonitorEvents> {
    * ```
    *
    * @param pid - 1 to 4,194,304.
-   * @param options - `signal`: ends the wait when aborted. Default: none.
+   * @param options - `signal`: ends the wait when aborted. Default: none. `startTime`: the process's
+   * {@link ProcessInfo.startTime}; another process with the same pid does not count. Default: any process with this pid.
    * @throws {@link ProcessMonitorError} (as a rejection):
    * - `ERR_NO_SUCH_PROCESS` if no process with this pid is running;
    * - `ERR_STOPPED` if the monitor is not initialized, or is stopped first;
@@ -120,7 +121,23 @@ export interface ProcessMonitor extends EventEmitter<MonitorEvents> {
    * @throws TypeError `ERR_INVALID_ARG_TYPE` or RangeError `ERR_OUT_OF_RANGE` (as a rejection) for an argument that is
    * not as typed.
    */
-  waitForExit(pid: number, options?: { readonly signal?: AbortSignal }): Promise<ExitEvent>
+  waitForExit(pid: number, options?: WaitOptions): Promise<ExitEvent>
+
+  /**
+   * Resolves when all that the kernel had reported before this call has been delivered. Lost events have been repaired then.
+   * With the polling source, a snapshot is taken first. Use it in tests, and before a shutdown.
+   *
+   * The monitor must be initialized. If `initialize()` is still pending, this waits for it.
+   *
+   * ```ts
+   * spawnSync('true')
+   * await monitor.flush() // Its exec and its exit have been delivered.
+   * ```
+   *
+   * @throws {@link ProcessMonitorError} (as a rejection): `ERR_STOPPED` if the monitor is not initialized, or is stopped first;
+   * the source's error if the source fails for good first.
+   */
+  flush(): Promise<void>
 
   /**
    * Gives one reference back. The count never falls below zero.
@@ -145,6 +162,14 @@ export interface ProcessMonitor extends EventEmitter<MonitorEvents> {
 
   /** Calls `stop()`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void>
+}
+
+/** Options of {@link ProcessMonitor.waitForExit}. */
+export interface WaitOptions {
+  /** Ends the wait when aborted. Default: none. */
+  readonly signal?: AbortSignal | undefined
+  /** The process's start time, see {@link ProcessInfo.startTime}. Default: any process with this pid. */
+  readonly startTime?: number | undefined
 }
 
 /**

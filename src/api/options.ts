@@ -30,6 +30,11 @@ export interface MonitorOptions {
    * arguments are cut, so that the last one may be incomplete, and `argvTruncated` is set.
    */
   readonly maxArgvBytes?: number
+  /**
+   * True: the scan at the start, and every `replay`, reports kernel threads as well. Default: false, because they never called
+   * exec. Events of kernel threads, such as their exit, are reported in any case.
+   */
+  readonly kernelThreads?: boolean
   /** The mount point of the host's proc file system: a path, not empty. Default: `$HOST_PROC`, or `/proc` if that is not set. */
   readonly procRoot?: string
   /**
@@ -74,12 +79,14 @@ export type Redact = (argv: string[], process: ProcessInfo) => readonly string[]
  */
 export interface ProcessFilter {
   /**
-   * The process name, as in {@link ProcessInfo.name}: the kernel's comm. A name that the kernel cut at 15 bytes is completed
-   * from argv[0] or the exe.
+   * The name: of the program ({@link ProcessInfo.name}), or the present one of a process that has renamed itself
+   * ({@link ProcessInfo.comm}, at most 15 bytes). Either may match.
    */
   readonly name?: string | RegExp
   /** The path of the executable. */
   readonly exe?: string | RegExp
+  /** The working directory at the exec. */
+  readonly cwd?: string | RegExp
   /** The arguments (argv), joined by spaces. */
   readonly commandLine?: string | RegExp
   /** The real user id: 0 to 4,294,967,295. */
@@ -118,6 +125,12 @@ export interface SubscribeOptions extends ProcessFilter {
    * effect for other types, so that several subscriptions can share one options object.
    */
   readonly replay?: boolean
+  /**
+   * True: the comm and the arguments of a process are read again when it renames itself. Default: false.
+   *
+   * Programs such as nginx and PostgreSQL write a title over their arguments then.
+   */
+  readonly recapture?: boolean
   /** Ends the subscription when aborted. A signal that is already aborted subscribes nothing. Default: none. */
   readonly signal?: AbortSignal
 }

@@ -69,9 +69,7 @@ const TICK_MS = 10
  * Converts an event to OpenTelemetry's semantic conventions. It needs no other package. It reads nothing of the process, so
  * capture the details that the attributes need.
  *
- * Times of day are computed from the monotonic clock at the time of the call. They are wrong by the time that the machine slept,
- * or by which the clock was set, between the event and the call. `process.command_line` is never set, because the conventions
- * ask not to assemble it.
+ * `process.command_line` is never set, because the conventions ask not to assemble it.
  *
  * ```ts
  * monitor.subscribeExec((pid, event) => logger.emit(toOpenTelemetry(event)), { capture: ['exe', 'ppid'] })
@@ -84,8 +82,7 @@ export function toOpenTelemetry(event: ProcessEvent, options: OpenTelemetryOptio
   checkObject('event', event)
   checkObject('options', options)
   checkFlag('options.arguments', options.arguments)
-  const { type, pid, process, timestampNs } = event
-  const timestamp = timeOfDay(timestampNs)
+  const { type, pid, process, timeMs: timestamp } = event
   const attributes: Record<string, unknown> = {
     'process.pid': pid,
     'process.parent_pid': ('ppid' in event ? event.ppid : null) ?? process.ppid,
@@ -115,10 +112,6 @@ function commandOf({ argv, argvTruncated }: ProcessInfo, withArguments: boolean)
     'process.command_args': withArguments ? [...argv] : null,
     'process.args_count': argvTruncated === true ? null : argv.length,
   }
-}
-
-function timeOfDay(timestampNs: number): number {
-  return Date.now() - (Number(globalThis.process.hrtime.bigint()) - timestampNs) / 1e6
 }
 
 /** Returns the creation time in ISO 8601. Ticks are counted on a clock that includes sleep. */

@@ -9,7 +9,7 @@ import {
   stoppedError,
 } from '../api/errors.js'
 import type { EventOf, EventType, ExecEvent, ExitEvent } from '../api/event-types.js'
-import type { MonitorEvents, ProcessCallback, ProcessMonitor, Unsubscribe } from '../api/monitor-types.js'
+import type { MonitorEvents, ProcessCallback, ProcessMonitor, Unsubscribe, WaitOptions } from '../api/monitor-types.js'
 import type { EventsOptions, MonitorOptions, SubscribeOptions } from '../api/options.js'
 import type { MonitorStats } from '../api/stats.js'
 import { publishEvent, publishLoss } from '../integrations/diagnostics-channel.js'
@@ -19,6 +19,7 @@ import { RecordView } from '../native/record-view.js'
 import { type Deferred, Session, deferred } from '../native/session.js'
 import { type StopListener, openStream } from './event-stream.js'
 import { ExitWaits } from './exit-waits.js'
+import { Flushes } from './flushes.js'
 import { PID_MAX_LIMIT, checkSignal } from './filter.js'
 import { type CheckedOptions, TIMER_MAX_MS, checkOptions } from './options.js'
 import { Registry, throwUncaught } from './subscriptions.js'
@@ -34,6 +35,7 @@ class Monitor extends EventEmitter<MonitorEvents> implements ProcessMonitor {
   })
   readonly #registry: Registry = new Registry(this.#interest, () => this.#session!.scan())
   readonly #waits: ExitWaits = new ExitWaits(this.#interest)
+  readonly #flushes: Flushes = new Flushes()
   readonly #streams = new Set<StopListener>()
   #session: Session | null = null
   /** The promise of `initialize` while it is pending or fulfilled. */
@@ -87,19 +89,29 @@ class Monitor extends EventEmitter<MonitorEvents> implements ProcessMonitor {
     return openStream(options, (...args) => this.#registry.subscribe(...args), this.#streams)
   }
 
-  async waitForExit(pid: number, options: { readonly signal?: AbortSignal } = {}): Promise<ExitEvent> {
+  async waitForExit(pid: number, options: WaitOptions = {}): Promise<ExitEvent> {
     checkInteger('pid', pid, 1, PID_MAX_LIMIT)
     checkObject('options', options)
-    const { signal } = options
+    const { signal, startTime } = options
     checkSignal(signal)
+    if (startTime !== undefined) checkInteger('options.startTime', startTime, 0, Number.MAX_SAFE_INTEGER)
     if (signal?.aborted === true) throw abortError(signal)
     if (this.#initialized === null) throw notInitializedError()
     const wait = this.#waits.begin(pid, signal)
     // Wait for the bootstrap scan. Before its end, live events and watch results are not in one order.
     this.#initialized
-      .then(() => wait.isPending && this.#session?.watchExit(wait.id, pid))
+      .then(() => wait.isPending && this.#session?.watchExit(wait.id, pid, startTime))
       .catch((error: unknown) => wait.reject(error))
     return wait.promise
+  }
+
+  async flush(): Promise<void> {
+    if (this.#initialized === null) throw notInitializedError()
+    const { id, promise } = this.#flushes.begin()
+    this.#initialized
+      .then(() => this.#flushes.isPending(id) && this.#session?.flush(id))
+      .catch((error: ProcessMonitorError) => this.#flushes.reject(id, error))
+    return promise
   }
 
   stop(): Promise<void> {
@@ -191,6 +203,7 @@ class Monitor extends EventEmitter<MonitorEvents> implements ProcessMonitor {
       },
       onScanFinished: (id) => this.#registry.onScanFinished(id),
       onWatchResult: (id, result) => this.#waits.onWatchResult(id, result),
+      onFlushed: (id) => this.#flushes.onFlushed(id),
       onLoss: (report) => {
         publishLoss(report)
         this.#emit('loss', report)
@@ -227,7 +240,8 @@ class Monitor extends EventEmitter<MonitorEvents> implements ProcessMonitor {
 
   /** Returns true if a listener was notified. */
   #notifyStopListeners(failure: ProcessMonitorError | null): boolean {
-    const stopListeners: StopListener[] = [...this.#streams, ...(this.#waits.size > 0 ? [this.#waits] : [])]
+    const pending = [this.#waits, this.#flushes].filter(({ size }) => size > 0)
+    const stopListeners: StopListener[] = [...this.#streams, ...pending]
     for (const listener of stopListeners) listener.onMonitorEnd(failure)
     return stopListeners.length > 0
   }

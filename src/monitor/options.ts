@@ -1,5 +1,5 @@
 /** Checks the options of `initialize`, and converts them for the native part. */
-import { checkInteger, checkObject, checkOneOf, invalidArgType } from '../api/errors.js'
+import { checkFlag, checkInteger, checkObject, checkOneOf, invalidArgType } from '../api/errors.js'
 import type { MonitorOptions, Redact } from '../api/options.js'
 import { type NativeOptions, checkProcRoot } from '../native/binding.js'
 
@@ -19,6 +19,8 @@ export interface CheckedOptions extends Omit<NativeOptions, 'rules'> {
 export function checkOptions(options: MonitorOptions): CheckedOptions {
   checkObject('options', options)
   const { source, pollingInterval, receiveBufferSize, queueSize, maxArgvBytes, priority, redact } = options
+  const { kernelThreads } = options
+  checkFlag('options.kernelThreads', kernelThreads)
   if (redact !== undefined && typeof redact !== 'function') {
     throw invalidArgType('options.redact', 'of type function', redact)
   }
@@ -35,6 +37,7 @@ export function checkOptions(options: MonitorOptions): CheckedOptions {
     queueSize: queueSize ?? 0,
     maxArgvBytes: maxArgvBytes ?? 0,
     procRoot: checkProcRoot(options.procRoot),
+    kernelThreads: kernelThreads === true,
     raisePriority: priority !== 'ordinary',
     redact: redact ?? null,
   }

@@ -45,12 +45,18 @@ export class SubscriptionIndex<E extends IndexEntry> {
     else this.#open.delete(entry)
   }
 
-  /** Returns, in order, the entries that can match this process. Those that require another name or exe cost nothing. */
+  /**
+   * Returns, in order, the entries that can match this process. Those that require another name or exe cost nothing. The
+   * name of a process may be that of its exec or its present comm.
+   */
   candidates(process: FilterSubject): Iterable<E> {
     const withName = this.#byName.size === 0 ? undefined : this.#byName.get(process.name)
+    const isRenamed = this.#byName.size > 0 && process.comm !== process.name
+    const withComm = isRenamed ? this.#byName.get(process.comm) : undefined
     const withExe = this.#byExe.size === 0 ? undefined : this.#byExe.get(process.exe)
-    const others = withName === undefined ? this.#open : merged(this.#open, withName)
-    return withExe === undefined ? others : merged(others, withExe)
+    let entries: ReadonlySet<E> | E[] = this.#open
+    for (const more of [withName, withComm, withExe]) if (more !== undefined) entries = merged(entries, more)
+    return entries
   }
 }
 

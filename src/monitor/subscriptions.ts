@@ -7,7 +7,7 @@ import type { FilterRule, InterestBuilder } from '../native/interest.js'
 import { EXEC, EXIT, type RecordView } from '../native/record-view.js'
 import { EVENT_TYPES } from '../native/record.js'
 import { onAbort } from './abort.js'
-import { type Predicate, captureMask, checkSignal, compileFilter } from './filter.js'
+import { type Predicate, captureMask, checkSignal, compileFilter, fieldMask } from './filter.js'
 import { Replay } from './replay.js'
 import { type IndexEntry, SubscriptionIndex } from './subscription-index.js'
 
@@ -71,9 +71,11 @@ export class Registry {
     checkObject('options', options)
     const { fields, matches, ancestorId, criteria } = compileFilter(options)
     const captured = captureMask(options.capture)
-    const { signal, replay } = options
+    const { signal, replay, recapture } = options
     checkSignal(signal)
     checkFlag('options.replay', replay)
+    checkFlag('options.recapture', recapture)
+    const recaptured = recapture === true ? fieldMask(['comm', 'argv']) : 0
 
     const kind = EVENT_TYPES.indexOf(type)
     const subscription: Subscription = {
@@ -83,7 +85,12 @@ export class Registry {
       matches,
       ancestorId,
       criteria,
-      rule: { types: 1 << kind, fields: fields | captured, ...criteria },
+      rule: {
+        types: 1 << kind,
+        fields: fields | captured | recaptured,
+        ...(recapture === true ? { recapture } : {}),
+        ...criteria,
+      },
       release: () => {},
       activeReplay: null,
       active: signal?.aborted !== true,

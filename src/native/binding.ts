@@ -22,6 +22,8 @@ export interface NativeBinding {
   readonly Source: new (options: NativeOptions, words: Uint32Array, onRecords: OnRecords) => NativeSource
   /** Returns those of `pids` whose process has exited, or an error if `procRoot` cannot be read. */
   deletedPids(pids: Uint32Array, procRoot: string): NativeDeletedPids
+  /** Sends a signal to the process with this pid and start time. */
+  signalProcess(pid: number, startTime: number, signal: number): NativeSignalResult
   /** Finds out which sources this environment permits. */
   probe(procRoot: string): NativeProbe
 }
@@ -30,6 +32,13 @@ export interface NativeBinding {
 export interface NativeDeletedPids {
   /** Empty if `error` is present. */
   readonly pids: Iterable<number>
+  readonly error?: NativeError | undefined
+}
+
+/** The result of `signalProcess`. */
+export interface NativeSignalResult {
+  /** False if the process has exited, or if `error` is present. */
+  readonly sent: boolean
   readonly error?: NativeError | undefined
 }
 
@@ -61,6 +70,8 @@ export interface NativeOptions {
   readonly procRoot: string
   /** True: the reader may raise its priority while details are captured. */
   readonly raisePriority: boolean
+  /** True: scans report kernel threads. */
+  readonly kernelThreads: boolean
   /** The initial rules, see `addRule`. */
   readonly rules: readonly FilterRule[]
 }
@@ -68,8 +79,9 @@ export interface NativeOptions {
 /** One running native reader. Its constructor returns at once. The first record reports success or failure. */
 export interface NativeSource {
   /**
-   * Copies whole records to `words[1..]`, writes their end index to `words[0]`, and returns it. The caller writes 0 to
-   * `words[0]` when it has handled the records. Other results:
+   * Copies whole records to `words[3..]`, writes their end index to `words[0]`, and returns it. The caller writes 0 to
+   * `words[0]` when it has handled the records. `words[1]` and `words[2]` get the difference between the time of day and
+   * the records' times. Other results:
    * - 0: no record is queued. The next one calls `OnRecords`.
    * - -n: the next record needs an array of n words.
    */
@@ -88,9 +100,11 @@ export interface NativeSource {
   /**
    * Queues a `WATCH_RESULT` record with this `id`. If the process is running, the next exit record of the pid is the exit of
    * that process, and it is sure to follow. If not, all exits of the pid precede the record. If the process exited recently or
-   * is a zombie, the record holds its exit.
+   * is a zombie, the record holds its exit. With a `startTime`, a process that was created at another time does not count.
    */
-  watchExit(id: number, pid: number): void
+  watchExit(id: number, pid: number, startTime?: number): void
+  /** Queues a `FLUSHED` record with this `id` after all events that the kernel has reported by now. */
+  flush(id: number): void
   /** Fills `out`, at least {@link STATS_LENGTH} long, with counters. */
   stats(out: Float64Array): void
   /** Asks the reader to end. `CLOSED` is the last record. */

@@ -18,6 +18,8 @@ export interface FilterRule extends FilterCriteria {
   readonly types: number
   /** A mask of the process's fields. */
   readonly fields: number
+  /** True: reads the arguments and the comm again when a process renames itself. */
+  readonly recapture?: boolean
 }
 
 /** Receives each rule as it is added or removed. */

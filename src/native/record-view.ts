@@ -22,7 +22,9 @@ export const EXIT: number = EVENT_TYPES.indexOf('exit')
 /** The details that filters compare. null, for a detail that was not read or an unseen exec, matches nothing. */
 export interface FilterSubject {
   readonly name: string | null
+  readonly comm: string | null
   readonly exe: string | null
+  readonly cwd: string | null
   readonly commandLine: string | null
   readonly cgroup: string | null
   readonly uid: number | null
@@ -32,7 +34,9 @@ export class RecordView implements FilterSubject {
   #buffer!: RecordBuffer
   #at = 0
   #name: string | null = null
+  #comm: string | null = null
   #exe: string | null = null
+  #cwd: string | null = null
   #commandLine: string | null = null
   #cgroup: string | null = null
   /** Read once, because any number of filters may ask for it. */
@@ -52,7 +56,9 @@ export class RecordView implements FilterSubject {
     this.#buffer = buffer
     this.#at = at
     this.#name = null
+    this.#comm = null
     this.#exe = null
+    this.#cwd = null
     this.#commandLine = null
     this.#cgroup = null
     this.#ancestryTags = null
@@ -89,8 +95,16 @@ export class RecordView implements FilterSubject {
     return (this.#name ??= readText(this.#buffer, this.#at, 'name'))
   }
 
+  get comm(): string | null {
+    return (this.#comm ??= readText(this.#buffer, this.#at, 'comm'))
+  }
+
   get exe(): string | null {
     return (this.#exe ??= readText(this.#buffer, this.#at, 'exe'))
+  }
+
+  get cwd(): string | null {
+    return (this.#cwd ??= readText(this.#buffer, this.#at, 'cwd'))
   }
 
   get cgroup(): string | null {

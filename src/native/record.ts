@@ -1,4 +1,5 @@
 /** Decodes native records: the layout of their words, and the public events built from them. */
+import { isUtf8 } from 'node:buffer'
 import { constants } from 'node:os'
 import { type ProcessMonitorError, fromNative } from '../api/errors.js'
 import type { EventType, ExitEvent, ProcessEvent, ProcessField, ProcessInfo } from '../api/event-types.js'
@@ -28,6 +29,8 @@ export const PROCESS_FIELDS: readonly ProcessField[] = [
   'gid',
   'cgroup',
   'startTime',
+  'comm',
+  'loginUid',
 ]
 
 /** The kinds of record that concern the source, not a process. */
@@ -40,7 +43,18 @@ export const CONTROL: {
   readonly CLOSED: 37
   readonly FELL_BACK: 38
   readonly WATCH_RESULT: 39
-} = { OPENED: 32, SCAN_FINISHED: 33, LOSS: 34, RESTART: 35, FAILED: 36, CLOSED: 37, FELL_BACK: 38, WATCH_RESULT: 39 }
+  readonly FLUSHED: 40
+} = {
+  OPENED: 32,
+  SCAN_FINISHED: 33,
+  LOSS: 34,
+  RESTART: 35,
+  FAILED: 36,
+  CLOSED: 37,
+  FELL_BACK: 38,
+  WATCH_RESULT: 39,
+  FLUSHED: 40,
+}
 
 /** The id of the bootstrap scan, which is the first. */
 export const FIRST_SCAN = 1
@@ -52,17 +66,23 @@ const CORE_DUMPED = 8
 const HAS_DURATION = 16
 const ARGV_TRUNCATED = 32
 const HAS_ANCESTRY_TAGS = 64
+const SINCE_START = 128
 const FLAGS_SHIFT = 16
 
 /** The words of a record ahead of its captured fields. */
 const RECORD_HEAD_WORDS = 10
+/** The index of the first record in a buffer. */
+const FIRST_RECORD = 3
+/** The index in a buffer of the nanoseconds to add to the records' times, to get nanoseconds since the Unix epoch. */
+const TIME_OFFSET = 1
 // Exported apart, because CommonJS reads an `export const` through `exports` each time.
-export { RECORD_HEAD_WORDS }
+export { FIRST_RECORD, RECORD_HEAD_WORDS }
 const HIGH = 2 ** 32
 
 const ORIGINS = ['kernel', 'bootstrap', 'resync', 'polling'] as const
 const [NAME, PPID, EXE, ARGV, CWD, UID, GID, CGROUP, START_TIME] = [1, 2, 4, 8, 16, 32, 64, 128, 256] as const
-const TEXTS = NAME | EXE | ARGV | CWD | CGROUP
+const [COMM, LOGIN_UID] = [512, 1024] as const
+const TEXTS = NAME | EXE | ARGV | CWD | CGROUP | COMM
 
 const NO_ANCESTRY_TAGS = new Uint32Array(0)
 
@@ -103,13 +123,17 @@ function fieldIndex(words: Uint32Array, at: number, field: number): number {
   if ((read & field) === 0) return 0
   let place = at + RECORD_HEAD_WORDS + 2
   for (let bit = 1; bit < field; bit <<= 1) {
-    if (read & bit) place += bit & TEXTS ? textWords(words, place) : 1
+    if (read & bit) place += bit & TEXTS ? textWords(words, place) : bit === START_TIME ? 2 : 1
   }
   return place
 }
 
 /** Decodes one detail of the process. The arguments are separated by NUL. null: it was not read. */
-export function readText(buffer: RecordBuffer, at: number, field: 'name' | 'exe' | 'argv' | 'cgroup'): string | null {
+export function readText(
+  buffer: RecordBuffer,
+  at: number,
+  field: 'name' | 'comm' | 'exe' | 'argv' | 'cwd' | 'cgroup',
+): string | null {
   const place = fieldIndex(buffer.words, at, 1 << PROCESS_FIELDS.indexOf(field))
   return place === 0 ? null : text(buffer, place)
 }
@@ -161,7 +185,15 @@ export function readProcess(buffer: RecordBuffer, at: number, name: string | nul
     info.containerId = info.cgroup === null ? null : containerIdOf(info.cgroup)
     if (read & CGROUP) next += textWords(words, next)
   }
-  if (captureMask & START_TIME) info.startTime = read & START_TIME ? u64(words, next) : null
+  if (captureMask & START_TIME) {
+    info.startTime = read & START_TIME ? u64(words, next) : null
+    if (read & START_TIME) next += 2
+  }
+  if (captureMask & COMM) {
+    info.comm = read & COMM ? text(buffer, next) : null
+    if (read & COMM) next += textWords(words, next)
+  }
+  if (captureMask & LOGIN_UID) info.loginUid = read & LOGIN_UID ? words[next]! : null
   return info
 }
 
@@ -171,32 +203,47 @@ export function readEvent(buffer: RecordBuffer, at: number, process: ProcessInfo
   const head = words[at]!
   const pid = words[at + 2]!
   const timestampNs = u64(words, at + 3)
+  const timeMs = timeOf(words, timestampNs)
   const origin = originOf(words, at)
   switch (EVENT_TYPES[head & 0xff]!) {
     case 'fork':
-      return { type: 'fork', pid, timestampNs, origin, process, ppid: words[at + 5]! }
+      return { type: 'fork', pid, timestampNs, timeMs, origin, process, ppid: words[at + 5]! }
     case 'exec':
-      return { type: 'exec', pid, timestampNs, origin, process }
+      return { type: 'exec', pid, timestampNs, timeMs, origin, process }
     case 'exit': {
       const { exitCode, signal, coreDumped } = readStatus(words, at, at + 5)
       const durationNs = (head >>> FLAGS_SHIFT) & HAS_DURATION ? u64(words, at + 8) : null
       const ppid = words[at + 7]! || null
-      return { type: 'exit', pid, timestampNs, origin, process, exitCode, signal, coreDumped, ppid, durationNs }
+      const durationSince = durationNs === null ? null : (head >>> FLAGS_SHIFT) & SINCE_START ? 'start' : 'exec'
+      return {
+        type: 'exit',
+        pid,
+        timestampNs,
+        timeMs,
+        origin,
+        process,
+        exitCode,
+        signal,
+        coreDumped,
+        ppid,
+        durationNs,
+        durationSince,
+      }
     }
     case 'comm': {
-      const comm = buffer.bytes.toString('utf8', (at + 6) * 4, (at + 10) * 4).split('\0', 1)[0]!
-      return { type: 'comm', pid, timestampNs, origin, process, tid: words[at + 5]!, comm }
+      const comm = commOf(buffer.bytes.subarray((at + 6) * 4, (at + 10) * 4))
+      return { type: 'comm', pid, timestampNs, timeMs, origin, process, tid: words[at + 5]!, comm }
     }
     case 'uid':
-      return { type: 'uid', pid, timestampNs, origin, process, ruid: words[at + 5]!, euid: words[at + 6]! }
+      return { type: 'uid', pid, timestampNs, timeMs, origin, process, ruid: words[at + 5]!, euid: words[at + 6]! }
     case 'gid':
-      return { type: 'gid', pid, timestampNs, origin, process, rgid: words[at + 5]!, egid: words[at + 6]! }
+      return { type: 'gid', pid, timestampNs, timeMs, origin, process, rgid: words[at + 5]!, egid: words[at + 6]! }
     case 'sid':
-      return { type: 'sid', pid, timestampNs, origin, process }
+      return { type: 'sid', pid, timestampNs, timeMs, origin, process }
     case 'ptrace':
-      return { type: 'ptrace', pid, timestampNs, origin, process, tracerPid: words[at + 5]! || null }
+      return { type: 'ptrace', pid, timestampNs, timeMs, origin, process, tracerPid: words[at + 5]! || null }
     case 'coredump':
-      return { type: 'coredump', pid, timestampNs, origin, process, ppid: words[at + 5]! || null }
+      return { type: 'coredump', pid, timestampNs, timeMs, origin, process, ppid: words[at + 5]! || null }
   }
 }
 
@@ -204,9 +251,20 @@ export function readEvent(buffer: RecordBuffer, at: number, process: ProcessInfo
 export function readPastExit(words: Uint32Array, at: number): ExitEvent {
   const [pid, timestampNs] = [words[at + 2]!, u64(words, at + 3)]
   const { exitCode, signal, coreDumped } = readStatus(words, at, at + 7)
-  const process = NO_PROCESS
-  const origin = 'resync'
-  return { type: 'exit', pid, timestampNs, origin, process, exitCode, signal, coreDumped, ppid: null, durationNs: null }
+  return {
+    type: 'exit',
+    pid,
+    timestampNs,
+    timeMs: timeOf(words, timestampNs),
+    origin: 'resync',
+    process: NO_PROCESS,
+    exitCode,
+    signal,
+    coreDumped,
+    ppid: null,
+    durationNs: null,
+    durationSince: null,
+  }
 }
 
 /** Decodes an exit status. The flags are in the record at `at`, the code and the signal at `from`. */
@@ -237,6 +295,31 @@ export function readFailure(buffer: RecordBuffer, at: number): ProcessMonitorErr
   return fromNative({ code: words[at + 5]!, errno: words[at + 6]!, syscall, context }, hint)
 }
 
+/** Returns the time of day, in milliseconds since the Unix epoch with a fraction of three digits. */
+function timeOf(words: Uint32Array, timestampNs: number): number {
+  return Math.round((u64(words, TIME_OFFSET) + timestampNs) / 1000) / 1000
+}
+
+/** Returns the text of a comm that is padded with NUL. As in the other texts, a byte that is not UTF-8 is written `\\xNN`. */
+function commOf(padded: Buffer): string {
+  const end = padded.indexOf(0)
+  const bytes = padded.subarray(0, end === -1 ? undefined : end)
+  const text = bytes.toString()
+  return text.includes('\uFFFD') ? readable(bytes) : text
+}
+
+function readable(bytes: Buffer): string {
+  let readableText = ''
+  for (let at = 0; at < bytes.length; ) {
+    // The longest valid character has four bytes.
+    const length = [1, 2, 3, 4].find((count) => isUtf8(bytes.subarray(at, at + count))) ?? 0
+    readableText +=
+      length > 0 ? bytes.toString('utf8', at, at + length) : `\\x${bytes[at]!.toString(16).padStart(2, '0')}`
+    at += length || 1
+  }
+  return readableText
+}
+
 function u64(words: Uint32Array, at: number): number {
   return words[at + 1]! * HIGH + words[at]!
 }
@@ -257,8 +340,9 @@ export function splitArguments(joined: string): string[] {
   return argv
 }
 
-/** The kernel's last real-time signal, and the first one that the C library does not reserve. */
-const [SIGRTMAX, SIGRTMIN] = [64, 34]
+/** The kernel's last real-time signal (SIGRTMAX), and the first one that the C library does not reserve. */
+export const SIGRTMAX: number = 64
+export const SIGRTMIN: number = 34
 
 const SIGNAL_NAMES: readonly (string | undefined)[] = signalNames()
 

@@ -4,7 +4,16 @@ import type { ExitEvent } from '../api/event-types.js'
 import type { LossReport } from '../api/monitor-types.js'
 import { type NativeBinding, type NativeOptions, type NativeSource, STATS_LENGTH } from './binding.js'
 import type { FilterRule, RuleListener } from './interest.js'
-import { CONTROL, FIRST_SCAN, RECORD_HEAD_WORDS, RecordBuffer, readFailure, readLoss, readPastExit } from './record.js'
+import {
+  CONTROL,
+  FIRST_RECORD,
+  FIRST_SCAN,
+  RECORD_HEAD_WORDS,
+  RecordBuffer,
+  readFailure,
+  readLoss,
+  readPastExit,
+} from './record.js'
 
 /** The initial length of the buffer, in words: some 1,600 records. */
 const BUFFER_WORDS = 16 * 1024
@@ -25,6 +34,8 @@ export interface SessionListener {
   onScanFinished(id: number): void
   /** The answer to `watchExit`: true if the process is running, its exit if that is known, or false. */
   onWatchResult(id: number, result: boolean | ExitEvent): void
+  /** All that the kernel had reported before the request `flush` has been handled. */
+  onFlushed(id: number): void
   onLoss(report: LossReport): void
   onRestart(error: ProcessMonitorError): void
   /** The process connector is unavailable or has failed. /proc is polled instead. */
@@ -115,8 +126,13 @@ export class Session implements RuleListener {
   }
 
   /** Watches for the exit of a process. It need not be a child of this one. */
-  watchExit(id: number, pid: number): void {
-    if (!this.#stopped) this.#source?.watchExit(id, pid)
+  watchExit(id: number, pid: number, startTime?: number): void {
+    if (!this.#stopped) this.#source?.watchExit(id, pid, startTime)
+  }
+
+  /** Requests `onFlushed` after all that the kernel has reported by now. */
+  flush(id: number): void {
+    if (!this.#stopped) this.#source?.flush(id)
   }
 
   addRule(rule: FilterRule): void {
@@ -158,7 +174,7 @@ export class Session implements RuleListener {
 
   /** Sets the range of the records that the native part has copied. */
   #setRange(end: number): void {
-    this.#at = 1
+    this.#at = FIRST_RECORD
     this.#end = end
   }
 
@@ -251,6 +267,8 @@ export class Session implements RuleListener {
           words[at + 5]!,
           words[at + 6] === 2 ? readPastExit(words, at) : words[at + 6] === 1,
         )
+      case CONTROL.FLUSHED:
+        return this.#listener.onFlushed(words[at + 5]!)
       case CONTROL.LOSS:
         return this.#listener.onLoss(readLoss(words, at))
       case CONTROL.RESTART:

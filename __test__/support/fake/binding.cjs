@@ -18,6 +18,10 @@ const behaviour = {
   closeAfter: 0,
   /** The maximum number of records of one drain. */
   drainAtMost: Infinity,
+  /** Returns true if a flush is answered at once, or false if the test pushes the answer. */
+  flush: (_source, _id) => true,
+  /** Answers `signalProcess`. */
+  signalProcess: (_pid, _startTime, _signal) => ({ sent: true }),
   /** Answers `deletedPids`. */
   deletedPids: (_pids, _procRoot) => ({ pids: [] }),
 }
@@ -34,7 +38,7 @@ class Source {
   ruleCalls = 0
   #lastInterest
   #rules = new Map()
-  #counts = { types: new Array(9).fill(0), fields: new Array(9).fill(0) }
+  #counts = { types: new Array(9).fill(0), fields: new Array(11).fill(0) }
   counters = new Array(16).fill(0)
   /** The lengths of all buffers that were set. */
   bufferLengths = []
@@ -101,11 +105,11 @@ class Source {
 
   #copy() {
     const words = this.#words
-    let end = 1
-    for (let records = 0; this.queue.length > 0 && records < behaviour.drainAtMost; records++) {
+    let end = 3
+    for (let count = 0; this.queue.length > 0 && count < behaviour.drainAtMost; count++) {
       const next = this.queue[0]
       if (end + next.length > words.length) {
-        if (end === 1) return -(end + next.length)
+        if (end === 3) return -(end + next.length)
         break
       }
       words.set(next, end)
@@ -114,7 +118,8 @@ class Source {
       this.queue.shift()
     }
     this.#armed ||= this.queue.length === 0
-    return (words[0] = end === 1 ? 0 : end)
+    words.set(records.pair(records.TIME_OFFSET), 1)
+    return (words[0] = end === 3 ? 0 : end)
   }
 
   addRule(rule) {
@@ -160,10 +165,15 @@ class Source {
     if (answer) this.push(...records.found(id, ...answer), records.scanned(id))
   }
 
-  watchExit(id, pid) {
-    this.calls.push(`watchExit ${pid}`)
+  watchExit(id, pid, startTime) {
+    this.calls.push(startTime === undefined ? `watchExit ${pid}` : `watchExit ${pid} of ${startTime}`)
     const answer = behaviour.watchExit(this, id, pid)
     if (answer !== null) this.push(records.watched(id, answer))
+  }
+
+  flush(id) {
+    this.calls.push('flush')
+    if (behaviour.flush(this, id)) this.push(records.flushed(id))
   }
 
   stats(out) {
@@ -188,6 +198,7 @@ class Source {
 module.exports = {
   Source,
   deletedPids: (pids, procRoot) => behaviour.deletedPids(pids, procRoot),
+  signalProcess: (...args) => behaviour.signalProcess(...args),
   fake: {
     records,
     behaviour,

@@ -1,6 +1,6 @@
 /** Encodes native records word by word, independently of the facade's code. */
 const KINDS = ['fork', 'exec', 'exit', 'comm', 'uid', 'gid', 'sid', 'ptrace', 'coredump']
-const FIELDS = ['name', 'ppid', 'exe', 'argv', 'cwd', 'uid', 'gid', 'cgroup', 'startTime']
+const FIELDS = ['name', 'ppid', 'exe', 'argv', 'cwd', 'uid', 'gid', 'cgroup', 'startTime', 'comm', 'loginUid']
 const ORIGINS = ['kernel', 'bootstrap', 'resync', 'polling']
 const CODES = [
   'ERR_PERMISSION',
@@ -11,9 +11,11 @@ const CODES = [
   'ERR_PROC_UNREADABLE',
   'ERR_SOURCE_FAILED',
 ]
-const [HAS_PROCESS, EXITED, SIGNALED, CORE_DUMPED, HAS_DURATION, ARGV_TRUNCATED, HAS_ANCESTRY_TAGS] = [
-  1, 2, 4, 8, 16, 32, 64,
+const [HAS_PROCESS, EXITED, SIGNALED, CORE_DUMPED, HAS_DURATION, ARGV_TRUNCATED, HAS_ANCESTRY_TAGS, SINCE_START] = [
+  1, 2, 4, 8, 16, 32, 64, 128,
 ]
+/** The nanoseconds that a fake source adds to the records' times, to get the time of day. */
+const TIME_OFFSET = 1_700_000_000_000_000_000n
 
 const pair = (n) => [Number(BigInt(n) & 0xffffffffn), Number(BigInt(n) >> 32n)]
 
@@ -63,12 +65,13 @@ function event(type, pid, { process, flags = 0, truncated = false, ancestryTags 
   return record(KINDS.indexOf(type), { pid, ...others, flags: all, rest })
 }
 
-function exit(pid, { code, signal, core, ppid = 0, duration, ...others } = {}) {
+function exit(pid, { code, signal, core, ppid = 0, duration, sinceStart = false, ...others } = {}) {
   let flags = 0
   if (code !== undefined) flags |= EXITED
   if (signal !== undefined) flags |= SIGNALED
   if (core) flags |= CORE_DUMPED
   if (duration !== undefined) flags |= HAS_DURATION
+  if (sinceStart) flags |= SINCE_START
   const five = [code ?? 0, signal ?? 0, ppid, ...pair(duration ?? 0)]
   return event('exit', pid, { ...others, flags, five })
 }
@@ -88,6 +91,8 @@ const failure = (kind) => (code, errno, name) => {
 module.exports = {
   KINDS,
   FIELDS,
+  TIME_OFFSET,
+  pair,
   exec: (pid, options) => event('exec', pid, options),
   exit,
   event,
@@ -100,6 +105,7 @@ module.exports = {
   failed: failure(36),
   closed: () => record(37),
   fallenBack: failure(38),
+  flushed: (id) => record(40, { five: [id] }),
   watched: (id, running) => record(39, { five: [id, running ? 1 : 0] }),
   /** The answer to a watch of a zombie. */
   zombie: (id, pid, { code, signal, time = 0 } = {}) =>

@@ -2,7 +2,6 @@
 import { ProcessMonitorError } from '../../api/errors.js'
 import type { ExitEvent } from '../../api/event-types.js'
 import { getProcessMonitor } from '../../monitor/monitor.js'
-import { WallClock } from '../entries/clock.js'
 import { type EventEntry, eventEntry } from '../entries/entry.js'
 import { readDetails } from '../entries/proc.js'
 import { ProcessNames } from '../entries/process-names.js'
@@ -76,13 +75,12 @@ interface WaitedProcess {
 /** Reads the details that an exit event lacks, before the exit. */
 function remember(pid: number, { args }: WaitOptions, users: Users): WaitedProcess {
   const { name, argv, uid } = readDetails(pid)
-  const [clock, names] = [new WallClock(), new ProcessNames(false)]
+  const names = new ProcessNames(false)
   const shown = args === 'redacted' && argv !== null ? redact(argv) : argv
   const entryOf = (event: ExitEvent): EventEntry =>
     eventEntry(
       { ...event, process: { name, argv: shown, uid } },
       {
-        time: clock.timeOf(event.timestampNs),
         inheritedName: name,
         ppid: event.ppid,
         parentName: names.of(event.ppid),

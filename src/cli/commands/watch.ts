@@ -1,7 +1,7 @@
 /** The default command: shows live events, or a recording, in a view. */
-import { WallClock } from '../entries/clock.js'
+import { now } from '../entries/clock.js'
 import { type Entry, isEvent } from '../entries/entry.js'
-import { LiveEntries, moment } from '../entries/live.js'
+import { LiveEntries } from '../entries/live.js'
 import { containerMatcher, recorded } from '../entries/recording.js'
 import type { WatchOptions } from '../flags/args.js'
 import { Output } from '../output/output.js'
@@ -26,12 +26,11 @@ interface EntrySource {
 /** Resolves at the end. Rejects if the source could not start, or failed. */
 export async function watch(options: WatchOptions): Promise<void> {
   const { stdout, stdin, stderr } = process
-  const clock = new WallClock()
   const shutdown = new Shutdown()
   const summary = new Summary()
   const source: EntrySource =
     options.replay === undefined ? new LiveSource(options) : new RecordingSource(options, options.replay)
-  const output = new Output(stdout, { onSkipped: (lines) => show(skippedEntry(lines, moment(clock))) })
+  const output = new Output(stdout, { onSkipped: (lines) => show(skippedEntry(lines, now())) })
   const view = createPresenter(options, {
     stdout,
     stdin,

@@ -20,7 +20,8 @@ export interface EventEntry {
   readonly coreDumped?: boolean
   readonly durationNs?: number | null
   readonly tid?: number
-  readonly comm?: string
+  /** Of a comm event the new name, of other events the present one. */
+  readonly comm: string | null
   readonly ruid?: number
   readonly euid?: number
   readonly rgid?: number
@@ -34,6 +35,11 @@ export interface EventEntry {
   readonly argvTruncated?: true
   readonly cgroup: string | null
   readonly containerId: string | null
+  readonly cwd: string | null
+  readonly gid: number | null
+  readonly loginUid: number | null
+  /** Clock ticks since boot. */
+  readonly startTime: number | null
 }
 
 /** Events that were lost, here. `output`: lines that the reader of the output was too slow for. */
@@ -66,7 +72,6 @@ export function isEvent(entry: Entry): entry is EventEntry {
 
 /** The details of an entry that the event lacks. */
 export interface EntryContext {
-  readonly time: Date
   /** The name of a process that has not called exec since its fork. */
   readonly inheritedName: string | null
   readonly ppid: number | null
@@ -76,10 +81,10 @@ export interface EntryContext {
 }
 
 export function eventEntry(event: ProcessEvent, context: EntryContext): EventEntry {
-  const { type, pid, timestampNs, origin, process } = event
+  const { type, pid, timestampNs, timeMs, origin, process } = event
   return {
     type,
-    time: context.time.toISOString(),
+    time: new Date(timeMs).toISOString(),
     timestampNs,
     pid,
     ppid: context.ppid,
@@ -94,6 +99,11 @@ export function eventEntry(event: ProcessEvent, context: EntryContext): EventEnt
     ...(context.showsArguments && process.argvTruncated ? { argvTruncated: true } : {}),
     cgroup: process.cgroup ?? null,
     containerId: process.containerId ?? null,
+    comm: event.type === 'comm' ? event.comm : (process.comm ?? null),
+    cwd: process.cwd ?? null,
+    gid: process.gid ?? null,
+    loginUid: process.loginUid ?? null,
+    startTime: process.startTime ?? null,
   }
 }
 

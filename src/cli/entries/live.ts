@@ -5,7 +5,7 @@ import type { ProcessFilter } from '../../api/options.js'
 import { getProcessMonitor } from '../../monitor/monitor.js'
 import { describe } from '../exit-codes.js'
 import type { ShowOptions } from '../flags/args.js'
-import { WallClock } from './clock.js'
+import { now } from './clock.js'
 import { type Entry, type LossEntry, type NoteEntry, eventEntry } from './entry.js'
 import { ProcessNames } from './process-names.js'
 import { redact } from './redact/redact.js'
@@ -24,7 +24,6 @@ export class LiveEntries {
   readonly #options: LiveOptions
   readonly #onEntry: (entry: Entry) => void
   readonly #monitor: ProcessMonitor = getProcessMonitor()
-  readonly #clock = new WallClock()
   readonly #users = new Users()
   readonly #names: ProcessNames
   #restoreWarnings: (() => void) | null = null
@@ -40,7 +39,7 @@ export class LiveEntries {
       this.#note('restart', `reading from the kernel failed and was taken up again: ${describe(error)}`, error.code)
     })
     this.#monitor.on('loss', ({ cause, lost, recoveredExecs, recoveredExits }) => {
-      onEntry({ type: 'loss', ...this.#now(), cause, lost, recoveredExecs, recoveredExits })
+      onEntry({ type: 'loss', ...now(), cause, lost, recoveredExecs, recoveredExits })
     })
   }
 
@@ -69,16 +68,15 @@ export class LiveEntries {
     const lost = lostSocket + lostQueue - reported
     if (lost <= 0) return null
     const cause = lostSocket > 0 ? 'socket' : 'queue'
-    return { type: 'loss', ...this.#now(), cause, lost, recoveredExecs: 0, recoveredExits: 0 }
+    return { type: 'loss', ...now(), cause, lost, recoveredExecs: 0, recoveredExits: 0 }
   }
 
   #onEvent(event: ProcessEvent): void {
-    const { pid, timestampNs, process: known } = event
+    const { pid, process: known } = event
     const uid = known.uid ?? null
     const ppid = this.#names.parentOf(event)
     if (event.type === 'fork') this.#names.observe(event)
     const entry = eventEntry(event, {
-      time: this.#clock.timeOf(timestampNs),
       inheritedName: this.#names.known(pid),
       ppid,
       parentName: this.#names.of(ppid),
@@ -90,25 +88,15 @@ export class LiveEntries {
   }
 
   #note(note: NoteEntry['note'], message: string, code: string | null): void {
-    this.#onEntry({ type: 'note', ...this.#now(), note, code, message })
+    this.#onEntry({ type: 'note', ...now(), note, code, message })
   }
-
-  #now(): { time: string; timestampNs: number } {
-    return moment(this.#clock)
-  }
-}
-
-/** Now, on both clocks. */
-export function moment(clock: WallClock): { time: string; timestampNs: number } {
-  const timestampNs = Number(process.hrtime.bigint())
-  return { time: clock.timeOf(timestampNs).toISOString(), timestampNs }
 }
 
 /** Returns the fields to capture. Expensive ones are captured only if they are shown. */
 function fieldsFor({ json, args }: ShowOptions, needsCgroup: boolean): ProcessField[] {
   const fields: ProcessField[] = ['name', 'ppid', 'uid']
   if (args !== 'hidden') fields.push('argv')
-  if (json) fields.push('exe')
+  if (json) fields.push('exe', 'comm', 'cwd', 'gid', 'loginUid', 'startTime')
   if (json || needsCgroup) fields.push('cgroup')
   return fields
 }

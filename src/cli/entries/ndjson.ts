@@ -53,11 +53,16 @@ const ABSENT = {
   argv: null,
   cgroup: null,
   containerId: null,
+  comm: null,
+  cwd: null,
+  gid: null,
+  loginUid: null,
+  startTime: null,
 } as const
 
-const TEXTS = ['name', 'parentName', 'user', 'exe', 'cgroup', 'containerId', 'signal', 'comm'] as const
+const TEXTS = ['name', 'parentName', 'user', 'exe', 'cgroup', 'containerId', 'signal', 'comm', 'cwd'] as const
 const OWN_NUMBERS = ['tid', 'ruid', 'euid', 'rgid', 'egid', 'tracerPid'] as const
-const NUMBERS = ['ppid', 'uid', 'exitCode', 'durationNs', ...OWN_NUMBERS] as const
+const NUMBERS = ['ppid', 'uid', 'gid', 'loginUid', 'startTime', 'exitCode', 'durationNs', ...OWN_NUMBERS] as const
 const COUNTS = ['lost', 'recoveredExecs', 'recoveredExits'] as const
 
 /** Checks the types, because the file may have been written by hand or by another program. */

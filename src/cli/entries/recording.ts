@@ -82,8 +82,10 @@ class RecordedDescendants {
   }
 }
 
-function filterSubject({ name, exe, argv, uid, cgroup }: EventEntry): FilterSubject {
-  return { name, exe, commandLine: argv?.join(' ') ?? null, uid, cgroup }
+function filterSubject({ name, comm, pid, tid, exe, cwd, argv, uid, cgroup }: EventEntry): FilterSubject {
+  // The comm of another thread is not that of the process.
+  const isOfProcess = tid === undefined || tid === pid
+  return { name, comm: isOfProcess ? comm : null, exe, cwd, commandLine: argv?.join(' ') ?? null, uid, cgroup }
 }
 
 function read(text: string, where: string): Entry | null {
