@@ -16,24 +16,30 @@ export interface MonitorFilter {
 export function monitorFilters(given: WatchFilter): MonitorFilter[] {
   const { pid = [], ancestor = [] } = given
   const filters = combinations(given)
-  if (pid.length === 0 && ancestor.length === 0) return filters.map((filter) => ({ filter, isForPids: false }))
-  return filters.flatMap((filter) => [
-    ...(pid.length === 0 ? [] : [{ filter, isForPids: true }]),
-    ...ancestor.map((one) => ({ filter: { ...filter, ancestor: one }, isForPids: false })),
-  ])
+  const others = withEach(filters, 'ancestor', ancestor).map((filter) => ({ filter, isForPids: false }))
+  if (pid.length > 0) return [...filters.map((filter) => ({ filter, isForPids: true })), ...others]
+  return ancestor.length > 0 ? others : filters.map((filter) => ({ filter, isForPids: false }))
 }
 
 const COMBINED = ['name', 'exe', 'commandLine', 'cgroup', 'uid'] as const
 
 /** Returns each combination of one alternative of each property. */
-function combinations(given: WatchFilter): ProcessFilter[] {
-  let filters: ProcessFilter[] = [{}]
+function combinations(given: WatchFilter): readonly ProcessFilter[] {
+  let filters: readonly ProcessFilter[] = [{}]
   for (const property of COMBINED) {
     const alternatives = given[property]
-    if (alternatives === undefined) continue
-    filters = filters.flatMap((filter) => alternatives.map((value) => ({ ...filter, [property]: value })))
+    if (alternatives !== undefined) filters = withEach(filters, property, alternatives)
   }
   return filters
+}
+
+/** Returns each filter with each value. */
+function withEach(
+  filters: readonly ProcessFilter[],
+  property: keyof ProcessFilter,
+  alternatives: readonly (Pattern | number)[],
+): ProcessFilter[] {
+  return filters.flatMap((filter) => alternatives.map((value) => Object.assign({}, filter, { [property]: value })))
 }
 
 /** Returns a predicate over recorded entries, to be called with each, in order. An entry that is no event always passes. */
