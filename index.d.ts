@@ -619,7 +619,7 @@ export declare interface ProcessMonitor extends EventEmitter<MonitorEvents> {
   ref(): this
   /** Lets Node.js end while the monitor is initialized. The setting outlasts `stop()` and `initialize()`. */
   unref(): this
-  /** Calls `stop()`, for `await using`. */
+  /** Calls `stop()`, for `await using`. That needs Node.js 24 or newer, or a compiler, such as TypeScript's. */
   [Symbol.asyncDispose](): Promise<void>
 }
 
@@ -719,7 +719,7 @@ export declare interface UidEvent extends EventBase<'uid'> {
 
 /**
  * Ends one subscription. After it returns, the callback is not called again, even if events are queued. Further calls do
- * nothing. `using` calls it at the end of the block.
+ * nothing. `using` calls it at the end of the block: with Node.js 24 or newer, or a compiler, such as TypeScript's.
  */
 export declare interface Unsubscribe {
   (): void

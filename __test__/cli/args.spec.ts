@@ -7,7 +7,7 @@ import { completion } from '../../dist/src/cli/commands/completion.js'
 import { help } from '../../dist/src/cli/commands/help.js'
 import { manual } from '../../dist/src/cli/commands/manual.js'
 import { COMMANDS, EVENTS, OPTIONS, SHELLS, optionsOf } from '../../dist/src/cli/flags/options.js'
-import { UsageError } from '../../dist/src/cli/exit-codes.js'
+import { UsageError, describe } from '../../dist/src/cli/exit-codes.js'
 import { Users } from '../../dist/src/cli/entries/users.js'
 import { has } from '../support/load.ts'
 
@@ -28,29 +28,47 @@ test('options of watch are parsed', (t) => {
     [['--json', '--tree', '--redact'], { json: true, view: 'tree', args: 'redacted' }],
     [['--top', '--interval', '0.5', '--no-args'], { view: 'top', intervalMs: 500, args: 'hidden' }],
     [['--duration', '0.5', '--count=3'], { durationMs: 500, count: 3 }],
-    [['--name=-x', '--exe', '/bin/sh'], { filter: { name: '-x', exe: '/bin/sh' } }],
-    [['--name', '/^a|b$/', '--cmd', '/x y/i'], { filter: { name: /^a|b$/, commandLine: /x y/i } }],
-    [['--cgroup', '/', '--container', 'abc'], { filter: { cgroup: '/', container: 'abc' } }],
-    [['--user', 'alice', '--pid', '17'], { filter: { uid: 1000, ancestor: 17 } }],
-    [['--user', '4294967295'], { filter: { uid: 4294967295 } }],
+    [['--name=-x', '--exe', '/bin/sh'], { filter: { name: ['-x'], exe: ['/bin/sh'] } }],
+    [['--name', '/^a|b$/', '--cmd', '/x y/i'], { filter: { name: [/^a|b$/], commandLine: [/x y/i] } }],
+    [['--cgroup', '/', '--container', 'abc'], { filter: { cgroup: ['/'], container: ['abc'] } }],
+    [['--user', 'alice', '--pid', '17'], { filter: { uid: [1000], pid: [17] } }],
+    [['--user', '4294967295', '--descendants-of', '17'], { filter: { uid: [4294967295], ancestor: [17] } }],
+    [['--name', 'a', '--name', '/b/', '--name=c'], { filter: { name: ['a', /b/, 'c'] } }],
+    [['--pid', '1', '--descendants-of', '2', '--pid', '3'], { filter: { pid: [1, 3], ancestor: [2] } }],
     [['--events', 'fork, exec,fork'], { types: ['fork', 'exec'] }],
     [['--source', 'auto', '--replay', '-'], { source: 'auto', replay: '-' }],
   ]
   for (const [args, over] of cases) t.deepEqual(parse(args, users), { ...watch, ...over } as never, args.join(' '))
-  t.deepEqual(parse(['--events', 'all'], users), { ...watch, types: EVENTS } as never)
+  for (const events of ['all', 'exec,all'])
+    t.deepEqual(parse(['--events', events], users), { ...watch, types: EVENTS } as never)
 })
 
 test('options of the other commands are parsed', (t) => {
   t.like(parse(['--json', '-h']), { command: 'help', about: { name: '' } })
   t.like(parse(['run', '-h']), { command: 'help', about: { name: 'run' } })
   t.deepEqual(parse(['--version']), { command: 'version' })
-  const run = { command: 'run', ...show, program: 'make', programArgs: [] as string[] }
+  const order = { sort: 'start', minDurationMs: 0 } as const
+  const run = { command: 'run', ...show, ...order, program: 'make', programArgs: [] as string[] }
   const cases: [string[], object][] = [
     [['run', 'make'], run],
     [['run', '--', 'make'], run],
     [['run', 'make', '--json', '-h', '--', 'x'], { ...run, programArgs: ['--json', '-h', '--', 'x'] }],
     [['run', '--json', '--output', 'f', '--', 'make', '-h'], { ...run, json: true, output: 'f', programArgs: ['-h'] }],
     [['run', '--', '--json'], { ...run, program: '--json' }],
+    [['run', 'make', '--sort', 'life', '--sort'], { ...run, programArgs: ['--sort', 'life', '--sort'] }],
+    [['run', '--sort', 'life', '--min-duration=100ms', 'make'], { ...run, sort: 'life', minDurationMs: 100 }],
+    ...(
+      [
+        ['0', 0],
+        ['1.5', 1500],
+        ['2s', 2000],
+        ['1.5m', 90_000],
+        ['2h', 7_200_000],
+      ] as const
+    ).map(([text, minDurationMs]): [string[], object] => [
+      ['run', '--min-duration', text, 'make'],
+      { ...run, minDurationMs },
+    ]),
     [['wait', '1', '2', '1'], { command: 'wait', ...show, pids: [1, 2] }],
     [['wait', '7', '--duration', '2'], { command: 'wait', ...show, pids: [7], durationMs: 2000 }],
     [['doctor', '--json'], { command: 'doctor', json: true }],
@@ -77,6 +95,19 @@ test('an invalid command line is rejected with a message', (t) => {
     [['--pid', '4194305'], /^--pid: expected /],
     [['--count', '1.5'], /^--count: expected /],
     [['--events', 'exec,'], /^--events: expected .* got ''$/],
+    [['--events', 'foo'], /^--events: expected exec, exit, .*, coredump or all, got 'foo'$/],
+    [['--interval', '1', '--interval', '2'], /^--interval: given more than once$/],
+    [['--events', 'exec', '--tree', '--events', 'exit'], /^--events: given more than once$/],
+    [['--json', '--json'], /^--json: given more than once$/],
+    [['wait', '1', '--duration', '1', '--duration=1'], /^--duration: given more than once$/],
+    [['run', '--sort', 'life', '--sort', 'life', 'make'], /^--sort: given more than once$/],
+    [['run', '--sort', 'name', 'make'], /^--sort: expected start or life, got 'name'$/],
+    ...['', '-1', '1d', '1 s', 'ms', '1e3', '.5', '9'.repeat(400)].map((text): [string[], RegExp] => [
+      ['run', `--min-duration=${text}`, 'make'],
+      /^--min-duration: expected a duration such as 100ms, 2s, 1\.5m or 1h, got '/,
+    ]),
+    [['--descendants-of', '0'], /^--descendants-of: expected an integer from 1/],
+    [['--name', 'a', '--name', '/(/'], /^--name: .*\(/],
     [['--source', 'x'], /^--source: expected netlink, polling or auto, got 'x'$/],
     ...['', ' ', '0', 'x', '5s', 'Infinity', 'NaN', '2147484'].map((text): [string[], RegExp] => [
       ['--duration', text],
@@ -97,6 +128,24 @@ test('an invalid command line is rejected with a message', (t) => {
   }
 })
 
+test('an error points to the help of its command', (t) => {
+  const cases: [string[], string][] = [
+    [['--nope'], 'proc-events --help'],
+    [['--json', 'run'], 'proc-events --help'],
+    [['run', '--summary', 'make'], 'proc-events run --help'],
+    [['run'], 'proc-events run --help'],
+    [['wait', 'x'], 'proc-events wait --help'],
+    [['doctor', 'x'], 'proc-events doctor --help'],
+    [['completion'], 'proc-events completion --help'],
+  ]
+  for (const [args, help] of cases) {
+    const error = t.throws(() => parse(args, users), { instanceOf: UsageError })
+    t.true(describe(error).endsWith(` (see ${help})`), args.join(' '))
+  }
+  // A request for help is answered, even if it is repeated.
+  t.like(parse(['run', '-h', '--help', '--json', '--json']), { command: 'help', about: { name: 'run' } })
+})
+
 test('the help fits a screen of 80 columns and has every option', (t) => {
   for (const command of COMMANDS) {
     const lines = help(command).trimEnd().split('\n')
@@ -109,6 +158,17 @@ test('the help fits a screen of 80 columns and has every option', (t) => {
 test('the committed manual equals the generated one and has every option', (t) => {
   t.is(readFileSync(new URL('../../man/proc-events.1', import.meta.url), 'utf8'), manual(), 'node scripts/manual.mjs')
   for (const { name } of OPTIONS) t.true(manual().includes(`\\-\\-${name.replaceAll('-', '\\-')}`), name)
+})
+
+test('the manual has every exit status and every repeatable filter', (t) => {
+  const status = manual().split('.SH EXIT STATUS')[1]!.split('.SH ')[0]!
+  for (const code of ['0', '1', '2', '3', '124', '126', '127', '128+n']) t.true(status.includes(`\n.B ${code}\n`), code)
+  const [, filters] = /^The filters (.*) may be given more than once/m.exec(manual())!
+  const names = ['name', 'exe', 'cmd', 'cgroup', 'user', 'container', 'pid', 'descendants-of']
+  t.deepEqual(
+    filters!.replaceAll('\\', '').split(', '),
+    names.map((name) => `--${name}`),
+  )
 })
 
 test('man reads the manual without a warning', (t) => {

@@ -172,11 +172,11 @@ test.serial('--count ends the command', async (t) => {
   t.regex(it.stderr, /^\d execs? and \d exits? in .* 0 events lost\n$/)
 })
 
-test.serial('--tree indents children, and --pid hides unrelated processes', async (t) => {
+test.serial('--tree indents children, and --descendants-of hides unrelated processes', async (t) => {
   const parent = spawn('sh', ['-c', 'read line; sh -c "(exit 3); true; exit 2"; true'], {
     stdio: ['pipe', 'ignore', 'ignore'],
   })
-  const it = command(t, ['--tree', '--pid', String(parent.pid)])
+  const it = command(t, ['--tree', '--descendants-of', String(parent.pid)])
   await until('it listens', () => isListening(it.child.pid!))
   parent.stdin.end('\n')
   await ended(parent)
@@ -190,9 +190,77 @@ test.serial('--tree indents children, and --pid hides unrelated processes', asyn
   t.is(exit, `  sh -c '(exit 3); true; exit 2'`)
 })
 
+test.serial('--pid shows a process alone, and with --descendants-of its descendants as well', async (t) => {
+  const [own, child] = [
+    ['exec own', 'exit own'],
+    ['exec child', 'exit child'],
+  ] as const
+  const all = [own[0], ...child, own[1]]
+  const cases: [(pid: string) => string[], readonly string[]][] = [
+    [(pid) => ['--pid', pid], own],
+    [(pid) => ['--descendants-of', pid], child],
+    [(pid) => ['--descendants-of', pid, '--pid', pid], all],
+    [(pid) => ['--pid', pid, '--name', 'another'], []],
+    [(pid) => ['--pid', pid, '--name', 'another', '--name', 'sh'], own],
+    // An event that several alternatives select is shown once.
+    [(pid) => ['--descendants-of', pid, '--descendants-of', String(process.pid)], all],
+  ]
+  for (const [argsOf, expected] of cases) {
+    // The second exec is a live event, even if the command has not yet scanned the running processes.
+    const script = `read line; exec sh -c 'sh -c "exit 1"; exit 2'`
+    const parent = spawn('sh', ['-c', script], { stdio: ['pipe', 'ignore', 'ignore'] })
+    const it = command(t, ['--json', ...argsOf(String(parent.pid))])
+    await until('it listens', () => isListening(it.child.pid!))
+    parent.stdin.end('\n')
+    await ended(parent)
+    const shown = () =>
+      it.stdout
+        .split('\n')
+        .slice(0, -1)
+        .map((line) => JSON.parse(line) as { type: string; pid: number; ppid: number })
+        .filter(({ pid, ppid }) => pid === parent.pid || ppid === parent.pid)
+        .map(({ type, pid }) => `${type} ${pid === parent.pid ? 'own' : 'child'}`)
+    await until('the events are printed', () => shown().length >= expected.length)
+    it.child.kill('SIGINT')
+    t.deepEqual(await it.ended, [0, null])
+    t.deepEqual(shown(), expected, argsOf('PID').join(' '))
+  }
+})
+
+test.serial('a pid that is not running is an error at once, but not in a recording', async (t) => {
+  const past = spawn('true')
+  await ended(past)
+  const [own, gone] = [String(process.pid), String(past.pid)]
+  const cases: [string[], string][] = [
+    [['--pid', gone], `--pid: no process ${gone} is running`],
+    [['--pid', own, '--pid', gone, '--top'], `--pid: no process ${gone} is running`],
+    [['--pid', own, '--descendants-of', gone], `--descendants-of: no process ${gone} is running`],
+  ]
+  for (const [args, message] of cases) {
+    const it = command(t, args)
+    t.deepEqual(await it.ended, [1, null])
+    t.is(it.stdout, '')
+    t.is(it.stderr, `proc-events: ${message}\n`)
+  }
+  const replayed = command(t, ['--replay', '/dev/null', '--pid', gone])
+  t.deepEqual(await replayed.ended, [0, null])
+})
+
+test.serial('several names are alternatives', async (t) => {
+  const programs = [program(t), program(t), program(t)] as const
+  const it = command(t, ['--name', programs[0].name, '--name', `/^${programs[1].name}$/`])
+  await watching(it, programs[0].path)
+  const hidden = spawn(programs[2].path, ['-c', ':'])
+  await ended(hidden)
+  const pids = [await run(it, programs[0].path, 'exit 0'), await run(it, programs[1].path, 'exit 0')]
+  for (const pid of pids) t.is(it.of(pid).length, 2)
+  t.deepEqual(it.of(hidden.pid!), [])
+})
+
 test.serial('a failure is one line on stderr and an exit code', async (t) => {
   const cases: [string[], NodeJS.ProcessEnv, number, RegExp][] = [
     [['--nope'], {}, 2, /^proc-events: Unknown option '--nope' \(see proc-events --help\)\n$/],
+    [['run', '--summary'], {}, 2, /^proc-events: Unknown option '--summary' \(see proc-events run --help\)\n$/],
     [['--name', '/(/'], {}, 2, /^proc-events: --name: Invalid regular expression.*\n$/],
     [['--duration', '0'], {}, 2, /^proc-events: --duration: expected seconds .*\n$/],
     [[], { NAPI_RS_NATIVE_LIBRARY_PATH: '/nowhere/x.node' }, 3, /^proc-events: ERR_NATIVE_BINDING: .*npm install.*\n$/],

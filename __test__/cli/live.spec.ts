@@ -84,3 +84,18 @@ test.serial('the container filter is applied in the command', async (t) => {
     [11],
   )
 })
+
+test.serial('an event that several alternatives select is printed once, and --pid ignores a reused pid', async (t) => {
+  const exec = (pid: number, name: string) => `fake.source.push(r.exec(${pid}, { process: { name: '${name}' } }));`
+  const then = `${exec(10, 'a')}${exec(11, 'b')}${exec(12, 'c')}fake.source.push(r.exit(10, { code: 0 }));
+    setTimeout(() => { ${exec(10, 'b')} setTimeout(() => process.kill(process.pid, 'SIGINT'), 50) }, 20)`
+  const printed = async (...args: string[]) =>
+    (await commanded(['--json', ...args], then)).stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+      .map(({ type, pid, name }) => `${type} ${pid} ${name}`)
+  t.deepEqual(await printed('--name', 'a', '--name', '/^[ab]$/'), ['exec 10 a', 'exec 11 b', 'exec 10 b'])
+  t.deepEqual(await printed('--pid', '10', '--pid', '12'), ['exec 10 a', 'exec 12 c', 'exit 10 a'])
+  t.deepEqual(await printed('--pid', '10', '--name', 'b', '--name', 'a'), ['exec 10 a'])
+})

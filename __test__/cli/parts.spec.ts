@@ -4,7 +4,7 @@ import { ProcessMonitorError } from '../../dist/src/api/errors.js'
 import type { ExecEvent, ExitEvent, ProcessEvent } from '../../dist/src/api/event-types.js'
 import { type Facts, diagnose, isHealthy } from '../../dist/src/cli/commands/diagnosis.js'
 import { eventEntry } from '../../dist/src/cli/entries/entry.js'
-import { commandOf, formatDuration, formatTime } from '../../dist/src/cli/output/format.js'
+import { commandOf, formatDuration, formatOffset, formatTime } from '../../dist/src/cli/output/format.js'
 import { ProcessNames } from '../../dist/src/cli/entries/process-names.js'
 import { jsonLine } from '../../dist/src/cli/entries/ndjson.js'
 import { UsageError, describe, exitCodeOf, signalCode } from '../../dist/src/cli/exit-codes.js'
@@ -42,6 +42,16 @@ test('durations are formatted with their unit', (t) => {
     [(999 * 24 + 4) * 3600 * s, '999d04h'],
   ]
   for (const [ns, text] of cases) t.is(formatDuration(ns), text)
+})
+
+test('the time since the start is in seconds', (t) => {
+  const cases: [number, string][] = [
+    [0, '0.000s'],
+    [1_234_567, '0.001s'],
+    [9999.9994e9, '9999.999s'],
+    [9999.9996e9, '10000.0s'],
+  ]
+  for (const [ns, text] of cases) t.is(formatOffset(ns), text)
 })
 
 test('the time is local, in milliseconds', (t) => {

@@ -82,7 +82,7 @@ test.serial('run exits like its command and passes standard input and output thr
     t.deepEqual(await it.ended, [code, null])
     t.regex(
       it.stderr,
-      /^STATUS {5}LIFETIME {5}PID {2}COMMAND\n.* sh -c '.*'\n1 process, [01] failed, \d+ events? lost\n$/m,
+      /^STATUS {9}START LIFETIME {5}PID {2}COMMAND\n.* 0\.000s .* sh -c '.*'\n1 process, [01] failed, \d+ events? lost\n$/m,
     )
   }
   const cat = command(t, ['run', 'cat'])
@@ -229,12 +229,42 @@ test.serial('wait reports an unknown pid, a timeout and an interrupt by exit cod
   t.regex(late.stderr, /^proc-events: 4194304: ERR_NO_SUCH_PROCESS: /)
   const pid = String(process.pid)
   const timed = command(t, ['wait', '--json', pid, '--duration', '0.1'])
-  t.deepEqual(await timed.ended, [1, null])
+  t.deepEqual(await timed.ended, [124, null])
   t.is(timed.stderr, 'proc-events: 1 of 1 still running\n')
-  const interrupted = command(t, ['wait', pid])
-  await until('it waits', () => isListening(interrupted.child.pid!))
-  interrupted.child.kill('SIGINT')
-  t.deepEqual(await interrupted.ended, [130, null])
+  for (const [signal, code] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const) {
+    const interrupted = command(t, ['wait', pid])
+    await until('it waits', () => isListening(interrupted.child.pid!))
+    interrupted.child.kill(signal)
+    t.deepEqual(await interrupted.ended, [code, null])
+  }
+})
+
+test.serial('run sorts by lifetime and counts the processes below --min-duration', async (t) => {
+  const script = 'sleep 0.5 & (sleep 0.8; true) & true & sh -c "true; true"; wait'
+  const report = async (...args: string[]): Promise<string> => {
+    const it = command(t, ['run', ...args, '--', 'bash', '-c', script])
+    t.deepEqual(await it.ended, [0, null])
+    return it.stderr
+  }
+  const { processes, hidden } = JSON.parse(await report('--json', '--sort', 'life', '--min-duration', '400ms')) as {
+    hidden: number
+    processes: (Reported & { offsetNs: number; timestampNs: number })[]
+  }
+  t.deepEqual(
+    processes.map(({ depth, execs }) => [depth, execs[0]?.argv?.slice(0, 2).join(' ')]),
+    [
+      [0, 'bash -c'],
+      [1, undefined],
+      [2, 'sleep 0.8'],
+      [1, 'sleep 0.5'],
+    ],
+  )
+  t.true(hidden >= 2)
+  for (const { offsetNs, timestampNs } of processes) t.is(offsetNs, timestampNs - processes[0]!.timestampNs)
+  t.regex(await report('--min-duration', '0.4'), /^not shown: \d+ processes with a lifetime below 400\.0ms$/m)
 })
 
 test.serial('the doctor reports each check', async (t) => {

@@ -9,7 +9,7 @@ import { parse } from '../../dist/src/cli/flags/args.js'
 import type { Entry } from '../../dist/src/cli/entries/entry.js'
 import { ProcessNames } from '../../dist/src/cli/entries/process-names.js'
 import { jsonLine, readEntry } from '../../dist/src/cli/entries/ndjson.js'
-import { entryFilter } from '../../dist/src/cli/entries/recording.js'
+import { entryFilter } from '../../dist/src/cli/entries/filters.js'
 import { widthOf } from '../../dist/src/cli/output/text.js'
 import { Users } from '../../dist/src/cli/entries/users.js'
 import { Histogram } from '../../dist/src/cli/views/histogram.js'
@@ -100,6 +100,75 @@ test('a reused pid appears as two processes in a report', (t) => {
   )
   t.like(rest, { type: 'run', failed: 1, running: 2, unlisted: 0 })
   t.deepEqual(report.running(), [10, 11])
+})
+
+test('a report is sorted by lifetime, and shows long lives with their ancestors', (t) => {
+  const report = new Report()
+  const start = (pid: number, ppid: number, ms: number) => event({ pid, ppid, name: `p${pid}`, timestampNs: ms * 1e6 })
+  const exit = (pid: number, ms: number) => event({ type: 'exit', pid, exitCode: 0, timestampNs: ms * 1e6 })
+  for (const entry of [
+    start(10, 1, 1000),
+    start(11, 10, 1001),
+    start(12, 10, 1002),
+    // It outlives its parent.
+    start(13, 11, 1003),
+    exit(11, 1005),
+    start(14, 12, 1010),
+    exit(14, 1015),
+    exit(12, 1022),
+    exit(13, 1103),
+    start(15, 10, 1150),
+    start(16, 10, 1160),
+    exit(10, 1200),
+  ]) {
+    if ('pid' in entry) report.add(entry)
+  }
+  const outcome = { command: [], exitCode: 0, signal: null, lost: 0 }
+  const shown = (sort: 'start' | 'life', minMs: number) => {
+    const order = { sort, minDurationNs: minMs * 1e6 }
+    const { processes, hidden } = report.toObject(outcome, order) as {
+      hidden: number
+      processes: { pid: number; depth: number; offsetNs: number }[]
+    }
+    const lines = report.lines(outcome, { columns: Infinity, colors: false }, order)
+    t.deepEqual(
+      lines.slice(1, 1 + processes.length).map((line) => Number(/ (\d+) {2}/.exec(line)![1])),
+      processes.map(({ pid }) => pid),
+    )
+    t.is(lines.filter((line) => line.startsWith('not shown: ')).length, hidden > 0 ? 1 : 0)
+    return [processes.map(({ pid }) => pid), hidden]
+  }
+  t.deepEqual(shown('start', 0), [[10, 11, 13, 12, 14, 15, 16], 0])
+  t.deepEqual(shown('life', 0), [[10, 15, 16, 12, 14, 11, 13], 0])
+  t.deepEqual(shown('start', 20), [[10, 11, 13, 12, 15, 16], 1])
+  t.deepEqual(shown('life', 20.1), [[10, 15, 16, 11, 13], 2])
+  t.deepEqual(shown('start', 1e9), [[10, 15, 16], 4])
+  const lines = report.lines(outcome, { columns: Infinity, colors: false }, { sort: 'life', minDurationNs: 20e6 })
+  t.is(lines[1], '0             0.000s  200.0ms      10  p10')
+  t.is(lines[2], 'running       0.150s               15  ├─ p15')
+  t.true(lines.includes('not shown: 1 process with a lifetime below 20.0ms'))
+})
+
+test('a deep tree is reported in any order', (t) => {
+  const report = new Report()
+  for (let pid = 2; pid < 50_000; pid++) {
+    const entry = event({ pid, ppid: pid - 1, timestampNs: 1e9 + pid })
+    if ('pid' in entry) report.add(entry)
+  }
+  const outcome = { command: [], exitCode: 0, signal: null, lost: 0 }
+  const { processes } = report.toObject(outcome, { sort: 'life', minDurationNs: 1 }) as { processes: unknown[] }
+  t.is(processes.length, 49_998)
+})
+
+test('each column of a view has one head', (t) => {
+  for (const name of ['lines-80', 'lines-200', 'tree-80', 'tree-200', 'summary-80', 'top-80', 'run-80']) {
+    const lines = readFileSync(fileOf(`${name}.txt`), 'utf8').split('\n')
+    for (const head of lines.filter((line) => /^(?:TIME|PROGRAM|PARENT|STATUS) /.test(line)))
+      t.regex(
+        head,
+        /^[A-Z][A-Z\d/]*(?: +(?:EVENT|PID|PPID|USER|PARENT|PARENT\/RESULT|STATUS|START|DURATION|LIFETIME|COMMAND|EXECS?|EXEC\/S|EXITS|RUNNING|FAILED|P50|P99))+$/,
+      )
+  }
 })
 
 test('a histogram is accurate to three percent', (t) => {
@@ -259,7 +328,7 @@ test('process names are shortened and bounded in number', (t) => {
 })
 
 test('a reused pid is a descendant only if its new parent is one', (t) => {
-  const passes = entryFilter({ ancestor: 10 })
+  const passes = entryFilter({ ancestor: [10] })
   const reported = [
     { type: 'fork', pid: 11, ppid: 10 },
     { pid: 11, ppid: 10 },
@@ -292,8 +361,16 @@ test('a recording passes through the filters of a live watch', (t) => {
   t.deepEqual(pids('--container', '3f3f'), [4194303])
   t.deepEqual(pids('--container', '/f3$/'), [])
   t.deepEqual(pids('--cgroup', '/docker/'), [4194303])
-  t.deepEqual(pids('--pid', '1007'), [1009, 1010])
-  t.deepEqual(pids('--pid', '1006', '--user', 'alice'), [1008])
+  t.deepEqual(pids('--descendants-of', '1007'), [1009, 1010])
+  t.deepEqual(pids('--descendants-of', '1006', '--user', 'alice'), [1008])
+  t.deepEqual(pids('--pid', '1007'), [1007])
+  t.deepEqual(pids('--pid', '1007', '--pid', '2000', '--user', 'alice'), [1007])
+  t.deepEqual(pids('--pid', '1007', '--descendants-of', '1007'), [1007, 1009, 1010])
+  t.deepEqual(pids('--descendants-of', '1006', '--descendants-of', '1007'), [1008, 1009, 1010])
+  t.deepEqual(pids('--name', 'gamed', '--name', '/^ec/'), [2000, 4194303])
+  t.deepEqual(pids('--name', 'gamed', '--name', 'echo', '--user', 'www-data', '--user', 'alice'), [4194303])
+  t.deepEqual(pids('--name', 'gamed', '--user', 'www-data'), [])
+  t.deepEqual(pids('--container', 'no', '--container', '/3$|f$/'), [4194303])
   t.is(passing().length, text.trimEnd().split('\n').length - 2)
 })
 

@@ -160,7 +160,7 @@ export interface ProcessMonitor extends EventEmitter<MonitorEvents> {
   /** Lets Node.js end while the monitor is initialized. The setting outlasts `stop()` and `initialize()`. */
   unref(): this
 
-  /** Calls `stop()`, for `await using`. */
+  /** Calls `stop()`, for `await using`. That needs Node.js 24 or newer, or a compiler, such as TypeScript's. */
   [Symbol.asyncDispose](): Promise<void>
 }
 
@@ -174,7 +174,7 @@ export interface WaitOptions {
 
 /**
  * Ends one subscription. After it returns, the callback is not called again, even if events are queued. Further calls do
- * nothing. `using` calls it at the end of the block.
+ * nothing. `using` calls it at the end of the block: with Node.js 24 or newer, or a compiler, such as TypeScript's.
  */
 export interface Unsubscribe {
   (): void

@@ -9,6 +9,13 @@ export const EXIT_CODES = {
   unsupported: { code: 3, brief: 'not possible here', meaning: 'Not supported or not permitted on this machine.' },
 } as const
 
+/** The exit codes that only `run` and `wait` add to those of their processes. */
+export const PROCESS_EXIT_CODES = {
+  timedOut: { code: 124, meaning: 'wait: --duration ran out before all processes had exited.' },
+  notRunnable: { code: 126, meaning: 'run: CMD was found, but could not be run.' },
+  notFound: { code: 127, meaning: 'run: CMD was not found.' },
+} as const
+
 /** Errors that are due to the machine or the user's permissions. Trying again does not help. */
 const UNSUPPORTED: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'ERR_PERMISSION',
@@ -22,7 +29,15 @@ const UNSUPPORTED: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 ])
 
 /** The command line is invalid. The message says why. */
-export class UsageError extends Error {}
+export class UsageError extends Error {
+  /** The command whose help explains it. Empty for the default command. */
+  readonly command: string
+
+  constructor(message: string, command: string = '') {
+    super(message)
+    this.command = command
+  }
+}
 
 export function exitCodeOf(error: unknown): number {
   if (error instanceof UsageError) return EXIT_CODES.usage.code
@@ -32,9 +47,13 @@ export function exitCodeOf(error: unknown): number {
 
 /** Returns an error as one line: its code, if any, and the next thing to do. */
 export function describe(error: unknown): string {
-  if (error instanceof UsageError) return `${oneLine(error.message)} (see proc-events --help)`
+  if (error instanceof UsageError) return `${oneLine(error.message)} (see ${helpCommand(error)})`
   if (error instanceof ProcessMonitorError) return `${error.code}: ${oneLine(error.message)}`
   return oneLine(error instanceof Error ? error.message : String(error))
+}
+
+function helpCommand({ command }: UsageError): string {
+  return ['proc-events', command, '--help'].filter(Boolean).join(' ')
 }
 
 /** Returns 128 plus the number of the signal, as shells do; 128 for one that is not known. */

@@ -3,8 +3,8 @@
 export class Shutdown {
   /** Rejects after a failure. */
   readonly reached: Promise<void>
-  /** True if a signal ended the run. */
-  wasInterrupted = false
+  /** The signal that ended the run; null: none. */
+  signal: NodeJS.Signals | null = null
   isReached = false
   end!: () => void
   fail!: (error: unknown) => void
@@ -12,7 +12,7 @@ export class Shutdown {
   readonly #interrupted = (signal: NodeJS.Signals): void => {
     // The terminal has printed ^C at the beginning of the line.
     if (signal === 'SIGINT' && process.stderr.isTTY) process.stderr.write('\r')
-    this.wasInterrupted = true
+    this.signal = signal
     this.end()
   }
 

@@ -1,5 +1,14 @@
 /** Generates shell completions from the table of options. */
-import { COMMANDS, type Command, OPTIONS, type Option, SHELLS, type ValueKind, optionsOf } from '../flags/options.js'
+import {
+  ALL_EVENTS,
+  COMMANDS,
+  type Command,
+  OPTIONS,
+  type Option,
+  SHELLS,
+  type ValueKind,
+  optionsOf,
+} from '../flags/options.js'
 
 export function completion(shell: (typeof SHELLS)[number]): string {
   return { bash, zsh, fish }[shell]()
@@ -56,7 +65,7 @@ complete -o filenames -F _proc_events proc-events
 function bashValues(kind: ValueKind, name: string = ''): string {
   const of: Record<string, string> = { file: '-f', user: '-u' }
   if (kind === 'pid') return `COMPREPLY=($(compgen -W "$(cd /proc && echo [0-9]*)" -- "$cur"));`
-  if (name === LIST_OPTION) return bashList([...kind, 'all'])
+  if (name === LIST_OPTION) return bashList([...kind, ALL_EVENTS])
   if (typeof kind !== 'string') return `COMPREPLY=($(compgen -W '${kind.join(' ')}' -- "$cur"));`
   const action = of[kind]
   return action === undefined ? '' : `COMPREPLY=($(compgen ${action} -- "$cur"));`
@@ -100,13 +109,14 @@ if [[ $funcstack[1] == _proc-events ]]; then _proc_events "$@"; else compdef _pr
 
 function zshSpec(flag: string, option: Option): string {
   const value = option.value === undefined ? '' : `:${option.value}:${zshValues(option.kind ?? 'text', option.name)}`
-  return `'${zshQuoted(`${flag}[${clause(option).replace(/[[\]]/g, '')}]`)}${value}'`
+  const again = option.repeatable === true ? '*' : ''
+  return `'${again}${zshQuoted(`${flag}[${clause(option).replace(/[[\]]/g, '')}]`)}${value}'`
 }
 
 function zshValues(kind: ValueKind, name = ''): string {
   const of: Record<string, string> = { file: '_files', user: '_users', pid: '_pids' }
   if (typeof kind === 'string') return of[kind] ?? ' '
-  return name === LIST_OPTION ? `_values -s , event ${kind.join(' ')} all` : `(${kind.join(' ')})`
+  return name === LIST_OPTION ? `_values -s , event ${kind.join(' ')} ${ALL_EVENTS}` : `(${kind.join(' ')})`
 }
 
 function zshQuoted(text: string): string {

@@ -1,5 +1,5 @@
 /** Generates the manual, man/proc-events.1, from the table of options. */
-import { EXIT_CODES } from '../exit-codes.js'
+import { EXIT_CODES, PROCESS_EXIT_CODES } from '../exit-codes.js'
 import { COMMANDS, type Command, ENVIRONMENT, OPTIONS, type Option, optionsOf } from '../flags/options.js'
 
 export function manual(): string {
@@ -27,13 +27,18 @@ export function manual(): string {
       ),
     ]),
     '.SH OPTIONS',
+    escaped(FILTERS_TEXT),
     ...OPTIONS.flatMap((option) => ['.TP', term(option), escaped(option.text)]),
     '.SH JSON',
     ...JSON_TEXT.map((paragraph) => `.PP\n${escaped(paragraph)}`),
     '.SH EXIT STATUS',
-    ...Object.values(EXIT_CODES).flatMap(({ code, meaning }) => ['.TP', `.B ${code}`, meaning]),
+    ...[...Object.values(EXIT_CODES), ...Object.values(PROCESS_EXIT_CODES), SIGNALS].flatMap(({ code, meaning }) => [
+      '.TP',
+      `.B ${code}`,
+      escaped(meaning),
+    ]),
     '.PP',
-    escaped('run and wait end with the exit code of their process; wait ends with 130 after Ctrl-C.'),
+    escaped('Apart from these, run and wait end with the exit code of their process.'),
     '.SH ENVIRONMENT',
     ...ENVIRONMENT.flatMap(([name, text]) => ['.TP', `.B ${name}`, escaped(text)]),
     '.SH EXAMPLES',
@@ -41,6 +46,14 @@ export function manual(): string {
     '',
   ].join('\n')
 }
+
+const SIGNALS = {
+  code: '128+n',
+  meaning: 'run: signal n ended CMD. wait: signal n ended a process, or wait itself: 130 after Ctrl-C.',
+}
+
+const repeatable = OPTIONS.filter((option) => option.repeatable === true).map(({ name }) => `--${name}`)
+const FILTERS_TEXT = `The filters ${repeatable.join(', ')} may be given more than once. Values of one filter are alternatives: --name a --name b shows the processes a and the processes b. Different filters must all match, except --pid and --descendants-of: one of them must match. Any other option may be given once.`
 
 const JSON_TEXT = [
   "Each line is an object. Every event has, in this order: type, time (ISO 8601), timestampNs (the kernel's monotonic clock), pid, ppid, name, origin (kernel: live; resync, polling: concluded from /proc); then the keys of its type: exitCode, signal, coreDumped, durationNs (exit); tid, comm (comm); ruid, euid (uid); rgid, egid (gid); tracerPid (ptrace); then parentName, uid, user, exe, argv (argvTruncated: true if its end is missing), cgroup, containerId. Unknown values are null.",

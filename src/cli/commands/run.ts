@@ -6,7 +6,7 @@ import { LiveEntries } from '../entries/live.js'
 import { jsonLine } from '../entries/ndjson.js'
 import { isForeground, isRunning } from '../entries/proc.js'
 import { redact } from '../entries/redact/redact.js'
-import { EXIT_CODES, describe, signalCode } from '../exit-codes.js'
+import { EXIT_CODES, PROCESS_EXIT_CODES, describe, signalCode } from '../exit-codes.js'
 import type { RunOptions } from '../flags/args.js'
 import { lossText } from '../output/format.js'
 import { print } from '../output/output.js'
@@ -21,9 +21,6 @@ interface ExitStatus {
 
 /** The longest wait for an exit event, in milliseconds. */
 const REPORT_TIMEOUT_MS = 2000
-/** The exit codes of shells. */
-const NOT_FOUND = 127
-const NOT_RUNNABLE = 126
 
 /**
  * Resolves with the exit code of the command.
@@ -40,7 +37,7 @@ export async function run(options: RunOptions, notify: (text: string) => void): 
     if (entry.type === 'loss') notify(lossText(entry))
   }
   // This process starts only the command, so all its descendants belong to the command.
-  const wanted = { types: ['fork', 'exec', 'exit'], filter: { ancestor: process.pid }, show: options } as const
+  const wanted = { types: ['fork', 'exec', 'exit'], filter: { ancestor: [process.pid] }, show: options } as const
   const live = new LiveEntries(wanted, onEntry, (error) => notify(describe(error)))
   await live.start().catch(async (error: unknown) => {
     await live.stop()
@@ -54,7 +51,7 @@ export async function run(options: RunOptions, notify: (text: string) => void): 
       const isMissing = ended.code === 'ENOENT' || options.program === ''
       const why = isMissing ? 'command not found' : `cannot be run (${ended.code ?? ended.message})`
       notify(`${options.program}: ${why}`)
-      return isMissing ? NOT_FOUND : NOT_RUNNABLE
+      return (isMissing ? PROCESS_EXIT_CODES.notFound : PROCESS_EXIT_CODES.notRunnable).code
     }
     await exitsReported(report, ended.pid)
     const command = commandOf(options)
@@ -126,12 +123,13 @@ function commandOf({ program, programArgs, args }: RunOptions): readonly string[
 
 async function write(
   file: number | null,
-  { json }: RunOptions,
+  { json, sort, minDurationMs }: RunOptions,
   report: Report,
   outcome: CommandOutcome,
 ): Promise<void> {
+  const order = { sort, minDurationNs: minDurationMs * 1e6 }
   const layout = file === null ? layoutOf(process.stderr) : { columns: Infinity, colors: false }
-  const lines = json ? [jsonLine(report.toObject(outcome))] : report.lines(outcome, layout)
+  const lines = json ? [jsonLine(report.toObject(outcome, order))] : report.lines(outcome, layout, order)
   const text = `${lines.join('\n')}\n`
   if (file === null) await print(process.stderr, text)
   else writeFileSync(file, text)

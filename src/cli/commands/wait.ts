@@ -8,16 +8,13 @@ import { ProcessNames } from '../entries/process-names.js'
 import { redact } from '../entries/redact/redact.js'
 import { Users } from '../entries/users.js'
 import { onMonitorWarning } from '../entries/warnings.js'
-import { EXIT_CODES, describe, signalCode } from '../exit-codes.js'
+import { EXIT_CODES, PROCESS_EXIT_CODES, describe, signalCode } from '../exit-codes.js'
 import type { WaitOptions } from '../flags/args.js'
 import { Output } from '../output/output.js'
 import { layoutOf } from '../output/present.js'
 import { Shutdown } from '../shutdown.js'
 import { Lines } from '../views/lines.js'
 import { JsonLines } from '../views/view.js'
-
-/** The exit code after Ctrl-C, as in shells. */
-const INTERRUPTED = 130
 
 /** Resolves with the exit code of the last process that failed. */
 export async function wait(options: WaitOptions, notify: (text: string) => void): Promise<number> {
@@ -55,10 +52,10 @@ export async function wait(options: WaitOptions, notify: (text: string) => void)
     await Promise.race([initialized, shutdown.reached])
     if (options.durationMs !== undefined) shutdown.endAfter(options.durationMs)
     await Promise.race([waits, shutdown.reached])
-    if (shutdown.wasInterrupted) return INTERRUPTED
+    if (shutdown.signal !== null) return signalCode(shutdown.signal)
     if (left === 0 || !output.open) return code
     notify(`${left} of ${options.pids.length} still running`)
-    return EXIT_CODES.failed.code
+    return PROCESS_EXIT_CODES.timedOut.code
   } finally {
     shutdown.release()
     await monitor.stop()

@@ -1,9 +1,11 @@
 /** The default command: shows live events, or a recording, in a view. */
+import { findDeletedProcesses } from '../../native/binding.js'
 import { now } from '../entries/clock.js'
 import { type Entry, isEvent } from '../entries/entry.js'
+import { containerMatcher } from '../entries/filters.js'
 import { LiveEntries } from '../entries/live.js'
-import { containerMatcher, recorded } from '../entries/recording.js'
-import type { WatchOptions } from '../flags/args.js'
+import { recorded } from '../entries/recording.js'
+import type { WatchFilter, WatchOptions } from '../flags/args.js'
 import { Output } from '../output/output.js'
 import { type Presenter, counts, createPresenter, isWanted, skippedEntry, summaryText } from '../output/present.js'
 import { Shutdown } from '../shutdown.js'
@@ -78,15 +80,15 @@ class LiveSource implements EntrySource {
 
   async run(show: (entry: Entry) => void, view: Presenter, shutdown: Shutdown): Promise<void> {
     const { types, view: kind, filter, durationMs } = this.#options
-    const { container, ...known } = filter
-    const isInContainer = containerMatcher(container)
+    refuseExited(filter)
+    const isInContainer = containerMatcher(filter.container)
     const onEntry = (entry: Entry): void => {
       // The first entry may arrive before the start is complete.
       if (isNews(entry)) this.#started ??= performance.now()
       if (!isEvent(entry) || isInContainer(entry)) show(entry)
     }
     const all = kind === 'tree' ? [...new Set([...types, 'fork' as const])] : types
-    const wanted = { types: all, filter: known, show: this.#options, needsCgroup: container !== undefined }
+    const wanted = { types: all, filter, show: this.#options, needsCgroup: filter.container !== undefined }
     this.#live = new LiveEntries(wanted, onEntry, shutdown.fail)
     await this.#live.start()
     this.#started ??= performance.now()
@@ -108,6 +110,18 @@ class LiveSource implements EntrySource {
 
   get nowNs(): number {
     return Number(process.hrtime.bigint())
+  }
+}
+
+/** @throws Error if a process that a filter names is not running, because the filter would never match. */
+function refuseExited({ pid = [], ancestor = [] }: WatchFilter): void {
+  for (const [option, pids] of [
+    ['--pid', pid],
+    ['--descendants-of', ancestor],
+  ] as const) {
+    if (pids.length === 0) continue
+    const [exited] = findDeletedProcesses(new Set(pids))
+    if (exited !== undefined) throw new Error(`${option}: no process ${exited} is running`)
   }
 }
 

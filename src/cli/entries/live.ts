@@ -1,12 +1,12 @@
 /** Subscribes to the monitor, and completes its events to entries. */
 import type { EventType, ProcessEvent, ProcessField } from '../../api/event-types.js'
 import type { ProcessMonitor } from '../../api/monitor-types.js'
-import type { ProcessFilter } from '../../api/options.js'
 import { getProcessMonitor } from '../../monitor/monitor.js'
 import { describe } from '../exit-codes.js'
-import type { ShowOptions } from '../flags/args.js'
+import type { ShowOptions, WatchFilter } from '../flags/args.js'
 import { now } from './clock.js'
 import { type Entry, type LossEntry, type NoteEntry, eventEntry } from './entry.js'
+import { monitorFilters } from './filters.js'
 import { ProcessNames } from './process-names.js'
 import { redact } from './redact/redact.js'
 import { Users } from './users.js'
@@ -14,7 +14,8 @@ import { onMonitorWarning } from './warnings.js'
 
 export interface LiveOptions {
   readonly types: readonly EventType[]
-  readonly filter: ProcessFilter
+  /** `container` is not applied. */
+  readonly filter: WatchFilter
   readonly show: ShowOptions
   /** True: a filter reads it, though it is not shown. */
   readonly needsCgroup?: boolean
@@ -26,6 +27,10 @@ export class LiveEntries {
   readonly #monitor: ProcessMonitor = getProcessMonitor()
   readonly #users = new Users()
   readonly #names: ProcessNames
+  /** The processes of the filter `pid` that have not exited. */
+  readonly #pids: Set<number>
+  /** The last event. Each subscription that it matches gets the same object. */
+  #last: ProcessEvent | null = null
   #restoreWarnings: (() => void) | null = null
 
   /** `onEntry` gets every entry, the processes already running among them; `fail` the error that has ended it for good. */
@@ -33,7 +38,9 @@ export class LiveEntries {
     this.#options = options
     this.#onEntry = onEntry
     this.#names = new ProcessNames(options.types.includes('exit'))
-    if (options.filter.ancestor !== undefined) this.#names.keep(options.filter.ancestor)
+    const { pid = [], ancestor = [] } = options.filter
+    this.#pids = new Set(pid)
+    for (const one of ancestor) this.#names.keep(one)
     this.#monitor.on('error', fail)
     this.#monitor.on('restart', (error) => {
       this.#note('restart', `reading from the kernel failed and was taken up again: ${describe(error)}`, error.code)
@@ -48,9 +55,20 @@ export class LiveEntries {
     const { types, filter, show, needsCgroup = false } = this.#options
     this.#restoreWarnings = onMonitorWarning((message, code) => this.#note('polling', message, code))
     const capture = fieldsFor(show, needsCgroup)
-    for (const type of types)
-      this.#monitor.subscribe(type, (_pid, event) => this.#onEvent(event), { ...filter, capture })
-    await this.#monitor.initialize({ source: show.source, ...(show.args === 'redacted' ? { redact } : {}) })
+    for (const one of monitorFilters(filter)) {
+      for (const type of types) {
+        const onEvent = (pid: number, event: ProcessEvent): void => {
+          if (!one.isForPids || this.#pids.has(pid)) this.#onEvent(event)
+        }
+        this.#monitor.subscribe(type, onEvent, { ...one.filter, capture })
+      }
+    }
+    const initialized = this.#monitor.initialize({
+      source: show.source,
+      ...(show.args === 'redacted' ? { redact } : {}),
+    })
+    for (const pid of this.#pids) this.#forgetAtExit(pid)
+    await initialized
     if (show.source === 'polling') {
       this.#note('polling', 'Polling /proc, which misses short-lived processes, as --source says.', null)
     }
@@ -71,7 +89,16 @@ export class LiveEntries {
     return { type: 'loss', ...now(), cause, lost, recoveredExecs: 0, recoveredExits: 0 }
   }
 
+  /** A later process with that pid is another one. The exit itself is dispatched before the promise settles. */
+  #forgetAtExit(pid: number): void {
+    const forget = (): void => void this.#pids.delete(pid)
+    // The monitor emits its own failure as well.
+    this.#monitor.waitForExit(pid).then(forget, forget)
+  }
+
   #onEvent(event: ProcessEvent): void {
+    if (event === this.#last) return
+    this.#last = event
     const { pid, process: known } = event
     const uid = known.uid ?? null
     const ppid = this.#names.parentOf(event)

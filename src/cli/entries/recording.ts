@@ -1,10 +1,9 @@
 /** Reads entries from a recording, and applies the same filters as for live ones. */
 import { createReadStream } from 'node:fs'
 import { type Readable, addAbortSignal } from 'node:stream'
-import { compileFilter } from '../../monitor/filter.js'
-import type { FilterSubject } from '../../native/record-view.js'
 import type { ShowOptions, WatchFilter } from '../flags/args.js'
 import { type Entry, type EventEntry, isEvent } from './entry.js'
+import { entryFilter } from './filters.js'
 import { readEntry } from './ndjson.js'
 import { redact } from './redact/redact.js'
 
@@ -41,51 +40,6 @@ async function* linesOf(input: Readable): AsyncGenerator<string> {
     if (rest.length > LINE_MAX) throw new Error(`not a recording: line longer than ${LINE_MAX} characters`)
   }
   yield rest
-}
-
-/** Returns a predicate over entries, to be called with each, in order. An entry that is no event always passes. */
-export function entryFilter(filter: WatchFilter): (entry: Entry) => boolean {
-  const { ancestor, container, ...rest } = filter
-  const { matches } = compileFilter(rest)
-  const isInContainer = containerMatcher(container)
-  const descendants = ancestor === undefined ? null : new RecordedDescendants(ancestor)
-  return (entry) => {
-    if (!isEvent(entry)) return true
-    const belongs = descendants === null || descendants.has(entry)
-    return belongs && (matches === null || matches(filterSubject(entry))) && isInContainer(entry)
-  }
-}
-
-/** Matches the part of a filter that the monitor does not apply. */
-export function containerMatcher(container: WatchFilter['container']): (entry: EventEntry) => boolean {
-  if (container === undefined) return () => true
-  if (typeof container === 'string') return ({ containerId }) => containerId?.startsWith(container) === true
-  return ({ containerId }) => containerId !== null && container.test(containerId)
-}
-
-/** Finds the descendants of a process from recorded forks and parents. */
-class RecordedDescendants {
-  readonly #ancestor: number
-  readonly #pids = new Set<number>()
-
-  constructor(ancestor: number) {
-    this.#ancestor = ancestor
-  }
-
-  has({ type, pid, ppid }: EventEntry): boolean {
-    // A fork begins a new process, even if the exit of the earlier one was not recorded.
-    if (type === 'fork') this.#pids.delete(pid)
-    const isDescendant = this.#pids.has(pid) || ppid === this.#ancestor || (ppid !== null && this.#pids.has(ppid))
-    if (type === 'exit') this.#pids.delete(pid)
-    else if (isDescendant) this.#pids.add(pid)
-    return isDescendant
-  }
-}
-
-function filterSubject({ name, comm, pid, tid, exe, cwd, argv, uid, cgroup }: EventEntry): FilterSubject {
-  // The comm of another thread is not that of the process.
-  const isOfProcess = tid === undefined || tid === pid
-  return { name, comm: isOfProcess ? comm : null, exe, cwd, commandLine: argv?.join(' ') ?? null, uid, cgroup }
 }
 
 function read(text: string, where: string): Entry | null {

@@ -1,10 +1,9 @@
 /** Parses the command line to a request. */
 import { parseArgs } from 'node:util'
 import type { EventType } from '../../api/event-types.js'
-import type { ProcessFilter } from '../../api/options.js'
 import { Users } from '../entries/users.js'
 import { UsageError } from '../exit-codes.js'
-import { COMMANDS, type Command, DEFAULT_EVENTS, SHELLS, SOURCES, optionsOf } from './options.js'
+import { COMMANDS, type Command, DEFAULT_EVENTS, SHELLS, SORT_KEYS, SOURCES, optionsOf } from './options.js'
 import * as values from './values.js'
 
 /** A command and its options. */
@@ -36,15 +35,31 @@ export interface WatchOptions extends ShowOptions {
   readonly replay?: string
 }
 
-export interface WatchFilter extends ProcessFilter {
+/** A text that must be equal, or a pattern that must match. */
+export type Pattern = string | RegExp
+
+/** Selects processes. Each property lists alternatives. All properties must match, except `pid` and `ancestor`: one of them. */
+export interface WatchFilter {
+  readonly name?: readonly Pattern[]
+  readonly exe?: readonly Pattern[]
+  readonly commandLine?: readonly Pattern[]
+  readonly cgroup?: readonly Pattern[]
+  readonly uid?: readonly number[]
   /** The beginning of a container's id, or a pattern that it matches. */
-  readonly container?: string | RegExp
+  readonly container?: readonly Pattern[]
+  /** The processes themselves. */
+  readonly pid?: readonly number[]
+  /** The processes whose descendants match. */
+  readonly ancestor?: readonly number[]
 }
 
 export interface RunOptions extends ShowOptions {
   readonly program: string
   readonly programArgs: readonly string[]
   readonly output?: string
+  readonly sort: (typeof SORT_KEYS)[number]
+  /** The shortest lifetime that is shown, in milliseconds. */
+  readonly minDurationMs: number
 }
 
 export interface WaitOptions extends ShowOptions {
@@ -54,15 +69,24 @@ export interface WaitOptions extends ShowOptions {
 
 const VIEWS = ['tree', 'summary', 'top'] as const
 
-type Values = Readonly<Record<string, string | boolean | undefined>>
+type Values = Readonly<Record<string, string | boolean | readonly string[] | undefined>>
 
 /** @throws UsageError */
 export function parse(args: readonly string[], users: Users = new Users()): Request {
   const named = COMMANDS.find(({ name }) => name !== '' && name === args[0])
-  const command = named ?? COMMANDS[0]!
-  const given = split(named === undefined ? args : args.slice(1), command)
+  if (named === undefined) return parseFor(COMMANDS[0]!, args, users)
+  try {
+    return parseFor(named, args.slice(1), users)
+  } catch (error) {
+    throw error instanceof UsageError ? new UsageError(error.message, named.name) : error
+  }
+}
+
+function parseFor(command: Command, args: readonly string[], users: Users): Request {
+  const given = split(args, command)
   if (given.values['help'] === true) return { command: 'help', about: command }
   if (given.values['version'] === true) return { command: 'version' }
+  refuseRepeated(given.names, command)
   const show = showOptions(given.values)
   switch (command.name) {
     case 'run':
@@ -83,15 +107,17 @@ export function parse(args: readonly string[], users: Users = new Users()): Requ
 }
 
 interface ParsedArgs {
+  /** The names of the options, each as often as it is given. */
+  readonly names: readonly string[]
   readonly values: Values
   readonly operands: readonly string[]
 }
 
 /** Splits options from operands. For `run`, options end at the first operand, because the rest are arguments of CMD. */
 function split(args: readonly string[], command: Command): ParsedArgs {
-  const entries = optionsOf(command).map(({ name, short, value }) => {
+  const entries = optionsOf(command).map(({ name, short, value, repeatable: multiple = false }) => {
     const type: 'string' | 'boolean' = value === undefined ? 'boolean' : 'string'
-    return [name, { type, ...(short === undefined ? {} : { short }) }] as const
+    return [name, { type, multiple, ...(short === undefined ? {} : { short }) }] as const
   })
   const options = Object.fromEntries(entries)
   const { tokens } = parseArgs({ args: [...args], options, strict: false, allowPositionals: true, tokens: true })
@@ -101,12 +127,21 @@ function split(args: readonly string[], command: Command): ParsedArgs {
   const mixed = command.name !== 'run'
   try {
     const own = mixed ? args : args.slice(0, end?.index)
-    const parsed = parseArgs({ args: [...own], options, strict: true, allowPositionals: mixed })
-    return { values: parsed.values as Values, operands: mixed ? parsed.positionals : operands }
+    const parsed = parseArgs({ args: [...own], options, strict: true, allowPositionals: mixed, tokens: true })
+    const names = parsed.tokens.flatMap((token) => (token.kind === 'option' ? [token.name] : []))
+    return { names, values: parsed.values as Values, operands: mixed ? parsed.positionals : operands }
   } catch (error) {
     // Remove the advice on arguments that begin with a dash, because there are none.
     if (error instanceof Error) throw new UsageError(error.message.replace(/\. To specify a positional .*/s, ''))
     throw error
+  }
+}
+
+/** The last value would silently replace the others. */
+function refuseRepeated(names: readonly string[], command: Command): void {
+  for (const { name, repeatable } of optionsOf(command)) {
+    if (repeatable !== true && names.indexOf(name) !== names.lastIndexOf(name))
+      throw new UsageError(`--${name}: given more than once`)
   }
 }
 
@@ -148,25 +183,45 @@ function watch(show: ShowOptions, given: Values, users: Users): Request {
   }
 }
 
+/** The options of each property of the filter, and the parser of their values. */
+const FILTERS: { readonly [K in keyof Required<WatchFilter>]: readonly [option: string, parse: ParseFilter<K>] } = {
+  name: ['name', values.pattern],
+  exe: ['exe', values.pattern],
+  commandLine: ['cmd', values.pattern],
+  cgroup: ['cgroup', values.pattern],
+  uid: ['user', values.user],
+  container: ['container', values.pattern],
+  pid: ['pid', values.pid],
+  ancestor: ['descendants-of', values.pid],
+}
+
+type ParseFilter<K extends keyof WatchFilter> = (
+  option: string,
+  text: string,
+  users: Users,
+) => Required<WatchFilter>[K][number]
+
 function filter(given: Values, users: Users): WatchFilter {
-  const patterns = { name: 'name', exe: 'exe', commandLine: 'cmd', cgroup: 'cgroup', container: 'container' }
-  const entries = Object.entries(patterns).flatMap(([field, option]) => {
-    const value = text(given, option)
-    return value === undefined ? [] : [[field, values.pattern(`--${option}`, value)] as const]
+  const entries = Object.entries(FILTERS).flatMap(([property, [option, parseOne]]) => {
+    const texts = given[option]
+    return Array.isArray(texts) ? [[property, texts.map((one) => parseOne(`--${option}`, one, users))]] : []
   })
-  const [user, ancestor] = [text(given, 'user'), text(given, 'pid')]
-  return {
-    ...Object.fromEntries(entries),
-    ...(user === undefined ? {} : { uid: values.user('--user', user, users) }),
-    ...(ancestor === undefined ? {} : { ancestor: values.pid('--pid', ancestor) }),
-  }
+  return Object.fromEntries(entries) as WatchFilter
 }
 
 function run(show: ShowOptions, given: ParsedArgs): Request {
   const [program, ...programArgs] = given.operands
   if (program === undefined) throw new UsageError('run: missing command. Usage: proc-events run -- CMD [ARG...]')
-  const output = text(given.values, 'output')
-  return { command: 'run', ...show, program, programArgs, ...(output === undefined ? {} : { output }) }
+  const [output, sort, least] = ['output', 'sort', 'min-duration'].map((option) => text(given.values, option))
+  return {
+    command: 'run',
+    ...show,
+    program,
+    programArgs,
+    sort: sort === undefined ? 'start' : values.oneOf('--sort', sort, SORT_KEYS),
+    minDurationMs: least === undefined ? 0 : values.lifetime('--min-duration', least),
+    ...(output === undefined ? {} : { output }),
+  }
 }
 
 function wait(show: ShowOptions, given: ParsedArgs): Request {

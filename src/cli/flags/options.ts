@@ -13,6 +13,8 @@ export interface Option {
   /** The name of its value. An option without one is a switch. */
   readonly value?: string
   readonly kind?: ValueKind
+  /** True: it may be given more than once, and each value is an alternative. */
+  readonly repeatable?: true
   /** The text in --help. Consecutive options with the same text share a line. */
   readonly brief: string
   /** The text in the manual, in whole sentences. */
@@ -35,11 +37,16 @@ export const EVENTS: readonly EventType[] = [
   ...DEFAULT_EVENTS,
   ...EVENT_TYPES.filter((type) => !DEFAULT_EVENTS.includes(type)),
 ]
+/** The word for all event types. */
+export const ALL_EVENTS = 'all'
 export const SOURCES = ['netlink', 'polling', 'auto'] as const
 export const SHELLS = ['bash', 'zsh', 'fish'] as const
+/** The orders in which `run` reports processes. */
+export const SORT_KEYS = ['start', 'life'] as const
 
 const MATCHES = 'equal to TEXT, or matching /REGEX/'
 const ARGUMENTS = 'show no arguments; hide secrets in arguments'
+const PROCESSES = 'this process; its descendants'
 
 export const OPTIONS: readonly Option[] = [
   {
@@ -55,7 +62,7 @@ export const OPTIONS: readonly Option[] = [
   {
     name: 'top',
     brief: 'the busiest programs, refreshed, until q',
-    text: 'Shows the busiest programs, refreshed, until q or Ctrl-C. If standard output is no terminal, one screen follows another.',
+    text: 'Shows the busiest programs, refreshed, until q or Ctrl-C, each with its latest command line. If standard output is no terminal, one screen follows another.',
   },
   {
     name: 'json',
@@ -66,6 +73,7 @@ export const OPTIONS: readonly Option[] = [
     name: 'name',
     value: 'TEXT',
     kind: 'text',
+    repeatable: true,
     brief: MATCHES,
     text: 'Show only processes whose name matches TEXT. The kernel cuts names at 15 bytes; they are completed. TEXT must be equal, or between slashes a JavaScript regular expression that must match (/x/i ignores case).',
   },
@@ -73,6 +81,7 @@ export const OPTIONS: readonly Option[] = [
     name: 'exe',
     value: 'TEXT',
     kind: 'file',
+    repeatable: true,
     brief: MATCHES,
     text: 'Show only processes whose executable path matches TEXT, as for --name.',
   },
@@ -80,6 +89,7 @@ export const OPTIONS: readonly Option[] = [
     name: 'cmd',
     value: 'TEXT',
     kind: 'text',
+    repeatable: true,
     brief: MATCHES,
     text: 'Show only processes whose command line, joined by spaces, matches TEXT, as for --name.',
   },
@@ -87,6 +97,7 @@ export const OPTIONS: readonly Option[] = [
     name: 'cgroup',
     value: 'TEXT',
     kind: 'text',
+    repeatable: true,
     brief: MATCHES,
     text: 'Show only processes whose control group matches TEXT, as for --name.',
   },
@@ -94,6 +105,7 @@ export const OPTIONS: readonly Option[] = [
     name: 'user',
     value: 'USER',
     kind: 'user',
+    repeatable: true,
     brief: 'only processes of this user',
     text: 'Show only processes of this user, a name or a number.',
   },
@@ -101,6 +113,7 @@ export const OPTIONS: readonly Option[] = [
     name: 'container',
     value: 'ID',
     kind: 'text',
+    repeatable: true,
     brief: 'only processes in the container with this id',
     text: 'Show only processes in the container whose id begins with ID, or matches /REGEX/.',
   },
@@ -108,15 +121,24 @@ export const OPTIONS: readonly Option[] = [
     name: 'pid',
     value: 'PID',
     kind: 'pid',
-    brief: 'only descendants of this process',
-    text: 'Show only descendants of this process, also after they got another parent.',
+    repeatable: true,
+    brief: PROCESSES,
+    text: 'Show only this process, not its children. If no such process is running, that is an error, except with --replay.',
+  },
+  {
+    name: 'descendants-of',
+    value: 'PID',
+    kind: 'pid',
+    repeatable: true,
+    brief: PROCESSES,
+    text: 'Show only descendants of this process, also after they got another parent; not the process itself. Together with --pid, it shows both. If no such process is running, that is an error, except with --replay.',
   },
   {
     name: 'events',
     value: 'LIST',
     kind: EVENTS,
     brief: 'exec,exit; fork,comm,uid,gid,sid,ptrace,coredump; all',
-    text: `Event types, separated by commas: ${EVENTS.join(', ')}; or all. Default: exec,exit.`,
+    text: `Event types, separated by commas: ${EVENTS.join(', ')}; or ${ALL_EVENTS}. Default: exec,exit.`,
   },
   { name: 'duration', value: 'SECONDS', kind: 'number', brief: 'end after this time', text: 'Ends after this time.' },
   { name: 'count', value: 'N', kind: 'number', brief: 'end after N events', text: 'Ends after N events.' },
@@ -154,33 +176,48 @@ export const OPTIONS: readonly Option[] = [
     brief: 'write the report to FILE, not to standard error',
     text: 'Writes the report to FILE instead of standard error.',
   },
+  {
+    name: 'sort',
+    value: 'KEY',
+    kind: SORT_KEYS,
+    brief: 'start (default), or life: longest first',
+    text: 'The order of processes with the same parent. start: in order of creation (default). life: the longest lifetime first; those that still run come before all others.',
+  },
+  {
+    name: 'min-duration',
+    value: 'DURATION',
+    kind: 'text',
+    brief: 'show only processes with at least this lifetime',
+    text: 'Show only processes with at least this lifetime, such as 100ms, 2s, 1.5m or 1h; a number alone is seconds. Processes that still run, and ancestors of processes shown, are shown in any case. One line counts the others.',
+  },
   { name: 'help', short: 'h', brief: 'print this help, or the version', text: 'Prints a help screen.' },
   { name: 'version', brief: 'print this help, or the version', text: 'Prints the version.' },
 ]
 
 const SHOWN = ['no-args', 'redact', 'source']
 const ALWAYS = ['help', 'version']
+const RUN_ONLY = ['output', 'sort', 'min-duration']
 
 export const COMMANDS: readonly Command[] = [
   {
     name: '',
     operands: '[OPTION...]',
     brief: 'show processes start and exit',
-    text: 'Prints a line for each process of this machine that starts a program (exec) or exits, until Ctrl-C. At the end it prints a summary to standard error.',
-    options: OPTIONS.map(({ name }) => name).filter((name) => name !== 'output'),
+    text: 'Prints a line for each process of this machine that starts a program (exec) or exits, until Ctrl-C. At the end it prints a summary to standard error. The kernel reports an exec only if it has succeeded: a program that could not be started is not shown.',
+    options: OPTIONS.map(({ name }) => name).filter((name) => !RUN_ONLY.includes(name)),
   },
   {
     name: 'run',
     operands: '[OPTION...] -- CMD [ARG...]',
     brief: 'run CMD, and report its processes',
-    text: 'Runs CMD. When CMD has exited, it reports all processes that CMD and its descendants started, as a tree with exit codes and lifetimes. It lists at most 100,000 processes, 100 execs of one process and 32 MiB of arguments, and counts the rest. Standard input, output and error are those of CMD. Ends with the exit code of CMD, 128+n after signal n, 127 if CMD was not found, 126 if it could not be run. Passes signals on, except those that the terminal sends to CMD as well (Ctrl-C).',
-    options: ['json', 'output', ...SHOWN, ...ALWAYS],
+    text: 'Runs CMD. When CMD has exited, it reports all processes that CMD and its descendants started, as a tree with exit codes, lifetimes and start times (START: seconds since the first process began). It lists at most 100,000 processes, 100 execs of one process and 32 MiB of arguments, and counts the rest. Standard input, output and error are those of CMD. Ends with the exit code of CMD, 128+n after signal n, 127 if CMD was not found, 126 if it could not be run. Passes signals on, except those that the terminal sends to CMD as well (Ctrl-C).',
+    options: ['json', ...RUN_ONLY, ...SHOWN, ...ALWAYS],
   },
   {
     name: 'wait',
     operands: '[OPTION...] PID...',
     brief: 'wait for processes to exit',
-    text: 'Waits until these processes have exited, children of the shell or not, and prints a line for each. Ends with the exit code of the last process that failed (128+n for signal n), 0 if none failed, and 1 if one was not running or its exit code is unknown.',
+    text: 'Waits until these processes have exited, children of the shell or not, and prints a line for each. Ends with the exit code of the last process that failed (128+n for signal n), 0 if none failed, 1 if one was not running or its exit code is unknown, and 124 if --duration ran out first.',
     options: ['json', 'duration', ...SHOWN, ...ALWAYS],
   },
   {

@@ -3,7 +3,7 @@ import type { EventType } from '../../api/event-types.js'
 import { PID_MAX_LIMIT } from '../../monitor/filter.js'
 import type { Users } from '../entries/users.js'
 import { UsageError } from '../exit-codes.js'
-import { EVENTS } from './options.js'
+import { ALL_EVENTS, EVENTS } from './options.js'
 
 /** The longest delay that a timer takes, in whole seconds: 24 days. */
 const SECONDS_MAX = Math.floor((2 ** 31 - 1) / 1000)
@@ -23,6 +23,16 @@ export function seconds(option: string, text: string): number {
   const value = numberOf(text)
   if (value > 0 && value <= SECONDS_MAX) return value
   throw new UsageError(`${option}: expected seconds > 0 and <= ${SECONDS_MAX}, got '${text}'`)
+}
+
+const MS_BY_UNIT: { readonly [unit: string]: number } = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
+
+/** Parses a lifetime to milliseconds. A number alone is seconds. */
+export function lifetime(option: string, text: string): number {
+  const [, digits, unit = 's'] = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(text) ?? []
+  const ms = Number(digits) * MS_BY_UNIT[unit]!
+  if (ms <= Number.MAX_SAFE_INTEGER) return ms
+  throw new UsageError(`${option}: expected a duration such as 100ms, 2s, 1.5m or 1h, got '${text}'`)
 }
 
 export function count(option: string, text: string): number {
@@ -46,8 +56,8 @@ export function oneOf<T extends string>(option: string, text: string, allowed: r
 }
 
 export function eventTypes(option: string, text: string): readonly EventType[] {
-  if (text === 'all') return EVENTS
-  return [...new Set(text.split(',').map((word) => oneOf(option, word.trim(), EVENTS)))]
+  const words = text.split(',').map((word) => oneOf(option, word.trim(), [...EVENTS, ALL_EVENTS]))
+  return words.includes(ALL_EVENTS) ? EVENTS : [...new Set(words as EventType[])]
 }
 
 /** Returns `a, b or c`. */

@@ -37,6 +37,12 @@ export function formatElapsed(ms: number): string {
   return ms < 59_950 ? `${(ms / 1000).toFixed(1)} s` : formatDuration(ms * 1e6)
 }
 
+/** Formats the time since the start in seconds: at most 9 characters below 1,000,000 s. */
+export function formatOffset(ns: number): string {
+  const s = ns / 1e9
+  return `${s.toFixed(s < 9999.9995 ? 3 : 1)}s`
+}
+
 export function plural(count: number, word: string, words: string = `${word}s`): string {
   return `${count} ${count === 1 ? word : words}`
 }

@@ -32,7 +32,7 @@ const TITLES: Cells = {
 
 export class Lines implements Stream {
   header(layout: Layout): readonly string[] {
-    const titles = isWide(layout) ? TITLES : { ...TITLES, parent: 'PARENT OR RESULT', isExec: true }
+    const titles = isWide(layout) ? TITLES : { ...TITLES, parent: 'PARENT/RESULT', isExec: true }
     return [line([[`${row(titles, layout)}COMMAND`, 'bold']], layout)]
   }
 

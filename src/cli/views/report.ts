@@ -1,6 +1,7 @@
 /** The report of `run`: a tree of all processes that the command started, with exit codes and lifetimes. */
 import type { EventEntry } from '../entries/entry.js'
-import { commandOf, forkOf, formatDuration, isFailed, plural, statusOf } from '../output/format.js'
+import type { RunOptions } from '../flags/args.js'
+import { commandOf, forkOf, formatDuration, formatOffset, isFailed, plural, statusOf } from '../output/format.js'
 import { type Layout, type Piece, keptName, line } from '../output/text.js'
 
 interface Exec {
@@ -42,6 +43,21 @@ export interface CommandOutcome {
   readonly lost: number
 }
 
+/** Which processes are shown, and in which order. */
+export interface ReportOrder {
+  readonly sort: RunOptions['sort']
+  /** The shortest lifetime that is shown. */
+  readonly minDurationNs: number
+}
+
+const EVERYTHING: ReportOrder = { sort: 'start', minDurationNs: 0 }
+
+/** Compares processes with the same parent. Those that compare as equal stay in order of creation. */
+const COMPARE: { readonly [K in ReportOrder['sort']]: ((a: Node, b: Node) => number) | null } = {
+  start: null,
+  life: (a, b) => compareDescending(lifeOf(a), lifeOf(b)),
+}
+
 /** Processes reported one by one. */
 const PROCESSES_MAX = 100_000
 /** Execs that are kept of one process: all but the last are the first ones. */
@@ -50,7 +66,7 @@ const EXECS_MAX = 100
 const ALL_EXECS_MAX = 400_000
 /** Characters of arguments and paths that are kept of all execs. */
 const TEXT_MAX = 2 ** 25
-const WIDTH = { status: 11, duration: 8, pid: 7 }
+const WIDTH = { status: 11, start: 9, duration: 9, pid: 7 }
 
 export interface ReportLimits {
   readonly processes: number
@@ -62,6 +78,8 @@ export class Report {
   readonly #roots: Node[] = []
   readonly #live = new Map<number, Node>()
   #processes = 0
+  /** The time at which the first process began. */
+  #startNs = Infinity
   #failed = 0
   #unlisted = 0
   #execs = 0
@@ -119,6 +137,7 @@ export class Report {
 
   #addFork({ pid, ppid, timestampNs, parentName }: EventEntry): Node {
     this.#processes++
+    this.#startNs = Math.min(this.#startNs, timestampNs)
     const isListed = this.#processes <= this.#limits.processes
     const node: Node = {
       pid,
@@ -155,10 +174,21 @@ export class Report {
     return this.#roots.find((node) => node.pid === pid)?.end ?? null
   }
 
-  lines({ lost }: CommandOutcome, layout: Layout): string[] {
-    const title = `${'STATUS'.padEnd(WIDTH.status)}${'LIFETIME'.padStart(WIDTH.duration)} ${'PID'.padStart(WIDTH.pid)}  COMMAND`
+  lines({ lost }: CommandOutcome, layout: Layout, order: ReportOrder = EVERYTHING): string[] {
+    const title = `${cells('STATUS', 'START', 'LIFETIME')} ${'PID'.padStart(WIDTH.pid)}  COMMAND`
     const lines = [line([[title, 'bold']], layout)]
-    for (const { node, branch } of this.#walk()) lines.push(nodeLine(node, branch, layout))
+    let shown = 0
+    for (const { node, branch } of this.#walk(order)) {
+      shown++
+      lines.push(nodeLine(node, branch, this.#startNs, layout))
+    }
+    const hidden = this.#hidden(shown)
+    if (hidden > 0) {
+      const processes = plural(hidden, 'process', 'processes')
+      lines.push(
+        line([[`not shown: ${processes} with a lifetime below ${formatDuration(order.minDurationNs)}`]], layout),
+      )
+    }
     const running = this.#live.size === 0 ? '' : `, ${this.#live.size} still running`
     const unlisted = this.#unlisted === 0 ? '' : `, ${this.#unlisted} of them not listed`
     const failed = `${this.#failed} failed`
@@ -173,12 +203,13 @@ export class Report {
   }
 
   /** The tree as a flat list with depths, so that no reader needs a deep stack. */
-  toObject({ command, exitCode, signal, lost }: CommandOutcome): object {
-    const processes = [...this.#walk()].map(({ node, depth }) => ({
+  toObject({ command, exitCode, signal, lost }: CommandOutcome, order: ReportOrder = EVERYTHING): object {
+    const processes = [...this.#walk(order)].map(({ node, depth }) => ({
       pid: node.pid,
       ppid: node.ppid,
       depth,
       timestampNs: node.beganNs,
+      offsetNs: node.beganNs - this.#startNs,
       durationNs: node.end === null ? null : node.end.ns - node.beganNs,
       running: node.end === null,
       exitCode: node.end?.exitCode ?? null,
@@ -191,11 +222,36 @@ export class Report {
     }))
     const omitted = { omittedExecs: this.#omittedExecs, omittedArguments: this.#omittedArguments }
     const counts = { failed: this.#failed, running: this.#live.size, unlisted: this.#unlisted, lost, ...omitted }
-    return { type: 'run', command, exitCode, signal, ...counts, processes }
+    const hidden = this.#hidden(processes.length)
+    return { type: 'run', command, exitCode, signal, ...counts, hidden, processes }
   }
 
-  /** Yields parents before their children, in order of creation. `branch` is the text before a process. */
-  *#walk(): Generator<{ node: Node; depth: number; branch: string }> {
+  /** Returns the number of listed processes that are not shown, because they are too short-lived. */
+  #hidden(shown: number): number {
+    return this.#processes - this.#unlisted - shown
+  }
+
+  /** Returns the processes that live long enough, and all their ancestors. null: all processes. */
+  #shown(minDurationNs: number): ReadonlySet<Node> | null {
+    if (minDurationNs <= 0) return null
+    // Not recursive, because a tree may be deeper than the stack. Children are added after their parents.
+    const all = [...this.#roots]
+    for (let at = 0; at < all.length; at++) for (const child of all[at]!.children) all.push(child)
+    const shown = new Set<Node>()
+    for (const node of all.toReversed()) {
+      if (lifeOf(node) >= minDurationNs || node.children.some((child) => shown.has(child))) shown.add(node)
+    }
+    return shown
+  }
+
+  /** Yields the processes that are shown, parents before their children. `branch` is the text before a process. */
+  *#walk({ sort, minDurationNs }: ReportOrder): Generator<{ node: Node; depth: number; branch: string }> {
+    const shown = this.#shown(minDurationNs)
+    const ordered = (nodes: readonly Node[]): readonly Node[] => {
+      const kept = shown === null ? nodes : nodes.filter((node) => shown.has(node))
+      const compare = COMPARE[sort]
+      return compare === null ? kept : kept.toSorted(compare)
+    }
     interface Step {
       readonly node: Node
       readonly depth: number
@@ -210,10 +266,10 @@ export class Report {
           return { node, depth, branch: below + branch, below: depth > BRANCHES_MAX ? below : below + rest }
         })
         .toReversed()
-    const open = steps(this.#roots, 0, '')
+    const open = steps(ordered(this.#roots), 0, '')
     for (let step = open.pop(); step !== undefined; step = open.pop()) {
       yield step
-      open.push(...steps(step.node.children, step.depth + 1, step.below))
+      open.push(...steps(ordered(step.node.children), step.depth + 1, step.below))
     }
   }
 }
@@ -226,16 +282,29 @@ function sizeOf(argv: readonly string[] | null, exe: string | null): number {
   return (argv ?? []).reduce((sum, argument) => sum + argument.length + 16, exe?.length ?? 0)
 }
 
-function nodeLine(node: Node, branch: string, layout: Layout): string {
+/** A process that still runs has an endless life. */
+function lifeOf({ beganNs, end }: Node): number {
+  return end === null ? Infinity : end.ns - beganNs
+}
+
+/** Unlike a difference, it compares two infinite values as equal. */
+function compareDescending(a: number, b: number): number {
+  return a === b ? 0 : a < b ? 1 : -1
+}
+
+function cells(status: string, start: string, duration: string): string {
+  return status.padEnd(WIDTH.status) + start.padStart(WIDTH.start) + duration.padStart(WIDTH.duration)
+}
+
+function nodeLine(node: Node, branch: string, startNs: number, layout: Layout): string {
   const { pid, end, beganNs } = node
   const status = end === null ? 'running' : statusOf(end)
   const duration = end === null ? '' : formatDuration(end.ns - beganNs)
-  const gone = status + duration.padStart(WIDTH.status + WIDTH.duration - status.length)
   const command = commandsOf(node)
   const failed = end !== null && isFailed(end)
   const style = failed ? 'red' : end === null ? 'yellow' : undefined
   const pieces: Piece[] = [
-    [gone, style],
+    [cells(status, formatOffset(beganNs - startNs), duration), style],
     [` ${String(pid).padStart(WIDTH.pid)}  `],
     [branch, 'dim'],
     [command + (end?.coreDumped ? ' [core dumped]' : ''), style],

@@ -132,8 +132,8 @@ export function quantiles(lifetimes: Histogram): { p50Ns: number | null; p99Ns: 
 }
 
 const NAME_WIDTH = 24
-const TITLES = ['EXECS', 'A SECOND', 'EXITS', 'FAILED', 'P50', 'P99'] as const
-const PARENT_TITLES = ['EXECS', 'A SECOND'] as const
+const TITLES = ['EXECS', 'EXEC/S', 'EXITS', 'FAILED', 'P50', 'P99'] as const
+const PARENT_TITLES = ['EXECS', 'EXEC/S'] as const
 
 function section<T>(
   title: string,

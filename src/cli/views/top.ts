@@ -121,7 +121,7 @@ export class Top implements Screenful {
       [[this.#title(nowNs)]],
       ...(this.#remark === null ? [] : [[[printable(this.#remark), 'yellow']] satisfies Piece[]]),
       [],
-      [[cells('PROGRAM', ['EXEC/S', 'EXECS', 'RUNNING', 'FAILED', 'P50', 'P99']) + 'LAST COMMAND', 'inverse']],
+      [[cells('PROGRAM', ['EXEC/S', 'EXECS', 'RUNNING', 'FAILED', 'P50', 'P99']) + 'COMMAND', 'inverse']],
     ]
     const body = rows.map(({ program, perSecond }): Piece[] => {
       const { p50Ns, p99Ns } = quantiles(program.lifetimes)

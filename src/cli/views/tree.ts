@@ -14,6 +14,7 @@ interface Node {
 }
 
 const WIDTH = { event: 5, pid: 7, result: 17 }
+const RESULT_TITLE = `STATUS${'DURATION'.padStart(WIDTH.result - 'STATUS'.length)}`
 /** Columns that are left for the command at any depth. */
 const COMMAND_MIN = 24
 /** The largest number of known processes. The oldest are removed first. */
@@ -29,7 +30,7 @@ export class Tree implements Stream {
   #path: number[] = []
 
   header(layout: Layout): readonly string[] {
-    const titles = [timeTitle(layout), ' EVENT', 'PID'.padStart(WIDTH.pid), column('RESULT', WIDTH.result), 'COMMAND']
+    const titles = [timeTitle(layout), ' EVENT', 'PID'.padStart(WIDTH.pid), RESULT_TITLE, 'COMMAND']
     return [line([[titles.join(' '), 'bold']], layout)]
   }
 
