@@ -6,6 +6,7 @@ import { initialized, loadFacade, settled } from '../support/fake/facade.ts'
 
 const require = createRequire(import.meta.url)
 
+const ECS = '0123456789abcdef0123456789abcdef-4183654203'
 const [HEX, OTHER] = ['0123456789abcdef'.repeat(4), 'f'.repeat(64)]
 
 test('every type of event is decoded', async (t) => {
@@ -118,6 +119,21 @@ test('the container id is derived from the cgroup', async (t) => {
     [`/kubepods.slice/crio-${HEX}.scope`, HEX],
     ['/machine.slice/machine-web.scope/payload', 'web'],
     ['/machine.slice/systemd-nspawn@db.service', 'db'],
+    [String.raw`/machine.slice/systemd-nspawn@my\x2dd\xc3\xb6b.service/payload`, 'my-döb'],
+    ['/machine.slice/systemd-nspawn@db.service/supervisor', null],
+    ['/machine.slice/machine-web.scope/supervisor', null],
+    [String.raw`/machine.slice/machine-my\x2dweb.scope`, 'my-web'],
+    [String.raw`/machine.slice/machine-qemu\x2d1\x2dvm.scope`, null],
+    ['/ecs/0123456789abcdef0123456789abcdef/0123456789abcdef0123456789abcdef-4183654203', ECS],
+    [`/ecs/my-cluster/0123456789abcdef0123456789abcdef/${HEX}`, HEX],
+    ['/ecs/0123456789abcdef0123456789abcdef', null],
+    [`/machine.slice/libpod-conmon-${HEX}.scope`, null],
+    [`/kubepods.slice/crio-conmon-${HEX}.scope`, null],
+    [`/x/${HEX}0`, null],
+    ['/lxc.monitor.box', null],
+    ['/lxc.payload.my-project_box/system.slice/ssh.service', 'my-project_box'],
+    ['/user.slice/user-1000.slice/user@1000.service/user.slice/lxc.payload.box/init.scope', 'box'],
+    [`/lxc.payload.box/system.slice/docker-${HEX}.scope`, HEX],
     ['/lxc.payload.box/init.scope', 'box'],
     ['/lxc/box', 'box'],
   ]

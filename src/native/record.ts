@@ -4,6 +4,7 @@ import { constants } from 'node:os'
 import { type ProcessMonitorError, fromNative } from '../api/errors.js'
 import type { EventType, ExitEvent, ProcessEvent, ProcessField, ProcessInfo } from '../api/event-types.js'
 import type { LossReport } from '../api/monitor-types.js'
+import { containerIdOf } from './container-id.js'
 
 /** The types of event. The index is the record's kind and the bit in the mask of types. */
 export const EVENT_TYPES: readonly EventType[] = [
@@ -357,17 +358,4 @@ function signalNames(): string[] {
 /** Returns the name of a signal, or its number if it has none, because null means that no signal came. */
 export function toSignalName(number: number): NodeJS.Signals {
   return (SIGNAL_NAMES[number] ?? `SIG${number}`) as NodeJS.Signals
-}
-
-/** Matches the 64 hexadecimal digits of a container of docker, containerd, cri-o, podman or Kubernetes. The last is the innermost. */
-const HEX_ID = /[0-9a-f]{64}(?![0-9a-f])(?!.*[0-9a-f]{64})/
-/** Matches the user-given name of a container of systemd-nspawn or LXC. */
-const NAMED_ID = /\/(?:machine-([^/]+)\.scope|systemd-nspawn@([^/]+)\.service|lxc(?:\.payload)?[./]([^/]+))/
-
-/** Returns the container's id in a cgroup path. null: the path has none. */
-export function containerIdOf(cgroup: string): string | null {
-  const hex = HEX_ID.exec(cgroup)
-  if (hex !== null) return hex[0]
-  const named = NAMED_ID.exec(cgroup)
-  return named === null ? null : (named[1] ?? named[2] ?? named[3] ?? null)
 }

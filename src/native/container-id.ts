@@ -1,0 +1,36 @@
+/** Finds the id of a container in a cgroup path. */
+
+/**
+ * Matches the last generated id in a path: the 64 hexadecimal digits of docker, containerd, cri-o, podman and Kubernetes, or the
+ * 32 digits and a number of a task of Amazon ECS.
+ */
+const GENERATED_ID = /.*(?<![0-9a-f])([0-9a-f]{64}|[0-9a-f]{32}-[0-9]{1,20})(?![0-9a-f-])/
+/** Matches the scope of a monitor of podman or cri-o. The monitor runs outside the container that it is named after. */
+const MONITOR = /(?:libpod|crio)-conmon-[0-9a-f]{64}\.scope(?:\/|$)/
+/**
+ * Matches a container that the user has named. LXC and Incus: the payload, not the monitor. systemd-nspawn: the machine,
+ * without the supervisor, and without virtual machines.
+ */
+const NAMED = [
+  /\/lxc\.payload[./]([^/]+)/,
+  /\/lxc\/([^/]+)/,
+  /\/machine-((?!qemu\\x2d)[^/]+)\.scope(?!\/supervisor)/,
+  /\/systemd-nspawn@([^/]+)\.service(?!\/supervisor)/,
+]
+
+/** Returns the container's id in a cgroup path. null: the path has none. */
+export function containerIdOf(cgroup: string): string | null {
+  if (MONITOR.test(cgroup)) return null
+  const generated = GENERATED_ID.exec(cgroup)
+  if (generated !== null) return generated[1]!
+  for (const pattern of NAMED) {
+    const named = pattern.exec(cgroup)
+    if (named !== null) return unescaped(named[1]!)
+  }
+  return null
+}
+
+/** Undoes systemd's escapes: `\x2d` stands for a hyphen, and a longer character for its bytes in UTF-8. */
+function unescaped(name: string): string {
+  return name.replaceAll(/(?:\\x[0-9a-f]{2})+/g, (bytes) => Buffer.from(bytes.replaceAll('\\x', ''), 'hex').toString())
+}
