@@ -19,6 +19,8 @@
 export { ProcessMonitorError } from './src/api/errors.js'
 export type { ErrorCode } from './src/api/errors.js'
 export type {
+  CapturedField,
+  CapturedInfo,
   CommEvent,
   CoredumpEvent,
   EventBase,
@@ -50,6 +52,7 @@ export type {
   ProcessCallback,
   ProcessMonitor,
   Unsubscribe,
+  WaitOptions,
 } from './src/api/monitor-types.js'
 export type { EventsOptions, MonitorOptions, ProcessFilter, Redact, SubscribeOptions } from './src/api/options.js'
 export type { MonitorStats } from './src/api/stats.js'

@@ -45,7 +45,7 @@ export function compileFilter(filter: ProcessFilter): CompiledFilter {
     addCondition('uid', (process) => process.uid === uid)
     criteria.uid = uid
   }
-  for (const field of ['name', 'exe', 'cgroup', 'commandLine'] as const) {
+  for (const field of ['name', 'exe', 'cwd', 'cgroup', 'commandLine'] as const) {
     const pattern = filter[field]
     if (pattern === undefined) continue
     addCondition(field === 'commandLine' ? 'argv' : field, textCondition(field, pattern))
@@ -93,7 +93,7 @@ function all(conditions: readonly Predicate[]): Predicate | null {
   return others.length === 0 ? first : (process) => conditions.every((condition) => condition(process))
 }
 
-function textCondition(field: 'name' | 'exe' | 'cgroup' | 'commandLine', pattern: unknown): Predicate {
+function textCondition(field: Exclude<keyof FilterSubject, 'uid'>, pattern: unknown): Predicate {
   if (typeof pattern === 'string') return (process) => process[field] === pattern
   if (!types.isRegExp(pattern)) throw invalidArgType(`options.${field}`, 'a string or an instance of RegExp', pattern)
   // Copy the user's RegExp, because with the flags g and y it stores the end of its last match in `lastIndex`.

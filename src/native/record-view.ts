@@ -23,6 +23,7 @@ export const EXIT: number = EVENT_TYPES.indexOf('exit')
 export interface FilterSubject {
   readonly name: string | null
   readonly exe: string | null
+  readonly cwd: string | null
   readonly commandLine: string | null
   readonly cgroup: string | null
   readonly uid: number | null
@@ -33,6 +34,7 @@ export class RecordView implements FilterSubject {
   #at = 0
   #name: string | null = null
   #exe: string | null = null
+  #cwd: string | null = null
   #commandLine: string | null = null
   #cgroup: string | null = null
   /** Read once, because any number of filters may ask for it. */
@@ -40,11 +42,13 @@ export class RecordView implements FilterSubject {
   #event: ProcessEvent | null = null
   readonly #redact: Redact | null
   readonly #redactFailed: (error: unknown) => void
+  readonly #requested: () => number
 
-  /** `redactFailed` receives the exceptions of `redact`. */
-  constructor(redact: Redact | null, redactFailed: (error: unknown) => void) {
+  /** `redactFailed` receives the exceptions of `redact`. `requested` returns the mask of the fields to capture now. */
+  constructor(redact: Redact | null, redactFailed: (error: unknown) => void, requested: () => number) {
     this.#redact = redact
     this.#redactFailed = redactFailed
+    this.#requested = requested
   }
 
   /** Moves to the record at `at`. One object serves all records, because most records match no subscription. */
@@ -53,6 +57,7 @@ export class RecordView implements FilterSubject {
     this.#at = at
     this.#name = null
     this.#exe = null
+    this.#cwd = null
     this.#commandLine = null
     this.#cgroup = null
     this.#ancestryTags = null
@@ -93,6 +98,10 @@ export class RecordView implements FilterSubject {
     return (this.#exe ??= readText(this.#buffer, this.#at, 'exe'))
   }
 
+  get cwd(): string | null {
+    return (this.#cwd ??= readText(this.#buffer, this.#at, 'cwd'))
+  }
+
   get cgroup(): string | null {
     return (this.#cgroup ??= readText(this.#buffer, this.#at, 'cgroup'))
   }
@@ -113,11 +122,11 @@ export class RecordView implements FilterSubject {
   }
 
   #redacted(): ProcessInfo {
-    const process = readProcess(this.#buffer, this.#at, this.#name)
+    const process = readProcess(this.#buffer, this.#at, this.#requested(), this.#name)
     const { argv } = process
     if (this.#redact === null || argv === undefined || argv === null) return process
     try {
-      // Pass a copy, so that `process.argv` stays unchanged if `redact` changes its argument.
+      // Pass a copy, because `redact` may change its argument.
       return { ...process, argv: checkArguments(this.#redact([...argv], process)) }
     } catch (error) {
       this.#redactFailed(error)
@@ -126,7 +135,8 @@ export class RecordView implements FilterSubject {
   }
 }
 
-function checkArguments(argv: unknown): string[] {
-  if (Array.isArray(argv) && argv.every((argument) => typeof argument === 'string')) return argv
+/** Returns a frozen copy, because the array belongs to the user's function. */
+function checkArguments(argv: unknown): readonly string[] {
+  if (Array.isArray(argv) && argv.every((argument) => typeof argument === 'string')) return Object.freeze([...argv])
   throw new TypeError('options.redact must return an array of strings')
 }

@@ -83,7 +83,7 @@ class RecordedDescendants {
 }
 
 function filterSubject({ name, exe, argv, uid, cgroup }: EventEntry): FilterSubject {
-  return { name, exe, commandLine: argv?.join(' ') ?? null, uid, cgroup }
+  return { name, exe, cwd: null, commandLine: argv?.join(' ') ?? null, uid, cgroup }
 }
 
 function read(text: string, where: string): Entry | null {
