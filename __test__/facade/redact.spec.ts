@@ -19,7 +19,8 @@ test.serial('arguments are redacted once for all subscribers, and filters match 
   t.teardown(() => unsubscribe('proc-events:exec', publish))
   const seen: unknown[] = []
   const events = monitor.events({ types: ['exec'] })
-  const note = (_: number, { process }: { process: { argv?: string[] | null } }): void => void seen.push(process.argv)
+  const note = (_: number, { process }: { process: { argv?: readonly string[] | null } }): void =>
+    void seen.push(process.argv)
   monitor.subscribeExec((pid, event) => note(pid, event), { commandLine: 'psql -W secret' })
   monitor.subscribeExec((pid, event) => note(pid, event), { commandLine: /secret$/ })
   monitor.subscribeExec((pid, event) => note(pid, event), { commandLine: /\*/ })
@@ -62,4 +63,18 @@ test.serial('a redact option that is not a function is rejected', async (t) => {
   const { monitor } = loadFacade(t)
   const type = { instanceOf: TypeError, code: 'ERR_INVALID_ARG_TYPE', message: /^The "options\.redact" property/ }
   for (const redact of [null, 'x', {}]) await t.throwsAsync(monitor.initialize({ redact } as never), type)
+})
+
+test.serial('the redacted arguments are frozen, and the array of the function is not', async (t) => {
+  const { monitor, fake, r } = loadFacade(t)
+  const hidden = ['***']
+  await monitor.initialize({ redact: () => hidden })
+  const seen: (readonly string[] | null | undefined)[] = []
+  monitor.subscribeExec((_, { process }) => seen.push(process.argv))
+  fake.source.push(r.exec(1, { process: { argv: ['secret'] } }))
+  await settled(fake)
+  t.deepEqual(seen, [['***']])
+  t.true(Object.isFrozen(seen[0]))
+  hidden.push('later')
+  t.deepEqual(seen, [['***']])
 })
