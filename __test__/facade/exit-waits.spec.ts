@@ -66,7 +66,9 @@ test('waitForExit resolves for a zombie', async (t) => {
   const [coded, signalled, unknown] = [7, 8, 9].map((pid) => monitor.waitForExit(pid))
   await settled(fake)
   fake.source.push(r.zombie(1, 7, { code: 3, time: 5 }), r.zombie(2, 8, { signal: 9 }), r.zombie(3, 9))
-  const reported = { type: 'exit', origin: 'resync', process: {}, coreDumped: false, ppid: null, durationNs: null }
+  const timeMs = 1_700_000_000_000
+  const unknowns = { ppid: null, durationNs: null, durationSince: null }
+  const reported = { type: 'exit', timeMs, origin: 'resync', process: {}, coreDumped: false, ...unknowns }
   const nothing = { exitCode: null, signal: null }
   t.deepEqual<object, object>(await coded!, { ...reported, ...nothing, pid: 7, timestampNs: 5, exitCode: 3 })
   t.deepEqual<object, object>(await signalled!, { ...reported, ...nothing, pid: 8, timestampNs: 0, signal: 'SIGKILL' })

@@ -39,6 +39,7 @@ test('initialize() opens the source and scans once', async (t) => {
     receiveBufferSize: 4096,
     queueSize: 64,
     maxArgvBytes: 512,
+    kernelThreads: false,
     procRoot: '/host/proc',
     raisePriority: true,
     rules: [{ types: 1 << 1, fields: 1 | (1 << 3) }],

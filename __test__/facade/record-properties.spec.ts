@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import test from 'ava'
 import * as fc from 'fast-check'
+import type * as ContainerId from '../../dist/src/native/container-id.js'
 import type * as Records from '../../dist/src/native/record.js'
 import type * as Filters from '../../dist/src/monitor/filter.js'
 import type * as RecordViews from '../../dist/src/native/record-view.js'
@@ -11,8 +12,9 @@ import { FIELDS, fieldsOf, filters, passes, processes, written } from '../suppor
 import { initialized, settled } from '../support/fake/facade.ts'
 
 const require = createRequire(import.meta.url)
-const { RecordBuffer, containerIdOf, hasProcess, readEvent, readProcess } =
+const { FIRST_RECORD, RecordBuffer, hasProcess, readEvent, readProcess } =
   require('../../dist/src/native/record.js') as typeof Records
+const { containerIdOf } = require('../../dist/src/native/container-id.js') as typeof ContainerId
 const { compileFilter } = require('../../dist/src/monitor/filter.js') as typeof Filters
 const { RecordView } = require('../../dist/src/native/record-view.js') as typeof RecordViews
 const r = require('../support/fake/records.cjs')
@@ -70,6 +72,8 @@ const captured = fc.record(
     gid: fc.option(u32),
     cgroup: fc.option(text),
     startTime: fc.option(fc.maxSafeNat()),
+    comm: fc.option(text),
+    loginUid: fc.option(u32),
   },
   { requiredKeys: [] },
 )
@@ -102,7 +106,7 @@ test('a decoded record equals the encoded one at every position in the buffer', 
       )
       const read = decode(records, before)
       const expected = events.map(({ own, pid, time, origin, process, truncated }) => {
-        const base = { type: own.type, pid, timestampNs: Number(time), origin, ...own.values }
+        const base = { type: own.type, pid, timestampNs: Number(time), timeMs: timeOfDay(time), origin, ...own.values }
         return { ...base, process: completed(process ?? {}, truncated) }
       })
       assert.deepEqual(read, expected)
@@ -126,9 +130,10 @@ test('a decoded exit equals the encoded one', (t) => {
     coreDumped: fc.boolean(),
     ppid: fc.option(fc.integer({ min: 1, max: 2 ** 31 })),
     durationNs: fc.option(fc.maxSafeNat()),
+    sinceStart: fc.boolean(),
   })
   fc.assert(
-    fc.property(values, captured, (values, process) => {
+    fc.property(values, captured, ({ sinceStart, ...values }, process) => {
       const { exitCode, signal, coreDumped, ppid, durationNs } = values
       const record = r.exit(7, {
         code: exitCode ?? undefined,
@@ -136,10 +141,12 @@ test('a decoded exit equals the encoded one', (t) => {
         core: coreDumped,
         ppid: ppid ?? 0,
         duration: durationNs ?? undefined,
+        sinceStart,
         process,
       })
-      const base = { type: 'exit', pid: 7, timestampNs: 0, origin: 'kernel' }
-      assert.deepEqual(decode([record]), [{ ...base, ...values, process: completed(process, false) }])
+      const base = { type: 'exit', pid: 7, timestampNs: 0, timeMs: timeOfDay(0), origin: 'kernel' }
+      const durationSince = durationNs === null ? null : sinceStart ? 'start' : 'exec'
+      assert.deepEqual(decode([record]), [{ ...base, ...values, durationSince, process: completed(process, false) }])
     }),
     { numRuns: 500, includeErrorInReport: true },
   )
@@ -150,7 +157,7 @@ test('a decoded thread name of up to 16 bytes equals the encoded one', (t) => {
   const name = argument.filter((text) => Buffer.byteLength(text) <= 16)
   fc.assert(
     fc.property(name, u32, (comm, tid) => {
-      const base = { type: 'comm', pid: 7, timestampNs: 0, origin: 'kernel', process: {} }
+      const base = { type: 'comm', pid: 7, timestampNs: 0, timeMs: timeOfDay(0), origin: 'kernel', process: {} }
       assert.deepEqual(decode([r.comm(7, tid, comm)]), [{ ...base, comm, tid }])
     }),
   )
@@ -159,7 +166,7 @@ test('a decoded thread name of up to 16 bytes equals the encoded one', (t) => {
 
 test('the container id is the last run of 64 hex digits in the cgroup', (t) => {
   const id = fc.string({ unit: fc.constantFrom(...'0123456789abcdef'), minLength: 64, maxLength: 64 })
-  const part = fc.constantFrom('/', '/docker/', '/a.slice/cri-containerd-', '.scope', '/kubepods/pod0/', '.scope/init')
+  const part = fc.constantFrom('/', '/docker/', '/a.slice/cri-containerd-', '.scope:', '/kubepods/pod0/', '.scope/init')
   fc.assert(
     fc.property(fc.array(fc.tuple(part, id), { minLength: 1, maxLength: 3 }), part, (parts, end) => {
       assert.equal(containerIdOf(parts.flat().join('') + end), parts.at(-1)![1])
@@ -201,13 +208,20 @@ test.serial('every event is delivered once and in order with any buffer and batc
 
 function decode(records: number[][], before = 0): unknown[] {
   const words = records.flat()
-  const buffer = new RecordBuffer(before + words.length)
-  buffer.words.set(words, before)
+  const first = FIRST_RECORD + before
+  const buffer = new RecordBuffer(first + words.length)
+  buffer.words.set(r.pair(r.TIME_OFFSET), 1)
+  buffer.words.set(words, first)
   const events: unknown[] = []
-  for (let at = before; at < buffer.words.length; at += buffer.words[at + 1]!) {
+  for (let at = first; at < buffer.words.length; at += buffer.words[at + 1]!) {
     events.push(readEvent(buffer, at, readProcess(buffer, at)))
   }
   return events
+}
+
+/** Returns the time of day of an event, in milliseconds. */
+function timeOfDay(timestampNs: number | bigint): number {
+  return Math.round((Number(r.TIME_OFFSET) + Number(timestampNs)) / 1000) / 1000
 }
 
 /** Returns the captured fields and the fields that the facade adds to them. */

@@ -15,27 +15,56 @@ test('every type of event is decoded', async (t) => {
   const types = ['fork', 'exec', 'exit', 'comm', 'uid', 'gid', 'sid', 'ptrace', 'coredump'] as const
   for (const type of types) monitor.subscribe(type, (pid, event) => seen.push([pid, event]))
   const time = 5_000_000_123
-  const base = { timestampNs: time, origin: 'kernel', process: {} }
-  const exit = { coreDumped: false, ppid: null, durationNs: null, exitCode: null, signal: null }
+  const base = { timestampNs: time, timeMs: 1_700_000_005_000, origin: 'kernel', process: {} }
+  const start = { ...base, timestampNs: 0, timeMs: 1_700_000_000_000 }
+  const exit = {
+    coreDumped: false,
+    ppid: null,
+    durationNs: null,
+    durationSince: null,
+    exitCode: null,
+    signal: null,
+  }
   const cases: [number[], object][] = [
     [r.event('fork', 10, { time, five: [1] }), { type: 'fork', pid: 10, ...base, ppid: 1 }],
     [r.exec(11, { time, origin: 'bootstrap' }), { type: 'exec', pid: 11, ...base, origin: 'bootstrap' }],
-    [r.exec(11, { time: 2 ** 52 + 1 }), { type: 'exec', pid: 11, ...base, timestampNs: 2 ** 52 + 1 }],
+    [
+      r.exec(11, { time: 2 ** 52 + 1 }),
+      { type: 'exec', pid: 11, ...base, timestampNs: 2 ** 52 + 1, timeMs: 1_704_503_599_627.371 },
+    ],
     [
       r.exit(12, { time, code: 0, ppid: 3, duration: 2 ** 33 + 7 }),
-      { type: 'exit', pid: 12, ...base, ...exit, exitCode: 0, ppid: 3, durationNs: 2 ** 33 + 7 },
+      { type: 'exit', pid: 12, ...base, ...exit, exitCode: 0, ppid: 3, durationNs: 2 ** 33 + 7, durationSince: 'exec' },
     ],
     [r.exit(12, { time, code: 255 }), { type: 'exit', pid: 12, ...base, ...exit, exitCode: 255 }],
     [r.exit(12, { time, signal: 9 }), { type: 'exit', pid: 12, ...base, ...exit, signal: 'SIGKILL' }],
     [
       r.exit(12, { time, signal: 6, core: true, duration: 0 }),
-      { type: 'exit', pid: 12, ...base, ...exit, signal: 'SIGABRT', coreDumped: true, durationNs: 0 },
+      {
+        type: 'exit',
+        pid: 12,
+        ...base,
+        ...exit,
+        signal: 'SIGABRT',
+        coreDumped: true,
+        durationNs: 0,
+        durationSince: 'exec',
+      },
+    ],
+    [
+      r.exit(12, { time, code: 0, duration: 7, sinceStart: true }),
+      { type: 'exit', pid: 12, ...base, ...exit, exitCode: 0, durationNs: 7, durationSince: 'start' },
     ],
     [r.exit(12, { time, signal: 35 }), { type: 'exit', pid: 12, ...base, ...exit, signal: 'SIGRTMIN+1' }],
     [r.exit(12, { time, signal: 32 }), { type: 'exit', pid: 12, ...base, ...exit, signal: 'SIG32' }],
     [r.exit(12, { time, origin: 'resync' }), { type: 'exit', pid: 12, ...base, ...exit, origin: 'resync' }],
-    [r.comm(13, 14, 'größer'), { type: 'comm', pid: 13, ...base, timestampNs: 0, tid: 14, comm: 'größer' }],
-    [r.comm(13, 14, 'a'.repeat(16)), { type: 'comm', pid: 13, ...base, timestampNs: 0, tid: 14, comm: 'a'.repeat(16) }],
+    [r.comm(13, 14, 'größer'), { type: 'comm', pid: 13, ...start, tid: 14, comm: 'größer' }],
+    [r.comm(13, 14, 'a'.repeat(16)), { type: 'comm', pid: 13, ...start, tid: 14, comm: 'a'.repeat(16) }],
+    // The kernel cuts a comm within a character.
+    [
+      r.comm(13, 14, Buffer.from('fünfzehn-stücöö').subarray(0, 15)),
+      { type: 'comm', pid: 13, ...start, tid: 14, comm: String.raw`fünfzehn-stüc\xc3` },
+    ],
     [
       r.event('uid', 15, { time, five: [1000, 4294967295] }),
       { type: 'uid', pid: 15, ...base, ruid: 1000, euid: 4294967295 },
@@ -78,6 +107,8 @@ test('captured fields are decoded, null if unreadable, and absent if not request
     gid: 4294967295,
     cgroup: `/system.slice/docker-${HEX}.scope`,
     startTime: 2 ** 40 + 3,
+    comm: 'größer',
+    loginUid: 1000,
   }
   const all = { ...process, containerId: HEX }
   fake.source.push(r.exit(1, { process }))

@@ -12,17 +12,17 @@ test('the interest follows the subscriptions, and is sent only when it changes',
     monitor.subscribe('coredump', noop, { exe: 'x', cgroup: 'y', capture: ['startTime', 'cwd', 'gid'] }),
   ]
   t.deepEqual(fake.source.interests, [
-    [0b10, 0b1],
-    [0b110, 0b101011],
-    [0b100000110, 0b111111111],
+    [0b10, 0b1000000001],
+    [0b110, 0b1000101011],
+    [0b100000110, 0b1111111111],
   ])
   fake.source.interests.length = 0
   ends.forEach((end) => end())
   t.deepEqual(
     fake.source.interests,
     [
-      [0b100000110, 0b111111111],
-      [0b100000100, 0b111111111],
+      [0b100000110, 0b1111111111],
+      [0b100000100, 0b1111111111],
       [0b100000000, 0b111010100],
       [0, 0],
     ].slice(1),
@@ -63,7 +63,7 @@ test('each rule is sent once when it is added and once when it is removed', asyn
   const many = 1000
   const ends = Array.from({ length: many }, (_, i) => monitor.subscribeExec(() => {}, { name: `n${i}`, uid: 7 }))
   t.is(fake.source.ruleCalls, many)
-  t.deepEqual(fake.source.rules[5], { types: 0b10, fields: 0b100001, uid: 7, name: 'n5' })
+  t.deepEqual(fake.source.rules[5], { types: 0b10, fields: 0b1000100001, uid: 7, name: 'n5' })
   t.is(fake.source.rules.length, many)
   const controller = new AbortController()
   const waits = Array.from({ length: many }, (_, i) => monitor.waitForExit(i + 1, { signal: controller.signal }))

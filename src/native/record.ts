@@ -315,7 +315,7 @@ function commOf(padded: Buffer): string {
 
 function readable(bytes: Buffer): string {
   let readableText = ''
-  for (let at = 0; at < bytes.length; ) {
+  for (let at = 0; at < bytes.length;) {
     // The longest valid character has four bytes.
     const length = [1, 2, 3, 4].find((count) => isUtf8(bytes.subarray(at, at + count))) ?? 0
     readableText +=

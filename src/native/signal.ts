@@ -55,7 +55,9 @@ function signalNumber(signal: unknown): number {
     return signal
   }
   if (typeof signal !== 'string') throw invalidArgType('signal', 'of type string or number', signal)
-  const number = (constants.signals as Record<string, number | undefined>)[signal] ?? realTimeSignal(signal)
+  const number = Object.hasOwn(constants.signals, signal)
+    ? constants.signals[signal as NodeJS.Signals]
+    : realTimeSignal(signal)
   if (number !== undefined) return number
   throw Object.assign(new TypeError(`Unknown signal: ${signal}`), { code: 'ERR_UNKNOWN_SIGNAL' })
 }

@@ -45,6 +45,7 @@ export const processes: fc.Arbitrary<ProcessInfo | undefined> = fc.option(
   fc.record(
     {
       name: unread(text),
+      comm: unread(text),
       exe: unread(text),
       cwd: unread(text),
       argv: unread(fc.array(text, { maxLength: 3 })),
@@ -58,7 +59,9 @@ export const processes: fc.Arbitrary<ProcessInfo | undefined> = fc.option(
 
 /** Returns the fields that a filter needs. */
 export function fieldsOf(filter: Filter): string[] {
-  return Object.keys(filter).map((name) => (name === 'commandLine' ? 'argv' : name))
+  return Object.keys(filter).flatMap((name) =>
+    name === 'commandLine' ? 'argv' : name === 'name' ? ['name', 'comm'] : name,
+  )
 }
 
 /** Returns true if a process passes a filter. The process is undefined if its exec was not seen. */
@@ -66,12 +69,16 @@ export function passes({ uid, ...texts }: Filter, process: ProcessInfo | undefin
   if (uid === undefined && Object.keys(texts).length === 0) return true
   if (process === undefined || (uid !== undefined && process.uid !== uid)) return false
   return Object.entries(texts).every(([field, pattern]) => {
-    const text = field === 'commandLine' ? process.argv?.join(' ') : process[field as 'name']
-    if (typeof text !== 'string' || typeof pattern === 'string') return text === pattern
-    // The flags g and y are removed, because they keep a state. With y, the match must begin at the start.
-    const { source, flags } = pattern
-    return new RegExp(flags.includes('y') ? `^(?:${source})` : source, flags.replaceAll(/[gy]/g, '')).test(text)
+    if (field === 'name') return [process.name, process.comm].some((text) => passesText(text, pattern))
+    return passesText(field === 'commandLine' ? process.argv?.join(' ') : process[field as 'exe'], pattern)
   })
+}
+
+function passesText(text: string | null | undefined, pattern: string | Regex): boolean {
+  if (typeof text !== 'string' || typeof pattern === 'string') return text === pattern
+  // The flags g and y are removed, because they keep a state. With y, the match must begin at the start.
+  const { source, flags } = pattern
+  return new RegExp(flags.includes('y') ? `^(?:${source})` : source, flags.replaceAll(/[gy]/g, '')).test(text)
 }
 
 /** Returns a filter in the form of the API, with a RegExp that has been used before. */

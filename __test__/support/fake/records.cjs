@@ -20,7 +20,7 @@ const TIME_OFFSET = 1_700_000_000_000_000_000n
 const pair = (n) => [Number(BigInt(n) & 0xffffffffn), Number(BigInt(n) >> 32n)]
 
 function bytes(text) {
-  const raw = Buffer.from(text)
+  const raw = typeof text === 'string' ? Buffer.from(text) : text
   const padded = Buffer.alloc(Math.ceil(raw.length / 4) * 4)
   raw.copy(padded)
   const words = []
@@ -96,7 +96,11 @@ module.exports = {
   exec: (pid, options) => event('exec', pid, options),
   exit,
   event,
-  comm: (pid, tid, name) => event('comm', pid, { five: [tid, ...bytes(name.padEnd(16, '\0')).slice(1)] }),
+  comm: (pid, tid, name) => {
+    const padded = Buffer.alloc(16)
+    padded.set(Buffer.from(name).subarray(0, 16))
+    return event('comm', pid, { five: [tid, ...bytes(padded).slice(1)] })
+  },
   opened: (receiveBufferSize = 16777216, source = 0) => record(32, { five: [receiveBufferSize, source] }),
   found,
   scanned: (id) => record(33, { five: [id] }),
