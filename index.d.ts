@@ -19,6 +19,20 @@
 
 import type { EventEmitter } from 'node:events'
 
+/** The fields that a tuple of literals is sure to name. An element that may be one of several fields counts as none. */
+export declare type CapturedField<Fields extends readonly ProcessField[]> = number extends Fields['length']
+  ? never
+  : [OnlyMember<Fields>] extends [never]
+    ? never
+    : {
+        readonly [I in keyof Fields]: OnlyMember<Fields[I]>
+      }[number]
+
+/** The details that are captured if `capture` names these fields. null: it could not be read. */
+export declare type CapturedInfo<Field extends ProcessField> = Required<
+  Pick<ProcessInfo, Field | (Field extends 'cgroup' ? 'containerId' : never)>
+>
+
 /** A thread has changed its name. */
 export declare interface CommEvent extends EventBase<'comm'> {
   /** The thread's id. For the main thread it equals `pid`. */
@@ -90,29 +104,47 @@ export declare interface EventBase<T extends EventType> {
    */
   readonly origin: 'kernel' | 'bootstrap' | 'resync' | 'polling'
   /**
-   * The details captured at the exec (or at the scan). Empty if no subscription captures any, or if the process's exec was
-   * not seen.
+   * The details captured at the exec (or at the scan). Empty if no subscription captures any. If the process's exec was not
+   * seen, every captured detail is null.
    */
   readonly process: ProcessInfo
 }
 
-/** The event of one type. */
-export declare type EventOf<T extends EventType> = Extract<
-  ProcessEvent,
-  {
-    type: T
-  }
->
+/**
+ * The event of one type. `Fields` is the type of the option `capture`: of the details that it names as literals, none is
+ * undefined.
+ */
+export declare type EventOf<T extends EventType, Fields extends readonly ProcessField[] = readonly ProcessField[]> = [
+  CapturedField<Fields>,
+] extends [never]
+  ? Extract<
+      ProcessEvent,
+      {
+        type: T
+      }
+    >
+  : Extract<
+      ProcessEvent,
+      {
+        type: T
+      }
+    > & {
+      /** The details, of which the captured ones are not undefined. */
+      readonly process: CapturedInfo<CapturedField<Fields>>
+    }
 
 /** Options of an iterator: the types of event, the processes to report, and the details to capture. */
-export declare interface EventsOptions<T extends EventType> extends SubscribeOptions {
+export declare interface EventsOptions<
+  T extends EventType,
+  Fields extends readonly ProcessField[] = readonly ProcessField[],
+> extends SubscribeOptions<Fields> {
   /** The types of event, at least one. Default: `['exec', 'exit']`. */
-  readonly types?: readonly T[]
+  readonly types?: readonly T[] | undefined
   /**
    * The most events that may wait for a slow loop: 1 to 2,147,483,647. Default: 65,536. Beyond it, the iterator rejects
    * with `ERR_QUEUE_OVERFLOW`.
    */
-  readonly queueSize?: number
+  readonly queueSize?: number | undefined
 }
 
 /**
@@ -150,17 +182,21 @@ export declare interface ExitEvent extends EventBase<'exit'> {
  * for (const pid of findDeletedProcesses(workers)) workers.delete(pid)
  * ```
  *
- * @param pids - a Map or a Set by pid, or another object with such `keys()`. The pids are 0 to 2,147,483,647.
+ * @param pids - a Map or a Set by pid, or another object with such `keys()`. An array is not accepted, because its keys are
+ * indexes. The pids are 0 to 2,147,483,647.
  * @param options - `procRoot`: the mount point of the host's proc file system. Default: `$HOST_PROC`, or `/proc` if that is
  * not set.
- * @throws {@link ProcessMonitorError} `ERR_PROC_UNREADABLE` if /proc cannot be read. `ERR_UNSUPPORTED_PLATFORM` or
+ * @throws a {@link ProcessMonitorError} `ERR_PROC_UNREADABLE` if /proc cannot be read. `ERR_UNSUPPORTED_PLATFORM` or
  * `ERR_NATIVE_BINDING` if the native part is unavailable.
- * @throws TypeError `ERR_INVALID_ARG_TYPE` or RangeError `ERR_OUT_OF_RANGE` for arguments or keys that are not as typed.
+ * @throws TypeError `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE`, or RangeError `ERR_OUT_OF_RANGE`, for arguments or
+ * keys that are not as typed.
  */
 export declare function findDeletedProcesses(
-  pids: Pick<ReadonlyMap<number, unknown>, 'keys'>,
+  pids: Pick<ReadonlyMap<number, unknown>, 'keys'> & {
+    readonly length?: never
+  },
   options?: {
-    readonly procRoot?: string
+    readonly procRoot?: string | undefined
   },
 ): Set<number>
 
@@ -224,28 +260,28 @@ export declare interface MonitorOptions {
    * miss short-lived processes, but need no permission and work in containers. `'auto'`: netlink, or polling with a process
    * warning if netlink is unavailable or has failed for good.
    */
-  readonly source?: 'auto' | 'netlink' | 'polling'
+  readonly source?: 'auto' | 'netlink' | 'polling' | undefined
   /** Milliseconds between snapshots when polling: 1 to 2,147,483,647. Default: 250. */
-  readonly pollingInterval?: number
+  readonly pollingInterval?: number | undefined
   /**
    * Bytes requested for the socket's receive buffer: 1 to 2,147,483,647. Default: 8 MiB. `stats().receiveBufferSize` is
    * the size that the kernel granted.
    */
-  readonly receiveBufferSize?: number
+  readonly receiveBufferSize?: number | undefined
   /**
    * The most events that may wait for JavaScript: 1 to 2,147,483,647. Default: 65,536. Events beyond it are counted as lost, reported, and
    * repaired from /proc.
    */
-  readonly queueSize?: number
+  readonly queueSize?: number | undefined
   /**
    * The most bytes of text kept of the arguments of one process: 1 to 1,048,576. Default: 65,536.
    *
    * Each argument counts with the NUL that ends it. A byte that is not UTF-8 counts as the four bytes of its `\xNN`. Longer
    * arguments are cut, so that the last one may be incomplete, and `argvTruncated` is set.
    */
-  readonly maxArgvBytes?: number
+  readonly maxArgvBytes?: number | undefined
   /** The mount point of the host's proc file system: a path, not empty. Default: `$HOST_PROC`, or `/proc` if that is not set. */
-  readonly procRoot?: string
+  readonly procRoot?: string | undefined
   /**
    * The effort made to read the details of short-lived processes. Default: `'auto'`.
    *
@@ -253,9 +289,9 @@ export declare interface MonitorOptions {
    * exec there. The threads have real-time priority if `CAP_SYS_NICE` or `RLIMIT_RTPRIO` permits it. If not, they have a short
    * time slice, which needs no permission (Linux 6.12 and newer). `'ordinary'`: one thread with ordinary scheduling.
    */
-  readonly priority?: 'auto' | 'ordinary'
+  readonly priority?: 'auto' | 'ordinary' | undefined
   /** Replaces the arguments of each process before any callback receives them. Default: arguments are not changed. */
-  readonly redact?: Redact
+  readonly redact?: Redact | undefined
 }
 
 /** The public counters and gauges of the monitor. */
@@ -319,6 +355,13 @@ export declare interface MonitorStats {
   readonly references: number
 }
 
+/** The only member of a union. never: it has several. */
+declare type OnlyMember<Union, Members = Union> = Union extends unknown
+  ? [Members] extends [Union]
+    ? Union
+    : never
+  : never
+
 /**
  * The attributes: of the process registry (all of the stability "development"), `container.id`, and one of this package's
  * own. An attribute is absent if it was not captured or could not be read.
@@ -374,7 +417,7 @@ export declare interface OpenTelemetryOptions {
    * True: includes the arguments, `process.command_args`. Default: false, because the conventions ask not to collect
    * arguments that may be confidential. See `redact` in {@link MonitorOptions} to remove confidential text.
    */
-  readonly arguments?: boolean
+  readonly arguments?: boolean | undefined
 }
 
 /**
@@ -388,10 +431,10 @@ export declare interface OpenTelemetryOptions {
  *
  * @param options - `procRoot`: the mount point of the host's proc file system. Default: `$HOST_PROC`, or `/proc` if that is
  * not set.
- * @throws TypeError `ERR_INVALID_ARG_TYPE` or RangeError `ERR_OUT_OF_RANGE` (as a rejection) for an argument that is not as
- * typed.
+ * @throws TypeError `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE`, or RangeError `ERR_OUT_OF_RANGE`, (as a rejection)
+ * for an argument that is not as typed.
  */
-export declare function probe(options?: { readonly procRoot?: string }): Promise<ProbeReport>
+export declare function probe(options?: { readonly procRoot?: string | undefined }): Promise<ProbeReport>
 
 /** The sources that are available in this environment. */
 export declare interface ProbeReport {
@@ -434,15 +477,17 @@ export declare interface ProcessFilter {
    * The process name, as in {@link ProcessInfo.name}: the kernel's comm. A name that the kernel cut at 15 bytes is completed
    * from argv[0] or the exe.
    */
-  readonly name?: string | RegExp
+  readonly name?: string | RegExp | undefined
   /** The path of the executable. */
-  readonly exe?: string | RegExp
+  readonly exe?: string | RegExp | undefined
+  /** The working directory at the exec. */
+  readonly cwd?: string | RegExp | undefined
   /** The arguments (argv), joined by spaces. */
-  readonly commandLine?: string | RegExp
+  readonly commandLine?: string | RegExp | undefined
   /** The real user id: 0 to 4,294,967,295. */
-  readonly uid?: number
+  readonly uid?: number | undefined
   /** The cgroup path: of v2, or of the v1 hierarchy that names the container. */
-  readonly cgroup?: string | RegExp
+  readonly cgroup?: string | RegExp | undefined
   /**
    * A pid, 1 to 4,194,304. Only the descendants of the process that has this pid at the time of the call match. The process
    * itself does not.
@@ -454,7 +499,7 @@ export declare interface ProcessFilter {
    * One case is not tracked: a descendant whose parent has exited creates a process by `clone` with `CLONE_PARENT`. That
    * process is a child of init, or of a subreaper, and the kernel reports its parent, not its creator.
    */
-  readonly ancestor?: number
+  readonly ancestor?: number | undefined
 }
 
 /** The captured details of a process. undefined: no subscription captures the field. null: it could not be read. */
@@ -465,8 +510,11 @@ export declare interface ProcessInfo {
   readonly ppid?: number | null
   /** The path of the executable. */
   readonly exe?: string | null
-  /** The arguments, the program's own name first. A byte that is not UTF-8 is written as `\xNN`. */
-  readonly argv?: string[] | null
+  /**
+   * The arguments, the program's own name first. A byte that is not UTF-8 is written as `\xNN`. The array is frozen, because
+   * all callbacks share it.
+   */
+  readonly argv?: readonly string[] | null
   /** True if `argv` was too long and its end is missing. Absent if it is complete. */
   readonly argvTruncated?: true
   /** The working directory. */
@@ -494,7 +542,8 @@ export declare interface ProcessInfo {
  */
 export declare interface ProcessMonitor extends EventEmitter<MonitorEvents> {
   /**
-   * Starts monitoring. Later calls return the promise of the first call, and their options are ignored.
+   * Starts monitoring. Later calls return the promise of the first call. Their options are ignored, with a process warning if
+   * they differ from those of the first call.
    *
    * The steps are, in order:
    * 1. Delivery to JavaScript is set up.
@@ -512,27 +561,41 @@ export declare interface ProcessMonitor extends EventEmitter<MonitorEvents> {
    * await monitor.initialize({ source: 'auto' })
    * ```
    *
-   * @throws {@link ProcessMonitorError} (as a rejection) if monitoring is unavailable; its `code` gives the reason.
+   * @throws a {@link ProcessMonitorError} (as a rejection) if monitoring is unavailable; its `code` gives the reason.
    * `ERR_STOPPED` if the last `stop()` comes first.
-   * @throws TypeError `ERR_INVALID_ARG_TYPE` or RangeError `ERR_OUT_OF_RANGE` (as a rejection) for an option that
+   * @throws TypeError `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE`, or RangeError `ERR_OUT_OF_RANGE`, (as a rejection) for an option that
    * {@link MonitorOptions} does not allow.
    */
   initialize(options?: MonitorOptions): Promise<void>
   /**
    * Calls back whenever a process starts a program. Short for `subscribe('exec', …)`.
    *
-   * @returns a function that ends the subscription.
-   */
-  subscribeExec(callback: ProcessCallback<ExecEvent>, options?: SubscribeOptions): Unsubscribe
-  /**
-   * Calls back whenever a process exits. Short for `subscribe('exit', …)`.
+   * No event is reported before {@link ProcessMonitor.initialize} is called. It first reports every process that already runs
+   * (`origin: 'bootstrap'`). A subscription made after it receives those with `replay: true` only.
    *
    * @returns a function that ends the subscription.
    */
-  subscribeExit(callback: ProcessCallback<ExitEvent>, options?: SubscribeOptions): Unsubscribe
+  subscribeExec<const Fields extends readonly ProcessField[] = readonly ProcessField[]>(
+    callback: ProcessCallback<EventOf<'exec', Fields>>,
+    options?: SubscribeOptions<Fields>,
+  ): Unsubscribe
+  /**
+   * Calls back whenever a process exits. Short for `subscribe('exit', …)`.
+   *
+   * No event is reported before {@link ProcessMonitor.initialize} is called.
+   *
+   * @returns a function that ends the subscription.
+   */
+  subscribeExit<const Fields extends readonly ProcessField[] = readonly ProcessField[]>(
+    callback: ProcessCallback<EventOf<'exit', Fields>>,
+    options?: SubscribeOptions<Fields>,
+  ): Unsubscribe
   /**
    * Calls back on every event of one type that passes the filter. It may be called before or after `initialize`, and within
    * a callback. A subscription made within a callback starts with the next event.
+   *
+   * No event is reported before {@link ProcessMonitor.initialize} is called. It first reports every process that already runs
+   * to the subscriptions to `'exec'` (`origin: 'bootstrap'`).
    *
    * An exception in a callback surfaces as an `uncaughtException`, and no other callback notices it.
    *
@@ -544,17 +607,21 @@ export declare interface ProcessMonitor extends EventEmitter<MonitorEvents> {
    * ```
    *
    * @returns a function that ends the subscription.
-   * @throws {@link ProcessMonitorError} `ERR_CALLBACK_REGISTERED` if this function is already subscribed to this type.
-   * @throws TypeError `ERR_INVALID_ARG_TYPE` or RangeError `ERR_OUT_OF_RANGE` for an argument that is not as typed.
+   * @throws a {@link ProcessMonitorError} `ERR_CALLBACK_REGISTERED` if this function is already subscribed to this type.
+   * @throws TypeError `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE`, or RangeError `ERR_OUT_OF_RANGE`, for an argument
+   * that is not as typed.
    */
-  subscribe<T extends EventType>(
+  subscribe<T extends EventType, const Fields extends readonly ProcessField[] = readonly ProcessField[]>(
     type: T,
-    callback: ProcessCallback<EventOf<T>>,
-    options?: SubscribeOptions,
+    callback: ProcessCallback<EventOf<T, Fields>>,
+    options?: SubscribeOptions<Fields>,
   ): Unsubscribe
   /**
    * Returns events as an async iterable, instead of callbacks. The subscription begins with this call, not with the first
    * `next()`, so that no event is missed in between. It may be called before or after `initialize`.
+   *
+   * No event is reported before {@link ProcessMonitor.initialize} is called. It first reports every process that already runs,
+   * as events of the type `'exec'` (`origin: 'bootstrap'`).
    *
    * The subscription ends when the loop is left. It also ends when the monitor is stopped; the loop then ends after the
    * queued events. The iterator rejects once, and has ended then, with:
@@ -566,14 +633,16 @@ export declare interface ProcessMonitor extends EventEmitter<MonitorEvents> {
    * Several pending calls of `next()` are answered in order.
    *
    * ```ts
+   * await monitor.initialize()
    * for await (const { pid, exitCode } of monitor.events({ types: ['exit'] })) console.log(pid, exitCode)
    * ```
    *
-   * @throws TypeError `ERR_INVALID_ARG_TYPE` or RangeError `ERR_OUT_OF_RANGE` for an option that is not as typed.
+   * @throws TypeError `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE`, or RangeError `ERR_OUT_OF_RANGE`, for an option
+   * that is not as typed.
    */
-  events<T extends EventType = 'exec' | 'exit'>(
-    options?: EventsOptions<T>,
-  ): AsyncIterableIterator<EventOf<T>> & AsyncDisposable
+  events<T extends EventType = 'exec' | 'exit', const Fields extends readonly ProcessField[] = readonly ProcessField[]>(
+    options?: EventsOptions<T, Fields>,
+  ): AsyncIterableIterator<EventOf<T, Fields>> & AsyncDisposable
   /**
    * Resolves when the process has exited. The process need not be a child of this one.
    *
@@ -587,21 +656,16 @@ export declare interface ProcessMonitor extends EventEmitter<MonitorEvents> {
    *
    * @param pid - 1 to 4,194,304.
    * @param options - `signal`: ends the wait when aborted. Default: none.
-   * @throws {@link ProcessMonitorError} (as a rejection):
+   * @throws a {@link ProcessMonitorError} (as a rejection):
    * - `ERR_NO_SUCH_PROCESS` if no process with this pid is running;
    * - `ERR_STOPPED` if the monitor is not initialized, or is stopped first;
    * - the source's error if the source fails for good first. If `'error'` has no listener, the monitor does not emit this
    *   error as well.
    * @throws `AbortError` (as a rejection) when `signal` is aborted; its `cause` is the signal's reason.
-   * @throws TypeError `ERR_INVALID_ARG_TYPE` or RangeError `ERR_OUT_OF_RANGE` (as a rejection) for an argument that is
-   * not as typed.
+   * @throws TypeError `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE`, or RangeError `ERR_OUT_OF_RANGE`, (as a rejection)
+   * for an argument that is not as typed.
    */
-  waitForExit(
-    pid: number,
-    options?: {
-      readonly signal?: AbortSignal
-    },
-  ): Promise<ExitEvent>
+  waitForExit(pid: number, options?: WaitOptions): Promise<ExitEvent>
   /**
    * Gives one reference back. The count never falls below zero.
    *
@@ -671,13 +735,16 @@ export declare type Redact = (argv: string[], process: ProcessInfo) => readonly 
 export declare interface SidEvent extends EventBase<'sid'> {}
 
 /** Options of a subscription: the processes to report, and the details to capture. */
-export declare interface SubscribeOptions extends ProcessFilter {
+export declare interface SubscribeOptions<
+  Fields extends readonly ProcessField[] = readonly ProcessField[],
+> extends ProcessFilter {
   /**
    * Details to read natively at exec time, so that they outlast the process. Default: none, pid only.
    *
-   * An event carries the details that all subscriptions together ask for.
+   * An event carries the details that all subscriptions together ask for. If the fields are literals in the call, such as
+   * `['name']`, the types of its events know that these details are not undefined.
    */
-  readonly capture?: readonly ProcessField[]
+  readonly capture?: Fields | undefined
   /**
    * True: a subscription to `'exec'` made after `initialize` first receives the processes that already run. Default: false.
    *
@@ -687,9 +754,9 @@ export declare interface SubscribeOptions extends ProcessFilter {
    * Before the scan of `initialize` it has no effect, because that scan reports all running processes anyway. It has no
    * effect for other types, so that several subscriptions can share one options object.
    */
-  readonly replay?: boolean
+  readonly replay?: boolean | undefined
   /** Ends the subscription when aborted. A signal that is already aborted subscribes nothing. Default: none. */
-  readonly signal?: AbortSignal
+  readonly signal?: AbortSignal | undefined
 }
 
 /**
@@ -705,7 +772,7 @@ export declare interface SubscribeOptions extends ProcessFilter {
  * ```
  *
  * @param event - an event as a callback, an iterator or a channel received it.
- * @throws TypeError `ERR_INVALID_ARG_TYPE` for an argument that is not as typed.
+ * @throws TypeError `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` for an argument that is not as typed.
  */
 export declare function toOpenTelemetry(event: ProcessEvent, options?: OpenTelemetryOptions): OpenTelemetryEvent
 
@@ -725,6 +792,12 @@ export declare interface Unsubscribe {
   (): void
   /** Ends the subscription, for `using`. */
   [Symbol.dispose](): void
+}
+
+/** Options of {@link ProcessMonitor.waitForExit}. */
+export declare interface WaitOptions {
+  /** Ends the wait when aborted. Default: none. */
+  readonly signal?: AbortSignal | undefined
 }
 
 export {}

@@ -19,6 +19,8 @@
 export { ProcessMonitorError } from './src/api/errors.js'
 export type { ErrorCode } from './src/api/errors.js'
 export type {
+  CapturedField,
+  CapturedInfo,
   CommEvent,
   CoredumpEvent,
   EventBase,

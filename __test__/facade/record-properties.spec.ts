@@ -30,7 +30,7 @@ test('a process passes a filter if all conditions hold, on every evaluation', (t
         FIELDS.filter((field) => fieldsOf(filter).includes(field)),
       )
       if (matches === null) return
-      const view = new RecordView(null, () => {})
+      const view = new RecordView(null, () => {}, () => 0)
       for (const process of [...processes, ...processes]) {
         // Other captured fields surround the fields of the filter.
         const words = r.exec(7, { process: process && { ppid: 1, cwd: 'x', gid: 2, startTime: 3, ...process } })

@@ -241,7 +241,7 @@ test('ancestry tags of a record are decoded once for all filters', (t) => {
       }
     },
   })
-  const view = new RecordView(null, () => {}).seek({ words, bytes: Buffer.alloc(0) }, 1)
+  const view = new RecordView(null, () => {}, () => 0).seek({ words, bytes: Buffer.alloc(0) }, 1)
   for (const id of ids) t.true(view.hasAncestryTag(id))
   t.false(view.hasAncestryTag(many + 1))
   t.true(reads < 2 * many, String(reads))

@@ -19,7 +19,8 @@ test.serial('arguments are redacted once for all subscribers, and filters match 
   t.teardown(() => unsubscribe('proc-events:exec', publish))
   const seen: unknown[] = []
   const events = monitor.events({ types: ['exec'] })
-  const note = (_: number, { process }: { process: { argv?: string[] | null } }): void => void seen.push(process.argv)
+  const note = (_: number, { process }: { process: { argv?: readonly string[] | null } }): void =>
+    void seen.push(process.argv)
   monitor.subscribeExec((pid, event) => note(pid, event), { commandLine: 'psql -W secret' })
   monitor.subscribeExec((pid, event) => note(pid, event), { commandLine: /secret$/ })
   monitor.subscribeExec((pid, event) => note(pid, event), { commandLine: /\*/ })

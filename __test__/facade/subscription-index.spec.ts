@@ -15,6 +15,7 @@ const criteria = fc.option(
 const read = fc.option(text)
 const process = fc.record({ name: read, exe: read }).map((texts) => ({
   ...texts,
+  cwd: null,
   commandLine: null,
   cgroup: null,
   uid: null,
@@ -74,7 +75,7 @@ test('add(), delete() and candidates() do not touch subscriptions with another n
     },
   })
   const entries = Array.from({ length: 1000 }, (_, i) => counted(i, { [i % 2 ? 'name' : 'exe']: `other ${i}` }))
-  const process = { name: 'sh', exe: '/bin/sh', commandLine: null, cgroup: null, uid: null }
+  const process = { name: 'sh', exe: '/bin/sh', cwd: null, commandLine: null, cgroup: null, uid: null }
   for (const entry of entries) {
     index.add(entry)
     t.deepEqual([...index.candidates(process)], [])
@@ -88,7 +89,7 @@ test('add(), delete() and candidates() do not touch subscriptions with another n
 
 test('candidates() yields a subscription that is added during the iteration, and none that is deleted', (t) => {
   const index = new SubscriptionIndex<Indexes.IndexEntry>()
-  const process = { name: 'sh', exe: null, commandLine: null, cgroup: null, uid: null }
+  const process = { name: 'sh', exe: null, cwd: null, commandLine: null, cgroup: null, uid: null }
   for (const criteria of [null, { name: 'sh' }]) {
     const [first, second, third] = [1, 2, 3].map((place) => ({ place, callback: {}, criteria }))
     index.add(first!)

@@ -33,6 +33,6 @@ export default {
   validation: { notExported: true, invalidLink: true, rewrittenLink: true, notDocumented: true },
   requiredToBeDocumented: ['Module', 'Function', 'Class', 'Interface', 'TypeAlias', 'Property', 'Method', 'Accessor'],
   intentionallyNotDocumented: ['proc-events.EventOf.__type.type'],
-  // Arguments of errors, which only the package itself passes.
-  intentionallyNotExported: ['ErrorDetails'],
+  // Arguments of errors, which only the package itself passes, and a part of CapturedField.
+  intentionallyNotExported: ['ErrorDetails', 'OnlyMember'],
 }

@@ -1,6 +1,7 @@
 /** The errors of this package: codes, messages with the next thing to do, and argument checks. */
 import { constants } from 'node:os'
-import { getSystemErrorMap } from 'node:util'
+import { getSystemErrorMap, inspect } from 'node:util'
+import { nearest } from './nearest.js'
 
 /** The reason of a failure, as {@link ProcessMonitorError.code}. */
 export type ErrorCode =
@@ -163,10 +164,16 @@ export function invalidArgType(name: string, expected: string, actual: unknown):
   return Object.assign(new TypeError(message), { code: 'ERR_INVALID_ARG_TYPE' })
 }
 
-/** Returns a RangeError like Node.js's own, for an argument or a property with a wrong value of the right type. */
+/** Returns a RangeError like Node.js's own, for a number that is too small, too large or not an integer. */
 export function outOfRange(name: string, expected: string, actual: unknown): RangeError {
   const message = `The value of ${JSON.stringify(name)} is out of range. It must be ${expected}. Received ${received(actual)}`
   return Object.assign(new RangeError(message), { code: 'ERR_OUT_OF_RANGE' })
+}
+
+/** Returns a TypeError like Node.js's own, for an argument or a property with a wrong value that is not a number. */
+export function invalidArgValue(name: string, problem: string, ending: string): TypeError {
+  const message = `The ${kindOfName(name)} '${name}' ${problem}. ${ending}`
+  return Object.assign(new TypeError(message), { code: 'ERR_INVALID_ARG_VALUE' })
 }
 
 /** Throws unless the value is an integer from `least` to `most`. */
@@ -177,10 +184,17 @@ export function checkInteger(name: string, value: unknown, least: number, most: 
   }
 }
 
-/** Throws unless the value is one of the strings. */
+/** Throws unless the value is one of the strings. The message names the nearest of them. */
 export function checkOneOf(name: string, value: unknown, allowed: readonly string[]): void {
   if (typeof value !== 'string') throw invalidArgType(name, 'of type string', value)
-  if (!allowed.includes(value)) throw outOfRange(name, `one of ${allowed.map((a) => `'${a}'`).join(', ')}`, value)
+  if (allowed.includes(value)) return
+  const near = nearest(value, allowed)
+  const hint = near === undefined ? '' : `. Did you mean '${near}'?`
+  throw invalidArgValue(
+    name,
+    `must be one of: ${allowed.map((a) => `'${a}'`).join(', ')}`,
+    `${inspected(value)}${hint}`,
+  )
 }
 
 /** Throws unless the value is a boolean or undefined. */
@@ -197,8 +211,16 @@ export function checkObject(name: string, value: unknown): asserts value is obje
 export function checkPath(name: string, value: unknown, fallback: string): string {
   if (value === undefined) return fallback
   if (typeof value !== 'string') throw invalidArgType(name, 'of type string', value)
-  if (value === '' || value.includes('\0')) throw outOfRange(name, 'a path, not empty and without null bytes', value)
+  if (value === '' || value.includes('\0')) {
+    throw invalidArgValue(name, 'must be a path, not empty and without null bytes', inspected(value))
+  }
   return value
+}
+
+/** Returns the end of a message about a wrong value, as Node.js words it. */
+export function inspected(value: unknown): string {
+  const shown = inspect(value)
+  return `Received ${shown.length > 128 ? `${shown.slice(0, 128)}...` : shown}`
 }
 
 function kindOfName(name: string): string {

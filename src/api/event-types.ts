@@ -33,8 +33,8 @@ export interface EventBase<T extends EventType> {
    */
   readonly origin: 'kernel' | 'bootstrap' | 'resync' | 'polling'
   /**
-   * The details captured at the exec (or at the scan). Empty if no subscription captures any, or if the process's exec was
-   * not seen.
+   * The details captured at the exec (or at the scan). Empty if no subscription captures any. If the process's exec was not
+   * seen, every captured detail is null.
    */
   readonly process: ProcessInfo
 }
@@ -56,8 +56,11 @@ export interface ProcessInfo {
   readonly ppid?: number | null
   /** The path of the executable. */
   readonly exe?: string | null
-  /** The arguments, the program's own name first. A byte that is not UTF-8 is written as `\xNN`. */
-  readonly argv?: string[] | null
+  /**
+   * The arguments, the program's own name first. A byte that is not UTF-8 is written as `\xNN`. The array is frozen, because
+   * all callbacks share it.
+   */
+  readonly argv?: readonly string[] | null
   /** True if `argv` was too long and its end is missing. Absent if it is complete. */
   readonly argvTruncated?: true
   /** The working directory. */
@@ -156,5 +159,30 @@ export interface CoredumpEvent extends EventBase<'coredump'> {
 export type ProcessEvent =
   ForkEvent | ExecEvent | ExitEvent | CommEvent | UidEvent | GidEvent | SidEvent | PtraceEvent | CoredumpEvent
 
-/** The event of one type. */
-export type EventOf<T extends EventType> = Extract<ProcessEvent, { type: T }>
+/**
+ * The event of one type. `Fields` is the type of the option `capture`: of the details that it names as literals, none is
+ * undefined.
+ */
+export type EventOf<T extends EventType, Fields extends readonly ProcessField[] = readonly ProcessField[]> = [
+  CapturedField<Fields>,
+] extends [never]
+  ? Extract<ProcessEvent, { type: T }>
+  : Extract<ProcessEvent, { type: T }> & {
+      /** The details, of which the captured ones are not undefined. */
+      readonly process: CapturedInfo<CapturedField<Fields>>
+    }
+
+/** The details that are captured if `capture` names these fields. null: it could not be read. */
+export type CapturedInfo<Field extends ProcessField> = Required<
+  Pick<ProcessInfo, Field | (Field extends 'cgroup' ? 'containerId' : never)>
+>
+
+/** The fields that a tuple of literals is sure to name. An element that may be one of several fields counts as none. */
+export type CapturedField<Fields extends readonly ProcessField[]> = number extends Fields['length']
+  ? never
+  : [OnlyMember<Fields>] extends [never]
+    ? never
+    : { readonly [I in keyof Fields]: OnlyMember<Fields[I]> }[number]
+
+/** The only member of a union. never: it has several. */
+type OnlyMember<Union, Members = Union> = Union extends unknown ? ([Members] extends [Union] ? Union : never) : never

@@ -1,7 +1,7 @@
 /** The public types of the monitor: its methods, its callbacks, and the events that it emits about itself. */
 import type { EventEmitter } from 'node:events'
 import type { ProcessMonitorError } from './errors.js'
-import type { EventOf, EventType, ExecEvent, ExitEvent, ProcessEvent } from './event-types.js'
+import type { EventOf, EventType, ExitEvent, ProcessEvent, ProcessField } from './event-types.js'
 import type { EventsOptions, MonitorOptions, SubscribeOptions } from './options.js'
 import type { MonitorStats } from './stats.js'
 
@@ -13,7 +13,8 @@ import type { MonitorStats } from './stats.js'
  */
 export interface ProcessMonitor extends EventEmitter<MonitorEvents> {
   /**
-   * Starts monitoring. Later calls return the promise of the first call, and their options are ignored.
+   * Starts monitoring. Later calls return the promise of the first call. Their options are ignored, with a process warning if
+   * they differ from those of the first call.
    *
    * The steps are, in order:
    * 1. Delivery to JavaScript is set up.
@@ -31,30 +32,44 @@ export interface ProcessMonitor extends EventEmitter<MonitorEvents> {
    * await monitor.initialize({ source: 'auto' })
    * ```
    *
-   * @throws {@link ProcessMonitorError} (as a rejection) if monitoring is unavailable; its `code` gives the reason.
+   * @throws a {@link ProcessMonitorError} (as a rejection) if monitoring is unavailable; its `code` gives the reason.
    * `ERR_STOPPED` if the last `stop()` comes first.
-   * @throws TypeError `ERR_INVALID_ARG_TYPE` or RangeError `ERR_OUT_OF_RANGE` (as a rejection) for an option that
-   * {@link MonitorOptions} does not allow.
+   * @throws TypeError `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE`, or RangeError `ERR_OUT_OF_RANGE` (as a rejection),
+   * for an option that {@link MonitorOptions} does not allow.
    */
   initialize(options?: MonitorOptions): Promise<void>
 
   /**
    * Calls back whenever a process starts a program. Short for `subscribe('exec', …)`.
    *
+   * No event is reported before {@link ProcessMonitor.initialize} is called. It first reports every process that already runs
+   * (`origin: 'bootstrap'`). A subscription made after it receives those with `replay: true` only.
+   *
    * @returns a function that ends the subscription.
    */
-  subscribeExec(callback: ProcessCallback<ExecEvent>, options?: SubscribeOptions): Unsubscribe
+  subscribeExec<const Fields extends readonly ProcessField[] = readonly ProcessField[]>(
+    callback: ProcessCallback<EventOf<'exec', Fields>>,
+    options?: SubscribeOptions<Fields>,
+  ): Unsubscribe
 
   /**
    * Calls back whenever a process exits. Short for `subscribe('exit', …)`.
    *
+   * No event is reported before {@link ProcessMonitor.initialize} is called.
+   *
    * @returns a function that ends the subscription.
    */
-  subscribeExit(callback: ProcessCallback<ExitEvent>, options?: SubscribeOptions): Unsubscribe
+  subscribeExit<const Fields extends readonly ProcessField[] = readonly ProcessField[]>(
+    callback: ProcessCallback<EventOf<'exit', Fields>>,
+    options?: SubscribeOptions<Fields>,
+  ): Unsubscribe
 
   /**
    * Calls back on every event of one type that passes the filter. It may be called before or after `initialize`, and within
    * a callback. A subscription made within a callback starts with the next event.
+   *
+   * No event is reported before {@link ProcessMonitor.initialize} is called. It first reports every process that already runs
+   * to the subscriptions to `'exec'` (`origin: 'bootstrap'`).
    *
    * An exception in a callback surfaces as an `uncaughtException`, and no other callback notices it.
    *
@@ -66,18 +81,22 @@ export interface ProcessMonitor extends EventEmitter<MonitorEvents> {
    * ```
    *
    * @returns a function that ends the subscription.
-   * @throws {@link ProcessMonitorError} `ERR_CALLBACK_REGISTERED` if this function is already subscribed to this type.
-   * @throws TypeError `ERR_INVALID_ARG_TYPE` or RangeError `ERR_OUT_OF_RANGE` for an argument that is not as typed.
+   * @throws a {@link ProcessMonitorError} `ERR_CALLBACK_REGISTERED` if this function is already subscribed to this type.
+   * @throws TypeError `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE`, or RangeError `ERR_OUT_OF_RANGE`, for an argument
+   * that is not as typed.
    */
-  subscribe<T extends EventType>(
+  subscribe<T extends EventType, const Fields extends readonly ProcessField[] = readonly ProcessField[]>(
     type: T,
-    callback: ProcessCallback<EventOf<T>>,
-    options?: SubscribeOptions,
+    callback: ProcessCallback<EventOf<T, Fields>>,
+    options?: SubscribeOptions<Fields>,
   ): Unsubscribe
 
   /**
    * Returns events as an async iterable, instead of callbacks. The subscription begins with this call, not with the first
    * `next()`, so that no event is missed in between. It may be called before or after `initialize`.
+   *
+   * No event is reported before {@link ProcessMonitor.initialize} is called. It first reports every process that already runs,
+   * as events of the type `'exec'` (`origin: 'bootstrap'`).
    *
    * The subscription ends when the loop is left. It also ends when the monitor is stopped; the loop then ends after the
    * queued events. The iterator rejects once, and has ended then, with:
@@ -89,14 +108,16 @@ export interface ProcessMonitor extends EventEmitter<MonitorEvents> {
    * Several pending calls of `next()` are answered in order.
    *
    * ```ts
+   * await monitor.initialize()
    * for await (const { pid, exitCode } of monitor.events({ types: ['exit'] })) console.log(pid, exitCode)
    * ```
    *
-   * @throws TypeError `ERR_INVALID_ARG_TYPE` or RangeError `ERR_OUT_OF_RANGE` for an option that is not as typed.
+   * @throws TypeError `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE`, or RangeError `ERR_OUT_OF_RANGE`, for an option
+   * that is not as typed.
    */
-  events<T extends EventType = 'exec' | 'exit'>(
-    options?: EventsOptions<T>,
-  ): AsyncIterableIterator<EventOf<T>> & AsyncDisposable
+  events<T extends EventType = 'exec' | 'exit', const Fields extends readonly ProcessField[] = readonly ProcessField[]>(
+    options?: EventsOptions<T, Fields>,
+  ): AsyncIterableIterator<EventOf<T, Fields>> & AsyncDisposable
 
   /**
    * Resolves when the process has exited. The process need not be a child of this one.
@@ -112,14 +133,14 @@ export interface ProcessMonitor extends EventEmitter<MonitorEvents> {
    * @param pid - 1 to 4,194,304.
    * @param options - `signal`: ends the wait when aborted. Default: none. `startTime`: the process's
    * {@link ProcessInfo.startTime}; another process with the same pid does not count. Default: any process with this pid.
-   * @throws {@link ProcessMonitorError} (as a rejection):
+   * @throws a {@link ProcessMonitorError} (as a rejection):
    * - `ERR_NO_SUCH_PROCESS` if no process with this pid is running;
    * - `ERR_STOPPED` if the monitor is not initialized, or is stopped first;
    * - the source's error if the source fails for good first. If `'error'` has no listener, the monitor does not emit this
    *   error as well.
    * @throws `AbortError` (as a rejection) when `signal` is aborted; its `cause` is the signal's reason.
-   * @throws TypeError `ERR_INVALID_ARG_TYPE` or RangeError `ERR_OUT_OF_RANGE` (as a rejection) for an argument that is
-   * not as typed.
+   * @throws TypeError `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE`, or RangeError `ERR_OUT_OF_RANGE` (as a rejection),
+   * for an argument that is not as typed.
    */
   waitForExit(pid: number, options?: WaitOptions): Promise<ExitEvent>
 
@@ -134,7 +155,7 @@ export interface ProcessMonitor extends EventEmitter<MonitorEvents> {
    * await monitor.flush() // Its exec and its exit have been delivered.
    * ```
    *
-   * @throws {@link ProcessMonitorError} (as a rejection): `ERR_STOPPED` if the monitor is not initialized, or is stopped first;
+   * @throws a {@link ProcessMonitorError} (as a rejection): `ERR_STOPPED` if the monitor is not initialized, or is stopped first;
    * the source's error if the source fails for good first.
    */
   flush(): Promise<void>

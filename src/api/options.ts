@@ -10,33 +10,33 @@ export interface MonitorOptions {
    * miss short-lived processes, but need no permission and work in containers. `'auto'`: netlink, or polling with a process
    * warning if netlink is unavailable or has failed for good.
    */
-  readonly source?: 'auto' | 'netlink' | 'polling'
+  readonly source?: 'auto' | 'netlink' | 'polling' | undefined
   /** Milliseconds between snapshots when polling: 1 to 2,147,483,647. Default: 250. */
-  readonly pollingInterval?: number
+  readonly pollingInterval?: number | undefined
   /**
    * Bytes requested for the socket's receive buffer: 1 to 2,147,483,647. Default: 8 MiB. `stats().receiveBufferSize` is
    * the size that the kernel granted.
    */
-  readonly receiveBufferSize?: number
+  readonly receiveBufferSize?: number | undefined
   /**
    * The most events that may wait for JavaScript: 1 to 2,147,483,647. Default: 65,536. Events beyond it are counted as lost, reported, and
    * repaired from /proc.
    */
-  readonly queueSize?: number
+  readonly queueSize?: number | undefined
   /**
    * The most bytes of text kept of the arguments of one process: 1 to 1,048,576. Default: 65,536.
    *
    * Each argument counts with the NUL that ends it. A byte that is not UTF-8 counts as the four bytes of its `\xNN`. Longer
    * arguments are cut, so that the last one may be incomplete, and `argvTruncated` is set.
    */
-  readonly maxArgvBytes?: number
+  readonly maxArgvBytes?: number | undefined
   /**
    * True: the scan at the start, and every `replay`, reports kernel threads as well. Default: false, because they never called
    * exec. Events of kernel threads, such as their exit, are reported in any case.
    */
-  readonly kernelThreads?: boolean
+  readonly kernelThreads?: boolean | undefined
   /** The mount point of the host's proc file system: a path, not empty. Default: `$HOST_PROC`, or `/proc` if that is not set. */
-  readonly procRoot?: string
+  readonly procRoot?: string | undefined
   /**
    * The effort made to read the details of short-lived processes. Default: `'auto'`.
    *
@@ -44,9 +44,9 @@ export interface MonitorOptions {
    * exec there. The threads have real-time priority if `CAP_SYS_NICE` or `RLIMIT_RTPRIO` permits it. If not, they have a short
    * time slice, which needs no permission (Linux 6.12 and newer). `'ordinary'`: one thread with ordinary scheduling.
    */
-  readonly priority?: 'auto' | 'ordinary'
+  readonly priority?: 'auto' | 'ordinary' | undefined
   /** Replaces the arguments of each process before any callback receives them. Default: arguments are not changed. */
-  readonly redact?: Redact
+  readonly redact?: Redact | undefined
 }
 
 /**
@@ -82,17 +82,17 @@ export interface ProcessFilter {
    * The name: of the program ({@link ProcessInfo.name}), or the present one of a process that has renamed itself
    * ({@link ProcessInfo.comm}, at most 15 bytes). Either may match.
    */
-  readonly name?: string | RegExp
+  readonly name?: string | RegExp | undefined
   /** The path of the executable. */
-  readonly exe?: string | RegExp
+  readonly exe?: string | RegExp | undefined
   /** The working directory at the exec. */
-  readonly cwd?: string | RegExp
+  readonly cwd?: string | RegExp | undefined
   /** The arguments (argv), joined by spaces. */
-  readonly commandLine?: string | RegExp
+  readonly commandLine?: string | RegExp | undefined
   /** The real user id: 0 to 4,294,967,295. */
-  readonly uid?: number
+  readonly uid?: number | undefined
   /** The cgroup path: of v2, or of the v1 hierarchy that names the container. */
-  readonly cgroup?: string | RegExp
+  readonly cgroup?: string | RegExp | undefined
   /**
    * A pid, 1 to 4,194,304. Only the descendants of the process that has this pid at the time of the call match. The process
    * itself does not.
@@ -104,17 +104,20 @@ export interface ProcessFilter {
    * One case is not tracked: a descendant whose parent has exited creates a process by `clone` with `CLONE_PARENT`. That
    * process is a child of init, or of a subreaper, and the kernel reports its parent, not its creator.
    */
-  readonly ancestor?: number
+  readonly ancestor?: number | undefined
 }
 
 /** Options of a subscription: the processes to report, and the details to capture. */
-export interface SubscribeOptions extends ProcessFilter {
+export interface SubscribeOptions<
+  Fields extends readonly ProcessField[] = readonly ProcessField[],
+> extends ProcessFilter {
   /**
    * Details to read natively at exec time, so that they outlast the process. Default: none, pid only.
    *
-   * An event carries the details that all subscriptions together ask for.
+   * An event carries the details that all subscriptions together ask for. If the fields are literals in the call, such as
+   * `['name']`, the types of its events know that these details are not undefined.
    */
-  readonly capture?: readonly ProcessField[]
+  readonly capture?: Fields | undefined
   /**
    * True: a subscription to `'exec'` made after `initialize` first receives the processes that already run. Default: false.
    *
@@ -124,24 +127,27 @@ export interface SubscribeOptions extends ProcessFilter {
    * Before the scan of `initialize` it has no effect, because that scan reports all running processes anyway. It has no
    * effect for other types, so that several subscriptions can share one options object.
    */
-  readonly replay?: boolean
+  readonly replay?: boolean | undefined
   /**
    * True: the comm and the arguments of a process are read again when it renames itself. Default: false.
    *
    * Programs such as nginx and PostgreSQL write a title over their arguments then.
    */
-  readonly recapture?: boolean
+  readonly recapture?: boolean | undefined
   /** Ends the subscription when aborted. A signal that is already aborted subscribes nothing. Default: none. */
-  readonly signal?: AbortSignal
+  readonly signal?: AbortSignal | undefined
 }
 
 /** Options of an iterator: the types of event, the processes to report, and the details to capture. */
-export interface EventsOptions<T extends EventType> extends SubscribeOptions {
+export interface EventsOptions<
+  T extends EventType,
+  Fields extends readonly ProcessField[] = readonly ProcessField[],
+> extends SubscribeOptions<Fields> {
   /** The types of event, at least one. Default: `['exec', 'exit']`. */
-  readonly types?: readonly T[]
+  readonly types?: readonly T[] | undefined
   /**
    * The most events that may wait for a slow loop: 1 to 2,147,483,647. Default: 65,536. Beyond it, the iterator rejects
    * with `ERR_QUEUE_OVERFLOW`.
    */
-  readonly queueSize?: number
+  readonly queueSize?: number | undefined
 }

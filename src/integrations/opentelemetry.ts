@@ -2,6 +2,7 @@
 import { uptime } from 'node:os'
 import { basename } from 'node:path'
 import { checkFlag, checkObject } from '../api/errors.js'
+import { type KnownKeys, checkOptionsObject } from '../api/known-keys.js'
 import type { ProcessEvent, ProcessInfo } from '../api/event-types.js'
 
 /** Options of {@link toOpenTelemetry}. */
@@ -10,7 +11,7 @@ export interface OpenTelemetryOptions {
    * True: includes the arguments, `process.command_args`. Default: false, because the conventions ask not to collect
    * arguments that may be confidential. See `redact` in {@link MonitorOptions} to remove confidential text.
    */
-  readonly arguments?: boolean
+  readonly arguments?: boolean | undefined
 }
 
 /**
@@ -62,6 +63,8 @@ export interface OpenTelemetryAttributes {
   readonly 'process.exit.signal'?: string
 }
 
+const OPTIONS: KnownKeys<OpenTelemetryOptions> = { arguments: true }
+
 /** The clock tick of /proc/PID/stat, in milliseconds. It is the same on all architectures that this package supports. */
 const TICK_MS = 10
 
@@ -76,11 +79,11 @@ const TICK_MS = 10
  * ```
  *
  * @param event - an event as a callback, an iterator or a channel received it.
- * @throws TypeError `ERR_INVALID_ARG_TYPE` for an argument that is not as typed.
+ * @throws TypeError `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` for an argument that is not as typed.
  */
 export function toOpenTelemetry(event: ProcessEvent, options: OpenTelemetryOptions = {}): OpenTelemetryEvent {
   checkObject('event', event)
-  checkObject('options', options)
+  checkOptionsObject(options, OPTIONS)
   checkFlag('options.arguments', options.arguments)
   const { type, pid, process, timeMs: timestamp } = event
   const attributes: Record<string, unknown> = {

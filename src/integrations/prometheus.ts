@@ -1,18 +1,21 @@
 /** The monitor's counters and gauges as Prometheus metrics for prom-client. */
 import { Counter, Gauge, type Registry, type RegistryContentType, register as globalRegistry } from 'prom-client'
 import { checkObject, invalidArgType } from '../api/errors.js'
+import { type KnownKeys, checkOptionsObject } from '../api/known-keys.js'
 // Imported by the package's name, so that the published declarations refer to index.d.ts.
 import type { MonitorStats, ProcessMonitor } from 'proc-events'
 
 /** The registry, the names and the labels of the metrics, as in prom-client's own `collectDefaultMetrics`. */
 export interface MonitorMetricsOptions {
   /** The registry, of either content type. Default: prom-client's global registry. */
-  readonly register?: Registry<RegistryContentType>
+  readonly register?: Registry<RegistryContentType> | undefined
   /** The prefix of every name, before `proc_events_`. Default: none. */
-  readonly prefix?: string
+  readonly prefix?: string | undefined
   /** Labels of every sample. `type`, `cause`, `source` and `priority` are reserved. Default: none. */
-  readonly labels?: Readonly<Record<string, string | number>>
+  readonly labels?: Readonly<Record<string, string | number>> | undefined
 }
+
+const OPTIONS: KnownKeys<MonitorMetricsOptions> = { register: true, prefix: true, labels: true }
 
 /** The samples exposed under one name. A name that ends in `_total` is a counter, any other a gauge. */
 interface MetricFamily {
@@ -131,7 +134,7 @@ const FAMILIES: readonly MetricFamily[] = [
  * ```
  *
  * @param monitor - the monitor, or any object with its `stats()`.
- * @throws TypeError `ERR_INVALID_ARG_TYPE` for an argument that is not as typed.
+ * @throws TypeError `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` for an argument that is not as typed.
  * @throws Error prom-client's own, for a name that Prometheus does not allow or that the registry already has. Nothing is
  * registered then.
  */
@@ -141,7 +144,7 @@ export function collectMonitorMetrics(
 ): void {
   checkObject('monitor', monitor)
   if (typeof monitor.stats !== 'function') throw invalidArgType('monitor.stats', 'of type function', monitor.stats)
-  checkObject('options', options)
+  checkOptionsObject(options, OPTIONS)
   const { register = globalRegistry, prefix = '', labels = {} } = options
   checkObject('options.register', register)
   if (typeof prefix !== 'string') throw invalidArgType('options.prefix', 'of type string', prefix)

@@ -3,18 +3,20 @@ import {
   ProcessMonitorError,
   abortError,
   checkInteger,
-  checkObject,
   checkOneOf,
+  inspected,
   invalidArgType,
-  outOfRange,
+  invalidArgValue,
 } from '../api/errors.js'
-import type { EventOf, EventType, ProcessEvent } from '../api/event-types.js'
+import type { EventOf, EventType, ProcessEvent, ProcessField } from '../api/event-types.js'
+import { type KnownKeys, checkOptionsObject, pickKnown } from '../api/known-keys.js'
 import type { Unsubscribe } from '../api/monitor-types.js'
 import type { EventsOptions, SubscribeOptions } from '../api/options.js'
 import { EVENT_TYPES } from '../native/record.js'
 import { onAbort } from './abort.js'
 import { checkSignal } from './filter.js'
 import { Queue } from './queue.js'
+import { SUBSCRIBE_OPTIONS } from './subscriptions.js'
 
 /** An object that ends with the monitor, and is notified of that once. */
 export interface StopListener {
@@ -40,14 +42,18 @@ const DEFAULT_QUEUE_SIZE = 65_536
 const QUEUE_SIZE_MAX = 2 ** 31 - 1
 const DEFAULT_TYPES: readonly EventType[] = ['exec', 'exit']
 
+/** The known options of a stream. */
+const EVENTS_OPTIONS: KnownKeys<EventsOptions<EventType>> = { ...SUBSCRIBE_OPTIONS, types: true, queueSize: true }
+
 /** Checks the user's options, and subscribes at once. See `ProcessMonitor.events`. */
-export function openStream<T extends EventType>(
-  options: EventsOptions<T>,
+export function openStream<T extends EventType, Fields extends readonly ProcessField[]>(
+  options: EventsOptions<T, Fields>,
   subscribe: Subscribe,
   stopListeners: Set<StopListener>,
-): AsyncIterableIterator<EventOf<T>> & AsyncDisposable {
-  checkObject('options', options)
-  const { types = DEFAULT_TYPES, queueSize = DEFAULT_QUEUE_SIZE, signal, ...subscribeOptions } = options
+): AsyncIterableIterator<EventOf<T, Fields>> & AsyncDisposable {
+  checkOptionsObject<EventsOptions<EventType>>(options, EVENTS_OPTIONS)
+  const { types = DEFAULT_TYPES, queueSize = DEFAULT_QUEUE_SIZE, signal } = options
+  const subscribeOptions = { ...pickKnown<SubscribeOptions>(options, SUBSCRIBE_OPTIONS), signal: undefined }
   checkTypes(types)
   checkInteger('options.queueSize', queueSize, 1, QUEUE_SIZE_MAX)
   checkSignal(signal)
@@ -58,9 +64,9 @@ export function openStream<T extends EventType>(
     stopListeners.delete(stream)
   }
   let release = (): void => {}
-  const stream = new EventStream<EventOf<T>>(queueSize, unsubscribe, () => release())
+  const stream = new EventStream<EventOf<T, Fields>>(queueSize, unsubscribe, () => release())
   const abort = (): void => stream.abort(abortError(signal!))
-  const push = (_pid: number, event: ProcessEvent): void => stream.push(event as EventOf<T>)
+  const push = (_pid: number, event: ProcessEvent): void => stream.push(event as EventOf<T, Fields>)
   for (const type of new Set(types)) subscriptions.push(subscribe(type, push, subscribeOptions))
   stopListeners.add(stream)
   // Check the signal after the other options, so that a wrong option throws under an aborted signal, too.
@@ -176,7 +182,7 @@ class EventStream<E extends ProcessEvent>
 
 function checkTypes(types: unknown): asserts types is readonly EventType[] {
   if (!Array.isArray(types)) throw invalidArgType('options.types', 'an array of strings', types)
-  if (types.length === 0) throw outOfRange('options.types', 'at least one type', types)
+  if (types.length === 0) throw invalidArgValue('options.types', 'must have at least one type', inspected(types))
   types.forEach((type, i) => checkOneOf(`options.types[${i}]`, type, EVENT_TYPES))
 }
 

@@ -1,14 +1,8 @@
 /** The monitor: counts references, and starts and ends sessions of the native source. */
 import { EventEmitter } from 'node:events'
-import {
-  type ProcessMonitorError,
-  abortError,
-  checkInteger,
-  checkObject,
-  notInitializedError,
-  stoppedError,
-} from '../api/errors.js'
-import type { EventOf, EventType, ExecEvent, ExitEvent } from '../api/event-types.js'
+import { type ProcessMonitorError, abortError, checkInteger, notInitializedError, stoppedError } from '../api/errors.js'
+import type { EventOf, EventType, ExitEvent, ProcessField } from '../api/event-types.js'
+import { type KnownKeys, checkOptionsObject } from '../api/known-keys.js'
 import type { MonitorEvents, ProcessCallback, ProcessMonitor, Unsubscribe, WaitOptions } from '../api/monitor-types.js'
 import type { EventsOptions, MonitorOptions, SubscribeOptions } from '../api/options.js'
 import type { MonitorStats } from '../api/stats.js'
@@ -21,11 +15,15 @@ import { type StopListener, openStream } from './event-stream.js'
 import { ExitWaits } from './exit-waits.js'
 import { Flushes } from './flushes.js'
 import { PID_MAX_LIMIT, checkSignal } from './filter.js'
-import { type CheckedOptions, TIMER_MAX_MS, checkOptions } from './options.js'
+import { type CheckedOptions, TIMER_MAX_MS, checkOptions, differingOptions } from './options.js'
+import { StartReminder } from './start-reminder.js'
 import { Registry, throwUncaught } from './subscriptions.js'
+import { warnOfFallback, warnOfIgnoredOptions } from './warnings.js'
 
 /** The index is the binding's number. */
 const PRIORITIES = ['ordinary', 'short-slice', 'realtime'] as const
+
+const WAIT_OPTIONS: KnownKeys<WaitOptions> = { signal: true, startTime: true }
 
 class Monitor extends EventEmitter<MonitorEvents> implements ProcessMonitor {
   #references = 0
@@ -33,13 +31,18 @@ class Monitor extends EventEmitter<MonitorEvents> implements ProcessMonitor {
     addRule: (rule) => this.#session?.addRule(rule),
     removeRule: (rule) => this.#session?.removeRule(rule),
   })
-  readonly #registry: Registry = new Registry(this.#interest, () => this.#session!.scan())
+  readonly #reminder = new StartReminder()
+  readonly #registry: Registry = new Registry(this.#interest, this.#reminder, () => this.#session!.scan())
   readonly #waits: ExitWaits = new ExitWaits(this.#interest)
   readonly #flushes: Flushes = new Flushes()
   readonly #streams = new Set<StopListener>()
   #session: Session | null = null
   /** The promise of `initialize` while it is pending or fulfilled. */
   #initialized: Promise<void> | null = null
+  /** The options of that call, with the defaults. */
+  #options: MonitorOptions = {}
+  /** The names of the options that a warning has called ignored since that call. */
+  readonly #ignored = new Set<string>()
   /** The number of pending starts. A stopped one may still be pending when the next begins. */
   #starting = 0
   /** The promise of `stop` until everything is torn down. */
@@ -58,8 +61,20 @@ class Monitor extends EventEmitter<MonitorEvents> implements ProcessMonitor {
   }
 
   initialize(options: MonitorOptions = {}): Promise<void> {
-    if (this.#initialized !== null) return this.#initialized
-    const attempt: Promise<void> = this.#start(options).catch((error: unknown) => {
+    this.#reminder.disable()
+    let checked: CheckedOptions
+    try {
+      checked = checkOptions(options)
+    } catch (error) {
+      return Promise.reject(error as Error)
+    }
+    if (this.#initialized !== null) {
+      this.#warnOfIgnored(options)
+      return this.#initialized
+    }
+    this.#options = checked.effective
+    this.#ignored.clear()
+    const attempt: Promise<void> = this.#start(checked).catch((error: unknown) => {
       if (this.#initialized === attempt) this.#initialized = null
       throw error
     })
@@ -67,31 +82,37 @@ class Monitor extends EventEmitter<MonitorEvents> implements ProcessMonitor {
     return attempt
   }
 
-  subscribeExec(callback: ProcessCallback<ExecEvent>, options?: SubscribeOptions): Unsubscribe {
+  subscribeExec<const Fields extends readonly ProcessField[] = readonly ProcessField[]>(
+    callback: ProcessCallback<EventOf<'exec', Fields>>,
+    options?: SubscribeOptions<Fields>,
+  ): Unsubscribe {
     return this.subscribe('exec', callback, options)
   }
 
-  subscribeExit(callback: ProcessCallback<ExitEvent>, options?: SubscribeOptions): Unsubscribe {
+  subscribeExit<const Fields extends readonly ProcessField[] = readonly ProcessField[]>(
+    callback: ProcessCallback<EventOf<'exit', Fields>>,
+    options?: SubscribeOptions<Fields>,
+  ): Unsubscribe {
     return this.subscribe('exit', callback, options)
   }
 
-  subscribe<T extends EventType>(
+  subscribe<T extends EventType, const Fields extends readonly ProcessField[] = readonly ProcessField[]>(
     type: T,
-    callback: ProcessCallback<EventOf<T>>,
-    options: SubscribeOptions = {},
+    callback: ProcessCallback<EventOf<T, Fields>>,
+    options: SubscribeOptions<Fields> = {},
   ): Unsubscribe {
     return this.#registry.subscribe(type, callback, options)
   }
 
-  events<T extends EventType = 'exec' | 'exit'>(
-    options: EventsOptions<T> = {},
-  ): AsyncIterableIterator<EventOf<T>> & AsyncDisposable {
+  events<T extends EventType = 'exec' | 'exit', const Fields extends readonly ProcessField[] = readonly ProcessField[]>(
+    options: EventsOptions<T, Fields> = {},
+  ): AsyncIterableIterator<EventOf<T, Fields>> & AsyncDisposable {
     return openStream(options, (...args) => this.#registry.subscribe(...args), this.#streams)
   }
 
   async waitForExit(pid: number, options: WaitOptions = {}): Promise<ExitEvent> {
     checkInteger('pid', pid, 1, PID_MAX_LIMIT)
-    checkObject('options', options)
+    checkOptionsObject(options, WAIT_OPTIONS)
     const { signal, startTime } = options
     checkSignal(signal)
     if (startTime !== undefined) checkInteger('options.startTime', startTime, 0, Number.MAX_SAFE_INTEGER)
@@ -176,12 +197,19 @@ class Monitor extends EventEmitter<MonitorEvents> implements ProcessMonitor {
     return this.stop()
   }
 
-  async #start(options: MonitorOptions): Promise<void> {
+  #warnOfIgnored(options: MonitorOptions): void {
+    const ignored = differingOptions(options, this.#options)
+    // Warn of each option once, because a program may call initialize() often.
+    if (ignored.every((name) => this.#ignored.has(name))) return
+    for (const name of ignored) this.#ignored.add(name)
+    warnOfIgnoredOptions(ignored)
+  }
+
+  async #start(checked: CheckedOptions): Promise<void> {
     const stops = this.#stops
     this.#starting++
     this.#updateKeepAlive()
     try {
-      const checked = checkOptions(options)
       if (this.#stopping !== null) await this.#stopping.promise
       if (stops !== this.#stops) throw stoppedError()
       await this.#open(checked)
@@ -191,9 +219,9 @@ class Monitor extends EventEmitter<MonitorEvents> implements ProcessMonitor {
     }
   }
 
-  async #open({ redact, ...options }: CheckedOptions): Promise<void> {
+  async #open({ redact, effective: _, ...options }: CheckedOptions): Promise<void> {
     let ready = false
-    const record = new RecordView(redact, throwUncaught)
+    const record = new RecordView(redact, throwUncaught, () => this.#interest.fields)
     const session: Session = new Session(load(), { ...options, rules: this.#interest.list() }, true, {
       onEvent: (buffer, at) => {
         record.seek(buffer, at)
@@ -209,7 +237,7 @@ class Monitor extends EventEmitter<MonitorEvents> implements ProcessMonitor {
         this.#emit('loss', report)
       },
       onRestart: (error) => this.#emit('restart', error),
-      onFallback: warn,
+      onFallback: warnOfFallback,
       onClosed: (failure) => this.#onClosed(session, ready ? failure : null),
     })
     this.#session = session
@@ -275,9 +303,4 @@ const monitor = new Monitor()
  */
 export function getProcessMonitor(): ProcessMonitor {
   return monitor.addReference()
-}
-
-function warn(reason: ProcessMonitorError): void {
-  const message = `Polling /proc, which misses short-lived processes. ${reason.message}`
-  process.emitWarning(message, { type: 'ProcessMonitorWarning', code: reason.code })
 }

@@ -1,7 +1,8 @@
 /** Checks the options of `initialize`, and converts them for the native part. */
-import { checkFlag, checkInteger, checkObject, checkOneOf, invalidArgType } from '../api/errors.js'
+import { checkFlag, checkInteger, checkOneOf, invalidArgType } from '../api/errors.js'
+import { type KnownKeys, checkOptionsObject, pickKnown } from '../api/known-keys.js'
 import type { MonitorOptions, Redact } from '../api/options.js'
-import { type NativeOptions, checkProcRoot } from '../native/binding.js'
+import { type NativeOptions, checkProcRoot, defaultProcRoot } from '../native/binding.js'
 
 /** The longest delay of a timer, in milliseconds: 24 days. */
 export const TIMER_MAX_MS: number = 2 ** 31 - 1
@@ -11,13 +12,38 @@ const ARGV_BYTES_MAX = 2 ** 20
 /** The index is the binding's number. */
 const SOURCES: readonly string[] = ['netlink', 'polling', 'auto']
 
+const OPTIONS: KnownKeys<MonitorOptions> = {
+  source: true,
+  pollingInterval: true,
+  receiveBufferSize: true,
+  queueSize: true,
+  maxArgvBytes: true,
+  kernelThreads: true,
+  procRoot: true,
+  priority: true,
+  redact: true,
+}
+
+/** The documented defaults, which are equal to options that are not given. */
+const DEFAULTS: Required<Omit<MonitorOptions, 'procRoot' | 'redact'>> = {
+  source: 'netlink',
+  pollingInterval: 250,
+  receiveBufferSize: 8 * 2 ** 20,
+  queueSize: 65_536,
+  maxArgvBytes: 65_536,
+  kernelThreads: false,
+  priority: 'auto',
+}
+
 /** The native options without the rules, and the options that only the facade uses. */
 export interface CheckedOptions extends Omit<NativeOptions, 'rules'> {
   readonly redact: Redact | null
+  /** The user's options and the defaults of the others. */
+  readonly effective: MonitorOptions
 }
 
 export function checkOptions(options: MonitorOptions): CheckedOptions {
-  checkObject('options', options)
+  checkOptionsObject(options, OPTIONS)
   const { source, pollingInterval, receiveBufferSize, queueSize, maxArgvBytes, priority, redact } = options
   const { kernelThreads } = options
   checkFlag('options.kernelThreads', kernelThreads)
@@ -40,5 +66,18 @@ export function checkOptions(options: MonitorOptions): CheckedOptions {
     kernelThreads: kernelThreads === true,
     raisePriority: priority !== 'ordinary',
     redact: redact ?? null,
+    effective: withDefaults(options),
   }
+}
+
+/** Returns the names of the given options that differ from the effective ones. */
+export function differingOptions(options: MonitorOptions, effective: MonitorOptions): string[] {
+  const names = Object.keys(OPTIONS) as (keyof MonitorOptions)[]
+  return names.filter((name) => options[name] !== undefined && options[name] !== effective[name])
+}
+
+/** Copies the options, because the user may change the object later. */
+function withDefaults(options: MonitorOptions): MonitorOptions {
+  const given = Object.entries(pickKnown(options, OPTIONS)).filter(([, value]) => value !== undefined)
+  return { ...DEFAULTS, procRoot: defaultProcRoot(), ...Object.fromEntries(given) }
 }

@@ -1,6 +1,7 @@
 /** The subscriptions: dispatches records to their callbacks, and keeps their filter rules. */
-import { ProcessMonitorError, checkFlag, checkObject, checkOneOf, invalidArgType } from '../api/errors.js'
-import type { EventOf, EventType, ProcessEvent } from '../api/event-types.js'
+import { ProcessMonitorError, checkFlag, checkOneOf, invalidArgType } from '../api/errors.js'
+import type { EventType, ProcessEvent } from '../api/event-types.js'
+import { type KnownKeys, checkOptionsObject } from '../api/known-keys.js'
 import type { ProcessCallback, Unsubscribe } from '../api/monitor-types.js'
 import type { SubscribeOptions } from '../api/options.js'
 import type { FilterRule, InterestBuilder } from '../native/interest.js'
@@ -9,6 +10,7 @@ import { EVENT_TYPES } from '../native/record.js'
 import { onAbort } from './abort.js'
 import { type Predicate, captureMask, checkSignal, compileFilter, fieldMask } from './filter.js'
 import { Replay } from './replay.js'
+import type { StartReminder } from './start-reminder.js'
 import { type IndexEntry, SubscriptionIndex } from './subscription-index.js'
 
 /** One callback, and the events that it is called with. */
@@ -38,11 +40,27 @@ interface ActiveReplay {
   readonly rule: FilterRule
 }
 
+/** The known options of a subscription. */
+export const SUBSCRIBE_OPTIONS: KnownKeys<SubscribeOptions> = {
+  name: true,
+  exe: true,
+  cwd: true,
+  commandLine: true,
+  uid: true,
+  cgroup: true,
+  ancestor: true,
+  capture: true,
+  replay: true,
+  recapture: true,
+  signal: true,
+}
+
 export class Registry {
   /** By kind. */
   #indexes: readonly SubscriptionIndex<Subscription>[] = newIndexes()
   readonly #interest: InterestBuilder
   readonly #scan: () => number
+  readonly #reminder: StartReminder
   /**
    * True once the first process of the bootstrap scan has been dispatched. A subscription added later needs its own scan.
    */
@@ -55,20 +73,17 @@ export class Registry {
   executed = 0
 
   /** `scan` starts a scan of the running processes, and returns its id. */
-  constructor(interest: InterestBuilder, scan: () => number) {
+  constructor(interest: InterestBuilder, reminder: StartReminder, scan: () => number) {
     this.#interest = interest
+    this.#reminder = reminder
     this.#scan = scan
   }
 
   /** Checks the user's arguments, and subscribes. See `ProcessMonitor.subscribe`. */
-  subscribe<T extends EventType>(
-    type: T,
-    callback: ProcessCallback<EventOf<T>>,
-    options: SubscribeOptions,
-  ): Unsubscribe {
+  subscribe(type: EventType, callback: ProcessCallback<never>, options: SubscribeOptions): Unsubscribe {
     checkOneOf('type', type, EVENT_TYPES)
     if (typeof callback !== 'function') throw invalidArgType('callback', 'of type function', callback)
-    checkObject('options', options)
+    checkOptionsObject(options, SUBSCRIBE_OPTIONS)
     const { fields, matches, ancestorId, criteria } = compileFilter(options)
     const captured = captureMask(options.capture)
     const { signal, replay, recapture } = options
@@ -174,6 +189,7 @@ export class Registry {
       )
     }
     this.#interest.add(rule)
+    this.#reminder.onSubscribe()
   }
 
   #replay(subscription: Subscription): void {
@@ -208,6 +224,7 @@ export class Registry {
     subscription.release()
     this.#endReplay(subscription)
     this.#interest.delete(subscription.rule)
+    this.#reminder.onUnsubscribe()
   }
 }
 

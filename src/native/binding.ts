@@ -11,6 +11,7 @@ import {
   hintFor,
   invalidArgType,
 } from '../api/errors.js'
+import { type KnownKeys, checkOptionsObject } from '../api/known-keys.js'
 import type { FilterRule } from './interest.js'
 import { loadBinding } from './loader.js'
 
@@ -113,6 +114,9 @@ export interface NativeSource {
   join(): void
 }
 
+/** The known options of `probe` and `findDeletedProcesses`. */
+const PROC_OPTIONS: KnownKeys<{ readonly procRoot?: string | undefined }> = { procRoot: true }
+
 let binding: NativeBinding | undefined
 
 /**
@@ -165,11 +169,11 @@ export interface ProbeReport {
  *
  * @param options - `procRoot`: the mount point of the host's proc file system. Default: `$HOST_PROC`, or `/proc` if that is
  * not set.
- * @throws TypeError `ERR_INVALID_ARG_TYPE` or RangeError `ERR_OUT_OF_RANGE` (as a rejection) for an argument that is not as
- * typed.
+ * @throws TypeError `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE`, or RangeError `ERR_OUT_OF_RANGE` (as a rejection),
+ * for an argument that is not as typed.
  */
-export async function probe(options: { readonly procRoot?: string } = {}): Promise<ProbeReport> {
-  checkObject('options', options)
+export async function probe(options: { readonly procRoot?: string | undefined } = {}): Promise<ProbeReport> {
+  checkOptionsObject(options, PROC_OPTIONS)
   const root = checkProcRoot(options.procRoot)
   const kernel = release()
   let netlink: ProcessMonitorError | null
@@ -197,23 +201,25 @@ const PID_T_MAX = 2 ** 31 - 1
  * for (const pid of findDeletedProcesses(workers)) workers.delete(pid)
  * ```
  *
- * @param pids - a Map or a Set by pid, or another object with such `keys()`. The pids are 0 to 2,147,483,647.
+ * @param pids - a Map or a Set by pid, or another object with such `keys()`. An array is not accepted, because its keys are
+ * indexes. The pids are 0 to 2,147,483,647.
  * @param options - `procRoot`: the mount point of the host's proc file system. Default: `$HOST_PROC`, or `/proc` if that is
  * not set.
- * @throws {@link ProcessMonitorError} `ERR_PROC_UNREADABLE` if /proc cannot be read. `ERR_UNSUPPORTED_PLATFORM` or
+ * @throws a {@link ProcessMonitorError} `ERR_PROC_UNREADABLE` if /proc cannot be read. `ERR_UNSUPPORTED_PLATFORM` or
  * `ERR_NATIVE_BINDING` if the native part is unavailable.
- * @throws TypeError `ERR_INVALID_ARG_TYPE` or RangeError `ERR_OUT_OF_RANGE` for arguments or keys that are not as typed.
+ * @throws TypeError `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE`, or RangeError `ERR_OUT_OF_RANGE`, for arguments or
+ * keys that are not as typed.
  */
 export function findDeletedProcesses(
-  pids: Pick<ReadonlyMap<number, unknown>, 'keys'>,
-  options: { readonly procRoot?: string } = {},
+  pids: Pick<ReadonlyMap<number, unknown>, 'keys'> & { readonly length?: never },
+  options: { readonly procRoot?: string | undefined } = {},
 ): Set<number> {
   checkObject('pids', pids)
   // Reject arrays, because their keys are indexes, not pids.
   if (typeof pids.keys !== 'function' || Array.isArray(pids) || ArrayBuffer.isView(pids)) {
     throw invalidArgType('pids', 'a Map or a Set by pid', pids)
   }
-  checkObject('options', options)
+  checkOptionsObject(options, PROC_OPTIONS)
   const root = checkProcRoot(options.procRoot)
   const keys = [...pids.keys()]
   for (const pid of keys) checkInteger('pids', pid, 0, PID_T_MAX)

@@ -32,21 +32,43 @@ export interface RuleListener {
 export class InterestBuilder {
   readonly #rules = new Set<FilterRule>()
   readonly #listener: RuleListener
+  /** The number of rules that name each field, by its bit. */
+  readonly #counts: number[] = []
+  #fields = 0
 
   constructor(listener: RuleListener) {
     this.#listener = listener
   }
 
+  /** The mask of the fields that the rules together capture. */
+  get fields(): number {
+    return this.#fields
+  }
+
   add(rule: FilterRule): void {
     this.#rules.add(rule)
+    this.#count(rule.fields, 1)
     this.#listener.addRule(rule)
   }
 
   delete(rule: FilterRule): void {
-    if (this.#rules.delete(rule)) this.#listener.removeRule(rule)
+    if (!this.#rules.delete(rule)) return
+    this.#count(rule.fields, -1)
+    this.#listener.removeRule(rule)
   }
 
   list(): FilterRule[] {
     return [...this.#rules]
+  }
+
+  /** Counts per field, so that the cost does not depend on the number of rules. */
+  #count(fields: number, by: 1 | -1): void {
+    for (let bit = 0; 1 << bit <= fields; bit++) {
+      if ((fields & (1 << bit)) === 0) continue
+      const count = (this.#counts[bit] ?? 0) + by
+      this.#counts[bit] = count
+      if (count === 0) this.#fields &= ~(1 << bit)
+      else this.#fields |= 1 << bit
+    }
   }
 }

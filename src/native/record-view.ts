@@ -44,11 +44,13 @@ export class RecordView implements FilterSubject {
   #event: ProcessEvent | null = null
   readonly #redact: Redact | null
   readonly #redactFailed: (error: unknown) => void
+  readonly #requested: () => number
 
-  /** `redactFailed` receives the exceptions of `redact`. */
-  constructor(redact: Redact | null, redactFailed: (error: unknown) => void) {
+  /** `redactFailed` receives the exceptions of `redact`. `requested` returns the mask of the fields to capture now. */
+  constructor(redact: Redact | null, redactFailed: (error: unknown) => void, requested: () => number) {
     this.#redact = redact
     this.#redactFailed = redactFailed
+    this.#requested = requested
   }
 
   /** Moves to the record at `at`. One object serves all records, because most records match no subscription. */
@@ -127,11 +129,11 @@ export class RecordView implements FilterSubject {
   }
 
   #redacted(): ProcessInfo {
-    const process = readProcess(this.#buffer, this.#at, this.#name)
+    const process = readProcess(this.#buffer, this.#at, this.#requested(), this.#name)
     const { argv } = process
     if (this.#redact === null || argv === undefined || argv === null) return process
     try {
-      // Pass a copy, so that `process.argv` stays unchanged if `redact` changes its argument.
+      // Pass a copy, because `redact` may change its argument.
       return { ...process, argv: checkArguments(this.#redact([...argv], process)) }
     } catch (error) {
       this.#redactFailed(error)
@@ -140,7 +142,8 @@ export class RecordView implements FilterSubject {
   }
 }
 
-function checkArguments(argv: unknown): string[] {
-  if (Array.isArray(argv) && argv.every((argument) => typeof argument === 'string')) return argv
+/** Returns a frozen copy, because the array belongs to the user's function. */
+function checkArguments(argv: unknown): readonly string[] {
+  if (Array.isArray(argv) && argv.every((argument) => typeof argument === 'string')) return Object.freeze([...argv])
   throw new TypeError('options.redact must return an array of strings')
 }

@@ -151,13 +151,16 @@ export function readUid(words: Uint32Array, at: number): number | null {
   return place === 0 ? null : words[place]!
 }
 
-/** Decodes all captured details of the process of the record at `at`. `name`: the name, if it has been decoded before. */
-export function readProcess(buffer: RecordBuffer, at: number, name: string | null = null): ProcessInfo {
+/**
+ * Decodes all captured details of the process of the record at `at`. `requested`: the mask of the fields that are null if the
+ * record does not have them. `name`: the name, if it has been decoded before.
+ */
+export function readProcess(buffer: RecordBuffer, at: number, requested = 0, name: string | null = null): ProcessInfo {
   const { words } = buffer
-  if (!hasProcess(words, at)) return NO_PROCESS
-  const captureMask = words[at + RECORD_HEAD_WORDS]!
+  const isSeen = hasProcess(words, at)
+  const captureMask = requested | (isSeen ? words[at + RECORD_HEAD_WORDS]! : 0)
   if (captureMask === 0) return NO_PROCESS
-  const read = words[at + RECORD_HEAD_WORDS + 1]!
+  const read = isSeen ? words[at + RECORD_HEAD_WORDS + 1]! : 0
   const info: { -readonly [K in keyof ProcessInfo]: ProcessInfo[K] } = {}
   // Set fields in the order of the bits, so that equal masks give objects of one hidden class.
   let next = at + RECORD_HEAD_WORDS + 2
@@ -171,7 +174,8 @@ export function readProcess(buffer: RecordBuffer, at: number, name: string | nul
     if (read & EXE) next += textWords(words, next)
   }
   if (captureMask & ARGV) {
-    info.argv = read & ARGV ? splitArguments(text(buffer, next)) : null
+    // Freeze the array, because all callbacks share it. That costs about as much as one copy.
+    info.argv = read & ARGV ? Object.freeze(splitArguments(text(buffer, next))) : null
     if (read & ARGV) next += textWords(words, next)
     if ((words[at]! >>> FLAGS_SHIFT) & ARGV_TRUNCATED) info.argvTruncated = true
   }
@@ -311,7 +315,7 @@ function commOf(padded: Buffer): string {
 
 function readable(bytes: Buffer): string {
   let readableText = ''
-  for (let at = 0; at < bytes.length; ) {
+  for (let at = 0; at < bytes.length;) {
     // The longest valid character has four bytes.
     const length = [1, 2, 3, 4].find((count) => isUtf8(bytes.subarray(at, at + count))) ?? 0
     readableText +=

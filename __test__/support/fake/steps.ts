@@ -22,7 +22,7 @@ export type Action =
 
 /** A record of a source. */
 export type Item =
-  | { is: 'event'; type: EventType; pid: number; time: number; process?: ProcessInfo; padding: number }
+  | { is: 'event'; type: EventType; pid: number; time: number; process?: ProcessInfo | undefined; padding: number }
   | { is: 'loss'; lost: number }
   | { is: 'restart' | 'fallenBack' | 'failed'; code: ErrorCode }
   | { is: 'opened'; source: 0 | 1 }
