@@ -110,5 +110,6 @@ test('findDeletedProcesses rejects an argument that is not a map by pid', (t) =>
   for (const pids of [undefined, null, 1, {}, [1], Uint32Array.of(1), new Set(['1'])]) t.throws(ask(pids), type)
   for (const pid of [-1, 1.5, NaN, 2 ** 31]) t.throws(ask(new Set([pid])), range)
   t.throws(ask(new Set(), { procRoot: 1 }), type)
-  t.throws(ask(new Set(), { procRoot: '' }), range)
+  const value = { instanceOf: TypeError, code: 'ERR_INVALID_ARG_VALUE' }
+  for (const procRoot of ['', '/proc\0']) t.throws(ask(new Set(), { procRoot }), value)
 })

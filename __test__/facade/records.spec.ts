@@ -104,6 +104,43 @@ test('captured fields are decoded, null if unreadable, and absent if not request
   }
 })
 
+test('a captured detail that a record lacks is null, and never undefined', async (t) => {
+  const { monitor, fake, r } = await initialized(t)
+  const seen: object[] = []
+  const off = monitor.subscribe('exit', (_, { process }) => seen.push(process), { capture: ['name', 'cgroup'] })
+  monitor.subscribe('exit', (_, { process }) => seen.push(process), { commandLine: 'x', uid: 1 })
+  const process = { name: 'sh', startTime: 5 }
+  // The exec was not seen, nothing was captured at it, other details were, and all were.
+  fake.source.push(r.exit(1), r.exit(2, { process: {} }), r.exit(3, { process }))
+  fake.source.push(r.exit(4, { process: { ...process, argv: ['sh'], uid: 0, cgroup: '/' } }))
+  await settled(fake)
+  const none = { name: null, argv: null, uid: null, cgroup: null, containerId: null }
+  t.deepEqual(seen.splice(0), [
+    none,
+    none,
+    { ...none, ...process },
+    { name: 'sh', argv: ['sh'], uid: 0, cgroup: '/', containerId: null, startTime: 5 },
+  ])
+  off()
+  monitor.subscribe('exit', (_, { process }) => seen.push(process))
+  fake.source.push(r.exit(1))
+  await settled(fake)
+  t.deepEqual(seen, [{ argv: null, uid: null }])
+})
+
+test('the arguments are frozen, so that no callback changes them for another', async (t) => {
+  const { monitor, fake, r } = await initialized(t)
+  const seen: unknown[] = []
+  monitor.subscribeExec((_, { process }) => {
+    t.throws(() => (process.argv as string[]).shift(), { instanceOf: TypeError })
+    t.throws(() => (process.argv as string[]).push('more'), { instanceOf: TypeError })
+  })
+  monitor.subscribeExec((_, { process }) => seen.push(process.argv))
+  fake.source.push(r.exec(1, { process: { argv: ['sh', '-c', 'x'] } }))
+  await settled(fake)
+  t.deepEqual(seen, [['sh', '-c', 'x']])
+})
+
 test('the container id is derived from the cgroup', async (t) => {
   const { monitor, fake, r } = await initialized(t)
   const seen: unknown[] = []
@@ -241,7 +278,11 @@ test('ancestry tags of a record are decoded once for all filters', (t) => {
       }
     },
   })
-  const view = new RecordView(null, () => {}, () => 0).seek({ words, bytes: Buffer.alloc(0) }, 1)
+  const view = new RecordView(
+    null,
+    () => {},
+    () => 0,
+  ).seek({ words, bytes: Buffer.alloc(0) }, 1)
   for (const id of ids) t.true(view.hasAncestryTag(id))
   t.false(view.hasAncestryTag(many + 1))
   t.true(reads < 2 * many, String(reads))

@@ -64,3 +64,17 @@ test.serial('a redact option that is not a function is rejected', async (t) => {
   const type = { instanceOf: TypeError, code: 'ERR_INVALID_ARG_TYPE', message: /^The "options\.redact" property/ }
   for (const redact of [null, 'x', {}]) await t.throwsAsync(monitor.initialize({ redact } as never), type)
 })
+
+test.serial('the redacted arguments are frozen, and the array of the function is not', async (t) => {
+  const { monitor, fake, r } = loadFacade(t)
+  const hidden = ['***']
+  await monitor.initialize({ redact: () => hidden })
+  const seen: (readonly string[] | null | undefined)[] = []
+  monitor.subscribeExec((_, { process }) => seen.push(process.argv))
+  fake.source.push(r.exec(1, { process: { argv: ['secret'] } }))
+  await settled(fake)
+  t.deepEqual(seen, [['***']])
+  t.true(Object.isFrozen(seen[0]))
+  hidden.push('later')
+  t.deepEqual(seen, [['***']])
+})

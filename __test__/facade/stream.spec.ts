@@ -178,11 +178,15 @@ test('reading from a long queue is as fast as from a short one', async (t) => {
 test('events() throws on options of a wrong type or range', (t) => {
   const { monitor } = loadFacade(t)
   const type = { instanceOf: TypeError, code: 'ERR_INVALID_ARG_TYPE' }
+  const value = { instanceOf: TypeError, code: 'ERR_INVALID_ARG_VALUE' }
   const range = { instanceOf: RangeError, code: 'ERR_OUT_OF_RANGE' }
   for (const options of [null, 1, { types: 'exec' }, { types: [1] }, { queueSize: '1' }, { signal: {} }, { name: 1 }]) {
     t.throws(() => monitor.events(options as never), type, JSON.stringify(options))
   }
-  for (const options of [{ types: [] }, { types: ['exce'] }, { queueSize: 0 }, { queueSize: 2 ** 31 }, { uid: -1 }]) {
+  for (const options of [{ types: [] }, { types: ['exce'] }, { capture: ['nam'] }]) {
+    t.throws(() => monitor.events(options as never), value, JSON.stringify(options))
+  }
+  for (const options of [{ queueSize: 0 }, { queueSize: 2 ** 31 }, { uid: -1 }]) {
     t.throws(() => monitor.events(options as never), range, JSON.stringify(options))
   }
   t.throws(() => monitor.events({ queueSize: 0, signal: AbortSignal.abort() }), range)

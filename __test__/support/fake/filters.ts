@@ -13,7 +13,7 @@ export interface Regex {
   flags: string
   lastIndex: number
 }
-export type TextField = 'name' | 'exe' | 'commandLine' | 'cgroup'
+export type TextField = 'name' | 'exe' | 'cwd' | 'commandLine' | 'cgroup'
 export type Filter = { uid?: number } & { [K in TextField]?: string | Regex }
 
 const text = fc.constantFrom('sh', 'bash', 'größer', '', 's h', 'SH\nsh', '😀h')
@@ -32,7 +32,10 @@ export const filters: fc.Arbitrary<Filter> = fc.oneof(
   fc.constant({}),
   fc.record({ name: pattern }),
   fc.record({ uid }),
-  fc.record({ name: pattern, exe: pattern, commandLine: pattern, cgroup: pattern, uid }, { requiredKeys: [] }),
+  fc.record(
+    { name: pattern, exe: pattern, cwd: pattern, commandLine: pattern, cgroup: pattern, uid },
+    { requiredKeys: [] },
+  ),
 )
 
 const unread = <T>(value: fc.Arbitrary<T>): fc.Arbitrary<T | null> => fc.option(value, { freq: 6 })
@@ -43,6 +46,7 @@ export const processes: fc.Arbitrary<ProcessInfo | undefined> = fc.option(
     {
       name: unread(text),
       exe: unread(text),
+      cwd: unread(text),
       argv: unread(fc.array(text, { maxLength: 3 })),
       uid: unread(uid),
       cgroup: unread(text),
