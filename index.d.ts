@@ -98,6 +98,11 @@ export declare interface EventBase<T extends EventType> {
    */
   readonly timestampNs: number
   /**
+   * The same moment as the time of day: milliseconds since the Unix epoch, as `Date.now()` counts, with a fraction. It is
+   * computed when the event is delivered, so that it stays right after a suspend and after the clock has been set.
+   */
+  readonly timeMs: number
+  /**
    * The way in which the event was detected. `'kernel'`: reported live by the kernel. `'bootstrap'`: a process that was running
    * before the scan. `'resync'`: repaired after a loss, or an exit that `waitForExit` found. `'polling'`: a difference between
    * two snapshots of the polling source. All but `'kernel'` are synthesized from /proc.
@@ -170,8 +175,13 @@ export declare interface ExitEvent extends EventBase<'exit'> {
   readonly coreDumped: boolean
   /** The parent's process id. null: unknown. */
   readonly ppid: number | null
-  /** Nanoseconds since the process's last exec. null: no exec was seen. */
+  /**
+   * Nanoseconds that the process ran: since its last exec that was seen, or, for one that ran before, since its start. null:
+   * neither is known. A start is rounded down to a clock tick of 10 ms, and the time until the exit then includes suspends.
+   */
   readonly durationNs: number | null
+  /** The beginning of `durationNs`: the last exec, or the start of the process. null: `durationNs` is null. */
+  readonly durationSince: 'exec' | 'start' | null
 }
 
 /**
@@ -200,7 +210,10 @@ export declare function findDeletedProcesses(
   },
 ): Set<number>
 
-/** A process has been created. `pid` is the new process. */
+/**
+ * A process has been created. `pid` is the new process. Of its details only `startTime` is captured, because it still runs its
+ * parent's program.
+ */
 export declare interface ForkEvent extends EventBase<'fork'> {
   /** The pid of the process that created it. */
   readonly ppid: number
@@ -280,6 +293,11 @@ export declare interface MonitorOptions {
    * arguments are cut, so that the last one may be incomplete, and `argvTruncated` is set.
    */
   readonly maxArgvBytes?: number | undefined
+  /**
+   * True: the scan at the start, and every `replay`, reports kernel threads as well. Default: false, because they never called
+   * exec. Events of kernel threads, such as their exit, are reported in any case.
+   */
+  readonly kernelThreads?: boolean | undefined
   /** The mount point of the host's proc file system: a path, not empty. Default: `$HOST_PROC`, or `/proc` if that is not set. */
   readonly procRoot?: string | undefined
   /**
@@ -431,7 +449,7 @@ export declare interface OpenTelemetryOptions {
  *
  * @param options - `procRoot`: the mount point of the host's proc file system. Default: `$HOST_PROC`, or `/proc` if that is
  * not set.
- * @throws TypeError `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE`, or RangeError `ERR_OUT_OF_RANGE`, (as a rejection)
+ * @throws TypeError `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE`, or RangeError `ERR_OUT_OF_RANGE` (as a rejection),
  * for an argument that is not as typed.
  */
 export declare function probe(options?: { readonly procRoot?: string | undefined }): Promise<ProbeReport>
@@ -461,7 +479,8 @@ export declare type ProcessEvent =
   ForkEvent | ExecEvent | ExitEvent | CommEvent | UidEvent | GidEvent | SidEvent | PtraceEvent | CoredumpEvent
 
 /** The details of a process that {@link SubscribeOptions.capture} may name. */
-export declare type ProcessField = 'name' | 'ppid' | 'exe' | 'argv' | 'cwd' | 'uid' | 'gid' | 'cgroup' | 'startTime'
+export declare type ProcessField =
+  'name' | 'comm' | 'ppid' | 'exe' | 'argv' | 'cwd' | 'uid' | 'gid' | 'loginUid' | 'cgroup' | 'startTime'
 
 /**
  * Selects processes. All given properties must match. Default of each: every process matches.
@@ -474,8 +493,8 @@ export declare type ProcessField = 'name' | 'ppid' | 'exe' | 'argv' | 'cwd' | 'u
  */
 export declare interface ProcessFilter {
   /**
-   * The process name, as in {@link ProcessInfo.name}: the kernel's comm. A name that the kernel cut at 15 bytes is completed
-   * from argv[0] or the exe.
+   * The name: of the program ({@link ProcessInfo.name}), or the present one of a process that has renamed itself
+   * ({@link ProcessInfo.comm}, at most 15 bytes). Either may match.
    */
   readonly name?: string | RegExp | undefined
   /** The path of the executable. */
@@ -504,8 +523,17 @@ export declare interface ProcessFilter {
 
 /** The captured details of a process. undefined: no subscription captures the field. null: it could not be read. */
 export declare interface ProcessInfo {
-  /** The process name: the kernel's comm. A name that the kernel cut at 15 bytes is completed from argv[0] or the exe. */
+  /**
+   * The program's name, as at its exec: the base name of the file, or of the script. The kernel keeps 15 bytes, and the rest
+   * is completed from the arguments or the exe. For a process that was found running and has renamed itself, it is the base
+   * name of the exe, or else of argv[0].
+   */
   readonly name?: string | null
+  /**
+   * The kernel's present name of the main thread, at most 15 bytes. A process may change it (Node.js, nginx, Wine). Renames
+   * are followed while a subscription captures `'comm'` or filters by `name`.
+   */
+  readonly comm?: string | null
   /** The parent's process id. */
   readonly ppid?: number | null
   /** The path of the executable. */
@@ -523,6 +551,8 @@ export declare interface ProcessInfo {
   readonly uid?: number | null
   /** The real group id. */
   readonly gid?: number | null
+  /** The user id of the login, before `su` and `sudo`. null: no user logged in, or it could not be read. */
+  readonly loginUid?: number | null
   /** The cgroup path: of v2, or of the v1 hierarchy that names the container. */
   readonly cgroup?: string | null
   /** The container's id from the cgroup path, captured with `'cgroup'`. null: the path has none, or could not be read. */
@@ -563,8 +593,8 @@ export declare interface ProcessMonitor extends EventEmitter<MonitorEvents> {
    *
    * @throws a {@link ProcessMonitorError} (as a rejection) if monitoring is unavailable; its `code` gives the reason.
    * `ERR_STOPPED` if the last `stop()` comes first.
-   * @throws TypeError `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE`, or RangeError `ERR_OUT_OF_RANGE`, (as a rejection) for an option that
-   * {@link MonitorOptions} does not allow.
+   * @throws TypeError `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE`, or RangeError `ERR_OUT_OF_RANGE` (as a rejection),
+   * for an option that {@link MonitorOptions} does not allow.
    */
   initialize(options?: MonitorOptions): Promise<void>
   /**
@@ -655,17 +685,33 @@ export declare interface ProcessMonitor extends EventEmitter<MonitorEvents> {
    * ```
    *
    * @param pid - 1 to 4,194,304.
-   * @param options - `signal`: ends the wait when aborted. Default: none.
+   * @param options - `signal`: ends the wait when aborted. Default: none. `startTime`: the process's
+   * {@link ProcessInfo.startTime}; another process with the same pid does not count. Default: any process with this pid.
    * @throws a {@link ProcessMonitorError} (as a rejection):
    * - `ERR_NO_SUCH_PROCESS` if no process with this pid is running;
    * - `ERR_STOPPED` if the monitor is not initialized, or is stopped first;
    * - the source's error if the source fails for good first. If `'error'` has no listener, the monitor does not emit this
    *   error as well.
    * @throws `AbortError` (as a rejection) when `signal` is aborted; its `cause` is the signal's reason.
-   * @throws TypeError `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE`, or RangeError `ERR_OUT_OF_RANGE`, (as a rejection)
+   * @throws TypeError `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE`, or RangeError `ERR_OUT_OF_RANGE` (as a rejection),
    * for an argument that is not as typed.
    */
   waitForExit(pid: number, options?: WaitOptions): Promise<ExitEvent>
+  /**
+   * Resolves when all that the kernel had reported before this call has been delivered. Lost events have been repaired then.
+   * With the polling source, a snapshot is taken first. Use it in tests, and before a shutdown.
+   *
+   * The monitor must be initialized. If `initialize()` is still pending, this waits for it.
+   *
+   * ```ts
+   * spawnSync('true')
+   * await monitor.flush() // Its exec and its exit have been delivered.
+   * ```
+   *
+   * @throws a {@link ProcessMonitorError} (as a rejection): `ERR_STOPPED` if the monitor is not initialized, or is stopped first;
+   * the source's error if the source fails for good first.
+   */
+  flush(): Promise<void>
   /**
    * Gives one reference back. The count never falls below zero.
    *
@@ -734,6 +780,36 @@ export declare type Redact = (argv: string[], process: ProcessInfo) => readonly 
 /** A process has become the leader of a new session. */
 export declare interface SidEvent extends EventBase<'sid'> {}
 
+/**
+ * Sends a signal to a process, only if its pid still belongs to it. The pid of a process that has exited may be given to
+ * another one, which `process.kill` would hit. It needs no running monitor.
+ *
+ * With pidfds (Linux 5.3 and newer), the pid cannot be reused between the check and the signal.
+ *
+ * ```ts
+ * monitor.subscribeExec((pid, { process: { startTime } }) => {
+ *   if (typeof startTime === 'number') signalProcess({ pid, startTime }, 'SIGTERM')
+ * }, { name: 'stray', capture: ['startTime'] })
+ * ```
+ *
+ * @param process - `pid`: 1 to 4,194,304. `startTime`: the process's {@link ProcessInfo.startTime}.
+ * @param signal - a name such as `'SIGTERM'` or `'SIGRTMIN+1'`, or a number from 0 to 64. 0 only checks whether the process
+ * runs, and whether it may be signalled.
+ * @returns true if the signal was sent. false if the process has exited.
+ * @throws SystemError with the `code` `'EPERM'` if the process may not be signalled.
+ * @throws a {@link ProcessMonitorError} `ERR_PROC_UNREADABLE` if /proc cannot be read, or shows another pid namespace.
+ * `ERR_UNSUPPORTED_PLATFORM` or `ERR_NATIVE_BINDING` if the native part is unavailable.
+ * @throws TypeError `ERR_INVALID_ARG_TYPE` or RangeError `ERR_OUT_OF_RANGE` for an argument that is not as typed. TypeError
+ * `ERR_UNKNOWN_SIGNAL` for an unknown name.
+ */
+export declare function signalProcess(
+  process: {
+    readonly pid: number
+    readonly startTime: number
+  },
+  signal: NodeJS.Signals | number,
+): boolean
+
 /** Options of a subscription: the processes to report, and the details to capture. */
 export declare interface SubscribeOptions<
   Fields extends readonly ProcessField[] = readonly ProcessField[],
@@ -755,6 +831,12 @@ export declare interface SubscribeOptions<
    * effect for other types, so that several subscriptions can share one options object.
    */
   readonly replay?: boolean | undefined
+  /**
+   * True: the comm and the arguments of a process are read again when it renames itself. Default: false.
+   *
+   * Programs such as nginx and PostgreSQL write a title over their arguments then.
+   */
+  readonly recapture?: boolean | undefined
   /** Ends the subscription when aborted. A signal that is already aborted subscribes nothing. Default: none. */
   readonly signal?: AbortSignal | undefined
 }
@@ -763,9 +845,7 @@ export declare interface SubscribeOptions<
  * Converts an event to OpenTelemetry's semantic conventions. It needs no other package. It reads nothing of the process, so
  * capture the details that the attributes need.
  *
- * Times of day are computed from the monotonic clock at the time of the call. They are wrong by the time that the machine slept,
- * or by which the clock was set, between the event and the call. `process.command_line` is never set, because the conventions
- * ask not to assemble it.
+ * `process.command_line` is never set, because the conventions ask not to assemble it.
  *
  * ```ts
  * monitor.subscribeExec((pid, event) => logger.emit(toOpenTelemetry(event)), { capture: ['exe', 'ppid'] })
@@ -798,6 +878,8 @@ export declare interface Unsubscribe {
 export declare interface WaitOptions {
   /** Ends the wait when aborted. Default: none. */
   readonly signal?: AbortSignal | undefined
+  /** The process's start time, see {@link ProcessInfo.startTime}. Default: any process with this pid. */
+  readonly startTime?: number | undefined
 }
 
 export {}
