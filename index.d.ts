@@ -797,7 +797,7 @@ export declare interface SidEvent extends EventBase<'sid'> {}
  * runs, and whether it may be signalled.
  * @returns true if the signal was sent. false if the process has exited.
  * @throws SystemError with the `code` `'EPERM'` if the process may not be signalled.
- * @throws {@link ProcessMonitorError} `ERR_PROC_UNREADABLE` if /proc cannot be read, or shows another pid namespace.
+ * @throws a {@link ProcessMonitorError} `ERR_PROC_UNREADABLE` if /proc cannot be read, or shows another pid namespace.
  * `ERR_UNSUPPORTED_PLATFORM` or `ERR_NATIVE_BINDING` if the native part is unavailable.
  * @throws TypeError `ERR_INVALID_ARG_TYPE` or RangeError `ERR_OUT_OF_RANGE` for an argument that is not as typed. TypeError
  * `ERR_UNKNOWN_SIGNAL` for an unknown name.
