@@ -12,6 +12,15 @@ type Gives<Promised, Declared extends Promised> = [Missing<Promised, Declared>] 
 /** For types that users pass: every property of the contract is accepted, and no further one is required. */
 type Takes<Promised extends Declared, Declared> = [Missing<Promised, Declared>] extends [never] ? true : false
 
+// The list of what is missing is complete and up to date.
+type Declares<Keys, Pending> = Extract<Keys, Pending>
+expectTypeOf<Declares<keyof Api.MonitorOptions, Contract.Pending['MonitorOptions']>>().toBeNever()
+expectTypeOf<Declares<keyof Api.SubscribeOptions, Contract.Pending['SubscribeOptions']>>().toBeNever()
+expectTypeOf<Declares<Api.ProcessField, Contract.Pending['ProcessField']>>().toBeNever()
+expectTypeOf<Declares<keyof Api.ExitEvent, Contract.Pending['ExitEvent']>>().toBeNever()
+expectTypeOf<Declares<keyof Api.MonitorStats, Contract.Pending['MonitorStats']>>().toBeNever()
+expectTypeOf<Declares<keyof typeof Api, Contract.Pending['values']>>().toBeNever()
+
 // Values. The types follow below. The constructor of errors is private to the package.
 type Values<Module> = Omit<Module, 'ProcessMonitorError'>
 expectTypeOf<Gives<Values<typeof Contract>, Values<typeof Api>>>().toEqualTypeOf<true>()
@@ -63,6 +72,8 @@ expectTypeOf<Promised<'subscribeExec'>>().toExtend<Declared<'subscribeExec'>>()
 expectTypeOf<Promised<'subscribeExit'>>().toExtend<Declared<'subscribeExit'>>()
 expectTypeOf<Promised<'events'>>().toExtend<Declared<'events'>>()
 expectTypeOf<Promised<'waitForExit'>>().toExtend<Declared<'waitForExit'>>()
+expectTypeOf<Promised<'flush'>>().toExtend<Declared<'flush'>>()
 expectTypeOf<Promised<'stop'>>().toExtend<Declared<'stop'>>()
 expectTypeOf<Parameters<typeof Contract.findDeletedProcesses>>().toExtend<Parameters<typeof Api.findDeletedProcesses>>()
+expectTypeOf<Parameters<typeof Contract.signalProcess>>().toExtend<Parameters<typeof Api.signalProcess>>()
 expectTypeOf<Parameters<typeof Contract.probe>>().toExtend<Parameters<typeof Api.probe>>()
