@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { readFileSync, readlinkSync } from 'node:fs'
 import test from 'ava'
 import { type ProcessField, type ProcessInfo, getProcessMonitor } from '../../dist/index.js'
-import { lines, monitoring, run, until } from '../support/helpers.ts'
+import { lines, monitoring, run, temporaryFolder, until } from '../support/helpers.ts'
 
 const serial = test.serial
 const ALL: ProcessField[] = ['name', 'ppid', 'exe', 'argv', 'cwd', 'uid', 'gid', 'cgroup', 'startTime']
@@ -107,6 +107,28 @@ serial('a process that runs before the start has the same details', async (t) =>
   } finally {
     await monitor.stop()
   }
+})
+
+serial('a filter by cwd selects execs, exits, iterators and replays by the directory at the exec', async (t) => {
+  const cwd = temporaryFolder(t)
+  const seen: string[] = []
+  await monitoring(async (monitor) => {
+    const events = monitor.events({ cwd })
+    monitor.subscribeExec((pid) => seen.push(`exec ${pid}`), { cwd })
+    monitor.subscribeExit((pid, { process: info }) => seen.push(`exit ${pid} ${info.cwd}`), {
+      cwd: new RegExp(`^${cwd}$`),
+    })
+    await run('/bin/sleep', ['0'])
+    const child = spawn('/bin/sh', ['-c', 'cd / && read line'], { cwd, stdio: ['pipe', 'ignore', 'ignore'] })
+    const pid = child.pid!
+    await until('the exec is reported', () => seen.length > 0)
+    monitor.subscribeExec((found, { origin }) => seen.push(`${origin} ${found}`), { cwd, replay: true })
+    await until('the replay reports it', () => seen.length > 1)
+    child.stdin.end()
+    await until('the exit is reported', () => seen.length > 2)
+    t.deepEqual(seen, [`exec ${pid}`, `bootstrap ${pid}`, `exit ${pid} ${cwd}`])
+    for (const type of ['exec', 'exit']) t.like((await events.next()).value, { type, pid, process: { cwd } })
+  })
 })
 
 serial('a too long argument vector is cut and marked', async (t) => {

@@ -219,10 +219,10 @@ class Monitor extends EventEmitter<MonitorEvents> implements ProcessMonitor {
     }
   }
 
-  async #open({ redact, effective: _, ...options }: CheckedOptions): Promise<void> {
+  async #open({ redact, native }: CheckedOptions): Promise<void> {
     let ready = false
     const record = new RecordView(redact, throwUncaught, () => this.#interest.fields)
-    const session: Session = new Session(load(), { ...options, rules: this.#interest.list() }, true, {
+    const session: Session = new Session(load(), { ...native, rules: this.#interest.list() }, true, {
       onEvent: (buffer, at) => {
         record.seek(buffer, at)
         publishEvent(record)

@@ -35,8 +35,10 @@ const DEFAULTS: Required<Omit<MonitorOptions, 'procRoot' | 'redact'>> = {
   priority: 'auto',
 }
 
-/** The native options without the rules, and the options that only the facade uses. */
-export interface CheckedOptions extends Omit<NativeOptions, 'rules'> {
+/** The options of `initialize` after their check. */
+export interface CheckedOptions {
+  /** The options of the native part, without the rules. */
+  readonly native: Omit<NativeOptions, 'rules'>
   readonly redact: Redact | null
   /** The user's options and the defaults of the others. */
   readonly effective: MonitorOptions
@@ -57,14 +59,16 @@ export function checkOptions(options: MonitorOptions): CheckedOptions {
   if (maxArgvBytes !== undefined) checkInteger('options.maxArgvBytes', maxArgvBytes, 1, ARGV_BYTES_MAX)
   if (priority !== undefined) checkOneOf('options.priority', priority, ['auto', 'ordinary'])
   return {
-    source: SOURCES.indexOf(source ?? 'netlink'),
-    pollingInterval: pollingInterval ?? 250,
-    receiveBufferSize: receiveBufferSize ?? 0,
-    queueSize: queueSize ?? 0,
-    maxArgvBytes: maxArgvBytes ?? 0,
-    procRoot: checkProcRoot(options.procRoot),
-    kernelThreads: kernelThreads === true,
-    raisePriority: priority !== 'ordinary',
+    native: {
+      source: SOURCES.indexOf(source ?? 'netlink'),
+      pollingInterval: pollingInterval ?? 250,
+      receiveBufferSize: receiveBufferSize ?? 0,
+      queueSize: queueSize ?? 0,
+      maxArgvBytes: maxArgvBytes ?? 0,
+      procRoot: checkProcRoot(options.procRoot),
+      kernelThreads: kernelThreads === true,
+      raisePriority: priority !== 'ordinary',
+    },
     redact: redact ?? null,
     effective: withDefaults(options),
   }
