@@ -143,12 +143,11 @@ impl ProcessInfo {
         }
     }
 
-    /// Forgets the comm, so that a later reading adds it again.
-    pub(crate) fn forget_comm(this: &mut Arc<Self>) {
+    /// Marks the comm as outdated, so that the next snapshot reads it again.
+    pub(crate) fn expire_comm(this: &mut Arc<Self>) {
         if this.requested.has(Field::Comm) {
             let this = Arc::make_mut(this);
             this.requested = this.requested.without(Fields::NONE.with(Field::Comm));
-            this.comm = None;
         }
     }
 

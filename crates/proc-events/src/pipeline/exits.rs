@@ -107,7 +107,8 @@ impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
         self.request(queue, RequestKind::Watch(target), now)
     }
 
-    /// Answers `queue` with [`Notification::Flushed`] after all that the kernel has reported, and after the repair of losses.
+    /// Answers `queue` with [`Notification::Flushed`] after all that the kernel has reported, and after the
+    /// snapshot that repairs losses or reads requested details.
     /// If the source fails, the request is left to [`Pipeline::expire_pending_exits`].
     ///
     /// # Errors
@@ -129,7 +130,7 @@ impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
             let Some(Request { queue, kind, due: _ }) = self.requests.pop_front() else { continue };
             match kind {
                 RequestKind::Watch(target) => self.answer_watch(queue, target, now),
-                RequestKind::Flush(id) if self.source.is_none() || self.resync.is_repairing() => {
+                RequestKind::Flush(id) if self.source.is_none() || self.resync.is_catching_up() => {
                     self.resync.request_flush(queue, id);
                 }
                 RequestKind::Flush(id) => queue.notify(Notification::Flushed { id }),

@@ -115,14 +115,23 @@ impl Resync {
         self.requesters.push(Requester { queue, id, is_scan: true });
     }
 
-    /// Requests [`Notification::Flushed`] for `queue` after the next snapshot.
+    /// Requests [`Notification::Flushed`] for `queue` after the snapshot in flight, or after the next one if that is needed.
     pub fn request_flush(&mut self, queue: Arc<SubscriberQueue>, id: u32) {
-        self.requesters.push(Requester { queue, id, is_scan: false });
+        let needs_next = self.needs_snapshot() || self.polling.is_some();
+        let requesters = match &mut self.in_flight {
+            Some(in_flight) if !needs_next => &mut in_flight.requesters,
+            _ => &mut self.requesters,
+        };
+        requesters.push(Requester { queue, id, is_scan: false });
     }
 
-    /// Returns true if lost events are not repaired yet.
-    pub fn is_repairing(&self) -> bool {
-        self.lost > 0 || self.in_flight.as_ref().is_some_and(|in_flight| in_flight.lost > 0)
+    /// Returns true if lost events are not repaired yet, or requested details not read.
+    pub const fn is_catching_up(&self) -> bool {
+        self.needs_snapshot() || self.in_flight.is_some()
+    }
+
+    const fn needs_snapshot(&self) -> bool {
+        self.lost > 0 || self.refresh_wanted || self.another_wanted
     }
 
     /// Requests that the missing details of every running process are read.

@@ -34,7 +34,7 @@ impl Reader<'_> {
         // Renames are reported only while the interest has the comm, so that a comm from before may be outdated.
         let comm = Fields::NONE.with(Field::Comm);
         if pipeline.interest.fields.covers(comm) && !before.fields.covers(comm) {
-            pipeline.table.forget_comms();
+            pipeline.table.expire_comms();
         }
         let mut has_new_ancestor = false;
         if std::mem::replace(&mut self.tags_revision, revision) != revision {

@@ -36,6 +36,20 @@ fn flush_waits_for_the_repair_of_a_loss() {
 }
 
 #[test]
+fn flush_waits_for_requested_details() {
+    let mut harness = Harness::with_process(Fields::NONE);
+    harness.pipeline.resync.request_refresh();
+    harness.try_flush(12 * S).unwrap();
+    assert_eq!(harness.take(), NOTHING);
+    let snapshot = harness.begin_snapshot();
+    assert_eq!(harness.take(), NOTHING);
+    harness.try_flush(12 * S).unwrap();
+    harness.finish_snapshot(Ok(snapshot), 13 * S);
+    harness.finish_deferred_snapshot(13 * S);
+    assert_eq!(harness.take(), ["flushed 6", "flushed 6"]);
+}
+
+#[test]
 fn flush_of_the_polling_source_takes_a_snapshot() {
     let mut harness = Harness::new(Fields::NONE);
     harness.pipeline.attach(None);

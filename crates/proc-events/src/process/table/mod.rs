@@ -93,10 +93,10 @@ impl ProcessTable {
             || exec_ns <= self.shown_until_ns && self.processes.get(&pid).is_some_and(may_be_shown)
     }
 
-    /// Forgets the comm of every process, because renames were not reported. The next snapshot reads it again.
-    pub fn forget_comms(&mut self) {
+    /// Marks the comm of every process as outdated, because renames were not reported. The next snapshot reads it again.
+    pub fn expire_comms(&mut self) {
         for info in self.processes.values_mut().filter_map(|process| process.info.as_mut()) {
-            ProcessInfo::forget_comm(info);
+            ProcessInfo::expire_comm(info);
         }
     }
 

@@ -1,0 +1,40 @@
+/* A program that renames itself on request. Each line on stdin is a request, and is answered by "ok":
+ *   comm NAME    renames the main thread
+ *   thread NAME  renames another thread
+ *   title TEXT   overwrites the arguments with TEXT and pads them with NUL
+ * It exits with 3 at the end of stdin. */
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+static char *name;
+
+static void *rename_thread(void *unused) {
+  prctl(PR_SET_NAME, name, 0, 0, 0);
+  return unused;
+}
+
+int main(int argc, char **argv) {
+  char line[4096];
+  char *end = argv[argc - 1] + strlen(argv[argc - 1]);
+  while (fgets(line, sizeof line, stdin)) {
+    line[strcspn(line, "\n")] = 0;
+    name = strchr(line, ' ') + 1;
+    if (!strncmp(line, "comm ", 5)) prctl(PR_SET_NAME, name, 0, 0, 0);
+    if (!strncmp(line, "thread ", 7)) {
+      pthread_t thread;
+      pthread_create(&thread, NULL, rename_thread, NULL);
+      pthread_join(thread, NULL);
+    }
+    if (!strncmp(line, "title ", 6)) {
+      size_t size = end - argv[0];
+      memset(argv[0], 0, size);
+      strncpy(argv[0], name, size - 1);
+    }
+    puts("ok");
+    fflush(stdout);
+  }
+  return 3;
+}
