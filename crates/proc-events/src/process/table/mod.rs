@@ -58,11 +58,10 @@ impl ProcessTable {
         self.processes.contains_key(&pid)
     }
 
-    /// Returns the creation time of a known process, in clock ticks; 0 if it is unknown.
+    /// Returns the creation time of a known process, in clock ticks, as it was observed last; 0 if it was not.
     #[must_use]
     pub fn start_time(&self, pid: u32) -> u64 {
-        let process = self.processes.get(&pid).filter(|process| process.is_identified);
-        process.map_or(0, |process| process.start_time)
+        self.processes.get(&pid).map_or(0, |process| process.start_time)
     }
 
     /// Returns the number of reports that caused no event since the last call.
@@ -168,6 +167,7 @@ impl ProcessTable {
         }
         self.suppressed_exits.on_next_process(observed.pid, observed.start_ns);
         let process = self.processes.entry(observed.pid).or_insert_with(|| Process::without_exec(observed));
+        process.identify(observed);
         process.reported = true;
     }
 
