@@ -83,6 +83,8 @@ serial('waitForExit with a start time waits for that process only', async (t) =>
     const startTime = startTimeOf(pid)
     await t.throwsAsync(monitor.waitForExit(pid, { startTime: startTime + 1 }), { code: 'ERR_NO_SUCH_PROCESS' })
     const wait = monitor.waitForExit(pid, { startTime })
+    // The request is answered before the flush, so that the process is observed before its exit.
+    await monitor.flush()
     child.stdin.end('\n')
     t.is((await wait).exitCode, 3)
     await monitor.flush()
