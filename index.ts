@@ -57,3 +57,4 @@ export type {
 } from './src/api/monitor-types.js'
 export type { EventsOptions, MonitorOptions, ProcessFilter, Redact, SubscribeOptions } from './src/api/options.js'
 export type { MonitorStats } from './src/api/stats.js'
+export { redactSecrets } from './src/redact/redact-secrets.js'

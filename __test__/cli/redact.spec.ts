@@ -4,7 +4,7 @@
  */
 import test from 'ava'
 import * as fc from 'fast-check'
-import { redact } from '../../dist/src/cli/entries/redact/redact.js'
+import { redactSecrets as redact } from '../../dist/src/redact/redact-secrets.js'
 
 /** Each command line, and its redacted form. */
 function check(t: { deepEqual(actual: unknown, expected: unknown): void }, cases: readonly [string[], string[]][]) {

@@ -1,11 +1,11 @@
 /** `run`: runs a command as a child, and reports all processes that it and its descendants started. */
+import { redactSecrets } from '../../redact/redact-secrets.js'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, openSync, writeFileSync } from 'node:fs'
 import { type Entry, isEvent } from '../entries/entry.js'
 import { LiveEntries } from '../entries/live.js'
 import { jsonLine } from '../entries/ndjson.js'
 import { isForeground, isRunning } from '../entries/proc.js'
-import { redact } from '../entries/redact/redact.js'
 import { EXIT_CODES, PROCESS_EXIT_CODES, describe, signalCode } from '../exit-codes.js'
 import type { RunOptions } from '../flags/args.js'
 import { lossText } from '../output/format.js'
@@ -118,7 +118,7 @@ function outcomeOf(ended: ExitStatus, report: Report): Pick<ExitStatus, 'exitCod
 
 function commandOf({ program, programArgs, args }: RunOptions): readonly string[] {
   const command = [program, ...programArgs]
-  return args === 'shown' ? command : args === 'redacted' ? redact(command) : [program]
+  return args === 'shown' ? command : args === 'redacted' ? redactSecrets(command) : [program]
 }
 
 async function write(

@@ -2,10 +2,10 @@
 import { ProcessMonitorError } from '../../api/errors.js'
 import type { ExitEvent } from '../../api/event-types.js'
 import { getProcessMonitor } from '../../monitor/monitor.js'
+import { redactSecrets } from '../../redact/redact-secrets.js'
 import { type EventEntry, eventEntry } from '../entries/entry.js'
 import { readDetails } from '../entries/proc.js'
 import { ProcessNames } from '../entries/process-names.js'
-import { redact } from '../entries/redact/redact.js'
 import { Users } from '../entries/users.js'
 import { onMonitorWarning } from '../entries/warnings.js'
 import { EXIT_CODES, PROCESS_EXIT_CODES, describe, signalCode } from '../exit-codes.js'
@@ -73,7 +73,7 @@ interface WaitedProcess {
 function remember(pid: number, { args }: WaitOptions, users: Users): WaitedProcess {
   const { name, argv, uid } = readDetails(pid)
   const names = new ProcessNames(false)
-  const shown = args === 'redacted' && argv !== null ? redact(argv) : argv
+  const shown = args === 'redacted' && argv !== null ? redactSecrets(argv) : argv
   const entryOf = (event: ExitEvent): EventEntry =>
     eventEntry(
       { ...event, process: { name, argv: shown, uid } },

@@ -2,13 +2,13 @@
 import type { EventType, ProcessEvent, ProcessField } from '../../api/event-types.js'
 import type { ProcessMonitor } from '../../api/monitor-types.js'
 import { getProcessMonitor } from '../../monitor/monitor.js'
+import { redactSecrets } from '../../redact/redact-secrets.js'
 import { describe } from '../exit-codes.js'
 import type { ShowOptions, WatchFilter } from '../flags/args.js'
 import { now } from './clock.js'
 import { type Entry, type LossEntry, type NoteEntry, eventEntry } from './entry.js'
 import { monitorFilters } from './filters.js'
 import { ProcessNames } from './process-names.js'
-import { redact } from './redact/redact.js'
 import { Users } from './users.js'
 import { onMonitorWarning } from './warnings.js'
 
@@ -65,7 +65,7 @@ export class LiveEntries {
     }
     const initialized = this.#monitor.initialize({
       source: show.source,
-      ...(show.args === 'redacted' ? { redact } : {}),
+      ...(show.args === 'redacted' ? { redact: redactSecrets } : {}),
     })
     for (const pid of this.#pids) this.#forgetAtExit(pid)
     await initialized

@@ -1,11 +1,11 @@
 /** Reads entries from a recording, and applies the same filters as for live ones. */
+import { redactSecrets } from '../../redact/redact-secrets.js'
 import { createReadStream } from 'node:fs'
 import { type Readable, addAbortSignal } from 'node:stream'
 import type { ShowOptions, WatchFilter } from '../flags/args.js'
 import { type Entry, type EventEntry, isEvent } from './entry.js'
 import { entryFilter } from './filters.js'
 import { readEntry } from './ndjson.js'
-import { redact } from './redact/redact.js'
 
 /** The longest line, in characters: several times the longest arguments of a process. */
 const LINE_MAX = 2 ** 26
@@ -52,5 +52,5 @@ function read(text: string, where: string): Entry | null {
 
 function shown(entry: EventEntry, { args }: ShowOptions): EventEntry {
   if (args === 'shown' || entry.argv === null) return entry
-  return { ...entry, argv: args === 'hidden' ? null : redact(entry.argv) }
+  return { ...entry, argv: args === 'hidden' ? null : redactSecrets(entry.argv) }
 }

@@ -14,9 +14,8 @@ import {
 } from './characters.js'
 import { isConfidential, isScheme, takesSecret } from './confidential.js'
 import { Quotes } from './quotes.js'
+import { REDACTED, type Span } from './spans.js'
 import { Urls } from './urls.js'
-
-export const REDACTED = '[redacted]'
 
 /** The consequence of an argument for those that follow it. */
 export type Following =
@@ -38,12 +37,11 @@ export class Scan {
   /** If true, a separator at its beginning belongs to the name in the argument before. */
   readonly #continues: boolean
   #at = 0
-  /** The position up to which the text is in #shown. */
-  #copied = 0
   /** No name begins before this. */
   #limit = 0
-  #shown = ''
+  readonly #spans: Span[] = []
   #place: Place = 'start'
+  #hasSpace = false
   readonly #quotes: Quotes
   readonly #urls: Urls
 
@@ -54,7 +52,8 @@ export class Scan {
     this.#urls = new Urls(text)
   }
 
-  run(): string {
+  /** Returns the ranges to hide. */
+  run(): readonly Span[] {
     while (this.#at < this.#text.length) {
       switch (this.#class(this.#at)) {
         case SEPARATOR:
@@ -74,7 +73,7 @@ export class Scan {
           this.#at = this.#afterWord(this.#at + 1)
       }
     }
-    return this.#copied === 0 ? this.#text : this.#shown + this.#text.slice(this.#copied)
+    return this.#spans
   }
 
   /** The name that ends before `end`; between them may be spaces, quotes and brackets. */
@@ -107,7 +106,7 @@ export class Scan {
       const between = this.#class(at - 1) === WORD ? '' : this.#text.slice(this.#nameEnd(at), at)
       const isQuoted = between !== '' && /["'`]/.test(between)
       const place = between.includes(']') ? 'start' : this.#place
-      this.#hide(this.#afterSpaces(at + 1), isQuoted ? ENDS_OF_JSON : ENDS[place], isQuoted)
+      this.#hide(this.#afterSpaces(at + 1), isQuoted ? ENDS_OF_JSON : this.#endsAt(place), isQuoted)
       return
     }
     if (this.#text.startsWith('://', at) && at > this.#limit) return this.#url()
@@ -115,7 +114,13 @@ export class Scan {
     this.#limit = this.#at
   }
 
+  /** The query of a URL that is an argument of its own ends with the argument. */
+  #endsAt(place: Place): string {
+    return place === '?' && !this.#hasSpace ? ENDS['&'] : ENDS[place]
+  }
+
   #space(): void {
+    this.#hasSpace = true
     const next = this.#afterSpaces(this.#at)
     // "NAME = VALUE"
     if (next < this.#text.length && this.#class(next) === SEPARATOR) {
@@ -186,8 +191,8 @@ export class Scan {
       }
       end = this.#valueEnd(word, ends, isJson)
     }
-    this.#shown += this.#text.slice(this.#copied, start) + REDACTED
-    this.#copied = this.#at = this.#limit = end
+    this.#spans.push([start, end])
+    this.#at = this.#limit = end
   }
 
   /** The end of the value, which may have quoted parts. */
@@ -208,6 +213,7 @@ export class Scan {
         return text.length
       }
     }
+    if (ends === ENDS[';'] && text[first] === '{') at = this.#afterBraces(first)
     while (at < text.length) {
       const of = this.#class(at)
       if (of === QUOTE || of === BACKSLASH) {
@@ -232,6 +238,14 @@ export class Scan {
     // The end of a shell's command stays.
     while (ends === ENDS.space && at > start + 1 && ';)'.includes(text[at - 1]!)) at--
     return at
+  }
+
+  /** Braces of ODBC may have a semicolon between them, and a doubled brace: PWD={VALUE;}}VALUE}. */
+  #afterBraces(start: number): number {
+    const text = this.#text
+    let at = text.indexOf('}', start)
+    while (at >= 0 && text[at + 1] === '}') at = text.indexOf('}', at + 2)
+    return at < 0 ? text.length : at
   }
 
   #isBlock(at: number): boolean {
@@ -267,10 +281,7 @@ export class Scan {
   #url(): void {
     const start = this.#at + 3
     const host = this.#urls.hostOf(start, this.#place === 'start')
-    if (host > start) {
-      this.#shown += this.#text.slice(this.#copied, start) + REDACTED
-      this.#copied = host
-    }
+    if (host > start) this.#spans.push([start, host])
     this.#at = this.#limit = host
   }
 

@@ -1,7 +1,29 @@
 /** The table of confidential names: of options, variables, headers and keys of JSON. */
 
 /** Names that are confidential as the whole last word of a name: --key, API_KEY, apiKey; not monkey, nor key-file. */
-const WORDS: readonly string[] = ['pass', 'pwd', 'passin', 'passout', 'passcode', 'auth', 'key', 'keys', 'apikey']
+const WORDS: readonly string[] = [
+  'pass',
+  'passw',
+  'passwo',
+  'passwor',
+  'pw',
+  'pwd',
+  'psk',
+  'passin',
+  'passout',
+  'passcode',
+  'passkey',
+  'auth',
+  'bearer',
+  'cred',
+  'creds',
+  'jwt',
+  'key',
+  'keys',
+  'apikey',
+  'otp',
+  'totp',
+]
 
 /** Names that are confidential also as the end of the last word: PGPASSWORD, authToken. */
 const ENDINGS: readonly string[] = [
@@ -18,7 +40,40 @@ const ENDINGS: readonly string[] = [
   'authorization',
   'cookie',
   'cookies',
+  'storepass',
+  'keypass',
+  'accountkey',
+  'accesskey',
+  'sharedkey',
+  'privatekey',
+  'sessid',
+  'sessionid',
 ]
+
+/** Names of several words whose last one alone means nothing: secret_id, tokenValue. */
+const COMPOUND =
+  /(?:(?:secret|session|token|password)[_.-]?(?:id|string|value|binary|hash|text|plaintext)|key[_.-]?data)$/i
+
+/** The last three letters of names that COMPOUND and ASSIGNED match. */
+const OTHER_ENDS: readonly string[] = [
+  '-id',
+  '_id',
+  '.id',
+  'tid',
+  'nid',
+  'did',
+  'ing',
+  'lue',
+  'ary',
+  'ash',
+  'ext',
+  'ata',
+  'sig',
+  'ure',
+]
+
+/** Names that are confidential in forms and URLs (`sig=VALUE`), but not as options. */
+const ASSIGNED = /(?:^|[^a-z])(?:sig|signature)$|accesssignature$/i
 
 /** Names after which the next argument is a value even without dashes: `config set password VALUE`. */
 const BARE = /(?:^|[:.])[\w-]*(?:passwords?|passwd|passphrase|(?:api|access|secret|auth)[_-]?(?:key|token))$/i
@@ -31,7 +86,9 @@ const NAME_MAX = 128
 
 const IS_WORD: ReadonlySet<string> = new Set(WORDS)
 /** The last three letters of each, as a number: they spare most names the rest. */
-const LAST_LETTERS: ReadonlySet<number> = new Set([...WORDS, ...ENDINGS].map((word) => lastLetters(word)))
+const LAST_LETTERS: ReadonlySet<number> = new Set(
+  [...WORDS, ...ENDINGS, ...OTHER_ENDS].map((word) => lastLetters(word)),
+)
 
 /** Returns true if what follows that name is confidential. `name` may have leading dashes. */
 export function isConfidential(name: string): boolean {
@@ -46,6 +103,8 @@ export function isConfidential(name: string): boolean {
   const word = name.slice(start).toLowerCase()
   if (IS_WORD.has(word) || ENDINGS.some((ending) => word.endsWith(ending))) return true
   if (hump > start && IS_WORD.has(word.slice(hump - start))) return true
+  const end = name.slice(first)
+  if (COMPOUND.test(end) || (!name.startsWith('-') && ASSIGNED.test(end))) return true
   // A short option and its value in one argument: -dkey=VALUE.
   return start === 1 && name.startsWith('-') && IS_WORD.has(word.slice(1))
 }

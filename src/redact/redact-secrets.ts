@@ -1,26 +1,59 @@
 /** Hides confidential parts of a list of arguments. */
-import { type Following, NOTHING, REDACTED, Scan, VALUE } from './argument.js'
+import { type Following, NOTHING, Scan, VALUE } from './argument.js'
+import { Command } from './command.js'
 import { isBareName, isConfidential, isScheme, takesSecret } from './confidential.js'
+import { decodedForms, originOf } from './encoding.js'
+import { scriptSpans } from './script.js'
+import { REDACTED, type Span, hideSpans } from './spans.js'
+import { PEM_END, bearerSpans, privateKeySpans, tokenSpans } from './tokens.js'
 
 /**
- * Returns what may be shown instead of these arguments. It errs on the side of hiding. A confidential value is found by
- * the name before it: `NAME=VALUE`, `NAME: VALUE`, `--NAME VALUE`, wherever in an argument that stands; and in URLs.
+ * Arguments with secrets replaced, as the command's `--redact` does it.
+ *
+ * A secret is found by the name before it, by the program that gets it, or by its shape. `docs/redaction.md` lists the covered
+ * forms. If in doubt, the text is hidden. Other secrets stay: do not take the result for harmless. The time is linear in the
+ * length.
+ *
+ * ```ts
+ * import { getProcessMonitor, redactSecrets } from 'proc-events'
+ *
+ * await getProcessMonitor().initialize({ redact: redactSecrets })
+ * ```
+ *
+ * @param argv - the arguments, the program's own name first. They are not changed.
+ * @returns as many arguments, in which each secret is `[redacted]`.
  */
-export function redact(argv: readonly string[]): string[] {
+export function redactSecrets(argv: readonly string[]): string[] {
   const closers = lastClosers(argv)
+  const command = new Command()
   let following = NOTHING
   return argv.map((argument, index) => {
     const before = following
     const scan = new Scan(argument, before.is === 'separator')
-    const shown = scan.run()
-    following = followingOf(argument, scan, index)
-    if (following.is === 'rest' && !(closers.get(following.until)! > index)) following = NOTHING
-    if (!isHidden(before, argument)) return shown
+    const spans = [...scan.run(), ...otherSpans(argument)]
+    const ofProgram = command.next(argument)
+    if (ofProgram >= 0) spans.push([ofProgram, argument.length])
+    const keys = privateKeySpans(argument)
+    spans.push(...keys.spans)
+
+    following = keys.isOpen ? { is: 'rest', until: PEM_END } : followingOf(argument, scan, index)
+    if (following.is === 'rest' && !keys.isOpen && !(closers.get(following.until)! > index)) following = NOTHING
+    if (!isHidden(before, argument)) return hideSpans(argument, spans)
     if (before.is === 'rest' && !argument.includes(before.until)) following = before
     else if (isScheme(argument)) following = VALUE
     else if (before.is === 'value') following = afterValue(argument, index, following, closers)
     return REDACTED
   })
+}
+
+/** Returns the ranges that do not depend on other arguments. */
+function otherSpans(argument: string): Span[] {
+  const spans = [...tokenSpans(argument), ...bearerSpans(argument), ...scriptSpans(argument)]
+  for (const form of decodedForms(argument)) {
+    const found = [...new Scan(form.text, false).run(), ...tokenSpans(form.text), ...bearerSpans(form.text)]
+    spans.push(...found.map((span) => originOf(form, span)))
+  }
+  return spans
 }
 
 function isHidden(before: Following, argument: string): boolean {

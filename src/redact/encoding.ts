@@ -1,0 +1,77 @@
+/** Finds secrets in a text with percent-encoding, by its decoded forms. */
+import type { Span } from './spans.js'
+
+/** A text, and for each of its positions the one in the original text. */
+export interface Decoded {
+  readonly text: string
+  readonly origins: Uint32Array
+}
+
+/** The encodings within encodings that are read. */
+const DEPTH_MAX = 2
+
+/**
+ * Returns the decoded forms of a text: the one in which only letters, digits and `-._` are decoded, because a value may have a
+ * separator that is encoded; and those with all characters that are not blank.
+ */
+export function decodedForms(text: string): Decoded[] {
+  if (!ENCODED.test(text)) return []
+  const original = { text, origins: Uint32Array.from({ length: text.length + 1 }, (_, at) => at) }
+  const names = decode(original, (code) => isNameCode(code))
+  const forms = names === null ? [] : [names]
+  let form: Decoded | null = original
+  for (let depth = 0; depth < DEPTH_MAX && form !== null; depth++) {
+    form = decode(form, (code) => code > 0x20 && code < 0x7f)
+    if (form !== null) forms.push(form)
+  }
+  return forms
+}
+
+/** Returns the range of the original text. */
+export function originOf({ origins }: Decoded, [start, end]: Span): Span {
+  return [origins[start]!, origins[end]!]
+}
+
+const ENCODED = /%[2-7][\da-f]/i
+
+/** Returns null if nothing is decoded. */
+function decode({ text, origins }: Decoded, isDecoded: (code: number) => boolean): Decoded | null {
+  const pieces: string[] = []
+  const found = new Uint32Array(text.length + 1)
+  let length = 0
+  let copied = 0
+  const copy = (to: number): void => {
+    pieces.push(text.slice(copied, to))
+    found.set(origins.subarray(copied, to), length)
+    length += to - copied
+  }
+  for (let at = text.indexOf('%'); at >= 0; at = text.indexOf('%', at + 1)) {
+    const code = hexCode(text, at + 1)
+    if (code < 0 || !isDecoded(code)) continue
+    copy(at)
+    pieces.push(String.fromCharCode(code))
+    found[length++] = origins[at]!
+    copied = at + 3
+    at += 2
+  }
+  if (pieces.length === 0) return null
+  copy(text.length)
+  found[length] = origins[text.length]!
+  return { text: pieces.join(''), origins: found }
+}
+
+function hexCode(text: string, at: number): number {
+  const [high, low] = [hexDigit(text.charCodeAt(at)), hexDigit(text.charCodeAt(at + 1))]
+  return high < 0 || low < 0 ? -1 : high * 16 + low
+}
+
+/** Returns -1 also past the end of a text. */
+function hexDigit(code: number): number {
+  if (code >= 0x30 && code <= 0x39) return code - 0x30
+  const lower = code | 0x20
+  return lower >= 0x61 && lower <= 0x66 ? lower - 0x57 : -1
+}
+
+function isNameCode(code: number): boolean {
+  return /[\w.-]/.test(String.fromCharCode(code))
+}

@@ -1,0 +1,107 @@
+/** Splits the scripts in arguments into words, and finds the confidential ones by their program. */
+import { BACKSLASH, QUOTE, SPACE, classOf } from './characters.js'
+import { Command } from './command.js'
+import { Quotes } from './quotes.js'
+import type { Span } from './spans.js'
+
+/** Scripts within scripts: sh -c "ssh host 'mysql -pSECRET'". */
+const DEPTH_MAX = 5
+
+/** Returns the confidential ranges of the words of a script. An argument of one word is no script. */
+export function scriptSpans(text: string): Span[] {
+  const spans: Span[] = []
+  const [start, end] = [0, text.length]
+  if (hasSpace(text, start, end)) new Script(text, spans).read(start, end, 0)
+  return spans
+}
+
+class Script {
+  readonly #text: string
+  readonly #quotes: Quotes
+  readonly #spans: Span[]
+  /** For each quote, with its backslashes: the last search for its end, which serves the positions between. */
+  readonly #searches = new Map<string, { from: number; closed: number }>()
+
+  constructor(text: string, spans: Span[]) {
+    this.#text = text
+    this.#quotes = new Quotes(text)
+    this.#spans = spans
+  }
+
+  read(start: number, end: number, depth: number): void {
+    let command = new Command()
+    let at = start
+    while (at < end) {
+      const character = this.#text[at]!
+      if (character === '\\' && this.#text[at + 1] === '\n') at += 2
+      else if (ENDS_OF_COMMAND.includes(character)) {
+        command = new Command()
+        at++
+      } else if (this.#class(at) === SPACE) at++
+      else {
+        const word = this.#wordEnd(at, end)
+        this.#word(command, at, word, depth)
+        at = word
+      }
+    }
+  }
+
+  #word(command: Command, start: number, end: number, depth: number): void {
+    const [from, to] = this.#unquoted(start, end)
+    const secret = command.next(this.#text.slice(from, to))
+    if (secret >= 0) {
+      this.#spans.push([from + secret, to])
+      return
+    }
+    if (depth === DEPTH_MAX || !hasSpace(this.#text, from, to)) return
+    let quote = start
+    while (quote < end && this.#class(quote) !== QUOTE && this.#class(quote) !== BACKSLASH) quote++
+    const [innerStart, innerEnd] = this.#unquoted(quote, end)
+    if (innerStart > quote) this.read(innerStart, innerEnd, depth + 1)
+  }
+
+  /** Returns the range without the quotes around it, if they are there. */
+  #unquoted(start: number, end: number): Span {
+    const { character, backslashes, after } = this.#quotes.read(start)
+    if (character === '' || after >= end) return [start, end]
+    const width = backslashes + 1
+    const isClosed = this.#text[end - 1] === character && end - width >= after
+    return isClosed ? [after, end - width] : [start, end]
+  }
+
+  #wordEnd(start: number, end: number): number {
+    let at = start
+    while (at < end) {
+      const of = this.#class(at)
+      if (of === SPACE || ENDS_OF_COMMAND.includes(this.#text[at]!)) break
+      if (of === QUOTE || of === BACKSLASH) {
+        const { character, backslashes, after } = this.#quotes.read(at)
+        at = character === '' ? after : this.#quotedEnd(character, backslashes, after, end)
+      } else at++
+    }
+    return Math.min(at, end)
+  }
+
+  /** Returns the end of a quoted part; `from` if its quote is not closed. */
+  #quotedEnd(character: string, backslashes: number, from: number, end: number): number {
+    const key = `${character}${backslashes}`
+    let search = this.#searches.get(key)
+    if (search === undefined || from < search.from || from >= search.closed) {
+      const closed = this.#quotes.closed(character, backslashes, from)
+      search = { from, closed: closed < 0 ? Infinity : closed }
+      this.#searches.set(key, search)
+    }
+    return search.closed > end ? from : search.closed
+  }
+
+  #class(at: number): number {
+    return classOf(this.#text.charCodeAt(at))
+  }
+}
+
+const ENDS_OF_COMMAND = ';|&()\n'
+
+function hasSpace(text: string, start: number, end: number): boolean {
+  for (let at = start; at < end; at++) if (classOf(text.charCodeAt(at)) === SPACE) return true
+  return false
+}
