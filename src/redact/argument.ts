@@ -39,21 +39,22 @@ export class Scan {
   #at = 0
   /** No name begins before this. */
   #limit = 0
-  readonly #spans: Span[] = []
+  readonly #spans: Span[]
   #place: Place = 'start'
   #hasSpace = false
   readonly #quotes: Quotes
   readonly #urls: Urls
 
-  constructor(text: string, continues: boolean) {
+  constructor(text: string, continues: boolean, spans: Span[]) {
+    this.#spans = spans
     this.#text = text
     this.#continues = continues
     this.#quotes = new Quotes(text)
     this.#urls = new Urls(text)
   }
 
-  /** Returns the ranges to hide. */
-  run(): readonly Span[] {
+  /** Adds the ranges to hide. */
+  run(): void {
     while (this.#at < this.#text.length) {
       switch (this.#class(this.#at)) {
         case SEPARATOR:
@@ -73,7 +74,6 @@ export class Scan {
           this.#at = this.#afterWord(this.#at + 1)
       }
     }
-    return this.#spans
   }
 
   /** The name that ends before `end`; between them may be spaces, quotes and brackets. */

@@ -35,8 +35,8 @@ export class Command {
   }
 
   #optionOf(program: Program, word: string): number {
-    const { options, attached, flags } = program
-    const separator = /^[-/][\w-]{1,30}[=:]/.exec(word)?.[0].length ?? 0
+    const { options, attached, prefixes, flags } = program
+    const separator = word.length < 4 ? 0 : (/^[-/][\w-]{1,30}[=:]/.exec(word)?.[0].length ?? 0)
     const long = separator > 2 ? options.get(word.slice(0, separator - 1)) : undefined
     if (long !== undefined) return startAfter(word, separator, long)
     const whole = word.length < OPTION_MAX ? options.get(word) : undefined
@@ -45,8 +45,8 @@ export class Command {
       return -1
     }
     if (word.startsWith('--') || !word.startsWith('-')) return -1
-    const hidden = [...options].find(([option]) => option.length > 2 && attached.has(option) && word.startsWith(option))
-    if (hidden !== undefined) return startAfter(word, hidden[0].length, hidden[1])
+    const prefix = prefixes.find((option) => word.startsWith(option))
+    if (prefix !== undefined) return startAfter(word, prefix.length, '')
     // Short options: "-sSuUSER:SECRET".
     let at = 1
     while (at < word.length && flags.includes(word[at]!) && !options.has(`-${word[at]!}`)) at++
@@ -75,7 +75,7 @@ export class Command {
 const OPTION_MAX = 32
 
 function isOption(word: string): boolean {
-  return word.length > 1 && (word.startsWith('-') || /^\/[a-z]+(?::|$)/i.test(word))
+  return word.length > 1 && (word[0] === '-' || (word[0] === '/' && /^\/[a-z]+(?::|$)/i.test(word)))
 }
 
 /** Returns true if the command's name may follow this word. */
@@ -95,7 +95,12 @@ function startAfter(word: string, from: number, after: After): number {
 
 /** `/p:SECRET` of Windows programs, unless it is a property: `/p:NAME=VALUE` of MSBuild. */
 function windowsOption(word: string): number {
-  return word.length > 3 && /^\/[pP]:/.test(word) && !/^[A-Za-z_][\w.]*=/.test(word.slice(3, 3 + NAME_MAX)) ? 3 : -1
+  return word[0] === '/' &&
+    word.length > 3 &&
+    /^\/[pP]:/.test(word) &&
+    !/^[A-Za-z_][\w.]*=/.test(word.slice(3, 3 + NAME_MAX))
+    ? 3
+    : -1
 }
 
 const NAME_MAX = 100

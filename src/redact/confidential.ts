@@ -54,8 +54,11 @@ const ENDINGS: readonly string[] = [
 const COMPOUND =
   /(?:(?:secret|session|token|password)[_.-]?(?:id|string|value|binary|hash|text|plaintext)|key[_.-]?data)$/i
 
-/** The last three letters of names that COMPOUND and ASSIGNED match. */
+/** The last three letters of names that COMPOUND and ASSIGNED match, and of names that end with the word pw. */
 const OTHER_ENDS: readonly string[] = [
+  '-pw',
+  '_pw',
+  '.pw',
   '-id',
   '_id',
   '.id',
@@ -126,9 +129,9 @@ export function isScheme(word: string): boolean {
 
 function lastLetters(name: string): number {
   const { length } = name
-  if (length < 3) return 0
+  if (length < 2) return 0
   const letter = (at: number): number => name.charCodeAt(length - at) | 0x20
-  return (letter(3) << 16) | (letter(2) << 8) | letter(1)
+  return ((length < 3 ? 0 : letter(3)) << 16) | (letter(2) << 8) | letter(1)
 }
 
 function isUpper(code: number): boolean {

@@ -1,4 +1,5 @@
 /** Finds secrets in a text with percent-encoding, by its decoded forms. */
+import { WORD, classOf } from './characters.js'
 import type { Span } from './spans.js'
 
 /** A text, and for each of its positions the one in the original text. */
@@ -16,7 +17,8 @@ const DEPTH_MAX = 2
  */
 export function decodedForms(text: string): Decoded[] {
   if (!ENCODED.test(text)) return []
-  const original = { text, origins: Uint32Array.from({ length: text.length + 1 }, (_, at) => at) }
+  const original = { text, origins: new Uint32Array(text.length + 1) }
+  for (let at = 0; at <= text.length; at++) original.origins[at] = at
   const names = decode(original, (code) => isNameCode(code))
   const forms = names === null ? [] : [names]
   let form: Decoded | null = original
@@ -32,32 +34,29 @@ export function originOf({ origins }: Decoded, [start, end]: Span): Span {
   return [origins[start]!, origins[end]!]
 }
 
+const PERCENT = 0x25
 const ENCODED = /%[2-7][\da-f]/i
 
 /** Returns null if nothing is decoded. */
 function decode({ text, origins }: Decoded, isDecoded: (code: number) => boolean): Decoded | null {
-  const pieces: string[] = []
+  const codes = new Uint16Array(text.length)
   const found = new Uint32Array(text.length + 1)
   let length = 0
-  let copied = 0
-  const copy = (to: number): void => {
-    pieces.push(text.slice(copied, to))
-    found.set(origins.subarray(copied, to), length)
-    length += to - copied
+  for (let at = 0; at < text.length; at++) {
+    found[length] = origins[at]!
+    let code = text.charCodeAt(at)
+    if (code === PERCENT) {
+      const decoded = hexCode(text, at + 1)
+      if (decoded >= 0 && isDecoded(decoded)) {
+        code = decoded
+        at += 2
+      }
+    }
+    codes[length++] = code
   }
-  for (let at = text.indexOf('%'); at >= 0; at = text.indexOf('%', at + 1)) {
-    const code = hexCode(text, at + 1)
-    if (code < 0 || !isDecoded(code)) continue
-    copy(at)
-    pieces.push(String.fromCharCode(code))
-    found[length++] = origins[at]!
-    copied = at + 3
-    at += 2
-  }
-  if (pieces.length === 0) return null
-  copy(text.length)
+  if (length === text.length) return null
   found[length] = origins[text.length]!
-  return { text: pieces.join(''), origins: found }
+  return { text: Buffer.from(codes.buffer, 0, length * 2).toString('utf16le'), origins: found }
 }
 
 function hexCode(text: string, at: number): number {
@@ -73,5 +72,5 @@ function hexDigit(code: number): number {
 }
 
 function isNameCode(code: number): boolean {
-  return /[\w.-]/.test(String.fromCharCode(code))
+  return code < 128 && classOf(code) === WORD
 }

@@ -8,6 +8,8 @@ export interface Program {
   readonly options: ReadonlyMap<string, After>
   /** Options whose value never is an argument of its own: mysql -pSECRET, but mysql -p DATABASE. */
   readonly attached: ReadonlySet<string>
+  /** Those of them with several letters: -hpSECRET. */
+  readonly prefixes: readonly string[]
   /** If true, its name is also an ordinary word: it counts only where a command begins. */
   readonly isOrdinaryWord: boolean
   /** The letters of options without a value, which may stand before another one: curl -sSu. */
@@ -116,13 +118,71 @@ const PROGRAMS: ReadonlyMap<string, Program> = new Map(
 /** The longest name of a program, with an extension. */
 const NAME_MAX = Math.max(...[...PROGRAMS.keys()].map((name) => name.length)) + '.exe'.length
 
+/** The bit that makes a letter lower-case, and keeps a digit. */
+const CASE = 0x20
+
+/** The first two letters of each name: 1; of a name that has no others: 2. */
+const PAIRS = new Uint8Array(128 * 128)
+/** The first three letters of each name, as a number. */
+const TRIPLES = new Set<number>()
+for (const name of PROGRAMS.keys()) {
+  PAIRS[name.charCodeAt(0) * 128 + name.charCodeAt(1)]! |= name.length === 2 ? 2 : 1
+  TRIPLES.add(tripleAt(name, 0))
+}
+
+/** Returns false if no program of the table is named in this text. It spares most texts the rest. */
+export function mayCallProgram(text: string): boolean {
+  let previous = 0
+  for (let at = 0; at + 1 < text.length; at++) {
+    const [code, next] = [text.charCodeAt(at), text.charCodeAt(at + 1)]
+    const isStart = !isLetter(previous)
+    previous = code
+    if (!isStart || code > 127 || next > 127) continue
+    const pair = PAIRS[(code | CASE) * 128 + (next | CASE)]!
+    if (pair !== 0 && (pair >= 2 || TRIPLES.has(tripleAt(text, at)))) return true
+  }
+  return /\/p:/i.test(text)
+}
+
+function isLetter(code: number): boolean {
+  return (code | CASE) >= 0x61 && (code | CASE) <= 0x7a
+}
+
+function tripleAt(text: string, at: number): number {
+  return (
+    ((text.charCodeAt(at) | CASE) << 16) | ((text.charCodeAt(at + 1) | CASE) << 8) | (text.charCodeAt(at + 2) | CASE)
+  )
+}
+
+/** For each first letter, the lengths of names as bits. They spare most words the rest. */
+const LENGTHS = new Uint32Array(128)
+for (const name of PROGRAMS.keys()) LENGTHS[name.charCodeAt(0)]! |= 1 << name.length
+
 /** Returns the program that this word starts, by the last part of its path; undefined if it is not in the table. */
 export function programCalled(word: string): Program | undefined {
   const slash = Math.max(word.lastIndexOf('/'), word.lastIndexOf('\\'))
-  if (word.length - slash - 1 > NAME_MAX) return undefined
-  const name = word.slice(slash + 1).toLowerCase()
-  return PROGRAMS.get(name) ?? PROGRAMS.get(name.replace(/(?:\.exe|-?\d+(?:\.\d+)*)$/, ''))
+  const length = word.length - slash - 1
+  if (length < 2 || length > NAME_MAX) return undefined
+  const lengths = LENGTHS[(word.charCodeAt(slash + 1) | 0x20) & 0x7f]! | LENGTHS[word.charCodeAt(slash + 1) & 0x7f]!
+  if (lengths === 0) return undefined
+  if ((lengths & (1 << length)) !== 0) {
+    const program = PROGRAMS.get(word.slice(slash + 1).toLowerCase())
+    if (program !== undefined) return program
+  }
+  const last = word.charCodeAt(word.length - 1) | 0x20
+  if (last !== E && (last < ZERO || last > NINE)) return undefined
+  return PROGRAMS.get(
+    word
+      .slice(slash + 1)
+      .toLowerCase()
+      .replace(ENDING, ''),
+  )
 }
+
+const [E, ZERO, NINE] = [0x65, 0x30, 0x39]
+
+/** An extension, or a version. */
+const ENDING = /\.exe$|-?\d[\d.]*$/
 
 function programOf({ options, flags, subcommands, operand, operandAfter, isOrdinaryWord }: Row): Program {
   const all = (options ?? '').split(' ').filter(Boolean)
@@ -131,9 +191,11 @@ function programOf({ options, flags, subcommands, operand, operandAfter, isOrdin
     if (AFTERS.includes(last)) return [option.slice(0, -1), last as After]
     return [last === '!' ? option.slice(0, -1) : option, '']
   })
+  const attached = all.filter((option) => option.endsWith('!')).map((option) => option.slice(0, -1))
   return {
     options: new Map(parsed),
-    attached: new Set(all.filter((option) => option.endsWith('!')).map((option) => option.slice(0, -1))),
+    attached: new Set(attached),
+    prefixes: attached.filter((option) => option.length > 2),
     isOrdinaryWord: isOrdinaryWord ?? false,
     flags: flags ?? '',
     subcommands: subcommands?.split(' ') ?? [],

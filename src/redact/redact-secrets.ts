@@ -3,9 +3,9 @@ import { type Following, NOTHING, Scan, VALUE } from './argument.js'
 import { Command } from './command.js'
 import { isBareName, isConfidential, isScheme, takesSecret } from './confidential.js'
 import { decodedForms, originOf } from './encoding.js'
-import { scriptSpans } from './script.js'
+import { addScriptSpans } from './script.js'
 import { REDACTED, type Span, hideSpans } from './spans.js'
-import { PEM_END, bearerSpans, privateKeySpans, tokenSpans } from './tokens.js'
+import { PEM_END, addBearerSpans, addOracleSpans, addPrivateKeySpans, addTokenSpans } from './tokens.js'
 
 /**
  * Arguments with secrets replaced, as the command's `--redact` does it.
@@ -29,15 +29,16 @@ export function redactSecrets(argv: readonly string[]): string[] {
   let following = NOTHING
   return argv.map((argument, index) => {
     const before = following
-    const scan = new Scan(argument, before.is === 'separator')
-    const spans = [...scan.run(), ...otherSpans(argument)]
-    const ofProgram = command.next(argument)
-    if (ofProgram >= 0) spans.push([ofProgram, argument.length])
-    const keys = privateKeySpans(argument)
-    spans.push(...keys.spans)
+    const spans: Span[] = []
+    const scan = new Scan(argument, before.is === 'separator', spans)
+    scan.run()
+    const isKeyOpen = addPrivateKeySpans(argument, spans)
+    addOtherSpans(argument, spans)
+    const secret = command.next(argument)
+    if (secret >= 0) spans.push([secret, argument.length])
 
-    following = keys.isOpen ? { is: 'rest', until: PEM_END } : followingOf(argument, scan, index)
-    if (following.is === 'rest' && !keys.isOpen && !(closers.get(following.until)! > index)) following = NOTHING
+    following = isKeyOpen ? { is: 'rest', until: PEM_END } : followingOf(argument, scan, index)
+    if (following.is === 'rest' && !isKeyOpen && !(closers.get(following.until)! > index)) following = NOTHING
     if (!isHidden(before, argument)) return hideSpans(argument, spans)
     if (before.is === 'rest' && !argument.includes(before.until)) following = before
     else if (isScheme(argument)) following = VALUE
@@ -46,14 +47,19 @@ export function redactSecrets(argv: readonly string[]): string[] {
   })
 }
 
-/** Returns the ranges that do not depend on other arguments. */
-function otherSpans(argument: string): Span[] {
-  const spans = [...tokenSpans(argument), ...bearerSpans(argument), ...scriptSpans(argument)]
+/** Adds the ranges that do not depend on other arguments. */
+function addOtherSpans(argument: string, spans: Span[]): void {
+  addTokenSpans(argument, spans)
+  addBearerSpans(argument, spans)
+  addOracleSpans(argument, spans)
+  addScriptSpans(argument, spans)
   for (const form of decodedForms(argument)) {
-    const found = [...new Scan(form.text, false).run(), ...tokenSpans(form.text), ...bearerSpans(form.text)]
-    spans.push(...found.map((span) => originOf(form, span)))
+    const first = spans.length
+    new Scan(form.text, false, spans).run()
+    addTokenSpans(form.text, spans)
+    addBearerSpans(form.text, spans)
+    for (let at = first; at < spans.length; at++) spans[at] = originOf(form, spans[at]!)
   }
-  return spans
 }
 
 function isHidden(before: Following, argument: string): boolean {

@@ -1,18 +1,16 @@
 /** Splits the scripts in arguments into words, and finds the confidential ones by their program. */
 import { BACKSLASH, QUOTE, SPACE, classOf } from './characters.js'
 import { Command } from './command.js'
+import { mayCallProgram } from './programs.js'
 import { Quotes } from './quotes.js'
 import type { Span } from './spans.js'
 
 /** Scripts within scripts: sh -c "ssh host 'mysql -pSECRET'". */
 const DEPTH_MAX = 5
 
-/** Returns the confidential ranges of the words of a script. An argument of one word is no script. */
-export function scriptSpans(text: string): Span[] {
-  const spans: Span[] = []
-  const [start, end] = [0, text.length]
-  if (hasSpace(text, start, end)) new Script(text, spans).read(start, end, 0)
-  return spans
+/** Adds the confidential ranges of the words of a script. An argument of one word is no script. */
+export function addScriptSpans(text: string, spans: Span[]): void {
+  if (hasSpace(text, 0, text.length) && mayCallProgram(text)) new Script(text, spans).read(0, text.length, 0)
 }
 
 class Script {

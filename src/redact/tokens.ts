@@ -111,9 +111,8 @@ for (const [rows, isWord] of [
   }
 }
 
-/** Returns the ranges of tokens. Each position is read a bounded number of times. */
-export function tokenSpans(text: string): Span[] {
-  const spans: Span[] = []
+/** Adds the ranges of tokens. Each position is read a bounded number of times. */
+export function addTokenSpans(text: string, spans: Span[]): void {
   const { length } = text
   let next = length > 0 ? text.charCodeAt(0) : 0
   for (let at = 0; at + 2 < length; at++) {
@@ -126,7 +125,6 @@ export function tokenSpans(text: string): Span[] {
     at = end - 1
     next = end < length ? text.charCodeAt(end) : 0
   }
-  return spans
 }
 
 function tokenEnd(text: string, at: number, shapes: readonly Shape[] | undefined): number {
@@ -159,9 +157,8 @@ function keyOf(first: number, second: number, third: number): number {
 const PEM = '-----BEGIN'
 export const PEM_END = '-----END'
 
-/** Returns the ranges of private keys. `isOpen`: the last one does not end in this text. */
-export function privateKeySpans(text: string): { spans: Span[]; isOpen: boolean } {
-  const spans: Span[] = []
+/** Adds the ranges of private keys. Returns true if the last one does not end in this text. */
+export function addPrivateKeySpans(text: string, spans: Span[]): boolean {
   let at = text.indexOf(PEM)
   while (at >= 0) {
     const header = at + PEM.length
@@ -175,25 +172,35 @@ export function privateKeySpans(text: string): { spans: Span[]; isOpen: boolean 
     }
     const start = isCut ? text.length : headerEnd < 0 ? header : headerEnd + 5
     const end = text.indexOf(PEM_END, start)
-    if (end < 0) return { spans: [...spans, [start, text.length]], isOpen: true }
-    spans.push([start, end])
+    spans.push([start, end < 0 ? text.length : end])
+    if (end < 0) return true
     at = text.indexOf(PEM, end)
   }
-  return { spans, isOpen: false }
+  return false
 }
 
 const LABEL_MAX = 100
 
 const BEARER = /\bbearer[ \t]+(?=([\w.~+/=-]{16}))/gi
 
-/** Returns the ranges of values after `Bearer`. Shorter words are English. */
-export function bearerSpans(text: string): Span[] {
-  const spans: Span[] = []
+/** Adds the ranges of values after `Bearer`. Shorter words are English. */
+export function addBearerSpans(text: string, spans: Span[]): void {
   BEARER.lastIndex = 0
   for (let match = BEARER.exec(text); match !== null; match = BEARER.exec(text)) {
     const end = runEnd(text, BEARER.lastIndex, URL_SAFE | DOT | BASE64)
     spans.push([BEARER.lastIndex, end])
     BEARER.lastIndex = end
   }
-  return spans
+}
+
+const ORACLE = 'jdbc:oracle:'
+const ORACLE_MAX = 150
+
+/** Adds the ranges of passwords in `jdbc:oracle:thin:USER/SECRET@HOST`. */
+export function addOracleSpans(text: string, spans: Span[]): void {
+  for (let at = text.indexOf(ORACLE); at >= 0; at = text.indexOf(ORACLE, at + 1)) {
+    const start = at + ORACLE.length
+    const [, user, secret] = /^(\w*:[^/@\s]*\/)([^@\s]*)@/.exec(text.slice(start, start + ORACLE_MAX)) ?? []
+    if (secret !== undefined) spans.push([start + user!.length, start + user!.length + secret.length])
+  }
 }
