@@ -352,11 +352,12 @@ test('text that looks like a confidential name and a value is redacted', (t) => 
   ])
 })
 
-test('a secret without a name is not redacted, as the manual says', (t) => {
+test('a secret without a name, a shape and a known program is not redacted, as the documentation says', (t) => {
   const lines = [
-    ['mysql', '-pSECRET123'],
-    ['curl', '-u', 'user:SECRET123'],
-    ['sshpass', '-p', 'SECRET123'],
+    ['tool', 'SECRET123'],
+    ['tool', '-p', 'SECRET123'],
+    ['ssh', '-p', '22', 'host'],
+    ['tool', '<password>SECRET123</password>'],
   ]
   for (const argv of lines) t.deepEqual(redact(argv), argv)
 })

@@ -95,7 +95,7 @@ const ROWS: readonly Row[] = [
   { programs: 'useradd usermod groupadd groupmod newusers', options: '-p', flags: 'mMrUNoalD' },
   { programs: 'lftp', options: '-u,' },
   { programs: 'ncftp ncftpput ncftpget ncftpls', options: '-p' },
-  { programs: 'rdesktop psexec winexe paexec', options: '-p' },
+  { programs: 'rdesktop psexec paexec', options: '-p' },
   { programs: 'xfreerdp xfreerdp3 wlfreerdp sdl-freerdp freerdp wfreerdp', options: '/p /gp /pth' },
   { programs: 'schtasks taskkill tasklist systeminfo driverquery getmac eventcreate', options: '/p /rp' },
   { programs: 'nxc netexec crackmapexec evil-winrm hydra medusa smbmap', options: '-p -H', isOrdinaryWord: true },
