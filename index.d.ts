@@ -777,6 +777,24 @@ export declare interface PtraceEvent extends EventBase<'ptrace'> {
  */
 export declare type Redact = (argv: string[], process: ProcessInfo) => readonly string[]
 
+/**
+ * Arguments with secrets replaced, as the command's `--redact` does it.
+ *
+ * A secret is found by the name before it, by the program that gets it, or by its shape. `docs/redaction.md` lists the covered
+ * forms. If in doubt, the text is hidden. Other secrets stay: do not take the result for harmless. The time is linear in the
+ * length.
+ *
+ * ```ts
+ * import { getProcessMonitor, redactSecrets } from 'proc-events'
+ *
+ * await getProcessMonitor().initialize({ redact: redactSecrets })
+ * ```
+ *
+ * @param argv - the arguments, the program's own name first. They are not changed.
+ * @returns as many arguments, in which each secret is `[redacted]`.
+ */
+export declare function redactSecrets(argv: readonly string[]): string[]
+
 /** A process has become the leader of a new session. */
 export declare interface SidEvent extends EventBase<'sid'> {}
 

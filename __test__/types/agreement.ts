@@ -19,7 +19,6 @@ expectTypeOf<Declares<keyof Api.SubscribeOptions, Contract.Pending['SubscribeOpt
 expectTypeOf<Declares<Api.ProcessField, Contract.Pending['ProcessField']>>().toBeNever()
 expectTypeOf<Declares<keyof Api.ExitEvent, Contract.Pending['ExitEvent']>>().toBeNever()
 expectTypeOf<Declares<keyof Api.MonitorStats, Contract.Pending['MonitorStats']>>().toBeNever()
-expectTypeOf<Declares<keyof typeof Api, Contract.Pending['values']>>().toBeNever()
 
 // Values. The types follow below. The constructor of errors is private to the package.
 type Values<Module> = Omit<Module, 'ProcessMonitorError'>

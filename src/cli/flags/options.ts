@@ -153,7 +153,7 @@ export const OPTIONS: readonly Option[] = [
   {
     name: 'redact',
     brief: ARGUMENTS,
-    text: 'Replaces secrets in arguments by [redacted]: the values after words such as password, token, secret, key and authorization, and the user:password of URLs. It recognizes options, variables, headers, forms, JSON and scripts. If in doubt, it hides. It cannot recognize other forms, such as mysql -pSECRET: use --no-args there. Filters use the original arguments.',
+    text: 'Replaces secrets in arguments by [redacted]. It finds them by the name before them (password, token, secret, key), by the program (curl -u, mysql -pSECRET), by the shape of tokens and private keys, and in URLs. It reads options, variables, headers, forms, JSON and scripts. If in doubt, it hides. It cannot find all secrets: docs/redaction.md lists what is covered, and --no-args hides all arguments. Filters use the original arguments.',
   },
   {
     name: 'source',
