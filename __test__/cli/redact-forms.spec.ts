@@ -47,6 +47,24 @@ test('each example of the documentation is redacted', (t) => {
     t.deepEqual(redactSecrets(['x', token]), ['x', token.replace(/^(Bearer )?.*$/, '$1[redacted]')])
 })
 
+test('each name of the documentation is confidential, in any case, with a prefix, and as an option', (t) => {
+  const listed = page
+    .split('\n## ')[1]!
+    .split('\n| form')[0]!
+    .replace(/So `API_KEY`.*not\./s, '')
+  const all = codes(listed).filter((name) => /^[\w.-]+$/.test(name))
+  t.true(all.length > 50)
+  for (const name of all) {
+    const isAssigned = name === 'sig' || name === 'signature'
+    for (const one of [name, name.toUpperCase(), `my_${name}`, `X-${name}`]) {
+      if (one.includes('.')) continue
+      t.true(isHidden(['x', `http://h/?a=b&${one}=§`], '§'), one)
+      t.true(isHidden(['x', `${one}=§`], '§'), one)
+      if (!isAssigned) t.true(isHidden(['x', `--${one}`, '§', `-${one}=§`, `${one}: §`], '§'), one)
+    }
+  }
+})
+
 test('a token that is too short is not redacted', (t) => {
   const short = tokens.filter((token) => !/^(?:sk-|ops_)/.test(token)).map((token) => ['x', token.slice(0, -1)])
   for (const argv of short) t.deepEqual(redactSecrets(argv), argv)

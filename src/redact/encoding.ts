@@ -12,8 +12,8 @@ export interface Decoded {
 const DEPTH_MAX = 2
 
 /**
- * Returns the decoded forms of a text: the one in which only letters, digits and `-._` are decoded, because a value may have a
- * separator that is encoded; and those with all characters that are not blank.
+ * Returns the decoded forms of a text. In the first one, only letters, digits and `-._` are decoded, because a value may have
+ * an encoded separator. In the others, all characters are that are not blank.
  */
 export function decodedForms(text: string): Decoded[] {
   if (!ENCODED.test(text)) return []

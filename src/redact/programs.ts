@@ -8,7 +8,7 @@ export interface Program {
   readonly options: ReadonlyMap<string, After>
   /** Options whose value never is an argument of its own: mysql -pSECRET, but mysql -p DATABASE. */
   readonly attached: ReadonlySet<string>
-  /** Those of them with several letters: -hpSECRET. */
+  /** The attached options with several letters: -hpSECRET. */
   readonly prefixes: readonly string[]
   /** If true, its name is also an ordinary word: it counts only where a command begins. */
   readonly isOrdinaryWord: boolean
@@ -109,7 +109,7 @@ const ROWS: readonly Row[] = [
 ]
 
 /** Characters after an option of a row. */
-const AFTERS: readonly string[] = [':', '%', ',']
+const AFTERS: ReadonlySet<string> = new Set([':', '%', ','])
 
 const PROGRAMS: ReadonlyMap<string, Program> = new Map(
   ROWS.flatMap((row) => row.programs.split(' ').map((name) => [name, programOf(row)] as const)),
@@ -188,7 +188,7 @@ function programOf({ options, flags, subcommands, operand, operandAfter, isOrdin
   const all = (options ?? '').split(' ').filter(Boolean)
   const parsed = all.map((option): [string, After] => {
     const last = option.at(-1)!
-    if (AFTERS.includes(last)) return [option.slice(0, -1), last as After]
+    if (AFTERS.has(last)) return [option.slice(0, -1), last as After]
     return [last === '!' ? option.slice(0, -1) : option, '']
   })
   const attached = all.filter((option) => option.endsWith('!')).map((option) => option.slice(0, -1))

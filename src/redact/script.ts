@@ -30,12 +30,12 @@ class Script {
     let command = new Command()
     let at = start
     while (at < end) {
-      const character = this.#text[at]!
-      if (character === '\\' && this.#text[at + 1] === '\n') at += 2
-      else if (ENDS_OF_COMMAND.includes(character)) {
+      const of = this.#class(at)
+      if (of === BACKSLASH && this.#text[at + 1] === '\n') at += 2
+      else if (of === END) {
         command = new Command()
         at++
-      } else if (this.#class(at) === SPACE) at++
+      } else if (of === SPACE) at++
       else {
         const word = this.#wordEnd(at, end)
         this.#word(command, at, word, depth)
@@ -71,7 +71,7 @@ class Script {
     let at = start
     while (at < end) {
       const of = this.#class(at)
-      if (of === SPACE || ENDS_OF_COMMAND.includes(this.#text[at]!)) break
+      if (of === SPACE || of === END) break
       if (of === QUOTE || of === BACKSLASH) {
         const { character, backslashes, after } = this.#quotes.read(at)
         at = character === '' ? after : this.#quotedEnd(character, backslashes, after, end)
@@ -93,11 +93,16 @@ class Script {
   }
 
   #class(at: number): number {
-    return classOf(this.#text.charCodeAt(at))
+    const code = this.#text.charCodeAt(at)
+    return code < 128 ? CLASSES[code]! : 0
   }
 }
 
-const ENDS_OF_COMMAND = ';|&()\n'
+/** The end of a command. */
+const END = -1
+const CLASSES = Int8Array.from({ length: 128 }, (_, code) =>
+  ';|&()\n'.includes(String.fromCharCode(code)) ? END : classOf(code),
+)
 
 function hasSpace(text: string, start: number, end: number): boolean {
   for (let at = start; at < end; at++) if (classOf(text.charCodeAt(at)) === SPACE) return true
