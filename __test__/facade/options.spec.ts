@@ -64,6 +64,14 @@ test('a key on the prototype of every object is no option', (t) => {
   t.throws(() => monitor.subscribeExit(noop, { inheritedbyall: 1 } as never), value)
 })
 
+test('methods of a class are no options', async (t) => {
+  const { monitor, fake, r } = await initialized(t)
+  const wait = monitor.waitForExit(7, new AbortController())
+  await settled(fake)
+  fake.source.push(r.exit(7, { code: 3 }))
+  t.is((await wait).exitCode, 3)
+})
+
 test('inherited options have an effect', async (t) => {
   const { monitor, fake } = await initialized(t)
   const options = Object.create({ name: 'sh' })

@@ -137,7 +137,7 @@ serial('a process that runs before the start is reported once, and its exit matc
   t.deepEqual([...new Set(all.values())], [1])
   child.kill('SIGKILL')
   await until('its exit was delivered', () => exits.length > 0)
-  t.deepEqual([exits[0]!.pid, exits[0]!.signal, exits[0]!.durationNs], [child.pid, 'SIGKILL', null])
+  t.deepEqual([exits[0]!.pid, exits[0]!.signal, exits[0]!.durationSince], [child.pid, 'SIGKILL', 'start'])
   await monitor.stop()
   program.remove()
 })

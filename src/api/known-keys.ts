@@ -11,6 +11,8 @@ export function checkOptionsObject<Options>(options: Options, known: KnownKeys<O
   for (const key in options) {
     // Some old libraries add keys to the prototype of every object.
     if (Object.hasOwn(known, key) || key in Object.prototype) continue
+    // An AbortController is a valid object of options, and inherits the method `abort`.
+    if (!Object.hasOwn(options as object, key) && typeof options[key] === 'function') continue
     const near = nearest(key, Object.keys(known))
     const hint = near === undefined ? `The known options are: ${listed(Object.keys(known))}` : `Did you mean '${near}'?`
     throw invalidArgValue(`options.${key}`, 'is unknown', hint)
