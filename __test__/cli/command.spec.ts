@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
+import { basename } from 'node:path'
 import test from 'ava'
 import {
   catchesInterrupts,
@@ -16,7 +17,8 @@ import {
 } from '../support/cli-harness.ts'
 import { until } from '../support/helpers.ts'
 
-const comm = readFileSync('/proc/self/comm', 'utf8').trim()
+/** The name of this process at its exec. Its main thread has renamed itself. */
+const own = basename(process.execPath)
 const clock = String.raw`\d\d:\d\d:\d\d\.\d{3}`
 const summary = /^\d+ execs? and \d+ exits? in \d+\.\d s, \d+ failed, 0 events lost\n/
 
@@ -35,7 +37,7 @@ test.serial('each exec and exit is a line with columns', async (t) => {
   for (const [last, status] of cases) {
     const pid = await run(it, path, last)
     const ids = `${String(pid).padStart(7)}  ${String(process.pid).padStart(7)}`
-    const who = `${userInfo().username.padEnd(8)}  ${comm.slice(0, 15).padEnd(15)}`
+    const who = `${userInfo().username.padEnd(8)}  ${own.slice(0, 15).padEnd(15)}`
     const [exec, exit] = it.of(pid)
     const line = `${path} -c 'read line; ${last}'`
     t.is(exec!.slice(12), `  exec   ${ids}  ${who}  ${' '.repeat(19)}  ${line}`)
@@ -64,15 +66,20 @@ test.serial('--json prints one object per line', async (t) => {
   const pid = await run(it, path, 'exit 7')
   const events = it.of(pid).map((line) => JSON.parse(line))
   const keys = ['type', 'time', 'timestampNs', 'pid', 'ppid', 'name', 'origin']
-  const details = ['parentName', 'uid', 'user', 'exe', 'argv', 'cgroup', 'containerId']
+  const added = ['comm', 'cwd', 'gid', 'loginUid', 'startTime']
+  const details = ['parentName', 'uid', 'user', 'exe', 'argv', 'cgroup', 'containerId', ...added]
+  const ownKeys = ['exitCode', 'signal', 'coreDumped', 'durationNs', 'durationSince']
   t.deepEqual(Object.keys(events[0]), [...keys, ...details])
-  t.deepEqual(Object.keys(events[1]), [...keys, 'exitCode', 'signal', 'coreDumped', 'durationNs', ...details])
-  const own = { uid: process.getuid!(), user: userInfo().username, parentName: comm, exe: path }
+  t.deepEqual(Object.keys(events[1]), [...keys, ...ownKeys, ...details])
+  const user = { uid: process.getuid!(), gid: process.getgid!(), user: userInfo().username }
+  const shown = { ...user, parentName: own, exe: path, comm: name.slice(0, 15), cwd: process.cwd() }
   const argv = [path, '-c', 'read line; exit 7']
-  const both = { pid, ppid: process.pid, name, origin: 'kernel', ...own, argv }
+  const both = { pid, ppid: process.pid, name, origin: 'kernel', ...shown, argv }
   t.like(events[0], { type: 'exec', ...both })
   t.like(events[1], { type: 'exit', ...both, exitCode: 7, signal: null, coreDumped: false })
   t.is(events[1].durationNs, events[1].timestampNs - events[0].timestampNs)
+  t.is(events[1].durationSince, 'exec')
+  t.true(events[0].startTime > 0 && events[0].startTime === events[1].startTime)
   for (const { time, timestampNs } of events) {
     t.true(timestampNs > before && timestampNs < Number(process.hrtime.bigint()))
     const wall = Date.now() - (Number(process.hrtime.bigint()) - timestampNs) / 1e6

@@ -6,13 +6,20 @@ import { type Facts, diagnose, isHealthy } from '../../dist/src/cli/commands/dia
 import { eventEntry } from '../../dist/src/cli/entries/entry.js'
 import { commandOf, formatDuration, formatOffset, formatTime } from '../../dist/src/cli/output/format.js'
 import { ProcessNames } from '../../dist/src/cli/entries/process-names.js'
-import { jsonLine } from '../../dist/src/cli/entries/ndjson.js'
+import { jsonLine, readEntry } from '../../dist/src/cli/entries/ndjson.js'
 import { UsageError, describe, exitCodeOf, signalCode } from '../../dist/src/cli/exit-codes.js'
 import { wantsColors } from '../../dist/src/cli/output/output.js'
 import { column, cut, excerpt, line, printable, widthOf, wrap } from '../../dist/src/cli/output/text.js'
 
 const time = new Date(2024, 0, 2, 3, 4, 5, 67)
-const exec: ExecEvent = { type: 'exec', pid: 123, timestampNs: 7, origin: 'kernel', process: { name: 'sh', ppid: 12 } }
+const exec: ExecEvent = {
+  type: 'exec',
+  pid: 123,
+  timestampNs: 7,
+  timeMs: time.getTime(),
+  origin: 'kernel',
+  process: { name: 'sh', ppid: 12 },
+}
 const exit: ExitEvent = {
   ...exec,
   type: 'exit',
@@ -21,6 +28,7 @@ const exit: ExitEvent = {
   coreDumped: false,
   ppid: 12,
   durationNs: 1_234_567,
+  durationSince: 'exec',
 }
 
 test('durations are formatted with their unit', (t) => {
@@ -136,15 +144,18 @@ test('colours depend on the terminal and the environment', (t) => {
   for (const [stream, env, wanted] of cases) t.is(wantsColors(stream, env), wanted, JSON.stringify(env))
 })
 
-const around = { time, inheritedName: null, ppid: 12, parentName: 'make', user: null, showsArguments: true }
+const around = { inheritedName: null, ppid: 12, parentName: 'make', user: null, showsArguments: true }
 
 test('JSON has the same keys in the same order', (t) => {
   const head = `"time":"${time.toISOString()}","timestampNs":7,"pid":123,"ppid":12,"name":"sh","origin":"kernel"`
-  const none = '"parentName":"make","uid":null,"user":null,"exe":null,"argv":null,"cgroup":null,"containerId":null'
+  const added = '"cwd":null,"gid":null,"loginUid":null,"startTime":null'
+  const unread = '"uid":null,"user":null,"exe":null,"argv":null,"cgroup":null,"containerId":null'
+  const none = `"parentName":"make",${unread},"comm":null,${added}`
+  const ofComm = `"parentName":"make",${unread},${added}`
   t.is(jsonLine(eventEntry(exec, around)), `{"type":"exec",${head},${none}}`)
-  const own = '"exitCode":0,"signal":null,"coreDumped":false,"durationNs":1234567'
+  const own = '"exitCode":0,"signal":null,"coreDumped":false,"durationNs":1234567,"durationSince":"exec"'
   t.is(jsonLine(eventEntry(exit, around)), `{"type":"exit",${head},${own},${none}}`)
-  const base = { pid: 123, timestampNs: 7, origin: 'kernel', process: { name: 'sh' } } as const
+  const base = { pid: 123, timestampNs: 7, timeMs: time.getTime(), origin: 'kernel', process: { name: 'sh' } } as const
   const others: [ProcessEvent, string][] = [
     [{ type: 'fork', ppid: 12, ...base }, ''],
     [{ type: 'comm', tid: 4, comm: 'x', ...base }, '"tid":4,"comm":"x",'],
@@ -155,22 +166,44 @@ test('JSON has the same keys in the same order', (t) => {
     [{ type: 'coredump', ppid: 12, ...base }, ''],
   ]
   for (const [event, keys] of others) {
-    t.is(jsonLine(eventEntry(event, around)), `{"type":"${event.type}",${head},${keys}${none}}`)
+    const rest = event.type === 'comm' ? ofComm : none
+    t.is(jsonLine(eventEntry(event, around)), `{"type":"${event.type}",${head},${keys}${rest}}`)
   }
   const whole = {
     ...exec,
-    process: { name: 'sh', uid: 5, exe: '/sh', argv: ['sh'], argvTruncated: true, cgroup: '/c', containerId: 'id' },
+    process: {
+      name: 'sh',
+      uid: 5,
+      exe: '/sh',
+      argv: ['sh'],
+      argvTruncated: true,
+      cgroup: '/c',
+      containerId: 'id',
+      comm: 'renamed',
+      cwd: '/w',
+      gid: 6,
+      loginUid: 7,
+      startTime: 8,
+    },
   } as const satisfies object
   const details = '"user":"bin","exe":"/sh","argv":["sh"],"argvTruncated":true,"cgroup":"/c","containerId":"id"'
+  const more = '"comm":"renamed","cwd":"/w","gid":6,"loginUid":7,"startTime":8'
   const event = { ...whole, process: { ...whole.process, argv: ['sh'] } }
-  t.true(jsonLine(eventEntry(event, { ...around, user: 'bin' })).endsWith(`"uid":5,${details}}`))
+  t.true(jsonLine(eventEntry(event, { ...around, user: 'bin' })).endsWith(`"uid":5,${details},${more}}`))
   const hidden = jsonLine(eventEntry(event, { ...around, showsArguments: false }))
   t.true(hidden.includes('"argv":null,"cgroup"'))
 })
 
+test('a line of an older version lacks keys, which are null then', (t) => {
+  const whole = readEntry(jsonLine(eventEntry(exit, around)))
+  const { comm, cwd, gid, loginUid, startTime, durationSince, ...old } = JSON.parse(jsonLine(whole!))
+  const absent = { comm: null, cwd: null, gid: null, loginUid: null, startTime: null }
+  t.deepEqual<unknown>(readEntry(JSON.stringify(old)), { ...old, ...absent })
+})
+
 test("a process without an exec has its parent's name", (t) => {
   const names = new ProcessNames(true, '/nowhere')
-  const base = { timestampNs: 7, origin: 'kernel' } as const
+  const base = { timestampNs: 7, timeMs: 8, origin: 'kernel' } as const
   names.observe({ type: 'exec', pid: 2, ...base, process: { name: 'sh', ppid: 1 } })
   names.observe({ type: 'fork', pid: 3, ppid: 2, ...base, process: {} })
   t.deepEqual([names.known(3), names.of(2), names.of(1), names.of(null)], ['sh', 'sh', null, null])

@@ -4,7 +4,7 @@ import test from 'ava'
 import type { MonitorOptions } from '../../dist/index.js'
 import type * as Nearest from '../../dist/src/api/nearest.js'
 import { collectMonitorMetrics } from '../../dist/prometheus.js'
-import { child, initialized, loadFacade, noop } from '../support/fake/facade.ts'
+import { child, initialized, loadFacade, noop, settled } from '../support/fake/facade.ts'
 
 const require = createRequire(import.meta.url)
 const { nearest } = require('../../dist/src/api/nearest.js') as typeof Nearest

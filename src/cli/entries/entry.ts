@@ -19,6 +19,7 @@ export interface EventEntry {
   readonly signal?: string | null
   readonly coreDumped?: boolean
   readonly durationNs?: number | null
+  readonly durationSince?: 'exec' | 'start' | null
   readonly tid?: number
   /** Of a comm event the new name, of other events the present one. */
   readonly comm: string | null
@@ -116,8 +117,8 @@ export function parentOf(event: ProcessEvent): number | null {
 function typeSpecificFields(event: ProcessEvent): Partial<EventEntry> {
   switch (event.type) {
     case 'exit': {
-      const { exitCode, signal, coreDumped, durationNs } = event
-      return { exitCode, signal, coreDumped, durationNs }
+      const { exitCode, signal, coreDumped, durationNs, durationSince } = event
+      return { exitCode, signal, coreDumped, durationNs, durationSince }
     }
     case 'comm':
       return { tid: event.tid, comm: event.comm }

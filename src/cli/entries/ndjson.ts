@@ -60,7 +60,18 @@ const ABSENT = {
   startTime: null,
 } as const
 
-const TEXTS = ['name', 'parentName', 'user', 'exe', 'cgroup', 'containerId', 'signal', 'comm', 'cwd'] as const
+const TEXTS = [
+  'name',
+  'parentName',
+  'user',
+  'exe',
+  'cgroup',
+  'containerId',
+  'signal',
+  'comm',
+  'cwd',
+  'durationSince',
+] as const
 const OWN_NUMBERS = ['tid', 'ruid', 'euid', 'rgid', 'egid', 'tracerPid'] as const
 const NUMBERS = ['ppid', 'uid', 'gid', 'loginUid', 'startTime', 'exitCode', 'durationNs', ...OWN_NUMBERS] as const
 const COUNTS = ['lost', 'recoveredExecs', 'recoveredExits'] as const
