@@ -896,7 +896,11 @@ export declare interface Unsubscribe {
 export declare interface WaitOptions {
   /** Ends the wait when aborted. Default: none. */
   readonly signal?: AbortSignal | undefined
-  /** The process's start time, see {@link ProcessInfo.startTime}. Default: any process with this pid. */
+  /**
+   * The process's start time, see {@link ProcessInfo.startTime}. Default: any process with this pid.
+   *
+   * The start time of a process that has exited before the call may be unknown. Then the last exit of the pid counts.
+   */
   readonly startTime?: number | undefined
 }
 

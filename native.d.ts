@@ -14,8 +14,8 @@ export declare class Source {
   constructor(options: NativeOptions, words: Uint32Array, onRecords: (arg0: number, arg1: boolean) => void)
   /**
    * Copies whole records to `words[3..]`, and writes their end index to `words[0]`. The facade writes 0 to
-   * `words[0]` once it has handled them. `words[1]` and `words[2]` are the low and the high half of what is to be
-   * added to the records' times to get the time of day, in nanoseconds since the Unix epoch.
+   * `words[0]` once it has handled them. `words[1]` and `words[2]` are the low and the high half of a time
+   * offset in nanoseconds. A record's time plus this offset is the time since the Unix epoch.
    *
    * @returns The end index. 0: no record is queued, and `onRecords` is called for the next one. -n: the next record
    * needs an array of n words.

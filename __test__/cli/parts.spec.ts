@@ -196,9 +196,10 @@ test('JSON has the same keys in the same order', (t) => {
 
 test('a line of an older version lacks keys, which are null then', (t) => {
   const whole = readEntry(jsonLine(eventEntry(exit, around)))
-  const { comm, cwd, gid, loginUid, startTime, durationSince, ...old } = JSON.parse(jsonLine(whole!))
   const absent = { comm: null, cwd: null, gid: null, loginUid: null, startTime: null }
-  t.deepEqual<unknown>(readEntry(JSON.stringify(old)), { ...old, ...absent })
+  const old = JSON.parse(jsonLine(whole!))
+  for (const key of [...Object.keys(absent), 'durationSince']) delete old[key]
+  t.deepEqual<object | null, object>(readEntry(JSON.stringify(old)), { ...old, ...absent })
 })
 
 test("a process without an exec has its parent's name", (t) => {

@@ -317,7 +317,7 @@ test('process names are shortened and bounded in number', (t) => {
 
   const names = new ProcessNames(true, '/nowhere')
   const addProcess = (pid: number, name: string) =>
-    names.observe({ type: 'exec', pid, timestampNs: 1, origin: 'kernel', process: { name, ppid: 1 } })
+    names.observe({ type: 'exec', pid, timestampNs: 1, timeMs: 1, origin: 'kernel', process: { name, ppid: 1 } })
   addProcess(1, 'first')
   t.is(names.known(1), 'first')
   addProcess(2, long)

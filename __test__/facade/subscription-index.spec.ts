@@ -13,7 +13,7 @@ const criteria = fc.option(
   fc.record({ name: text, exe: text, uid: fc.nat(1) }, { requiredKeys: [], noNullPrototype: true }),
 )
 const read = fc.option(text)
-const process = fc.record({ name: read, exe: read }).map((texts) => ({
+const process = fc.record({ name: read, comm: read, exe: read }).map((texts) => ({
   ...texts,
   cwd: null,
   commandLine: null,
@@ -41,7 +41,7 @@ test('candidates() skips subscriptions with another exact name or exe', (t) => {
         assert.deepEqual([...index.all], entries)
         for (const process of processes) {
           const expected = entries.filter(({ criteria }) => {
-            if (criteria?.name !== undefined) return criteria.name === process.name
+            if (criteria?.name !== undefined) return criteria.name === process.name || criteria.name === process.comm
             return criteria?.exe === undefined || criteria.exe === process.exe
           })
           assert.deepEqual([...index.candidates(process)], expected)
@@ -75,7 +75,7 @@ test('add(), delete() and candidates() do not touch subscriptions with another n
     },
   })
   const entries = Array.from({ length: 1000 }, (_, i) => counted(i, { [i % 2 ? 'name' : 'exe']: `other ${i}` }))
-  const process = { name: 'sh', exe: '/bin/sh', cwd: null, commandLine: null, cgroup: null, uid: null }
+  const process = { name: 'sh', comm: null, exe: '/bin/sh', cwd: null, commandLine: null, cgroup: null, uid: null }
   for (const entry of entries) {
     index.add(entry)
     t.deepEqual([...index.candidates(process)], [])
@@ -89,7 +89,7 @@ test('add(), delete() and candidates() do not touch subscriptions with another n
 
 test('candidates() yields a subscription that is added during the iteration, and none that is deleted', (t) => {
   const index = new SubscriptionIndex<Indexes.IndexEntry>()
-  const process = { name: 'sh', exe: null, cwd: null, commandLine: null, cgroup: null, uid: null }
+  const process = { name: 'sh', comm: 'sh', exe: null, cwd: null, commandLine: null, cgroup: null, uid: null }
   for (const criteria of [null, { name: 'sh' }]) {
     const [first, second, third] = [1, 2, 3].map((place) => ({ place, callback: {}, criteria }))
     index.add(first!)

@@ -12,7 +12,7 @@ const crates = {
     ['model'],
     ['delivery', 'procfs'],
     ['connector'],
-    ['process', 'options', 'probe'],
+    ['process', 'options', 'probe', 'signal'],
     ['capture', 'pipeline'],
     ['reader'],
     ['subscription'],

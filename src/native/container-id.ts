@@ -1,8 +1,8 @@
 /** Finds the id of a container in a cgroup path. */
 
 /**
- * Matches the last generated id in a path: the 64 hexadecimal digits of docker, containerd, cri-o, podman and Kubernetes, or the
- * 32 digits and a number of a task of Amazon ECS.
+ * Matches the last generated id in a path. Docker, containerd, cri-o, podman and Kubernetes have 64 hexadecimal digits. Tasks of
+ * Amazon ECS have 32 digits and a number.
  */
 const GENERATED_ID = /.*(?<![0-9a-f])([0-9a-f]{64}|[0-9a-f]{32}-[0-9]{1,20})(?![0-9a-f-])/
 /** Matches the scope of a monitor of podman or cri-o. The monitor runs outside the container that it is named after. */

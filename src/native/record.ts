@@ -309,8 +309,7 @@ function timeOf(words: Uint32Array, timestampNs: number): number {
 function commOf(padded: Buffer): string {
   const end = padded.indexOf(0)
   const bytes = padded.subarray(0, end === -1 ? undefined : end)
-  const text = bytes.toString()
-  return text.includes('\uFFFD') ? readable(bytes) : text
+  return isUtf8(bytes) ? bytes.toString() : readable(bytes)
 }
 
 function readable(bytes: Buffer): string {

@@ -21,7 +21,7 @@ export interface EventEntry {
   readonly durationNs?: number | null
   readonly durationSince?: 'exec' | 'start' | null
   readonly tid?: number
-  /** Of a comm event the new name, of other events the present one. */
+  /** The new name in a comm event, the present one in other events. */
   readonly comm: string | null
   readonly ruid?: number
   readonly euid?: number

@@ -33,8 +33,8 @@ impl Argv {
         self.text.bytes().filter(|byte| *byte == 0).count()
     }
 
-    /// Returns the arguments without the padding of a program that has overwritten them with a title: without all empty
-    /// arguments if only empty ones follow the first, else without the empty ones past the original `count`.
+    /// Returns the arguments without the padding of a program that has overwritten them. If only empty arguments follow
+    /// the first, that is a title, and they are removed. Otherwise those past the original `count` are removed.
     pub(crate) fn without_padding(mut self, count: usize) -> Self {
         let used = self.text.trim_end_matches('\0').len();
         let empty = self.text.len() - used;

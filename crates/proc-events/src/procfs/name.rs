@@ -9,9 +9,8 @@ use super::parse::{COMM_MAX, prefix_len, readable};
 /// `NAME_MAX`, `linux/limits.h`: maximum length of a file name, and so of a completed name, in bytes.
 const NAME_MAX: usize = 255;
 
-/// Arguments among which the path of a script is looked for: an interpreter, one argument of its own and the script, four
-/// times, because an interpreter may be a script itself (`BINPRM_BUF_SIZE` and the recursion limit of
-/// `fs/binfmt_script.c`).
+/// Number of arguments among which the path of a script is looked for. Each script adds its interpreter, and at most one
+/// argument. An interpreter may be a script itself, up to a depth of five (`exec_binprm` in `fs/exec.c`).
 const SCRIPT_ARGUMENTS: usize = 12;
 
 /// The suffix of a link to a file that was deleted, `d_path(2)`.

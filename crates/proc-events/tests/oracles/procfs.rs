@@ -100,9 +100,8 @@ pub(crate) fn check_texts(bytes: &[u8]) {
     }
 }
 
-/// Checks the names of a program. At the exec the name is the comm, or a longer text that begins with a cut comm: the last
-/// part of the program's path, or of one of the first arguments. Later it may be any of these parts, if the comm is none of
-/// them.
+/// Checks the names of a program. A name is the comm, or the last part of the program's path or of one of the first
+/// arguments. At the exec it begins with the comm.
 pub(crate) fn check_name(comm: &[u8], cmdline: &[u8], exe: &[u8]) {
     let parts: Vec<_> = cmdline
         .split(|&byte| byte == 0)
