@@ -1,4 +1,4 @@
-// Gives programs their place as they start, and those that run already: a nice value, a cgroup. As root, or for one's own
+// Sets the nice value and the cgroup of programs as they start, and of those that already run. Run it as root, or for your own
 // processes.
 //
 //   npm install proc-events
@@ -7,9 +7,10 @@
 // rules.json is a list such as
 //   [{ "match": { "name": "^(cc1plus|rustc)$" }, "nice": 10 },
 //    { "match": { "exe": "/chrome$", "uid": 1000 }, "cgroup": "/sys/fs/cgroup/browsers" }]
-// `match` is one of the package's filters; its texts are regular expressions.
+// `match` has the package's filters: name, exe, cwd, commandLine, uid, cgroup, ancestor. Its texts are regular expressions. A filter
+// that does not exist is an error. A rule with a name also applies to a process that takes this name later.
 
-import { appendFileSync, readFileSync } from 'node:fs'
+import { appendFileSync, readFileSync, readdirSync } from 'node:fs'
 import { setPriority } from 'node:os'
 import { getProcessMonitor } from 'proc-events'
 
@@ -20,16 +21,22 @@ for (const { match, nice, cgroup } of JSON.parse(readFileSync(file, 'utf8'))) {
     key,
     typeof value === 'string' ? new RegExp(value) : value,
   ])
-  monitor.subscribeExec(
-    (pid, { process }) => {
-      const name = printable(process.name ?? 'unknown')
-      // The first thread's: at its exec a process has no other, and what it starts inherits it.
-      if (nice !== undefined) apply(`${name} (${pid}): nice ${nice}`, () => setPriority(pid, nice))
-      if (cgroup !== undefined)
-        apply(`${name} (${pid}): ${cgroup}`, () => appendFileSync(`${cgroup}/cgroup.procs`, `${pid}`))
-    },
-    { ...Object.fromEntries(filter), capture: ['name'] },
-  )
+  const options = { ...Object.fromEntries(filter), capture: ['name', 'comm'] }
+  const place = (pid, { type, origin, process }) => {
+    const name = printable((type === 'comm' ? process.comm : process.name) ?? 'unknown')
+    // At its exec a process has one thread, and later ones inherit its nice value. A process that already runs may have more.
+    const isNew = type === 'exec' && origin === 'kernel'
+    if (nice !== undefined)
+      apply(`${name} (${pid}): nice ${nice}`, () => {
+        for (const thread of isNew ? [pid] : threadsOf(pid)) setPriority(thread, nice)
+      })
+    if (cgroup !== undefined)
+      apply(`${name} (${pid}): ${cgroup}`, () => appendFileSync(`${cgroup}/cgroup.procs`, `${pid}`))
+  }
+  monitor.subscribeExec(place, options)
+  // Threads rename themselves as well.
+  const placeRenamed = (pid, event) => event.tid === pid && place(pid, event)
+  if (match.name !== undefined) monitor.subscribe('comm', placeRenamed, options)
 }
 monitor.on('loss', ({ lost, recoveredExecs }) =>
   console.error(`${lost} events lost, ${recoveredExecs} execs recovered`),
@@ -44,12 +51,21 @@ function apply(what, action) {
     action()
     console.log(what)
   } catch (error) {
-    // ESRCH: it has ended already, and needs no place any more.
+    // ESRCH: the process or one of its threads has ended already.
     if ((error.info ?? error).code !== 'ESRCH') console.error(`${what}: ${error.message}`)
   }
 }
 
-/** A process may give itself any name, also one that steers the terminal which it is printed on. */
+/** Returns the ids of the threads of a process, or only the first one's if the process has ended. */
+function threadsOf(pid) {
+  try {
+    return readdirSync(`/proc/${pid}/task`).map(Number)
+  } catch {
+    return [pid]
+  }
+}
+
+/** Replaces control characters, because a process may give itself a name that changes the terminal. */
 function printable(text) {
   return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '?')
 }

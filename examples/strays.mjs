@@ -7,9 +7,9 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { constants } from 'node:os'
-import { getProcessMonitor } from 'proc-events'
+import { getProcessMonitor, signalProcess } from 'proc-events'
 
-/** Milliseconds for ending in peace, and then for being killed. */
+/** Milliseconds that a process has to end after SIGTERM, and again after SIGKILL. */
 const EXIT_TIMEOUT_MS = 2000
 
 const [command, ...args] = process.argv.slice(2)
@@ -19,11 +19,19 @@ if (command === undefined) {
 }
 
 const monitor = getProcessMonitor()
-/** The names of this process's living descendants, by pid. */
+/** This process's living descendants by pid: their names and start times. */
 const living = new Map()
-const ours = { ancestor: process.pid, capture: ['name'] }
-monitor.subscribe('fork', (pid, { ppid }) => living.set(pid, living.get(ppid) ?? 'unknown'), ours)
-monitor.subscribeExec((pid, { process: { name } }) => living.set(pid, name ?? 'unknown'), ours)
+const ours = { ancestor: process.pid, capture: ['name', 'startTime'] }
+monitor.subscribe(
+  'fork',
+  (pid, { ppid, process: { startTime } }) => {
+    living.set(pid, { name: living.get(ppid)?.name ?? 'unknown', startTime })
+  },
+  ours,
+)
+monitor.subscribeExec((pid, { process: { name, startTime } }) => {
+  living.set(pid, { name: name ?? 'unknown', startTime: startTime ?? living.get(pid)?.startTime })
+}, ours)
 monitor.subscribeExit((pid) => living.delete(pid), ours)
 await monitor.initialize()
 
@@ -32,57 +40,61 @@ const exited = once(child, 'exit').catch(({ message }) => {
   console.error(message)
   process.exit(127)
 })
-// A terminal sends Ctrl-C to the command, too. This one stays, to clean up.
+// A terminal sends Ctrl-C to the command, too. This program stays, to clean up.
 process.on('SIGINT', () => {})
 process.on('SIGTERM', () => child.kill())
 
-// The monitor tells of its end after all that it has started; child_process may be earlier, and knows no real-time signals.
-const told = child.pid === undefined ? null : await monitor.waitForExit(child.pid)
+// child_process knows no real-time signals, so the monitor's exit event decides.
+const reported = child.pid === undefined ? null : await monitor.waitForExit(child.pid)
 const [exitCode, signal] = await exited
+// Everything that the kernel has reported until now is in `living` afterwards.
+await monitor.flush()
 for (const kill of ['SIGTERM', 'SIGKILL']) {
-  for (const [pid, name] of living) {
+  for (const [pid, { name, startTime }] of living) {
     console.error(`left behind: ${printable(name)} (${pid}), gets ${kill}`)
-    end(pid, kill)
+    end(pid, startTime, kill)
   }
   await allEnded(AbortSignal.timeout(EXIT_TIMEOUT_MS))
 }
 await monitor.stop()
-process.exitCode = codeOf(told?.signal ?? signal) ?? told?.exitCode ?? exitCode
+process.exitCode = codeOf(reported?.signal ?? signal) ?? reported?.exitCode ?? exitCode
 
-/** As shells have it; null where no signal has ended it. */
+/** Returns the exit code of a shell for this signal. null: no signal ended the process. */
 function codeOf(name) {
   if (name === null) return null
   const [, realtime] = /^SIGRTMIN\+(\d+)$/.exec(name) ?? []
   return 128 + (realtime === undefined ? constants.signals[name] : 34 + Number(realtime))
 }
 
-/** A process may give itself any name, also one that steers the terminal which it is printed on. */
+/** Replaces control characters, because a process may give itself a name that changes the terminal. */
 function printable(text) {
   return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '?')
 }
 
-function end(pid, kill) {
+/** Never signals a later process that has the same pid. */
+function end(pid, startTime, kill) {
+  // The start time of a process that ended at once could not be read.
+  if (typeof startTime !== 'number') return
   try {
-    process.kill(pid, kill)
+    signalProcess({ pid, startTime }, kill)
   } catch (error) {
-    // ESRCH: it has just ended by itself.
-    if (error.code !== 'ESRCH') console.error(`${pid}: ${error.message}`)
+    console.error(`${pid}: ${error.message}`)
   }
 }
 
-/** Resolves when nothing is left, or the time is over. What is started meanwhile counts, too. */
+/** Resolves when no descendant is left, or at the timeout. Descendants that start meanwhile count, too. */
 async function allEnded(timeout) {
   while (living.size > 0 && !timeout.aborted) {
-    await Promise.all([...living.keys()].map((pid) => ended(pid, timeout)))
+    await Promise.all([...living].map(([pid, { startTime }]) => ended(pid, startTime, timeout)))
   }
 }
 
-async function ended(pid, timeout) {
+async function ended(pid, startTime, timeout) {
   try {
-    await monitor.waitForExit(pid, { signal: timeout })
+    await monitor.waitForExit(pid, { startTime: startTime ?? undefined, signal: timeout })
   } catch (error) {
     if (error.code === 'ABORT_ERR') return
   }
-  // As a rule its exit has been told before, and this is nothing new.
-  living.delete(pid)
+  // Usually the exit callback has removed it before.
+  if (living.get(pid)?.startTime === startTime) living.delete(pid)
 }

@@ -1,12 +1,13 @@
 /** The programs in examples/, each run unchanged on the real kernel. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { getPriority } from 'node:os'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { ended, program } from '../support/cli-harness.ts'
 import { root } from '../support/fake/facade.ts'
 import { isRunning } from '../support/load.ts'
+import { Renamer, compileRenamer } from '../support/renamer.ts'
 import { run, temporaryFolder, until } from '../support/helpers.ts'
 
 const examples = join(root, 'examples')
@@ -132,6 +133,37 @@ test('rules: new and running processes get their nice value and cgroup', async (
   t.deepEqual(await it.ended, [0, null])
 })
 
+test('rules: all threads of a running process, and a process that takes the name later, get their nice value', async (t) => {
+  const folder = temporaryFolder(t)
+  const [old, late] = [`old${process.pid}`, `late${process.pid}`]
+  const rules = join(folder, 'rules.json')
+  writeFileSync(rules, JSON.stringify([{ match: { name: `^(${old}|${late})$`, cwd: '.' }, nice: 5 }]))
+  const node = join(folder, old)
+  cpSync(process.execPath, node)
+  const threaded = spawn(node, ['-e', 'process.stdin.resume()'], { stdio: ['pipe', 'ignore', 'ignore'] })
+  t.teardown(() => threaded.kill('SIGKILL'))
+  const threads = (): number[] => readdirSync(`/proc/${threaded.pid}/task`).map(Number)
+  await until('it has threads', () => threads().length > 4)
+  const it = example(t, ['rules.mjs', rules])
+  await until('it is ready', () => it.stdout.includes('ready'))
+  t.deepEqual([...new Set(threads().map((tid) => getPriority(tid)))], [5])
+  const renamer = new Renamer(compileRenamer(folder, 'before'))
+  await renamer.request('comm', late)
+  await until('it is reported', () => it.stdout.includes(`${late} (${renamer.pid}): nice 5`))
+  t.is(getPriority(renamer.pid), 5)
+  await renamer.end()
+  it.child.kill('SIGTERM')
+  t.deepEqual(await it.ended, [0, null])
+})
+
+test('rules: a filter that does not exist is an error', async (t) => {
+  const rules = join(temporaryFolder(t), 'rules.json')
+  writeFileSync(rules, JSON.stringify([{ match: { commandline: 'x' }, nice: 5 }]))
+  const it = example(t, ['rules.mjs', rules])
+  t.deepEqual(await it.ended, [1, null])
+  t.regex(it.stderr, /Did you mean 'commandLine'\?/)
+})
+
 /** A stub of the Electron API that the example uses. It prints messages to the window as lines of JSON. */
 const ELECTRON = `
   const { EventEmitter } = require('node:events')
@@ -176,6 +208,23 @@ test('electron: starts and ends of native, Wine and already running games are re
   process.kill(wine[1]!)
   await until('the exit of the last game is reported', () => reported().includes('ended Hollow Knight'))
   t.is(reported().filter((line) => line === 'began Hollow Knight').length, 1)
+
+  // By its folder, and by the name that it takes.
+  const folder = join(temporaryFolder(t), 'steamapps', 'common', 'Hades')
+  mkdirSync(folder, { recursive: true })
+  const inFolder = spawn('/bin/sh', ['-c', 'read line'], { cwd: folder, stdio: ['pipe', 'ignore', 'ignore'] })
+  await until('the game in the folder is reported', () => reported().includes('began Hades'))
+  inFolder.stdin.end('\n')
+  await until('its exit is reported', () => reported().includes('ended Hades'))
+  const renamer = new Renamer(compileRenamer(folder, 'wine-loader'))
+  await renamer.request('comm', 'Hollow_Knight.e')
+  await until('the renamed game is reported', () => {
+    return reported().filter((line) => line === 'began Hollow Knight').length === 2
+  })
+  await renamer.end()
+  await until('its exit is reported', () => {
+    return reported().filter((line) => line === 'ended Hollow Knight').length === 2
+  })
 
   it.child.kill('SIGTERM')
   t.deepEqual(await it.ended, [0, null])
