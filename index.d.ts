@@ -782,7 +782,7 @@ export declare type Redact = (argv: string[], process: ProcessInfo) => readonly 
  *
  * A secret is found by the name before it, by the program that gets it, or by its shape. `docs/redaction.md` lists the covered
  * forms. If in doubt, the text is hidden. Other secrets stay: do not take the result for harmless. The time is linear in the
- * length.
+ * length. An argument longer than the kernel allows, 131,072 characters, is hidden from there on.
  *
  * ```ts
  * import { getProcessMonitor, redactSecrets } from 'proc-events'

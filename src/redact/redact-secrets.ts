@@ -8,11 +8,19 @@ import { REDACTED, type Span, hideSpans } from './spans.js'
 import { PEM_END, addBearerSpans, addOracleSpans, addPrivateKeySpans, addTokenSpans } from './tokens.js'
 
 /**
+ * The number of characters of an argument that are read. The kernel allows 131,072 bytes for one argument of an exec
+ * (`MAX_ARG_STRLEN`, linux/binfmts.h), so that only a text that was written later, or no argument at all, is longer.
+ */
+const LENGTH_MAX = 131_072
+/** The number of characters at the end of a longer argument that are read for a name that the next argument belongs to. */
+const END_LENGTH = 1024
+
+/**
  * Arguments with secrets replaced, as the command's `--redact` does it.
  *
  * A secret is found by the name before it, by the program that gets it, or by its shape. `docs/redaction.md` lists the covered
  * forms. If in doubt, the text is hidden. Other secrets stay: do not take the result for harmless. The time is linear in the
- * length.
+ * length. An argument longer than the kernel allows, 131,072 characters, is hidden from there on.
  *
  * ```ts
  * import { getProcessMonitor, redactSecrets } from 'proc-events'
@@ -27,8 +35,10 @@ export function redactSecrets(argv: readonly string[]): string[] {
   const closers = lastClosers(argv)
   const command = new Command()
   let following = NOTHING
-  return argv.map((argument, index) => {
+  return argv.map((whole, index) => {
     const before = following
+    const argument = isTooLong(whole) ? whole.slice(0, LENGTH_MAX) : whole
+    const rest = argument.length < whole.length ? REDACTED : ''
     const spans: Span[] = []
     const scan = new Scan(argument, before.is === 'separator', spans)
     scan.run()
@@ -38,13 +48,27 @@ export function redactSecrets(argv: readonly string[]): string[] {
     if (secret >= 0) spans.push([secret, argument.length])
 
     following = isKeyOpen ? { is: 'rest', until: PEM_END } : followingOf(argument, scan, index)
+    if (rest !== '') following = followingOfEnd(whole, index)
     if (following.is === 'rest' && !isKeyOpen && !(closers.get(following.until)! > index)) following = NOTHING
-    if (!isHidden(before, argument)) return hideSpans(argument, spans)
+    if (!isHidden(before, argument)) return hideSpans(argument, spans) + rest
     if (before.is === 'rest' && !argument.includes(before.until)) following = before
     else if (isScheme(argument)) following = VALUE
     else if (before.is === 'value') following = afterValue(argument, index, following, closers)
     return REDACTED
   })
+}
+
+/** Returns true for an argument whose end is hidden unread. Letters and digits alone take little time. */
+function isTooLong(argument: string): boolean {
+  return argument.length > LENGTH_MAX && /[^A-Za-z0-9]/.test(argument)
+}
+
+/** Returns the consequence of an argument that was read in part only. */
+function followingOfEnd(whole: string, index: number): Following {
+  const end = whole.slice(-END_LENGTH)
+  const scan = new Scan(end, false, [])
+  scan.run()
+  return followingOf(end, scan, index)
 }
 
 /** Adds the ranges that do not depend on other arguments. */
