@@ -227,9 +227,9 @@ impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
             }
         }
         self.ancestry.observe_parent(pid, ppid, timestamp_ns);
-        let start_time = self.table.start_time(pid);
         self.change_table(|table, sink| table.apply(message, None, sink));
         self.needs_receive |= self.table.has_tentative_exit(pid);
+        let start_time = self.table.exited_start_time();
         self.remember_exit(RecentExit { pid, start_time, timestamp_ns, status });
         // If the table still knows the pid, this was the late report of an earlier process.
         if !self.table.knows(pid) {

@@ -85,9 +85,13 @@ fn executable_name(exe: &[u8]) -> &[u8] {
 
 /// Returns the part of a path behind its last separator. In a path of Windows, which Wine shows, `\` separates as well.
 fn base_name(path: &[u8]) -> &[u8] {
-    let is_windows = is_windows_path(path);
-    let is_separator = |&byte: &u8| byte == b'/' || is_windows && byte == b'\\';
-    path.rsplit(is_separator).next().unwrap_or(path)
+    let name = after_last(path, b'/');
+    if name.contains(&b'\\') && is_windows_path(path) { after_last(name, b'\\') } else { name }
+}
+
+fn after_last(text: &[u8], separator: u8) -> &[u8] {
+    let at = text.iter().rposition(|&byte| byte == separator);
+    at.and_then(|at| text.get(at + 1..)).unwrap_or(text)
 }
 
 /// Returns true for a path with a drive (`Z:\`), of another computer (`\\`), or without `/` to an `.exe`.

@@ -47,24 +47,31 @@ pub(super) struct BitCounts {
 impl BitCounts {
     pub(super) fn add(&mut self, mask: u16) {
         self.mask |= mask;
-        for count in self.counts_of(mask) {
-            *count += 1;
+        for bit in bits(mask) {
+            if let Some(count) = self.counts.get_mut(bit) {
+                *count += 1;
+            }
         }
     }
 
     /// Removes a mask that was added.
     pub(super) fn remove(&mut self, mask: u16) {
-        for count in self.counts_of(mask) {
-            *count = count.saturating_sub(1);
+        for bit in bits(mask) {
+            if let Some(count) = self.counts.get_mut(bit) {
+                *count = count.saturating_sub(1);
+                if *count == 0 {
+                    self.mask &= !(1 << bit);
+                }
+            }
         }
-        self.mask = (0..).zip(&self.counts).map(|(bit, count)| u16::from(*count != 0) << bit).sum();
     }
+}
 
-    fn counts_of(&mut self, mask: u16) -> impl Iterator<Item = &mut u32> {
-        self.counts
-            .iter_mut()
-            .enumerate()
-            .filter(move |(bit, _)| mask & 1 << bit != 0)
-            .map(|(_, count)| count)
-    }
+/// Returns the places of the bits that are set.
+fn bits(mut mask: u16) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let first = mask.trailing_zeros();
+        mask &= mask.checked_sub(1)?;
+        Some(first as usize)
+    })
 }

@@ -220,17 +220,29 @@ impl SubscriptionFilter {
         self.all.has(event.data.event_type()) || self.matches_conditions(event)
     }
 
-    /// Returns true if a rule with conditions selects the event.
+    /// Returns true if a rule with conditions selects the event. A name condition is met by the name or by the comm.
     fn matches_conditions(&self, event: &ProcessEvent) -> bool {
+        let process = event.process.as_deref();
+        let name = process.and_then(|process| process.name.as_deref());
+        let comm = process.and_then(|process| process.comm.as_deref());
+        self.matches_with_name(event, name) || comm.is_some() && self.matches_with_comm(event, name, comm)
+    }
+
+    /// Few processes have renamed themselves. Apart, so that the check by name is inlined.
+    #[cold]
+    fn matches_with_comm(&self, event: &ProcessEvent, name: Option<&str>, comm: Option<&str>) -> bool {
+        self.shapes.intersects(Shapes::with_condition(NAME))
+            && comm != name
+            && self.matches_with_name(event, comm)
+    }
+
+    #[inline]
+    fn matches_with_name(&self, event: &ProcessEvent, name: Option<&str>) -> bool {
         let process = event.process.as_deref();
         let mut shapes = self.shapes;
         let mut key = Key { pid: event.pid, ..Key::default() };
-        let mut comm = None;
         if shapes.intersects(Shapes::with_condition(NAME)) {
-            let id = |text: Option<&str>| self.names.id(text);
-            let name = id(process.and_then(|process| process.name.as_deref()));
-            comm = id(process.and_then(|process| process.comm.as_deref())).filter(|comm| name != Some(*comm));
-            match name.or(comm) {
+            match self.names.id(name) {
                 Some(name) => key.name = name,
                 None => shapes = shapes.difference(Shapes::with_condition(NAME)),
             }
@@ -245,14 +257,9 @@ impl SubscriptionFilter {
             Some(uid) => key.uid = uid,
             None => shapes = shapes.difference(Shapes::with_condition(UID)),
         }
-        let selects_key = |key| {
+        let selects = |key| {
             let types = self.rules.get(&key).map_or(0, |(types, _)| types.mask);
             EventTypes::from_bits(types).has(event.data.event_type())
-        };
-        // A name condition is met by the name or by the comm.
-        let selects = |key: Key| {
-            selects_key(key)
-                || key.shape & NAME != 0 && comm.is_some_and(|name| selects_key(Key { name, ..key }))
         };
         shapes.iter().any(|shape| {
             if shape & ANCESTOR == 0 {

@@ -123,6 +123,7 @@ impl ProcessTable {
         ppid: Option<u32>,
         sink: &mut impl EventSink,
     ) {
+        self.exited_start_time = 0;
         if let Some(exits) = &mut self.exits_since_snapshot {
             let last = exits.entry(pid).or_default();
             *last = timestamp_ns.max(*last);
@@ -137,6 +138,7 @@ impl ProcessTable {
             return;
         }
         let process = self.processes.remove(&pid);
+        self.exited_start_time = process.as_ref().map_or(0, |process| process.start_time);
         let data = EventData::Exit {
             status,
             ppid,

@@ -32,6 +32,8 @@ pub struct ProcessTable {
     position: StreamPosition,
     /// A snapshot cannot have shown the program of an exec that is later than this.
     shown_until_ns: u64,
+    /// See [`ProcessTable::exited_start_time`].
+    exited_start_time: u64,
     /// Number of reports that caused no event: they were reported before, or belong to no known process.
     ignored: u64,
 }
@@ -62,6 +64,11 @@ impl ProcessTable {
     #[must_use]
     pub fn start_time(&self, pid: u32) -> u64 {
         self.processes.get(&pid).map_or(0, |process| process.start_time)
+    }
+    /// Returns the creation time of the process whose exit was applied last, in clock ticks; 0 if it is unknown.
+    #[must_use]
+    pub const fn exited_start_time(&self) -> u64 {
+        self.exited_start_time
     }
 
     /// Returns the number of reports that caused no event since the last call.
