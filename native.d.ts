@@ -44,7 +44,7 @@ export declare class Source {
   /** Queues a `FLUSHED` record with `id`, after all events that the kernel has reported by now. */
   flush(id: number): void
   /**
-   * Fills `out` with 19 numbers. Counters start at 0 when the source is opened; gauges are present values.
+   * Fills `out` with 21 numbers. Counters start at 0 when the source is opened; gauges are present values.
    *
    * 0. counter: events read from the source.
    * 1. counter: execs among them.
@@ -65,6 +65,8 @@ export declare class Source {
    * 16. counter: captures given up because a read hung, or was expected to hang.
    * 17. gauge: abandoned threads whose read hangs.
    * 18. counter: events queued without their texts, because the byte budget for texts was used up.
+   * 19. counter: batches of records that were copied.
+   * 20. counter: records of the largest batch.
    */
   stats(out: Float64Array): void
   /** Asks the reader to release this subscription. A `CLOSED` record is the last one. */
@@ -113,6 +115,8 @@ export interface NativeFilterRule {
   fields: number
   /** True if the arguments and the comm are to be read again when a process renames itself. Default: false. */
   recapture?: boolean
+  /** The longest time by which these events may be delayed, in milliseconds. Default: that of the source. */
+  maxLatency?: number
   /** The name of the program, or the present comm of its process. */
   name?: string
   /** The path of the executable. */
@@ -127,7 +131,10 @@ export interface NativeFilterRule {
   pid?: number
 }
 
-/** Options of a source. Sources share one reader thread if all options except `queueSize` and `rules` are equal. */
+/**
+ * Options of a source. Sources share one reader thread if all options except `queueSize`, `maxLatency` and `rules` are
+ * equal.
+ */
 export interface NativeOptions {
   /** 0: netlink. 1: polling. 2: netlink, or polling if netlink is unavailable or fails. */
   source: number
@@ -143,6 +150,8 @@ export interface NativeOptions {
   procRoot: string
   /** True if the reader may raise its priority while it captures details. */
   raisePriority: boolean
+  /** The longest time by which events may be delayed, in milliseconds. */
+  maxLatency: number
   /** True if scans report kernel threads. */
   kernelThreads: boolean
   /** The rules in force from the start, see {@link Source.addRule}. */

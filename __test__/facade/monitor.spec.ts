@@ -40,6 +40,7 @@ test('initialize() opens the source and scans once', async (t) => {
     queueSize: 64,
     maxArgvBytes: 512,
     kernelThreads: false,
+    maxLatency: 0,
     procRoot: '/host/proc',
     raisePriority: true,
     rules: [{ types: 1 << 1, fields: 1 | (1 << 3) }],
@@ -182,7 +183,7 @@ test('stats are zero before the start, current while monitoring, and gauges are 
   await monitor.initialize()
   fake.source.push(r.exec(1), r.exec(2))
   await settled(fake)
-  fake.source.counters = [...Array.from({ length: 15 }, (_, i) => i + 1), 2, 17, 18, 19]
+  fake.source.counters = [...Array.from({ length: 15 }, (_, i) => i + 1), 2, 17, 18, 19, 20, 21]
   const now = {
     source: 'netlink',
     events: 1,
@@ -204,6 +205,8 @@ test('stats are zero before the start, current while monitoring, and gauges are 
     captureTimeouts: 17,
     stuckThreads: 18,
     detailsDropped: 19,
+    batches: 20,
+    largestBatch: 21,
     priority: 'realtime',
     references: 1,
   }

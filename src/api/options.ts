@@ -31,6 +31,15 @@ export interface MonitorOptions {
    */
   readonly maxArgvBytes?: number | undefined
   /**
+   * Milliseconds that an event may wait, so that several events share a wake-up: 0 to 10,000. Default: 0, each event at once.
+   *
+   * A wake-up costs more CPU time than an event. Metrics, logs and lists of processes need no event at once: 50 to 100 is a good
+   * value for them. Subscriptions may ask for less ({@link SubscribeOptions.maxLatency}), and the shortest time counts, also
+   * among worker threads. Calls such as `waitForExit`, `flush` and `stop` are never delayed. Details are captured at the exec
+   * in any case. With `priority: 'ordinary'`, or with the polling source, events are not delayed while details are captured.
+   */
+  readonly maxLatency?: number | undefined
+  /**
    * True: the scan at the start, and every `replay`, reports kernel threads as well. Default: false, because they never called
    * exec. Events of kernel threads, such as their exit, are reported in any case.
    */
@@ -128,6 +137,11 @@ export interface SubscribeOptions<
    * effect for other types, so that several subscriptions can share one options object.
    */
   readonly replay?: boolean | undefined
+  /**
+   * Milliseconds that an event may wait, as {@link MonitorOptions.maxLatency}: 0 to 10,000. The shortest time of all
+   * subscriptions counts. Default: that of the monitor.
+   */
+  readonly maxLatency?: number | undefined
   /**
    * True: the comm and the arguments of a process are read again when it renames itself. Default: false.
    *

@@ -44,6 +44,10 @@ export interface MonitorStats {
    * `cwd` is null, their `argv` is empty with `argvTruncated`, and no filter on `commandLine` matches.
    */
   readonly detailsDropped: number
+  /** Batches of events handed to JavaScript. Each is one wake-up, unless the event loop was busy. */
+  readonly batches: number
+  /** The most events of one batch. */
+  readonly largestBatch: number
   /** Gauge: events waiting for JavaScript. */
   readonly queueDepth: number
   /** The most events that have waited for JavaScript at once. */

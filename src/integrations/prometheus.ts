@@ -82,6 +82,11 @@ const FAMILIES: readonly MetricFamily[] = [
     read: (stats) => stats.detailsDropped,
   },
   {
+    name: 'proc_events_batches_total',
+    help: 'Batches of events handed to JavaScript.',
+    read: (stats) => stats.batches,
+  },
+  {
     name: 'proc_events_source',
     help: 'Source of events: 1 for the source in use, 0 for the others.',
     by: 'source',
@@ -98,6 +103,11 @@ const FAMILIES: readonly MetricFamily[] = [
     name: 'proc_events_queue_events_max',
     help: 'The most events that have waited for JavaScript at once.',
     read: (stats) => stats.queueHighWater,
+  },
+  {
+    name: 'proc_events_batch_events_max',
+    help: 'The most events of one batch.',
+    read: (stats) => stats.largestBatch,
   },
   {
     name: 'proc_events_receive_buffer_bytes',

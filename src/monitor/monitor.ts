@@ -171,6 +171,8 @@ class Monitor extends EventEmitter<MonitorEvents> implements ProcessMonitor {
       ignored: counter(14),
       captureTimeouts: counter(16),
       detailsDropped: counter(18),
+      batches: counter(19),
+      largestBatch: counter(20),
       queueDepth: gauge(9),
       queueHighWater: counter(10),
       receiveBufferSize: gauge(11),

@@ -7,6 +7,7 @@ import { type NativeOptions, checkProcRoot, defaultProcRoot } from '../native/bi
 /** The longest delay of a timer, in milliseconds: 24 days. */
 export const TIMER_MAX_MS: number = 2 ** 31 - 1
 const SIZE_MAX = 2 ** 31 - 1
+const LATENCY_MAX_MS = 10_000
 /** In bytes: 1 MiB. */
 const ARGV_BYTES_MAX = 2 ** 20
 /** The index is the binding's number. */
@@ -18,6 +19,7 @@ const OPTIONS: KnownKeys<MonitorOptions> = {
   receiveBufferSize: true,
   queueSize: true,
   maxArgvBytes: true,
+  maxLatency: true,
   kernelThreads: true,
   procRoot: true,
   priority: true,
@@ -31,6 +33,7 @@ const DEFAULTS: Required<Omit<MonitorOptions, 'procRoot' | 'redact'>> = {
   receiveBufferSize: 8 * 2 ** 20,
   queueSize: 65_536,
   maxArgvBytes: 65_536,
+  maxLatency: 0,
   kernelThreads: false,
   priority: 'auto',
 }
@@ -44,10 +47,16 @@ export interface CheckedOptions {
   readonly effective: MonitorOptions
 }
 
+/** Checks the option `maxLatency` of the monitor or of a subscription. */
+export function checkLatency(maxLatency: unknown): void {
+  if (maxLatency !== undefined) checkInteger('options.maxLatency', maxLatency, 0, LATENCY_MAX_MS)
+}
+
 export function checkOptions(options: MonitorOptions): CheckedOptions {
   checkOptionsObject(options, OPTIONS)
   const { source, pollingInterval, receiveBufferSize, queueSize, maxArgvBytes, priority, redact } = options
-  const { kernelThreads } = options
+  const { kernelThreads, maxLatency } = options
+  checkLatency(maxLatency)
   checkFlag('options.kernelThreads', kernelThreads)
   if (redact !== undefined && typeof redact !== 'function') {
     throw invalidArgType('options.redact', 'of type function', redact)
@@ -66,7 +75,8 @@ export function checkOptions(options: MonitorOptions): CheckedOptions {
       queueSize: queueSize ?? 0,
       maxArgvBytes: maxArgvBytes ?? 0,
       procRoot: checkProcRoot(options.procRoot),
-      kernelThreads: kernelThreads === true,
+      maxLatency: maxLatency ?? 0,
+    kernelThreads: kernelThreads === true,
       raisePriority: priority !== 'ordinary',
     },
     redact: redact ?? null,

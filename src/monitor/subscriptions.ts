@@ -9,6 +9,7 @@ import { EXEC, EXIT, type RecordView } from '../native/record-view.js'
 import { EVENT_TYPES } from '../native/record.js'
 import { onAbort } from './abort.js'
 import { type Predicate, captureMask, checkSignal, compileFilter, fieldMask } from './filter.js'
+import { checkLatency } from './options.js'
 import { Replay } from './replay.js'
 import type { StartReminder } from './start-reminder.js'
 import { type IndexEntry, SubscriptionIndex } from './subscription-index.js'
@@ -52,6 +53,7 @@ export const SUBSCRIBE_OPTIONS: KnownKeys<SubscribeOptions> = {
   capture: true,
   replay: true,
   recapture: true,
+  maxLatency: true,
   signal: true,
 }
 
@@ -86,7 +88,8 @@ export class Registry {
     checkOptionsObject(options, SUBSCRIBE_OPTIONS)
     const { fields, matches, ancestorId, criteria } = compileFilter(options)
     const captured = captureMask(options.capture)
-    const { signal, replay, recapture } = options
+    const { signal, replay, recapture, maxLatency } = options
+    checkLatency(maxLatency)
     checkSignal(signal)
     checkFlag('options.replay', replay)
     checkFlag('options.recapture', recapture)
@@ -104,6 +107,7 @@ export class Registry {
         types: 1 << kind,
         fields: fields | captured | recaptured,
         ...(recapture === true ? { recapture } : {}),
+        ...(maxLatency === undefined ? {} : { maxLatency }),
         ...criteria,
       },
       release: () => {},

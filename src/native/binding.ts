@@ -16,7 +16,7 @@ import type { FilterRule } from './interest.js'
 import { loadBinding } from './loader.js'
 
 /** The number of counters that `stats` fills. */
-export const STATS_LENGTH = 19
+export const STATS_LENGTH = 21
 
 /** The exports of the binding. */
 export interface NativeBinding {
@@ -71,6 +71,8 @@ export interface NativeOptions {
   readonly procRoot: string
   /** True: the reader may raise its priority while details are captured. */
   readonly raisePriority: boolean
+  /** The longest time by which events may be delayed, in milliseconds. */
+  readonly maxLatency: number
   /** True: scans report kernel threads. */
   readonly kernelThreads: boolean
   /** The initial rules, see `addRule`. */

@@ -20,6 +20,8 @@ export interface FilterRule extends FilterCriteria {
   readonly fields: number
   /** True: reads the arguments and the comm again when a process renames itself. */
   readonly recapture?: boolean
+  /** The longest time by which these events may be delayed, in milliseconds. Default: that of the source. */
+  readonly maxLatency?: number
 }
 
 /** Receives each rule as it is added or removed. */

@@ -21,7 +21,7 @@ use proc_events::{FilterRule, Interest, Procfs, Subscription};
 use record_writer::RecordWriter;
 
 /// Length of the array that [`Source::stats`] fills.
-const STATS_LEN: usize = 19;
+const STATS_LEN: usize = 21;
 
 /// One subscription to the process-wide reader thread.
 #[napi]
@@ -47,9 +47,11 @@ impl Source {
         // The waker needs the writer, and the writer needs the subscription, which needs the waker.
         let cell = Rc::default();
         let waker = waker::new(on_records, Rc::clone(&cell))?;
+        let max_latency = options.max_latency;
         let (options, queue_size, rules) = options.into_core();
         let interest = rules.iter().map(FilterRule::interest).fold(Interest::default(), Interest::union);
         let subscription = Subscription::new(options, queue_size, interest, waker);
+        subscription.set_max_latency_ms(max_latency);
         subscription.set_filter_rules(&rules);
         let writer = Rc::new(RefCell::new(RecordWriter::new(subscription, words)));
         // Cannot fail, because only this line sets the cell.
@@ -111,7 +113,7 @@ impl Source {
         self.writer.borrow().subscription.flush(id);
     }
 
-    /// Fills `out` with 19 numbers. Counters start at 0 when the source is opened; gauges are present values.
+    /// Fills `out` with 21 numbers. Counters start at 0 when the source is opened; gauges are present values.
     ///
     /// 0. counter: events read from the source.
     /// 1. counter: execs among them.
@@ -132,6 +134,8 @@ impl Source {
     /// 16. counter: captures given up because a read hung, or was expected to hang.
     /// 17. gauge: abandoned threads whose read hangs.
     /// 18. counter: events queued without their texts, because the byte budget for texts was used up.
+    /// 19. counter: batches of records that were copied.
+    /// 20. counter: records of the largest batch.
     #[napi(catch_unwind)]
     pub fn stats(&self, mut out: Float64ArraySlice<'_>) {
         #[expect(unsafe_code, reason = "the type cannot express that JavaScript does not run meanwhile")]
@@ -161,6 +165,8 @@ impl Source {
             counts.capture_timeouts,
             gauges.stuck_threads,
             queue.details_dropped,
+            writer.batches,
+            writer.largest_batch,
         ];
         for (target, value) in out.iter_mut().zip(values) {
             *target = value as f64;

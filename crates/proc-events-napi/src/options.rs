@@ -16,6 +16,8 @@ pub struct NativeFilterRule {
     pub fields: u32,
     /// True if the arguments and the comm are to be read again when a process renames itself. Default: false.
     pub recapture: Option<bool>,
+    /// The longest time by which these events may be delayed, in milliseconds. Default: that of the source.
+    pub max_latency: Option<u32>,
     /// The name of the program, or the present comm of its process.
     pub name: Option<String>,
     /// The path of the executable.
@@ -36,6 +38,7 @@ impl From<NativeFilterRule> for FilterRule {
             types: EventTypes::from_bits(rule.types as u16),
             fields: Fields::from_bits(rule.fields as u16),
             recapture: rule.recapture.unwrap_or(false),
+            max_latency_ms: rule.max_latency,
             name: rule.name.map(String::into_boxed_str),
             exe: rule.exe.map(String::into_boxed_str),
             uid: rule.uid,
@@ -45,7 +48,8 @@ impl From<NativeFilterRule> for FilterRule {
     }
 }
 
-/// Options of a source. Sources share one reader thread if all options except `queueSize` and `rules` are equal.
+/// Options of a source. Sources share one reader thread if all options except `queueSize`, `maxLatency` and `rules` are
+/// equal.
 #[napi(object)]
 #[derive(Debug)]
 pub struct NativeOptions {
@@ -63,6 +67,8 @@ pub struct NativeOptions {
     pub proc_root: String,
     /// True if the reader may raise its priority while it captures details.
     pub raise_priority: bool,
+    /// The longest time by which events may be delayed, in milliseconds.
+    pub max_latency: u32,
     /// True if scans report kernel threads.
     pub kernel_threads: bool,
     /// The rules in force from the start, see {@link Source.addRule}.

@@ -22,6 +22,10 @@ pub(crate) struct RecordWriter {
     copied: usize,
     /// True if the queue was empty after the last take.
     drained: bool,
+    /// Number of batches that were copied.
+    pub(crate) batches: u64,
+    /// Number of records of the largest batch.
+    pub(crate) largest_batch: u64,
 }
 
 impl fmt::Debug for RecordWriter {
@@ -32,7 +36,15 @@ impl fmt::Debug for RecordWriter {
 
 impl RecordWriter {
     pub(crate) const fn new(subscription: Subscription, words: Uint32Array) -> Self {
-        Self { subscription, words, notifications: Vec::new(), copied: 0, drained: false }
+        Self {
+            subscription,
+            words,
+            notifications: Vec::new(),
+            copied: 0,
+            drained: false,
+            batches: 0,
+            largest_batch: 0,
+        }
     }
 
     /// Returns the number of notifications that are taken and not copied yet.
@@ -64,7 +76,7 @@ impl RecordWriter {
             self.drained = self.subscription.take(most, &mut self.notifications);
         }
         let subscriber = self.subscription.id();
-        let mut end = FIRST;
+        let (mut end, already_copied) = (FIRST, self.copied);
         for notification in self.notifications.iter().skip(self.copied) {
             let length = record::length(notification, subscriber);
             let Some(target) = words.get_mut(end..end + length) else {
@@ -78,6 +90,8 @@ impl RecordWriter {
             self.copied += 1;
         }
         let end = if end == FIRST { 0 } else { end };
+        self.batches += u64::from(end > 0);
+        self.largest_batch = self.largest_batch.max((self.copied - already_copied) as u64);
         if let Some([first, low, high]) = words.first_chunk_mut() {
             let offset_ns = realtime_offset_ns();
             (*first, *low, *high) = (end as u32, offset_ns as u32, (offset_ns >> 32) as u32);

@@ -113,6 +113,14 @@ impl Subscription {
         self.queue.take(max, notifications)
     }
 
+    /// Sets the longest time by which events may be delayed so that several of them share a wake-up, in milliseconds. 0, the
+    /// default: each is delivered at once. Rules may ask for another time, and the shortest one counts. Commands and their
+    /// answers are never delayed.
+    pub fn set_max_latency_ms(&self, latency_ms: u32) {
+        self.queue.set_max_latency_ms(latency_ms);
+        self.apply(true);
+    }
+
     /// Replaces all rules by one that selects all processes. Added fields are also read for the processes that already
     /// run.
     pub fn set_interest(&self, interest: Interest) {

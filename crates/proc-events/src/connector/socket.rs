@@ -50,6 +50,11 @@ impl Connector {
         sys::ready(&self.socket).await.map(drop)
     }
 
+    /// Returns the part of the receive buffer that is in use, in bytes; 0 if it is unknown.
+    pub fn queued_bytes(&self) -> u32 {
+        sys::queued_bytes(self.socket.as_fd()).unwrap_or(0)
+    }
+
     /// Returns the effective size of the receive buffer, in bytes.
     pub fn receive_buffer_size(&self) -> usize {
         sockopt::socket_recv_buffer_size(&self.socket).unwrap_or(0)

@@ -102,8 +102,8 @@ impl SubscriberQueue {
         self.change_rules(|filter| filter.replace(rules))
     }
 
-    /// Adds a rule. Returns true if the interest or the ancestors of all rules together have changed, so that the
-    /// reader must apply them.
+    /// Adds a rule. Returns true if the interest, the ancestors or the latency of all rules together have changed, so
+    /// that the reader must apply them.
     pub fn add_rule(&self, rule: &FilterRule) -> bool {
         self.change_rules(|filter| filter.add(rule))
     }
@@ -115,10 +115,25 @@ impl SubscriberQueue {
 
     fn change_rules(&self, change: impl FnOnce(&mut SubscriptionFilter)) -> bool {
         let mut state = self.state();
-        let before = (state.interest, state.filter.tags_revision());
+        let summary = |state: &QueueState| {
+            let latency_ms = state.filter.max_latency_ms(state.default_latency_ms);
+            (state.interest, state.filter.tags_revision(), latency_ms)
+        };
+        let before = summary(&state);
         change(&mut state.filter);
         state.interest = state.filter.interest();
-        before != (state.interest, state.filter.tags_revision())
+        before != summary(&state)
+    }
+
+    /// Sets the longest time by which events may be delayed, in milliseconds. Rules may ask for another one.
+    pub fn set_max_latency_ms(&self, latency_ms: u32) {
+        self.state().default_latency_ms = latency_ms;
+    }
+
+    /// Returns the longest time by which events may be delayed, in milliseconds; `u32::MAX` without rules.
+    pub fn max_latency_ms(&self) -> u32 {
+        let state = self.state();
+        state.filter.max_latency_ms(state.default_latency_ms)
     }
 
     /// Returns the event types that the kernel filter must pass for this subscriber. Rules with an ancestor need forks,

@@ -19,6 +19,8 @@ const MAX_TAKEN_BYTES: usize = 1 << 20;
 pub(super) struct QueueState {
     /// The interest of all rules together.
     pub(super) interest: Interest,
+    /// The latency of rules that ask for none, in milliseconds.
+    pub(super) default_latency_ms: u32,
     /// Selects the events of these types.
     pub(super) filter: SubscriptionFilter,
     /// The position at which the subscriber joined the stream.

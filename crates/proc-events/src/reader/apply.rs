@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::Reader;
-use super::interest::{combined_interest, kernel_types};
+use super::interest::{combined_interest, kernel_types, max_latency};
 use crate::capture::workers::CaptureWorkers;
 use crate::error::Error;
 use crate::model::interest::{Field, Fields};
@@ -30,6 +30,7 @@ impl Reader<'_> {
         // Read the counter first, because the rules below may lack a change that is counted later.
         pipeline.applied_interest_changes = self.handle.interest_changes.load(Ordering::Acquire);
         let before = std::mem::replace(&mut pipeline.interest, combined_interest(pipeline.queues));
+        self.coalescer.set_max_latency(max_latency(pipeline.queues));
         let revision = Some(pipeline.queues.iter().map(|queue| queue.tags_revision()).sum());
         // Renames are reported only while the interest has the comm, so that a comm from before may be outdated.
         let comm = Fields::NONE.with(Field::Comm);

@@ -3,6 +3,8 @@
 //! A wake-up costs more than an event, in the reader and in the subscriber. At a high rate the reader therefore delays
 //! a read by 1.5 ms and handles the events in one batch. At a low rate the delay itself would cost a wake-up, so the
 //! reader reads each event at once.
+//!
+//! If all subscribers accept a longer delay, the reader delays each read by that.
 
 use std::time::Duration;
 
@@ -25,13 +27,28 @@ pub(super) struct Coalescer {
     has_backlog: bool,
     /// True if the last read returned events.
     had_events: bool,
+    /// The longest delay that all subscribers accept.
+    max_latency: Duration,
 }
 
 impl Coalescer {
-    /// Returns the time by which to delay the next read. Returns `None` if the rate is low, or if events are left to
-    /// read.
-    pub(super) fn coalesce_delay(&self, now_ns: impl FnOnce() -> u64) -> Option<Duration> {
+    /// Sets the longest delay that all subscribers accept.
+    pub(super) const fn set_max_latency(&mut self, max_latency: Duration) {
+        self.max_latency = max_latency;
+    }
+
+    /// Returns the time by which to delay the next read. Returns `None` if the rate is low and no subscriber accepts a
+    /// delay, or if events are left to read. `is_short`: only the delay at a high rate is possible.
+    pub(super) fn coalesce_delay(&self, is_short: bool, now_ns: impl FnOnce() -> u64) -> Option<Duration> {
+        if self.accepts_delay() && !is_short {
+            return (!self.has_backlog).then_some(self.max_latency);
+        }
         (self.is_burst() && self.decayed_rate(now_ns()) >= BURST_EVENTS as f32).then_some(COALESCE_DELAY)
+    }
+
+    /// Returns true if the subscribers accept more than the delay at a high rate.
+    fn accepts_delay(&self) -> bool {
+        self.max_latency > COALESCE_DELAY
     }
 
     fn is_burst(&self) -> bool {
@@ -41,7 +58,7 @@ impl Coalescer {
     /// Returns true if the reader should read again without waiting for the socket. This saves a wake-up, and the
     /// processes that cause the events need not wake the reader.
     pub(super) fn should_read_again(&self) -> bool {
-        self.had_events && self.is_burst()
+        self.had_events && (self.is_burst() || self.accepts_delay() && !self.has_backlog)
     }
 
     /// Records a read of `count` events, of which the last happened at `last_ns`. `is_drained` is true if none is left.
@@ -79,22 +96,46 @@ mod tests {
     }
 
     #[test]
+    fn every_read_is_delayed_if_all_subscribers_accept_it() {
+        let mut coalescer = Coalescer::default();
+        let latency = Duration::from_millis(20);
+        coalescer.set_max_latency(latency);
+        assert_eq!(coalescer.coalesce_delay(false, || 0), Some(latency), "the first event");
+        assert!(!coalescer.should_read_again());
+        coalescer.record_read(3, true, MS);
+        assert_eq!(coalescer.coalesce_delay(false, || MS), Some(latency));
+        assert!(coalescer.should_read_again(), "one wake-up a batch");
+        assert_eq!(coalescer.coalesce_delay(true, || MS), None, "a snapshot is awaited");
+        coalescer.record_read(1024, false, MS);
+        assert_eq!(coalescer.coalesce_delay(false, || MS), None, "events are left");
+        assert!(!coalescer.should_read_again());
+        coalescer.record_read(0, true, MS);
+        assert!(!coalescer.should_read_again(), "the reader waits for the socket");
+        coalescer.set_max_latency(Duration::from_millis(1));
+        assert_eq!(
+            coalescer.coalesce_delay(false, || 1000 * MS),
+            None,
+            "shorter than the delay at a high rate"
+        );
+    }
+
+    #[test]
     fn low_rate_is_read_at_once_and_high_rate_in_batches() {
         let (start, mut coalescer) = (1000 * MS, Coalescer::default());
-        assert_eq!(coalescer.coalesce_delay(|| start), None);
+        assert_eq!(coalescer.coalesce_delay(false, || start), None);
         let now = record_pairs(&mut coalescer, start, 100, 50_000);
-        assert_eq!(coalescer.coalesce_delay(|| now), None, "20 processes a second");
+        assert_eq!(coalescer.coalesce_delay(false, || now), None, "20 processes a second");
         let now = record_pairs(&mut coalescer, now, 1000, 1000);
-        assert_eq!(coalescer.coalesce_delay(|| now), None, "1,000 a second");
+        assert_eq!(coalescer.coalesce_delay(false, || now), None, "1,000 a second");
         let now = record_pairs(&mut coalescer, now, 1000, 500);
-        assert_eq!(coalescer.coalesce_delay(|| now), Some(COALESCE_DELAY), "2,000 a second");
+        assert_eq!(coalescer.coalesce_delay(false, || now), Some(COALESCE_DELAY), "2,000 a second");
         assert!(coalescer.should_read_again());
-        assert_eq!(coalescer.coalesce_delay(|| now + 19 * MS), None);
+        assert_eq!(coalescer.coalesce_delay(false, || now + 19 * MS), None);
         // After an empty read, the reader waits for the socket.
         coalescer.record_read(0, true, now);
-        assert!(coalescer.coalesce_delay(|| now).is_some() && !coalescer.should_read_again());
+        assert!(coalescer.coalesce_delay(false, || now).is_some() && !coalescer.should_read_again());
         // With events left, the reader reads at once.
         coalescer.record_read(1024, false, now);
-        assert_eq!(coalescer.coalesce_delay(|| now), None);
+        assert_eq!(coalescer.coalesce_delay(false, || now), None);
     }
 }

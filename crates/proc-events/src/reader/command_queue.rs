@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::event::{EventfdFlags, eventfd};
@@ -81,6 +81,11 @@ pub(super) struct CommandReceiver<'a> {
 }
 
 impl CommandReceiver<'_> {
+    /// Returns the descriptor, which is readable if a command may be pending.
+    pub(super) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.woken.get_ref().as_fd()
+    }
+
     /// Takes the oldest command. Returns `None` if there is none.
     pub(super) fn try_recv(&self) -> Option<Command> {
         self.queue.pop()

@@ -44,6 +44,7 @@ use crate::model::snapshot::Snapshot;
 use crate::pipeline::Pipeline;
 use crate::pipeline::activity::SELF_TEST_INTERVAL;
 use crate::procfs::{Procfs, clock_ns};
+use crate::sys;
 use crate::sys::scheduling::ThreadScheduling;
 use coalescer::Coalescer;
 use command_queue::{Command, CommandReceiver};
@@ -57,6 +58,9 @@ use snapshot_task::SnapshotTask;
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 /// Maximum number of datagrams that one read handles before the loop handles other wake-ups.
 const READ_BUDGET: usize = 1024;
+/// The socket's buffer fills at most so fast that half of it lasts for its size divided by this, in microseconds: 100,000
+/// events a second of some 840 bytes.
+const BYTES_PER_MICROSECOND: usize = 168;
 
 /// Runs a reader until its last subscription leaves, or until it fails. This is the body of the reader thread.
 pub(crate) fn run(handle: &ReaderHandle) {
@@ -117,6 +121,8 @@ struct Reader<'a> {
     snapshot_task: Option<SnapshotTask>,
     scheduling: ThreadScheduling,
     coalescer: Coalescer,
+    /// Time at which the present sleep began, if one was interrupted.
+    sleep_began: Option<Instant>,
     self_test_timer: IntervalTimer,
     /// The reason why the reader polls `/proc` although the options ask for the connector.
     fallback_reason: Option<Error>,
@@ -157,6 +163,7 @@ impl<'a> Reader<'a> {
             snapshot_task: None,
             scheduling: ThreadScheduling::of_this_thread(),
             coalescer: Coalescer::default(),
+            sleep_began: None,
             self_test_timer: IntervalTimer::every(SELF_TEST_INTERVAL)
                 .map_err(|error| Error::from_io("timerfd_create", "of the self-test", &error))?,
             fallback_reason,
@@ -194,6 +201,7 @@ impl<'a> Reader<'a> {
         // Skip the select. Commands are drained before the next read anyway, and a steady stream of events needs no
         // self-test.
         if reads_again
+            && self.sleep_began.is_none()
             && source.is_some()
             && due.is_none()
             && self.snapshot_task.is_none()
@@ -246,16 +254,48 @@ impl<'a> Reader<'a> {
     fn read_socket(&mut self) -> Result<(), Error> {
         // Sleep only if nothing is captured here: `/proc/PID` disappears with the process. (Capture workers, where they
         // run, read it in time.)
-        if self.update_scheduling()
-            && let Some(delay) = self.coalescer.coalesce_delay(|| clock_ns(ClockId::Monotonic))
-        {
-            std::thread::sleep(delay);
+        let may_sleep = self.update_scheduling() && !self.pipeline.is_behind();
+        let is_awaited = self.is_snapshot_awaited();
+        let delay = || self.coalescer.coalesce_delay(is_awaited, || clock_ns(ClockId::Monotonic));
+        match may_sleep.then(delay).flatten() {
+            Some(delay) if !self.sleep(delay) => return Ok(()),
+            Some(_) => {}
+            None => self.sleep_began = None,
         }
         let before = self.handle.stats.events.get();
         self.pipeline.drain(READ_BUDGET)?;
         let count = self.handle.stats.events.get() - before;
         self.coalescer.record_read(count as u32, count < READ_BUDGET as u64, self.pipeline.last_ns());
         Ok(())
+    }
+
+    /// Returns true if a snapshot, or the time for one, is awaited. A long sleep would delay it.
+    fn is_snapshot_awaited(&self) -> bool {
+        let Pipeline { resync, .. } = &self.pipeline;
+        self.snapshot_task.is_some() || resync.has_reason() || self.pipeline.expected_until().is_some()
+    }
+
+    /// Sleeps, so that more events arrive. The socket does not end the sleep, but a half full buffer does. Returns false
+    /// if a command or the exit of a watched process must be handled first.
+    fn sleep(&mut self, delay: Duration) -> bool {
+        let began = *self.sleep_began.get_or_insert_with(Instant::now);
+        let Self { commands, pipeline, .. } = self;
+        let Pipeline { source, processes, .. } = pipeline;
+        let Some(connector) = source else { return true };
+        let exit_watcher = processes.exit_watcher();
+        let capacity = connector.receive_buffer_size();
+        let slice = Duration::from_micros((capacity / BYTES_PER_MICROSECOND).max(1) as u64);
+        loop {
+            let left = delay.saturating_sub(began.elapsed());
+            if left.is_zero() || connector.queued_bytes() as usize > capacity / 2 {
+                break;
+            }
+            if sys::sleep_until_readable([commands.as_fd(), exit_watcher.as_fd()], left.min(slice)) {
+                return false;
+            }
+        }
+        self.sleep_began = None;
+        true
     }
 
     /// Begins a snapshot if a resync or a scan is due. Returns true if the last subscription has left.

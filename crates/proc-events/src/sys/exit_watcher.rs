@@ -4,7 +4,7 @@
 //! once the last thread has exited.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustc_hash::FxHashMap;
 use rustix::event::{Timespec, epoll};
@@ -31,6 +31,11 @@ impl ExitWatcher {
     pub(crate) fn new() -> io::Result<Self> {
         let epoll = sys::register(epoll::create(epoll::CreateFlags::CLOEXEC)?)?;
         Ok(Self { epoll, watched: FxHashMap::default() })
+    }
+
+    /// Returns the descriptor, which is readable if a watched process has exited.
+    pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.epoll.get_ref().as_fd()
     }
 
     /// Watches a process.

@@ -11,8 +11,10 @@ use std::future::poll_fn;
 use std::io;
 use std::mem::{size_of, size_of_val};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::time::Duration;
 
 use neli::socket::NlSocket;
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use tokio::io::Interest;
 use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
@@ -21,6 +23,8 @@ use datagram::Datagram;
 
 /// `SO_MEMINFO`, `asm-generic/socket.h`. libc does not define it on every target.
 const SO_MEMINFO: libc::c_int = 55;
+/// `SK_MEMINFO_RMEM_ALLOC`, `linux/sock_diag.h`
+const SK_MEMINFO_RMEM_ALLOC: usize = 0;
 /// `SK_MEMINFO_DROPS`, `linux/sock_diag.h`
 const SK_MEMINFO_DROPS: usize = 8;
 /// `SK_MEMINFO_VARS`, `linux/sock_diag.h`
@@ -134,6 +138,15 @@ pub(crate) fn attach_filter(fd: BorrowedFd<'_>, program: &[Instruction]) -> io::
 
 /// Reads from `SO_MEMINFO` how many datagrams the socket has dropped because its receive buffer was full, modulo 2^32.
 pub(crate) fn drops(fd: BorrowedFd<'_>) -> io::Result<u32> {
+    meminfo(fd).map(|meminfo| meminfo[SK_MEMINFO_DROPS])
+}
+
+/// Reads from `SO_MEMINFO` how many bytes of the receive buffer are in use.
+pub(crate) fn queued_bytes(fd: BorrowedFd<'_>) -> io::Result<u32> {
+    meminfo(fd).map(|meminfo| meminfo[SK_MEMINFO_RMEM_ALLOC])
+}
+
+fn meminfo(fd: BorrowedFd<'_>) -> io::Result<[u32; SK_MEMINFO_VARS]> {
     let mut meminfo = [0u32; SK_MEMINFO_VARS];
     let mut len = size_of_val(&meminfo) as libc::socklen_t;
     // SAFETY: the kernel writes at most `len` bytes, the size of the live array, and then the actual length.
@@ -147,7 +160,15 @@ pub(crate) fn drops(fd: BorrowedFd<'_>) -> io::Result<u32> {
         )
     };
     check(result)?;
-    Ok(meminfo[SK_MEMINFO_DROPS])
+    Ok(meminfo)
+}
+
+/// Sleeps until a descriptor is readable, for at most `timeout`. Returns true if one is readable.
+pub(crate) fn sleep_until_readable(fds: [BorrowedFd<'_>; 2], timeout: Duration) -> bool {
+    let mut fds = fds.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
+    // A failure or a signal ends the sleep early.
+    let timeout = Timespec::try_from(timeout).ok();
+    rustix::event::poll(&mut fds, timeout.as_ref()).is_ok_and(|count| count > 0)
 }
 
 /// The first version of `struct pidfd_info`, `linux/pidfd.h`.

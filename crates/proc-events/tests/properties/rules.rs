@@ -38,12 +38,13 @@ fn text() -> impl Strategy<Value = Box<str>> {
 }
 
 fn rules() -> impl Strategy<Value = FilterRule> {
-    let masks = (0..8u16, 0..8u16, any::<bool>());
+    let masks = (0..8u16, 0..8u16, any::<bool>(), of(0..3u32));
     // The pid of an ancestor follows from its id, because an id stands for one process.
     let ancestor = of(1..4u32).prop_map(|id| id.map(|id| Ancestor { id, pid: id / 2 }));
     (masks, (of(text()), of(text()), of(0..2u32), ancestor, of(0..2u32))).prop_map(
-        |((types, fields, recapture), (name, exe, uid, ancestor, pid))| FilterRule {
+        |((types, fields, recapture, max_latency_ms), (name, exe, uid, ancestor, pid))| FilterRule {
             recapture,
+            max_latency_ms,
             types: EventTypes::from_bits(types),
             fields: Fields::from_bits(fields),
             name,
@@ -88,6 +89,11 @@ fn interest(rules: &[FilterRule]) -> Interest {
     rules.iter().map(FilterRule::interest).fold(Interest::default(), Interest::union)
 }
 
+/// Returns the shortest latency, where the default is 1 ms.
+fn latency(rules: &[FilterRule]) -> u32 {
+    rules.iter().map(|rule| rule.max_latency_ms.unwrap_or(1)).min().unwrap_or(u32::MAX)
+}
+
 fn ancestors(rules: &[FilterRule]) -> BTreeSet<(u32, u32)> {
     rules.iter().filter_map(|rule| rule.ancestor).map(|ancestor| (ancestor.id, ancestor.pid)).collect()
 }
@@ -98,11 +104,12 @@ proptest! {
     #[test]
     fn event_passes_if_a_remaining_rule_selects_it(steps in steps()) {
         let queue = SubscriberQueue::new(9, Interest::default(), Box::new(|| {}));
+        queue.set_max_latency_ms(1);
         queue.deliver_scan(std::iter::empty(), 1);
         queue.take(usize::MAX, &mut Vec::new());
         let mut rules = vec![FilterRule::default()];
         for step in steps {
-            let before = (interest(&rules), ancestors(&rules));
+            let before = (interest(&rules), ancestors(&rules), latency(&rules));
             let mut changed = None;
             match step {
                 Step::Add(rule) => {
@@ -137,11 +144,12 @@ proptest! {
                     prop_assert_eq!(passed, rules.iter().any(|rule| selects(rule, &subject)), "{:?}", rules);
                 }
             }
-            let now = (interest(&rules), ancestors(&rules));
+            let now = (interest(&rules), ancestors(&rules), latency(&rules));
             if let Some(changed) = changed {
                 prop_assert_eq!(changed, before != now, "{:?}", rules);
             }
             prop_assert_eq!(queue.interest(), now.0);
+            prop_assert_eq!(queue.max_latency_ms(), now.2);
             let ancestry: BTreeSet<_> =
                 queue.ancestry_tags().into_iter().map(|(tag, pid)| (tag.id, pid)).collect();
             let needs_forks = now.0.types.has(EventType::Fork) || !now.1.is_empty();

@@ -37,6 +37,36 @@ impl TextIds {
     }
 }
 
+/// A multiset of latencies in milliseconds. Few differ, so that a list suffices.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Latencies(Vec<(Option<u32>, u32)>);
+
+impl Latencies {
+    pub(super) fn add(&mut self, latency_ms: Option<u32>) {
+        match self.0.iter_mut().find(|(known, _)| *known == latency_ms) {
+            Some((_, count)) => *count += 1,
+            None => self.0.push((latency_ms, 1)),
+        }
+    }
+
+    /// Removes a latency that was added.
+    pub(super) fn remove(&mut self, latency_ms: Option<u32>) {
+        if let Some(at) = self.0.iter().position(|(known, _)| *known == latency_ms)
+            && let Some((_, count)) = self.0.get_mut(at)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.0.swap_remove(at);
+            }
+        }
+    }
+
+    /// Returns the least one, where `default_ms` stands for `None`; `u32::MAX` if there is none.
+    pub(super) fn min(&self, default_ms: u32) -> u32 {
+        self.0.iter().map(|(latency_ms, _)| latency_ms.unwrap_or(default_ms)).min().unwrap_or(u32::MAX)
+    }
+}
+
 /// A multiset of bit masks: the count of each bit, and the union of the masks.
 #[derive(Clone, Debug, Default)]
 pub(super) struct BitCounts {

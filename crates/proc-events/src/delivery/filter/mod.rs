@@ -12,7 +12,7 @@ use rustc_hash::FxHashMap;
 use crate::model::event::AncestryTag;
 use crate::model::event::ProcessEvent;
 use crate::model::interest::{EventTypes, Fields, Interest};
-use counts::{BitCounts, TextIds};
+use counts::{BitCounts, Latencies, TextIds};
 use shape::{ANCESTOR, EXE, NAME, PID, Shape, Shapes, UID};
 
 /// A rule that selects events of some types, of the processes that meet all given conditions. Without conditions it
@@ -25,6 +25,8 @@ pub struct FilterRule {
     pub fields: Fields,
     /// True if the arguments and the comm of these processes are to be read again when they rename themselves.
     pub recapture: bool,
+    /// The longest time by which these events may be delayed, in milliseconds; `None`: that of the subscription.
+    pub max_latency_ms: Option<u32>,
     /// Condition: the name of the program, or the present comm of its process.
     pub name: Option<Box<str>>,
     /// Condition: the path of the executable.
@@ -116,6 +118,7 @@ pub(crate) struct SubscriptionFilter {
     fields: BitCounts,
     /// Number of rules that ask for a recapture.
     recaptures: u32,
+    latencies: Latencies,
     /// By [`Ancestor::id`]: the pid of the ancestor, and the number of rules that name it.
     ancestry_tags: FxHashMap<u32, (u32, u32)>,
     /// Number of changes of `ancestry_tags`.
@@ -138,6 +141,7 @@ impl SubscriptionFilter {
         self.types.add(rule.types.bits());
         self.fields.add(rule.fields.bits());
         self.recaptures += u32::from(rule.recapture);
+        self.latencies.add(rule.max_latency_ms);
         if let Some(Ancestor { id, pid }) = rule.ancestor {
             let (_, count) = self.ancestry_tags.entry(id).or_insert((pid, 0));
             *count += 1;
@@ -161,6 +165,7 @@ impl SubscriptionFilter {
         self.types.remove(rule.types.bits());
         self.fields.remove(rule.fields.bits());
         self.recaptures = self.recaptures.saturating_sub(u32::from(rule.recapture));
+        self.latencies.remove(rule.max_latency_ms);
         if let Some((_, count)) =
             self.ancestry_tags.get_mut(&key.ancestor).filter(|_| rule.ancestor.is_some())
         {
@@ -213,6 +218,12 @@ impl SubscriptionFilter {
             fields: Fields::from_bits(self.fields.mask),
             recapture: self.recaptures > 0,
         }
+    }
+
+    /// Returns the shortest latency that a rule asks for, in milliseconds. `default_ms` is that of rules without one.
+    /// Returns `u32::MAX` if there are no rules.
+    pub(crate) fn max_latency_ms(&self, default_ms: u32) -> u32 {
+        self.latencies.min(default_ms)
     }
 
     /// Returns true if a rule selects the event.
