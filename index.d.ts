@@ -294,6 +294,15 @@ export declare interface MonitorOptions {
    */
   readonly maxArgvBytes?: number | undefined
   /**
+   * Milliseconds that an event may wait, so that several events share a wake-up: 0 to 10,000. Default: 0, each event at once.
+   *
+   * A wake-up costs more CPU time than an event. Metrics, logs and lists of processes need no event at once: 50 to 100 is a good
+   * value for them. Subscriptions may ask for less ({@link SubscribeOptions.maxLatency}), and the shortest time counts, also
+   * among worker threads. Calls such as `waitForExit`, `flush` and `stop` are never delayed. Details are captured at the exec
+   * in any case. With `priority: 'ordinary'`, or with the polling source, events are not delayed while details are captured.
+   */
+  readonly maxLatency?: number | undefined
+  /**
    * True: the scan at the start, and every `replay`, reports kernel threads as well. Default: false, because they never called
    * exec. Events of kernel threads, such as their exit, are reported in any case.
    */
@@ -357,6 +366,10 @@ export declare interface MonitorStats {
    * `cwd` is null, their `argv` is empty with `argvTruncated`, and no filter on `commandLine` matches.
    */
   readonly detailsDropped: number
+  /** Batches of events handed to JavaScript. Each is one wake-up, unless the event loop was busy. */
+  readonly batches: number
+  /** The most events of one batch. */
+  readonly largestBatch: number
   /** Gauge: events waiting for JavaScript. */
   readonly queueDepth: number
   /** The most events that have waited for JavaScript at once. */
@@ -849,6 +862,11 @@ export declare interface SubscribeOptions<
    * effect for other types, so that several subscriptions can share one options object.
    */
   readonly replay?: boolean | undefined
+  /**
+   * Milliseconds that an event may wait, as {@link MonitorOptions.maxLatency}: 0 to 10,000. The shortest time of all
+   * subscriptions counts. Default: that of the monitor.
+   */
+  readonly maxLatency?: number | undefined
   /**
    * True: the comm and the arguments of a process are read again when it renames itself. Default: false.
    *

@@ -15,7 +15,6 @@ type Takes<Promised extends Declared, Declared> = [Missing<Promised, Declared>] 
 // The list of what is missing is complete and up to date.
 type Declares<Keys, Pending> = Extract<Keys, Pending>
 expectTypeOf<Declares<keyof Api.MonitorOptions, Contract.Pending['MonitorOptions']>>().toBeNever()
-expectTypeOf<Declares<keyof Api.SubscribeOptions, Contract.Pending['SubscribeOptions']>>().toBeNever()
 expectTypeOf<Declares<Api.ProcessField, Contract.Pending['ProcessField']>>().toBeNever()
 expectTypeOf<Declares<keyof Api.ExitEvent, Contract.Pending['ExitEvent']>>().toBeNever()
 expectTypeOf<Declares<keyof Api.MonitorStats, Contract.Pending['MonitorStats']>>().toBeNever()

@@ -38,10 +38,10 @@ function optionRows(options: readonly Option[]): Row[] {
     else rows.push({ options: [option], brief: option.brief })
   }
   return rows.map(({ options: shared, brief }) => {
-    const [first, ...others] = shared
-    const value = others.length > 0 && first!.value ? ` ${first!.value}` : ''
-    const words = others.length > 0 ? shared.map((option) => spelling({ ...option, value: '' })) : [spelling(first!)]
-    return [words.join(', ') + value, brief]
+    const [first] = shared
+    const hasOneValue = shared.length > 1 && shared.every(({ value }) => value === first!.value)
+    const words = shared.map((option) => spelling(hasOneValue ? { ...option, value: '' } : option))
+    return [words.join(', ') + (hasOneValue && first!.value ? ` ${first!.value}` : ''), brief]
   })
 }
 

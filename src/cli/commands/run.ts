@@ -19,6 +19,8 @@ interface ExitStatus {
   readonly signal: string | null
 }
 
+/** The time that an event may wait, in milliseconds. The report is flushed at the end. */
+const LATENCY_MS = 100
 /** The longest wait for an exit event, in milliseconds. */
 const REPORT_TIMEOUT_MS = 2000
 
@@ -37,7 +39,8 @@ export async function run(options: RunOptions, notify: (text: string) => void): 
     if (entry.type === 'loss') notify(lossText(entry))
   }
   // This process starts only the command, so all its descendants belong to the command.
-  const wanted = { types: ['fork', 'exec', 'exit'], filter: { ancestor: [process.pid] }, show: options } as const
+  const filter = { ancestor: [process.pid] }
+  const wanted = { types: ['fork', 'exec', 'exit'], filter, show: options, latencyMs: LATENCY_MS } as const
   const live = new LiveEntries(wanted, onEntry, (error) => notify(describe(error)))
   await live.start().catch(async (error: unknown) => {
     await live.stop()
@@ -53,6 +56,7 @@ export async function run(options: RunOptions, notify: (text: string) => void): 
       notify(`${options.program}: ${why}`)
       return (isMissing ? PROCESS_EXIT_CODES.notFound : PROCESS_EXIT_CODES.notRunnable).code
     }
+    await live.flush()
     await exitsReported(report, ended.pid)
     const command = commandOf(options)
     if (options.args !== 'hidden') report.complete(ended.pid, command)

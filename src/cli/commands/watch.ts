@@ -88,7 +88,8 @@ class LiveSource implements EntrySource {
       if (!isEvent(entry) || isInContainer(entry)) show(entry)
     }
     const all = kind === 'tree' ? [...new Set([...types, 'fork' as const])] : types
-    const wanted = { types: all, filter, show: this.#options, needsCgroup: filter.container !== undefined }
+    const needsCgroup = filter.container !== undefined
+    const wanted = { types: all, filter, show: this.#options, latencyMs: latencyFor(this.#options), needsCgroup }
     this.#live = new LiveEntries(wanted, onEntry, shutdown.fail)
     await this.#live.start()
     this.#started ??= performance.now()
@@ -111,6 +112,12 @@ class LiveSource implements EntrySource {
   get nowNs(): number {
     return Number(process.hrtime.bigint())
   }
+}
+
+/** Returns the time that an event may wait, in milliseconds. A person who reads lines does not notice 20. */
+function latencyFor({ view, json }: WatchOptions): number {
+  const isLive = (view === 'lines' || view === 'tree') && !json && process.stdout.isTTY
+  return isLive ? 20 : 100
 }
 
 /** @throws Error if a process that a filter names is not running, because the filter would never match. */

@@ -17,6 +17,8 @@ export interface LiveOptions {
   /** `container` is not applied. */
   readonly filter: WatchFilter
   readonly show: ShowOptions
+  /** The time that an event may wait unless the user chooses another one, in milliseconds. */
+  readonly latencyMs: number
   /** True: a filter reads it, though it is not shown. */
   readonly needsCgroup?: boolean
 }
@@ -65,6 +67,7 @@ export class LiveEntries {
     }
     const initialized = this.#monitor.initialize({
       source: show.source,
+      maxLatency: show.latencyMs ?? this.#options.latencyMs,
       ...(show.args === 'redacted' ? { redact: redactSecrets } : {}),
     })
     for (const pid of this.#pids) this.#forgetAtExit(pid)
@@ -74,8 +77,15 @@ export class LiveEntries {
     }
   }
 
-  /** Nothing is told any more. */
+  /** Delivers what the kernel has reported until now. */
+  async flush(): Promise<void> {
+    // The monitor is not initialized, or reports its failure itself.
+    await this.#monitor.flush().catch(() => {})
+  }
+
+  /** Delivers the events until now, and ends. */
   async stop(): Promise<void> {
+    await this.flush()
     this.#restoreWarnings?.()
     await this.#monitor.stop()
   }

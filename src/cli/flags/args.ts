@@ -22,6 +22,8 @@ export interface ShowOptions {
   /** How arguments are shown. */
   readonly args: 'shown' | 'redacted' | 'hidden'
   readonly source: (typeof SOURCES)[number]
+  /** The time that an event may wait, in milliseconds. Absent: the command chooses. */
+  readonly latencyMs?: number
 }
 
 export interface WatchOptions extends ShowOptions {
@@ -153,13 +155,14 @@ function refuseOperands([first]: readonly string[], { name }: Command): void {
 }
 
 function showOptions(given: Values): ShowOptions {
-  const source = text(given, 'source')
+  const [source, latency] = [text(given, 'source'), text(given, 'latency')]
   if (given['no-args'] === true && given['redact'] === true)
     throw new UsageError('--no-args and --redact cannot be combined')
   return {
     json: given['json'] === true,
     args: given['no-args'] === true ? 'hidden' : given['redact'] === true ? 'redacted' : 'shown',
     source: source === undefined ? 'netlink' : values.oneOf('--source', source, SOURCES),
+    ...(latency === undefined ? {} : { latencyMs: values.latency('--latency', latency) }),
   }
 }
 

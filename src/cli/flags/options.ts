@@ -45,6 +45,7 @@ export const SHELLS = ['bash', 'zsh', 'fish'] as const
 export const SORT_KEYS = ['start', 'life'] as const
 
 const MATCHES = 'equal to TEXT, or matching /REGEX/'
+const END = 'end after this time, or after N events'
 const ARGUMENTS = 'show no arguments; hide secrets in arguments'
 const PROCESSES = 'this process; its descendants'
 
@@ -140,8 +141,8 @@ export const OPTIONS: readonly Option[] = [
     brief: 'exec,exit; fork,comm,uid,gid,sid,ptrace,coredump; all',
     text: `Event types, separated by commas: ${EVENTS.join(', ')}; or ${ALL_EVENTS}. Default: exec,exit.`,
   },
-  { name: 'duration', value: 'SECONDS', kind: 'number', brief: 'end after this time', text: 'Ends after this time.' },
-  { name: 'count', value: 'N', kind: 'number', brief: 'end after N events', text: 'Ends after N events.' },
+  { name: 'duration', value: 'SECONDS', kind: 'number', brief: END, text: 'Ends after this time.' },
+  { name: 'count', value: 'N', kind: 'number', brief: END, text: 'Ends after N events.' },
   {
     name: 'interval',
     value: 'SECONDS',
@@ -161,6 +162,13 @@ export const OPTIONS: readonly Option[] = [
     kind: SOURCES,
     brief: 'netlink, polling or auto (netlink)',
     text: "The source of events. netlink: the kernel's process connector (default). polling: /proc snapshots, which miss short-lived processes. auto: netlink if available, else polling.",
+  },
+  {
+    name: 'latency',
+    value: 'MS',
+    kind: 'number',
+    brief: 'time that an event may wait (20 or 100)',
+    text: 'Milliseconds that an event may wait, so that several events share a wake-up, which saves CPU time: 0 to 10000. Default: 20 for lines on a terminal, else 100.',
   },
   {
     name: 'replay',
@@ -211,7 +219,7 @@ export const COMMANDS: readonly Command[] = [
     operands: '[OPTION...] -- CMD [ARG...]',
     brief: 'run CMD, and report its processes',
     text: 'Runs CMD. When CMD has exited, it reports all processes that CMD and its descendants started, as a tree with exit codes, lifetimes and start times (START: seconds since the first process began). It lists at most 100,000 processes, 100 execs of one process and 32 MiB of arguments, and counts the rest. Standard input, output and error are those of CMD. Ends with the exit code of CMD, 128+n after signal n, 127 if CMD was not found, 126 if it could not be run. Passes signals on, except those that the terminal sends to CMD as well (Ctrl-C).',
-    options: ['json', ...RUN_ONLY, ...SHOWN, ...ALWAYS],
+    options: ['json', ...RUN_ONLY, ...SHOWN, 'latency', ...ALWAYS],
   },
   {
     name: 'wait',

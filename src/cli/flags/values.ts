@@ -35,6 +35,15 @@ export function lifetime(option: string, text: string): number {
   throw new UsageError(`${option}: expected a duration such as 100ms, 2s, 1.5m or 1h, got '${text}'`)
 }
 
+/** The longest time that an event may wait, in milliseconds. */
+const LATENCY_MAX_MS = 10_000
+
+export function latency(option: string, text: string): number {
+  const value = numberOf(text)
+  if (Number.isInteger(value) && value >= 0 && value <= LATENCY_MAX_MS) return value
+  throw new UsageError(`${option}: expected milliseconds from 0 to ${LATENCY_MAX_MS}, got '${text}'`)
+}
+
 export function count(option: string, text: string): number {
   return integer(option, text, Number.MAX_SAFE_INTEGER)
 }
