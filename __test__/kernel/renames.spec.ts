@@ -120,6 +120,8 @@ serial('recapture reads a title without its padding, and leaves other subscripti
       pid = renamer.pid
       await renamer.request('title', 'titled: idle')
       await renamer.request('comm', 'idle')
+      // The arguments are read while the process runs.
+      await monitor.flush()
       await renamer.end()
       await monitor.flush()
       const [exec, exit] = seen.map(({ process }) => process.argv)
