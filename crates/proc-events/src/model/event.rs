@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::model::interest::{EventType, Field, Fields};
+use crate::model::interest::{EventType, Fields};
 
 /// The way an event became known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,14 +140,6 @@ impl ProcessInfo {
             None => *this = Some(Arc::clone(later)),
             Some(known) if known.lacks(later) => Arc::make_mut(known).add_missing(later),
             Some(_) => {}
-        }
-    }
-
-    /// Marks the comm as outdated, so that the next snapshot reads it again.
-    pub(crate) fn expire_comm(this: &mut Arc<Self>) {
-        if this.requested.has(Field::Comm) {
-            let this = Arc::make_mut(this);
-            this.requested = this.requested.without(Fields::NONE.with(Field::Comm));
         }
     }
 

@@ -7,7 +7,6 @@ use super::Reader;
 use super::interest::{combined_interest, kernel_types, max_latency};
 use crate::capture::workers::CaptureWorkers;
 use crate::error::Error;
-use crate::model::interest::{Field, Fields};
 use crate::pipeline::Pipeline;
 
 impl Reader<'_> {
@@ -32,17 +31,14 @@ impl Reader<'_> {
         let before = std::mem::replace(&mut pipeline.interest, combined_interest(pipeline.queues));
         self.coalescer.set_max_latency(max_latency(pipeline.queues));
         let revision = Some(pipeline.queues.iter().map(|queue| queue.tags_revision()).sum());
-        // Renames are reported only while the interest has the comm, so that a comm from before may be outdated.
-        let comm = Fields::NONE.with(Field::Comm);
-        if pipeline.interest.fields.covers(comm) && !before.fields.covers(comm) {
-            pipeline.table.expire_comms();
-        }
         let mut has_new_ancestor = false;
         if std::mem::replace(&mut self.tags_revision, revision) != revision {
             let ancestry_tags: Vec<_> =
                 pipeline.queues.iter().flat_map(|queue| queue.ancestry_tags()).collect();
             has_new_ancestor = pipeline.ancestry.set_tags(&ancestry_tags);
         }
+        // A comm that was captured before may be outdated, because renames are reported only while the interest has it.
+        // Every snapshot shows the present one.
         if has_new_ancestor || !before.fields.covers(pipeline.interest.fields) {
             pipeline.resync.request_refresh();
         }
@@ -97,7 +93,7 @@ mod tests {
     use super::*;
     use crate::delivery::filter::FilterRule;
     use crate::delivery::queue::SubscriberQueue;
-    use crate::model::interest::{EventType, EventTypes, Interest};
+    use crate::model::interest::{EventType, EventTypes, Field, Fields, Interest};
     use crate::model::source_kind::SourceKind;
     use crate::options::Options;
     use crate::reader::command_queue::Command;

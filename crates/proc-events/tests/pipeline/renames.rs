@@ -91,6 +91,8 @@ fn lost_rename_is_found_by_the_next_snapshot() {
     harness.drain();
     take(&harness);
     show(&harness, "lost", "prog\0", 12 * S);
+    // A snapshot reads no details of a known process.
+    harness.machine().shown.get_mut(&10).unwrap().process = None;
     harness.refresh(13 * S);
     harness.machine().exit(10, 14 * S, 0);
     harness.machine().shown.clear();

@@ -99,13 +99,6 @@ impl ProcessTable {
             || exec_ns <= self.shown_until_ns && self.processes.get(&pid).is_some_and(may_be_shown)
     }
 
-    /// Marks the comm of every process as outdated, because renames were not reported. The next snapshot reads it again.
-    pub fn expire_comms(&mut self) {
-        for info in self.processes.values_mut().filter_map(|process| process.info.as_mut()) {
-            ProcessInfo::expire_comm(info);
-        }
-    }
-
     /// Replaces the arguments of a process by those that were `observed` after a rename, unless the process has called exec
     /// since.
     pub fn recapture(&mut self, pid: u32, observed: &ObservedProcess) {
