@@ -31,6 +31,8 @@ pub struct ObservedProcess {
     pub comm: [u8; 16],
     /// The requested details.
     pub process: Option<Arc<ProcessInfo>>,
+    /// Time before the process was read, in nanoseconds on `CLOCK_MONOTONIC`; 0: unknown.
+    pub began_ns: u64,
     /// Time after the process was read, in nanoseconds on `CLOCK_MONOTONIC`; 0: it was not read.
     pub read_ns: u64,
 }

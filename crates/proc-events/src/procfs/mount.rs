@@ -113,6 +113,7 @@ impl Procfs {
             program: stat.program,
             comm: stat.padded_comm(),
             process: info.map(Arc::new),
+            began_ns: 0,
             read_ns,
         }
     }

@@ -50,8 +50,11 @@ pub fn is_of_program(comm: &[u8], cmdline: &[u8], exe: &[u8]) -> bool {
     let title = base_name(first_argument(cmdline));
     let title = title.strip_prefix(b"-").unwrap_or(title);
     let end = title.iter().position(|byte| matches!(byte, b':' | b' ')).unwrap_or(title.len());
-    let mut names = candidates(cmdline, exe).chain(title.get(..end));
-    names.any(agrees)
+    // A script is executed by its path. Another argument may have the new name by chance.
+    let scripts = cmdline.split(|&byte| byte == 0).take(SCRIPT_ARGUMENTS).skip(1);
+    let scripts = scripts.filter(|argument| argument.contains(&b'/')).map(base_name);
+    let program = [base_name(first_argument(cmdline)), executable_name(exe)];
+    program.into_iter().chain(title.get(..end)).chain(scripts).any(agrees)
 }
 
 /// Returns true if the arguments look like a title: a program has overwritten them with one text, and padded the rest
@@ -175,6 +178,7 @@ mod tests {
             ("x", "y\0", "/memfd:prog (deleted)", "memfd:prog"),
             ("x", "y\0", "/opt/prog (deleted)", "prog"),
             ("worker", "/opt/app/server\0--port\0", "", "server"),
+            ("worker", "./server\0worker\0", "/opt/server", "server"),
             ("LateRenamerLong", "Z:\\g\\other.exe\0", "/opt/wine64-preloader", "wine64-preloader"),
             ("LateRenamerLong", "Z:\\g\\LateRenamerLongName.exe\0", "/opt/wine", "LateRenamerLongName.exe"),
             ("x", "", "", "x"),

@@ -96,6 +96,7 @@ impl Reader {
     /// Reads `fields` of a process. After an exec, a zombie counts as running.
     fn read_at(&mut self, pid: u32, fields: Fields, time: ReadTime) -> Result<ReadResult, Errno> {
         let Self { procfs, files, cmdline } = self;
+        let began_ns = clock_ns(ClockId::Monotonic);
         match files.read(&procfs.root, pid, fields, procfs.max_argv_bytes, cmdline, time) {
             Err(errno @ (Errno::MFILE | Errno::NFILE | Errno::NOMEM)) => return Err(errno),
             Err(Errno::NOENT | Errno::SRCH) => return Ok(ReadResult::Disappeared),
@@ -108,7 +109,8 @@ impl Reader {
         };
         let read_ns = clock_ns(ClockId::Monotonic);
         let info = (!fields.is_empty()).then(|| files.files().info(fields, &stat, procfs.max_argv_bytes));
-        Ok(ReadResult::Running(Box::new(procfs.observed(pid, &stat, info, read_ns))))
+        let observed = ObservedProcess { began_ns, ..procfs.observed(pid, &stat, info, read_ns) };
+        Ok(ReadResult::Running(Box::new(observed)))
     }
 
     /// Reads `fields` of the process that called exec at `exec_ns`. Returns empty details if the process no longer

@@ -32,7 +32,13 @@ fn show(harness: &Harness, comm: &str, argv: &str, read_ns: u64) {
         ..ProcessInfo::default()
     });
     let observed = harness.machine().show(10, 9 * S, 1).clone();
-    let observed = ObservedProcess { process: Some(process), comm: padded(comm), read_ns, ..observed };
+    let observed = ObservedProcess {
+        process: Some(process),
+        comm: padded(comm),
+        began_ns: read_ns,
+        read_ns,
+        ..observed
+    };
     harness.machine().shown.insert(10, observed);
 }
 
@@ -98,6 +104,24 @@ fn lost_rename_is_found_by_the_next_snapshot() {
     harness.machine().shown.clear();
     harness.drain();
     assert_eq!(take(&harness), ["exit prog lost"]);
+}
+
+#[test]
+fn rename_during_the_read_of_a_snapshot_is_not_undone() {
+    let mut harness = Harness::with_interest(interest(NAMES));
+    show(&harness, "prog", "prog\0", 10 * S);
+    harness.machine().exec(10, 10 * S);
+    harness.machine().comm(10, 10, 11 * S, "renamed");
+    harness.drain();
+    take(&harness);
+    // The name was read before the rename, and the rest after it.
+    show(&harness, "prog", "prog\0", 11 * S - MS);
+    harness.machine().shown.get_mut(&10).unwrap().read_ns = 11 * S + MS;
+    harness.refresh(13 * S);
+    harness.machine().exit(10, 14 * S, 0);
+    harness.machine().shown.clear();
+    harness.drain();
+    assert_eq!(take(&harness), ["exit prog renamed"]);
 }
 
 #[test]

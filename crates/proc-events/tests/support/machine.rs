@@ -178,6 +178,7 @@ impl Machine {
             leader_exited: process.leader_exited,
             program: process.program,
             comm: [0; 16],
+            began_ns: self.now_ns,
             read_ns: self.now_ns,
             process: name.map(|name| {
                 Arc::new(ProcessInfo { requested: fields, name: Some(name), ..ProcessInfo::default() })

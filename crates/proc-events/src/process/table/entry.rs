@@ -89,8 +89,8 @@ impl Process {
         self.comm = observed.comm;
         self.read_ns = observed.read_ns;
         ProcessInfo::fill(&mut self.info, observed.process.as_ref());
-        // The report of a rename may have been lost.
-        if observed.read_ns > self.renamed_ns {
+        // The report of a rename may have been lost. A rename during the read is later than what was read.
+        if observed.began_ns > self.renamed_ns {
             self.set_comm(observed.comm);
         }
     }
