@@ -106,6 +106,31 @@ serial('a name filter alone follows renames, and renames of threads are dropped 
   })
 })
 
+serial('a process that renames itself in a loop hides no other, and its last name is found', async (t) => {
+  const path = compileRenamer(temporaryFolder(t), 'before')
+  await monitoring(async (monitor) => {
+    const [seen, exits] = [new Set<number>(), new Set<number>()]
+    monitor.subscribeExec((pid) => seen.add(pid), { name: 'true' })
+    monitor.subscribeExit((pid) => exits.add(pid), { name: 'the-last-name' })
+    await monitor.flush()
+    const renamer = new Renamer(path)
+    let isOver = false
+    const storm = renamer.request('storm', '500000').then(() => (isOver = true))
+    const pids: number[] = []
+    while (!isOver) pids.push(await run('true'))
+    await storm
+    await renamer.request('comm', 'the-last-name')
+    await monitor.flush()
+    const { lostSocket } = monitor.stats()
+    t.deepEqual([lostSocket, pids.filter((pid) => !seen.has(pid))], [0, []])
+    let comm: string | null | undefined
+    while (comm !== 'the-last-name') comm = (await replayed(monitor, renamer.pid)).process.comm
+    await renamer.end()
+    await monitor.flush()
+    t.true(exits.has(renamer.pid))
+  })
+})
+
 serial('recapture reads a title without its padding, and leaves other subscriptions the same process', async (t) => {
   const path = compileRenamer(temporaryFolder(t), 'titled')
   const args = ['--listen', 'a-long-argument', ...Array.from({ length: 40 }, () => 'x')]

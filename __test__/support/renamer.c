@@ -1,10 +1,12 @@
 /* A program that renames itself on request. Each line on stdin is a request, and is answered by "ok":
  *   comm NAME    renames the main thread
  *   thread NAME  renames another thread
+ *   storm COUNT  renames the main thread COUNT times
  *   title TEXT   overwrites the arguments with TEXT and pads them with NUL
  * It exits with 3 at the end of stdin. */
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -23,6 +25,9 @@ int main(int argc, char **argv) {
     line[strcspn(line, "\n")] = 0;
     name = strchr(line, ' ') + 1;
     if (!strncmp(line, "comm ", 5)) prctl(PR_SET_NAME, name, 0, 0, 0);
+    if (!strncmp(line, "storm ", 6)) {
+      for (long left = atol(name); left > 0; left--) prctl(PR_SET_NAME, left % 2 ? "storm-a" : "storm-b", 0, 0, 0);
+    }
     if (!strncmp(line, "thread ", 7)) {
       pthread_t thread;
       pthread_create(&thread, NULL, rename_thread, NULL);

@@ -31,8 +31,8 @@ export class Renamer {
     this.#closed = once(this.#child, 'close')
   }
 
-  /** Renames the main thread or another thread, or overwrites the arguments. */
-  async request(what: 'comm' | 'thread' | 'title', name: string): Promise<void> {
+  /** Renames the main thread or another thread, once or many times, or overwrites the arguments. */
+  async request(what: 'comm' | 'thread' | 'title' | 'storm', name: string): Promise<void> {
     this.#child.stdin!.write(`${what} ${name}\n`)
     const { value } = await this.#answers.next()
     if (value !== 'ok') throw new Error(`the renamer answered ${value}`)

@@ -58,6 +58,11 @@ impl EventTypes {
     pub const fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
+    /// Returns the types of this set that are not in `other`.
+    #[must_use]
+    pub(crate) const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
     /// Returns true if the set contains every type of `other`.
     #[must_use]
     pub(crate) const fn covers(self, other: Self) -> bool {

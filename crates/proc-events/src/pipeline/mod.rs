@@ -33,6 +33,8 @@ pub use awaited::WatchTarget;
 use awaited::{PendingExit, RECENT_MAX, RecentExit, Request};
 use resync::Resync;
 
+/// Number of renames in one read above which they come from a loop. Ordinary programs rename themselves once.
+pub(crate) const RENAMES_MAX: u32 = 256;
 /// Events that are usually dispatched at once.
 const BATCH_EVENTS: usize = 1024;
 
@@ -77,6 +79,8 @@ pub struct Pipeline<'a, D, P> {
     ///
     /// [`WatchResult::Gone`]: crate::model::notification::WatchResult::Gone
     exited_watches: Vec<(Arc<SubscriberQueue>, u32)>,
+    /// Number of renames of main threads since they were counted last.
+    renames: u32,
     /// The latest exits, in the order of their reports.
     recent_exits: VecDeque<RecentExit>,
     /// The requests that are not answered yet. A source that fails leaves them here.
@@ -113,6 +117,7 @@ impl<'a, D: DatagramSource, P: ProcessInspector> Pipeline<'a, D, P> {
             exited_watches: Vec::new(),
             recent_exits: VecDeque::with_capacity(RECENT_MAX),
             requests: VecDeque::new(),
+            renames: 0,
         }
     }
 
@@ -123,6 +128,11 @@ impl<'a, D: DatagramSource, P: ProcessInspector> Pipeline<'a, D, P> {
         // Datagrams of the old socket do not show that the new one works. The resync that follows recovers them.
         self.batch = Batch::default();
         self.source = source;
+    }
+
+    /// Returns the number of renames of main threads since the last call.
+    pub const fn take_renames(&mut self) -> u32 {
+        std::mem::replace(&mut self.renames, 0)
     }
 
     /// Returns true if a datagram was received and not handled, or an event was held back.

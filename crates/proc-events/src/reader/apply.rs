@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::Reader;
-use super::interest::{combined_interest, kernel_types, max_latency};
+use super::interest::{combined_interest, max_latency};
 use crate::capture::workers::CaptureWorkers;
 use crate::error::Error;
 use crate::pipeline::Pipeline;
@@ -42,7 +42,7 @@ impl Reader<'_> {
         if has_new_ancestor || !before.fields.covers(pipeline.interest.fields) {
             pipeline.resync.request_refresh();
         }
-        let result = self.handle.kernel_filter.set(|| kernel_types(pipeline.queues));
+        let result = self.handle.kernel_filter.set(|| self.kernel_types());
         self.apply_capture();
         result
     }

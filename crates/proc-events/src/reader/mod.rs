@@ -19,6 +19,7 @@ pub(crate) mod handle;
 mod host;
 mod interest;
 mod interval;
+mod renames;
 mod snapshot_task;
 mod supervision;
 
@@ -121,6 +122,8 @@ struct Reader<'a> {
     snapshot_task: Option<SnapshotTask>,
     scheduling: ThreadScheduling,
     coalescer: Coalescer,
+    /// Time at which renames are followed again; `None`: they are.
+    renames_resume_at: Option<Instant>,
     /// Time at which the present sleep began, if one was interrupted.
     sleep_began: Option<Instant>,
     self_test_timer: IntervalTimer,
@@ -163,6 +166,7 @@ impl<'a> Reader<'a> {
             snapshot_task: None,
             scheduling: ThreadScheduling::of_this_thread(),
             coalescer: Coalescer::default(),
+            renames_resume_at: None,
             sleep_began: None,
             self_test_timer: IntervalTimer::every(SELF_TEST_INTERVAL)
                 .map_err(|error| Error::from_io("timerfd_create", "of the self-test", &error))?,
@@ -192,7 +196,7 @@ impl<'a> Reader<'a> {
 
     /// Waits for the next wake-up.
     async fn next_wake(&mut self) -> Result<Wake, Error> {
-        let report_due = self.pipeline.expected_until();
+        let report_due = self.pipeline.expected_until().into_iter().chain(self.renames_resume_at);
         let reads_again = self.coalescer.should_read_again() && self.update_scheduling();
         let is_behind = self.pipeline.is_behind();
         let Pipeline { source, processes, resync, .. } = &mut self.pipeline;
@@ -244,6 +248,7 @@ impl<'a> Reader<'a> {
             Wake::Exited(pids) => self.pipeline.on_watched_exits(&pids, now)?,
             Wake::SelfTestDue => self.check_connector()?,
             Wake::Due => {
+                self.resume_renames_if_due(now.instant)?;
                 self.pipeline.expire_pending_exits(now)?;
                 self.pipeline.finish_snapshot_if_due(now)?;
             }
@@ -264,6 +269,7 @@ impl<'a> Reader<'a> {
         }
         let before = self.handle.stats.events.get();
         self.pipeline.drain(READ_BUDGET)?;
+        self.pause_renames_if_many()?;
         let count = self.handle.stats.events.get() - before;
         self.coalescer.record_read(count as u32, count < READ_BUDGET as u64, self.pipeline.last_ns());
         Ok(())
