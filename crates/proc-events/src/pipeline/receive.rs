@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering;
 use neli::connector::ProcEvent;
 use rustix::io::Errno;
 
+use super::Pipeline;
 use super::awaited::RecentExit;
-use super::{Pipeline, RENAMES_MAX};
 use crate::connector::source::DatagramSource;
 use crate::connector::wire::{self, Message, Reject, known_pid};
 use crate::error::{Error, ErrorCode};
@@ -185,9 +185,10 @@ impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
     fn handle_rename(&mut self, pid: u32, message: &Message) {
         self.renames += 1;
         let fields = self.interest.fields.intersection(Fields::NONE.with(Field::Argv));
-        // Reading the arguments at each rename of a loop would take too long.
-        let reads = self.interest.recapture && self.renames <= RENAMES_MAX;
-        if reads && !fields.is_empty() && self.table.knows(pid) {
+        if self.interest.recapture
+            && !fields.is_empty()
+            && self.table.needs_recapture(pid, message.timestamp_ns)
+        {
             let observed = self.processes.read_reported(pid, fields, message.timestamp_ns);
             self.table.recapture(pid, &observed);
             self.needs_receive = true;

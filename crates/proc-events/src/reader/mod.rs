@@ -53,6 +53,7 @@ use handle::ReaderHandle;
 use host::LinuxProcesses;
 use interest::{combined_interest, kernel_types};
 use interval::IntervalTimer;
+use renames::RenamePause;
 use snapshot_task::SnapshotTask;
 
 /// Maximum time that the shutdown waits for the snapshot in flight.
@@ -122,8 +123,7 @@ struct Reader<'a> {
     snapshot_task: Option<SnapshotTask>,
     scheduling: ThreadScheduling,
     coalescer: Coalescer,
-    /// Time at which renames are followed again; `None`: they are.
-    renames_resume_at: Option<Instant>,
+    rename_pause: RenamePause,
     /// Time at which the present sleep began, if one was interrupted.
     sleep_began: Option<Instant>,
     self_test_timer: IntervalTimer,
@@ -166,7 +166,7 @@ impl<'a> Reader<'a> {
             snapshot_task: None,
             scheduling: ThreadScheduling::of_this_thread(),
             coalescer: Coalescer::default(),
-            renames_resume_at: None,
+            rename_pause: RenamePause::default(),
             sleep_began: None,
             self_test_timer: IntervalTimer::every(SELF_TEST_INTERVAL)
                 .map_err(|error| Error::from_io("timerfd_create", "of the self-test", &error))?,
@@ -196,7 +196,7 @@ impl<'a> Reader<'a> {
 
     /// Waits for the next wake-up.
     async fn next_wake(&mut self) -> Result<Wake, Error> {
-        let report_due = self.pipeline.expected_until().into_iter().chain(self.renames_resume_at);
+        let report_due = self.pipeline.expected_until().into_iter().chain(self.rename_pause.until);
         let reads_again = self.coalescer.should_read_again() && self.update_scheduling();
         let is_behind = self.pipeline.is_behind();
         let Pipeline { source, processes, resync, .. } = &mut self.pipeline;

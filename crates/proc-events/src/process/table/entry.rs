@@ -46,6 +46,8 @@ pub(super) struct Process {
     comm: [u8; 16],
     /// Time of the last rename that was reported; 0 if none was.
     renamed_ns: u64,
+    /// Time before the arguments were read again, after a rename; 0 if they were not.
+    pub(super) recaptured_ns: u64,
     /// Time at which the details were read last; 0 if they were not.
     read_ns: u64,
     /// True if subscribers know the process. Only a scan reports a process that has never called exec.
@@ -112,6 +114,7 @@ impl Process {
 
     /// Replaces the arguments.
     pub(super) fn recapture(&mut self, observed: &ObservedProcess) {
+        self.recaptured_ns = observed.began_ns;
         if let (Some(info), Some(later)) = (&mut self.info, &observed.process) {
             ProcessInfo::replace_argv(info, later.argv.as_ref());
         }
@@ -175,7 +178,7 @@ impl Process {
         self.position = position;
         self.program = observed.program;
         (self.comm, self.read_ns) = (observed.comm, observed.read_ns);
-        self.renamed_ns = 0;
+        (self.renamed_ns, self.recaptured_ns) = (0, 0);
         self.never_execed = false;
         self.is_kernel_thread = false;
         self.reported = true;

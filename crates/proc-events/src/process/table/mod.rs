@@ -99,6 +99,13 @@ impl ProcessTable {
             || exec_ns <= self.shown_until_ns && self.processes.get(&pid).is_some_and(may_be_shown)
     }
 
+    /// Returns true if the arguments of a known process were last read before this rename. A reading also shows all renames
+    /// before it.
+    #[must_use]
+    pub fn needs_recapture(&self, pid: u32, renamed_ns: u64) -> bool {
+        self.processes.get(&pid).is_some_and(|process| process.recaptured_ns <= renamed_ns)
+    }
+
     /// Replaces the arguments of a process by those that were `observed` after a rename, unless the process has called exec
     /// since.
     pub fn recapture(&mut self, pid: u32, observed: &ObservedProcess) {
