@@ -58,11 +58,10 @@ export function peers(tools: Tools): Peer[] {
   return [
     { ...own, name: 'no observer' },
     { ...own, name: 'proc-events', command: node('ours.mjs') },
-    ...[20, 50, 100].map((latency) => ({
-      ...own,
-      name: `proc-events, ${latency} ms`,
-      command: (records: string, has: boolean) => [...node('ours.mjs')(records, has), String(latency)],
-    })),
+    ...[20, 50, 100].map((latency) => {
+      const command = (records: string, has: boolean): string[] => [...node('ours.mjs')(records, has), String(latency)]
+      return Object.assign({ name: `proc-events, ${latency} ms`, command }, own)
+    }),
     { ...own, name: 'C, filter', command: (records, has) => [listener, 'filter', records, clock(has)] },
     { ...own, name: 'C, plain', command: (records, has) => [listener, 'plain', records, clock(has)] },
     {

@@ -76,7 +76,7 @@ export function checkOptions(options: MonitorOptions): CheckedOptions {
       maxArgvBytes: maxArgvBytes ?? 0,
       procRoot: checkProcRoot(options.procRoot),
       maxLatency: maxLatency ?? 0,
-    kernelThreads: kernelThreads === true,
+      kernelThreads: kernelThreads === true,
       raisePriority: priority !== 'ordinary',
     },
     redact: redact ?? null,

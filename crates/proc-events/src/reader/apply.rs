@@ -3,11 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use tokio::time::Instant;
+
 use super::Reader;
-use super::interest::{combined_interest, max_latency};
+use super::interest::{combined_interest, kernel_types, max_latency};
 use crate::capture::workers::CaptureWorkers;
 use crate::error::Error;
-use crate::pipeline::Pipeline;
+use crate::model::interest::{EventType, EventTypes};
+use crate::pipeline::{Pipeline, RENAMES_MAX};
 
 impl Reader<'_> {
     /// Applies the interest if a subscriber has changed it.
@@ -45,6 +48,32 @@ impl Reader<'_> {
         let result = self.handle.kernel_filter.set(|| self.kernel_types());
         self.apply_capture();
         result
+    }
+
+    /// Returns the event types that the kernel filter must pass now.
+    pub(super) fn kernel_types(&self) -> EventTypes {
+        let types = kernel_types(self.pipeline.queues);
+        if self.rename_pause.until.is_some() { types.without(EventTypes::RENAMES) } else { types }
+    }
+
+    /// Stops following renames if the last read had too many.
+    pub(super) fn pause_renames_if_many(&mut self) -> Result<(), Error> {
+        let is_subscribed = self.pipeline.interest.types.has(EventType::Comm);
+        let are_many = self.pipeline.take_renames() > RENAMES_MAX;
+        if are_many && !is_subscribed && self.rename_pause.until.is_none() {
+            self.rename_pause.begin(Instant::now());
+            self.handle.kernel_filter.set(|| self.kernel_types())?;
+        }
+        Ok(())
+    }
+
+    /// Follows renames again, and requests a snapshot that shows what was missed.
+    pub(super) fn resume_renames_if_due(&mut self, now: Instant) -> Result<(), Error> {
+        if self.rename_pause.end_if_due(now) {
+            self.handle.kernel_filter.set(|| self.kernel_types())?;
+            self.pipeline.resync.request_refresh();
+        }
+        Ok(())
     }
 
     /// Starts or stops the capture workers, and raises or restores the priority of this thread. Captures are urgent,
@@ -93,7 +122,7 @@ mod tests {
     use super::*;
     use crate::delivery::filter::FilterRule;
     use crate::delivery::queue::SubscriberQueue;
-    use crate::model::interest::{EventType, EventTypes, Field, Fields, Interest};
+    use crate::model::interest::{Field, Fields, Interest};
     use crate::model::source_kind::SourceKind;
     use crate::options::Options;
     use crate::reader::command_queue::Command;

@@ -7,12 +7,6 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Reader;
-use super::interest::kernel_types;
-use crate::error::Error;
-use crate::model::interest::{EventType, EventTypes};
-use crate::pipeline::RENAMES_MAX;
-
 /// Time for which renames are not followed then, at first.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest such time. It doubles while the loop goes on.
@@ -28,7 +22,8 @@ pub(super) struct RenamePause {
 }
 
 impl RenamePause {
-    fn begin(&mut self, now: Instant) {
+    /// Begins a pause.
+    pub(super) fn begin(&mut self, now: Instant) {
         // The loop has gone on if it is noticed again so soon.
         let previous = self.last.filter(|(ended, length)| now < *ended + *length);
         let length = previous.map_or(FIRST_PAUSE, |(_, length)| (2 * length).min(LONGEST_PAUSE));
@@ -37,36 +32,8 @@ impl RenamePause {
     }
 
     /// Returns true if the pause ends now.
-    fn end_if_due(&mut self, now: Instant) -> bool {
+    pub(super) fn end_if_due(&mut self, now: Instant) -> bool {
         self.until.take_if(|until| *until <= now).is_some()
-    }
-}
-
-impl Reader<'_> {
-    /// Returns the event types that the kernel filter must pass now.
-    pub(super) fn kernel_types(&self) -> EventTypes {
-        let types = kernel_types(self.pipeline.queues);
-        if self.rename_pause.until.is_some() { types.without(EventTypes::RENAMES) } else { types }
-    }
-
-    /// Stops following renames if the last read had too many.
-    pub(super) fn pause_renames_if_many(&mut self) -> Result<(), Error> {
-        let is_subscribed = self.pipeline.interest.types.has(EventType::Comm);
-        let are_many = self.pipeline.take_renames() > RENAMES_MAX;
-        if are_many && !is_subscribed && self.rename_pause.until.is_none() {
-            self.rename_pause.begin(Instant::now());
-            self.handle.kernel_filter.set(|| self.kernel_types())?;
-        }
-        Ok(())
-    }
-
-    /// Follows renames again, and requests a snapshot that shows what was missed.
-    pub(super) fn resume_renames_if_due(&mut self, now: Instant) -> Result<(), Error> {
-        if self.rename_pause.end_if_due(now) {
-            self.handle.kernel_filter.set(|| self.kernel_types())?;
-            self.pipeline.resync.request_refresh();
-        }
-        Ok(())
     }
 }
 
