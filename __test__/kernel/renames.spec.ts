@@ -163,16 +163,23 @@ serial('a title of a process found running has no padding, and real empty argume
     Array.from({ length: 40 }, () => 'argument'),
   )
   await titled.request('title', 'padded: master process')
+  const renamed = new Renamer(path, ['a-long-argument'])
+  await renamed.request('title', 'newname: title')
+  await renamed.request('comm', 'newname')
   const empty = new Renamer(path, ['', ''])
   await empty.request('comm', 'padded')
   const monitor = getProcessMonitor()
   const seen = new Map<number, readonly string[] | null | undefined>()
+  const found: number[] = []
   monitor.subscribeExec((pid, { process }) => seen.set(pid, process.argv), { capture: ['argv'] })
+  for (const name of ['padded', 'newname'])
+    monitor.subscribeExec((pid) => pid === renamed.pid && found.push(pid), { name })
   await monitor.initialize()
   await monitor.stop()
+  t.deepEqual(found, [renamed.pid, renamed.pid], 'by the name of its exec, and by its own')
   t.deepEqual(seen.get(titled.pid), ['padded: master process'])
   t.deepEqual(seen.get(empty.pid), [path, '', ''])
-  await Promise.all([titled.end(), empty.end()])
+  await Promise.all([titled.end(), empty.end(), renamed.end()])
 })
 
 serial('names past 15 bytes are completed for scripts, Windows paths and deleted files', async (t) => {

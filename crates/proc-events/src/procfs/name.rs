@@ -46,15 +46,25 @@ pub fn since_exec(comm: &[u8], cmdline: &[u8], exe: &[u8]) -> Box<str> {
 #[must_use]
 pub fn is_of_program(comm: &[u8], cmdline: &[u8], exe: &[u8]) -> bool {
     let agrees = |name: &[u8]| if comm.len() < COMM_MAX { name == comm } else { name.starts_with(comm) };
-    // A login shell has the name `-sh`, and a title often begins with the name: `sshd: user`.
-    let title = base_name(first_argument(cmdline));
+    if agrees(executable_name(exe)) {
+        return true;
+    }
+    let first = first_argument(cmdline);
+    let padding = cmdline.get(first.len()..).unwrap_or_default();
+    let is_padded = padding.len() > 1 && padding.iter().all(|&byte| byte == 0);
+    // A program that writes a title over its arguments gives itself the same name. Wine writes the path of the program.
+    if is_padded && !exe.is_empty() && !is_windows_path(first) {
+        return false;
+    }
+    // A login shell has the name `-sh`. Without the executable, a title shows the name that it begins with: `sshd: user`.
+    let title = if exe.is_empty() { base_name(first) } else { b"" };
     let title = title.strip_prefix(b"-").unwrap_or(title);
     let end = title.iter().position(|byte| matches!(byte, b':' | b' ')).unwrap_or(title.len());
     // A script is executed by its path. Another argument may have the new name by chance.
     let scripts = cmdline.split(|&byte| byte == 0).take(SCRIPT_ARGUMENTS).skip(1);
     let scripts = scripts.filter(|argument| argument.contains(&b'/')).map(base_name);
-    let program = [base_name(first_argument(cmdline)), executable_name(exe)];
-    program.into_iter().chain(title.get(..end)).chain(scripts).any(agrees)
+    let login_shell = base_name(first).strip_prefix(b"-");
+    [base_name(first)].into_iter().chain(login_shell).chain(title.get(..end)).chain(scripts).any(agrees)
 }
 
 /// Returns true if the arguments look like a title: a program has overwritten them with one text, and padded the rest
@@ -179,6 +189,10 @@ mod tests {
             ("x", "y\0", "/opt/prog (deleted)", "prog"),
             ("worker", "/opt/app/server\0--port\0", "", "server"),
             ("worker", "./server\0worker\0", "/opt/server", "server"),
+            ("game.exe", "Z:\\g\\game.exe\0\0\0", "/opt/wine64-preloader", "game.exe"),
+            ("my-title", "my-title\0\0\0\0", "/usr/bin/node", "node"),
+            ("newname", "newname: title\0\0\0\0", "/opt/oldname", "oldname"),
+            ("newname", "newname: title", "/opt/oldname", "oldname"),
             ("LateRenamerLong", "Z:\\g\\other.exe\0", "/opt/wine64-preloader", "wine64-preloader"),
             ("LateRenamerLong", "Z:\\g\\LateRenamerLongName.exe\0", "/opt/wine", "LateRenamerLongName.exe"),
             ("x", "", "", "x"),
