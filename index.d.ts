@@ -547,7 +547,10 @@ export declare interface ProcessInfo {
    * are followed while a subscription captures `'comm'` or filters by `name`.
    */
   readonly comm?: string | null
-  /** The parent's process id. */
+  /**
+   * The parent's process id when the details were read. If the parent had exited by then, it is that of the new parent, such as
+   * init. The `ppid` of a fork event is exact, and so is the filter `ancestor`.
+   */
   readonly ppid?: number | null
   /** The path of the executable. */
   readonly exe?: string | null
@@ -804,6 +807,7 @@ export declare type Redact = (argv: string[], process: ProcessInfo) => readonly 
  * ```
  *
  * @param argv - the arguments, the program's own name first. They are not changed.
+ * @throws TypeError `ERR_INVALID_ARG_TYPE` if it is not an array of strings.
  * @returns as many arguments, in which each secret is `[redacted]`.
  */
 export declare function redactSecrets(argv: readonly string[]): string[]
@@ -838,7 +842,7 @@ export declare function signalProcess(
     readonly pid: number
     readonly startTime: number
   },
-  signal: NodeJS.Signals | number,
+  signal: NodeJS.Signals | `SIGRTMIN+${number}` | number,
 ): boolean
 
 /** Options of a subscription: the processes to report, and the details to capture. */

@@ -283,6 +283,12 @@ test('the end of an argument that is longer than the kernel allows is hidden', (
   t.deepEqual(redactSecrets(['tool', `${text} --password`, 'hunter2']).at(-1), '[redacted]')
 })
 
+test('anything but an array of strings is refused', (t) => {
+  for (const wrong of ['curl -u a:b', null, [1], { 0: 'a' }]) {
+    t.throws(() => redactSecrets(wrong as never), { code: 'ERR_INVALID_ARG_TYPE' }, JSON.stringify(wrong))
+  }
+})
+
 test('the time grows with the length, not with its square', (t) => {
   const units = [
     ...tokens.map((token) => token.slice(0, 4)),

@@ -116,8 +116,8 @@ test('signalProcess returns true if the signal was sent, and false if the proces
   const process = { pid: 7, startTime: 900 }
   t.true(api.signalProcess(process, 'SIGTERM'))
   t.false(api.signalProcess(process, 0))
-  api.signalProcess(process, 'SIGRTMIN+1' as NodeJS.Signals)
-  api.signalProcess(process, 'SIGRTMIN+30' as NodeJS.Signals)
+  api.signalProcess(process, 'SIGRTMIN+1')
+  api.signalProcess(process, 'SIGRTMIN+30')
   api.signalProcess(process, 64)
   t.deepEqual(
     calls,

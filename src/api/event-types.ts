@@ -52,7 +52,10 @@ export interface ProcessInfo {
    * are followed while a subscription captures `'comm'` or filters by `name`.
    */
   readonly comm?: string | null
-  /** The parent's process id. */
+  /**
+   * The parent's process id when the details were read. If the parent had exited by then, it is that of the new parent, such as
+   * init. The `ppid` of a fork event is exact, and so is the filter `ancestor`.
+   */
   readonly ppid?: number | null
   /** The path of the executable. */
   readonly exe?: string | null

@@ -34,7 +34,7 @@ const PROC_UNREADABLE = 5
  */
 export function signalProcess(
   process: { readonly pid: number; readonly startTime: number },
-  signal: NodeJS.Signals | number,
+  signal: NodeJS.Signals | `SIGRTMIN+${number}` | number,
 ): boolean {
   checkObject('process', process)
   const { pid, startTime } = process

@@ -29,9 +29,14 @@ const END_LENGTH = 1024
  * ```
  *
  * @param argv - the arguments, the program's own name first. They are not changed.
+ * @throws TypeError `ERR_INVALID_ARG_TYPE` if it is not an array of strings.
  * @returns as many arguments, in which each secret is `[redacted]`.
  */
 export function redactSecrets(argv: readonly string[]): string[] {
+  if (!Array.isArray(argv) || !argv.every((argument) => typeof argument === 'string'))
+    throw Object.assign(new TypeError('The "argv" argument must be an array of strings'), {
+      code: 'ERR_INVALID_ARG_TYPE',
+    })
   const closers = lastClosers(argv)
   const command = new Command()
   let following = NOTHING
