@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 /// Time by which a read is delayed at a high rate.
-const COALESCE_DELAY: Duration = Duration::from_micros(1500);
+pub(super) const COALESCE_DELAY: Duration = Duration::from_micros(1500);
 /// The rate is high if there were this many events in [`RATE_WINDOW_NS`].
 const BURST_EVENTS: u32 = 48;
 /// Time window of the rate, in nanoseconds.

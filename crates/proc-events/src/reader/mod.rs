@@ -47,7 +47,7 @@ use crate::pipeline::activity::SELF_TEST_INTERVAL;
 use crate::procfs::{Procfs, clock_ns};
 use crate::sys;
 use crate::sys::scheduling::ThreadScheduling;
-use coalescer::Coalescer;
+use coalescer::{COALESCE_DELAY, Coalescer};
 use command_queue::{Command, CommandReceiver};
 use handle::ReaderHandle;
 use host::LinuxProcesses;
@@ -291,9 +291,12 @@ impl<'a> Reader<'a> {
         let exit_watcher = processes.exit_watcher();
         let capacity = connector.receive_buffer_size();
         let slice = Duration::from_micros((capacity / BYTES_PER_MICROSECOND).max(1) as u64);
+        // The delay at a high rate is too short to be worth checks of the buffer.
+        let is_short = delay <= COALESCE_DELAY;
+        let slice = if is_short { delay } else { slice };
         loop {
             let left = delay.saturating_sub(began.elapsed());
-            if left.is_zero() || connector.queued_bytes() as usize > capacity / 2 {
+            if left.is_zero() || !is_short && connector.queued_bytes() as usize > capacity / 2 {
                 break;
             }
             if sys::sleep_until_readable([commands.as_fd(), exit_watcher.as_fd()], left.min(slice)) {
