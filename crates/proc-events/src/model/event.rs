@@ -123,9 +123,9 @@ impl ProcessInfo {
             + bytes(&self.comm)
     }
 
-    /// Returns a copy with empty, truncated arguments and no working directory. The name, the comm, the executable and
-    /// the cgroup stay, because filters need them. An event that no filter can match would be neither delivered nor counted as
-    /// lost.
+    /// Returns a copy with empty, truncated arguments and no working directory. The name, the comm, the executable and the
+    /// cgroup stay, because filters need them. An event that no filter can match would be neither delivered nor counted
+    /// as lost.
     pub(crate) fn without_long_texts(&self) -> Self {
         let argv = self.argv.as_ref().map(|_| Argv { text: Box::default(), truncated: true });
         let [name, exe, cgroup, comm] = [&self.name, &self.exe, &self.cgroup, &self.comm].map(Clone::clone);

@@ -107,9 +107,8 @@ impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
         self.request(queue, RequestKind::Watch(target), now)
     }
 
-    /// Answers `queue` with [`Notification::Flushed`] after all that the kernel has reported, and after the
-    /// snapshot that repairs losses or reads requested details.
-    /// If the source fails, the request is left to [`Pipeline::expire_pending_exits`].
+    /// Answers `queue` with [`Notification::Flushed`] after all that the kernel has reported, and after the snapshot that
+    /// repairs losses or reads requested details. If the source fails, the request is left to [`Pipeline::expire_pending_exits`].
     ///
     /// # Errors
     /// See [`Pipeline::drain`].

@@ -145,7 +145,7 @@ impl ProcFiles {
             self.exe.read_link(root, pid, "exe");
         }
         let is_renamed = may_be_renamed
-            && self.stat().is_some_and(|stat| !name::is_of_program(stat.comm, &[], self.exe.bytes()));
+            && self.stat().is_some_and(|stat| !name::is_of_executable(stat.comm, self.exe.bytes()));
         if (may_be_cut || is_renamed) && !fields.has(Field::Argv) {
             cmdline.read_cmdline(root, pid, NAME_SOURCE_MAX, &mut self.cmdline);
         }

@@ -43,40 +43,50 @@ pub fn since_exec(comm: &[u8], cmdline: &[u8], exe: &[u8]) -> Box<str> {
 }
 
 /// Returns true if the comm may be the one that the kernel set at the exec.
-#[must_use]
-pub fn is_of_program(comm: &[u8], cmdline: &[u8], exe: &[u8]) -> bool {
-    let agrees = |name: &[u8]| if comm.len() < COMM_MAX { name == comm } else { name.starts_with(comm) };
-    if agrees(executable_name(exe)) {
+fn is_of_program(comm: &[u8], cmdline: &[u8], exe: &[u8]) -> bool {
+    if is_of_executable(comm, exe) {
         return true;
     }
     let first = first_argument(cmdline);
-    let padding = cmdline.get(first.len()..).unwrap_or_default();
-    let is_padded = padding.len() > 1 && padding.iter().all(|&byte| byte == 0);
     // A program that writes a title over its arguments gives itself the same name. Wine writes the path of the program.
-    if is_padded && !exe.is_empty() && !is_windows_path(first) {
+    if padding(cmdline).is_some() && !exe.is_empty() && !is_windows_path(first) {
         return false;
     }
-    // A login shell has the name `-sh`. Without the executable, a title shows the name that it begins with: `sshd: user`.
-    let title = if exe.is_empty() { base_name(first) } else { b"" };
-    let title = title.strip_prefix(b"-").unwrap_or(title);
-    let end = title.iter().position(|byte| matches!(byte, b':' | b' ')).unwrap_or(title.len());
+    let name = base_name(first);
+    // A login shell has the name `-sh`.
+    let shell = name.strip_prefix(b"-").unwrap_or(name);
+    // Without the executable, a title shows the name that it begins with: `sshd: user`.
+    let end = shell.iter().position(|byte| matches!(byte, b':' | b' '));
+    let title = shell.get(..end.filter(|_| exe.is_empty()).unwrap_or(shell.len()));
     // A script is executed by its path. Another argument may have the new name by chance.
     let scripts = cmdline.split(|&byte| byte == 0).take(SCRIPT_ARGUMENTS).skip(1);
     let scripts = scripts.filter(|argument| argument.contains(&b'/')).map(base_name);
-    let login_shell = base_name(first).strip_prefix(b"-");
-    [base_name(first)].into_iter().chain(login_shell).chain(title.get(..end)).chain(scripts).any(agrees)
+    [name, shell].into_iter().chain(title).chain(scripts).any(|name| agrees(comm, name))
+}
+
+/// Returns true if the comm is the one that an exec of this executable sets, unless it was called by a link.
+pub(super) fn is_of_executable(comm: &[u8], exe: &[u8]) -> bool {
+    agrees(comm, executable_name(exe))
+}
+
+/// Returns true if the comm is this name, or the beginning of it that the kernel keeps.
+fn agrees(comm: &[u8], name: &[u8]) -> bool {
+    if comm.len() < COMM_MAX { name == comm } else { name.starts_with(comm) }
 }
 
 /// Returns true if the arguments look like a title: a program has overwritten them with one text, and padded the rest
 /// with NUL. Fewer than three empty arguments behind the program's own name are arguments.
 #[must_use]
 pub fn is_title(comm: &[u8], cmdline: &[u8], exe: &[u8]) -> bool {
-    let first = first_argument(cmdline);
-    let padding = cmdline.get(first.len()..).unwrap_or_default();
-    let is_padded = padding.len() > 1 && padding.iter().all(|&byte| byte == 0);
-    let name = base_name(first);
+    let name = base_name(first_argument(cmdline));
     let is_own_name = name == executable_name(exe) || name == comm;
-    is_padded && (!is_own_name || padding.len() > 3)
+    padding(cmdline).is_some_and(|length| !is_own_name || length > 3)
+}
+
+/// Returns the number of NUL bytes behind the first argument, if nothing else follows it and it is not the only one.
+fn padding(cmdline: &[u8]) -> Option<usize> {
+    let rest = cmdline.get(first_argument(cmdline).len()..).unwrap_or_default();
+    (rest.len() > 1 && rest.iter().all(|&byte| byte == 0)).then_some(rest.len())
 }
 
 /// Returns the names that may belong to a comm.

@@ -62,7 +62,7 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 const READ_BUDGET: usize = 1024;
 /// The socket's buffer fills at most so fast that half of it lasts for its size divided by this, in microseconds: 100,000
 /// events a second of some 840 bytes.
-const BYTES_PER_MICROSECOND: usize = 168;
+const BYTES_PER_MICROSECOND: u64 = 168;
 
 /// Runs a reader until its last subscription leaves, or until it fails. This is the body of the reader thread.
 pub(crate) fn run(handle: &ReaderHandle) {
@@ -260,8 +260,8 @@ impl<'a> Reader<'a> {
         // Sleep only if nothing is captured here: `/proc/PID` disappears with the process. (Capture workers, where they
         // run, read it in time.)
         let may_sleep = self.update_scheduling() && !self.pipeline.is_behind();
-        let is_awaited = self.is_snapshot_awaited();
-        let delay = || self.coalescer.coalesce_delay(is_awaited, || clock_ns(ClockId::Monotonic));
+        let now_ns = || clock_ns(ClockId::Monotonic);
+        let delay = || self.coalescer.coalesce_delay(self.is_snapshot_awaited(), now_ns);
         match may_sleep.then(delay).flatten() {
             Some(delay) if !self.sleep(delay) => return Ok(()),
             Some(_) => {}
@@ -289,14 +289,16 @@ impl<'a> Reader<'a> {
         let Pipeline { source, processes, .. } = pipeline;
         let Some(connector) = source else { return true };
         let exit_watcher = processes.exit_watcher();
-        let capacity = connector.receive_buffer_size();
-        let slice = Duration::from_micros((capacity / BYTES_PER_MICROSECOND).max(1) as u64);
         // The delay at a high rate is too short to be worth checks of the buffer.
-        let is_short = delay <= COALESCE_DELAY;
-        let slice = if is_short { delay } else { slice };
+        let capacity = self.handle.receive_buffer_size.load(Ordering::Relaxed);
+        let (slice, checks) = if delay <= COALESCE_DELAY {
+            (delay, false)
+        } else {
+            (Duration::from_micros((capacity / BYTES_PER_MICROSECOND).max(1)), true)
+        };
         loop {
             let left = delay.saturating_sub(began.elapsed());
-            if left.is_zero() || !is_short && connector.queued_bytes() as usize > capacity / 2 {
+            if left.is_zero() || checks && u64::from(connector.queued_bytes()) > capacity / 2 {
                 break;
             }
             if sys::sleep_until_readable([commands.as_fd(), exit_watcher.as_fd()], left.min(slice)) {

@@ -42,6 +42,21 @@ fn show(harness: &Harness, comm: &str, argv: &str, read_ns: u64) {
     harness.machine().shown.insert(10, observed);
 }
 
+/// Returns a harness with a process, 10, whose exec of `prog` is reported next.
+fn executed() -> Harness {
+    let harness = Harness::with_interest(interest(NAMES));
+    show(&harness, "prog", "prog\0", 10 * S);
+    harness.machine().exec(10, 10 * S);
+    harness
+}
+
+/// Lets process 10 exit, and handles the report.
+fn exit(harness: &mut Harness, at_ns: u64) {
+    harness.machine().exit(10, at_ns, 0);
+    harness.machine().shown.clear();
+    harness.drain();
+}
+
 /// Takes the events, as `"exec prog old"`: type, name, comm.
 fn take(harness: &Harness) -> Vec<String> {
     let mut notifications = Vec::new();
@@ -65,15 +80,11 @@ fn argv_of_last(harness: &Harness) -> Option<String> {
 
 #[test]
 fn rename_of_the_main_thread_changes_the_comm_of_later_events() {
-    let mut harness = Harness::with_interest(interest(NAMES));
-    show(&harness, "prog", "prog\0", 10 * S);
-    harness.machine().exec(10, 10 * S);
+    let mut harness = executed();
     harness.machine().comm(11, 10, 10 * S + MS, "thread");
     harness.machine().comm(10, 10, 10 * S + 2 * MS, "renamed");
     harness.drain();
-    harness.machine().exit(10, 11 * S, 0);
-    harness.machine().shown.clear();
-    harness.drain();
+    exit(&mut harness, 11 * S);
     assert_eq!(take(&harness), ["exec prog prog", "exit prog renamed"]);
 }
 
@@ -91,26 +102,20 @@ fn comm_event_carries_the_new_comm() {
 
 #[test]
 fn lost_rename_is_found_by_the_next_snapshot() {
-    let mut harness = Harness::with_interest(interest(NAMES));
-    show(&harness, "prog", "prog\0", 10 * S);
-    harness.machine().exec(10, 10 * S);
+    let mut harness = executed();
     harness.drain();
     take(&harness);
     show(&harness, "lost", "prog\0", 12 * S);
     // A snapshot reads no details of a known process.
     harness.machine().shown.get_mut(&10).unwrap().process = None;
     harness.refresh(13 * S);
-    harness.machine().exit(10, 14 * S, 0);
-    harness.machine().shown.clear();
-    harness.drain();
+    exit(&mut harness, 14 * S);
     assert_eq!(take(&harness), ["exit prog lost"]);
 }
 
 #[test]
 fn rename_during_the_read_of_a_snapshot_is_not_undone() {
-    let mut harness = Harness::with_interest(interest(NAMES));
-    show(&harness, "prog", "prog\0", 10 * S);
-    harness.machine().exec(10, 10 * S);
+    let mut harness = executed();
     harness.machine().comm(10, 10, 11 * S, "renamed");
     harness.drain();
     take(&harness);
@@ -118,17 +123,13 @@ fn rename_during_the_read_of_a_snapshot_is_not_undone() {
     show(&harness, "prog", "prog\0", 11 * S - MS);
     harness.machine().shown.get_mut(&10).unwrap().read_ns = 11 * S + MS;
     harness.refresh(13 * S);
-    harness.machine().exit(10, 14 * S, 0);
-    harness.machine().shown.clear();
-    harness.drain();
+    exit(&mut harness, 14 * S);
     assert_eq!(take(&harness), ["exit prog renamed"]);
 }
 
 #[test]
 fn snapshot_from_before_a_rename_does_not_undo_it() {
-    let mut harness = Harness::with_interest(interest(NAMES));
-    show(&harness, "prog", "prog\0", 10 * S);
-    harness.machine().exec(10, 10 * S);
+    let mut harness = executed();
     harness.drain();
     take(&harness);
     harness.pipeline.resync.request_refresh();
@@ -136,9 +137,7 @@ fn snapshot_from_before_a_rename_does_not_undo_it() {
     harness.machine().comm(10, 10, 11 * S, "renamed");
     harness.finish_snapshot(Ok(snapshot), 12 * S);
     harness.finish_deferred_snapshot(12 * S);
-    harness.machine().exit(10, 14 * S, 0);
-    harness.machine().shown.clear();
-    harness.drain();
+    exit(&mut harness, 14 * S);
     assert_eq!(take(&harness), ["exit prog renamed"]);
 }
 

@@ -51,14 +51,10 @@ impl Latencies {
 
     /// Removes a latency that was added.
     pub(super) fn remove(&mut self, latency_ms: Option<u32>) {
-        if let Some(at) = self.0.iter().position(|(known, _)| *known == latency_ms)
-            && let Some((_, count)) = self.0.get_mut(at)
-        {
+        if let Some((_, count)) = self.0.iter_mut().find(|(known, _)| *known == latency_ms) {
             *count -= 1;
-            if *count == 0 {
-                self.0.swap_remove(at);
-            }
         }
+        self.0.retain(|(_, count)| *count > 0);
     }
 
     /// Returns the least one, where `default_ms` stands for `None`; `u32::MAX` if there is none.

@@ -15,8 +15,8 @@ use crate::process::event_sink::EventSink;
 const TICK_NS: u64 = 10_000_000;
 
 impl ProcessTable {
-    /// Applies one message. `observed` is the process as `/proc` showed it at an exec or fork, if it was read. Events go to `sink`. An
-    /// exec may remove the exit of the same process from the pending events.
+    /// Applies one message. `observed` is the process as `/proc` showed it at an exec or fork, if it was read. Events go to
+    /// `sink`. An exec may remove the exit of the same process from the pending events.
     pub fn apply(&mut self, message: &Message, observed: Option<ObservedProcess>, sink: &mut impl EventSink) {
         self.position.0 += 1;
         let timestamp_ns = message.timestamp_ns;
