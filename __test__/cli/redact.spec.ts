@@ -306,7 +306,7 @@ test('common command lines are unchanged', (t) => {
     ['git', 'log', '--author=me@example.com', '--since=12:30', 'HEAD~2..HEAD', '--', 'src/keys.ts'],
     ['git', 'clone', 'git@github.com:a/b.git', 'https://github.com/a/b'],
     ['docker', 'run', '-p', '80:8080', '-v', '/a:/b:ro', '--name=x', '-e', 'LANG=C', 'img@sha256:abcd'],
-    ['ssh', '-o', 'StrictHostKeyChecking=no', '-i', '/root/.ssh/id_key', 'me@host', 'ls -l'],
+    ['ssh', '-o', 'StrictHostKeyChecking=no', '-i', '/home/me/.ssh/id_key', 'me@host', 'ls -l'],
     ['ssh-keygen', '-t', 'ed25519', '-f', 'key', '-C', 'me@host'],
     ['kubectl', 'get', 'secret', 'my-token', '-o', 'jsonpath={.data.a}'],
     ['gh', 'auth', 'login', '--hostname', 'github.com'],

@@ -3,6 +3,7 @@ import { types } from 'node:util'
 import { checkInteger, checkObject, checkOneOf, invalidArgType } from '../api/errors.js'
 import type { ProcessField } from '../api/event-types.js'
 import type { ProcessFilter } from '../api/options.js'
+import { PID_MAX_LIMIT } from '../native/binding.js'
 import type { FilterCriteria } from '../native/interest.js'
 import type { FilterSubject } from '../native/record-view.js'
 import { PROCESS_FIELDS } from '../native/record.js'
@@ -23,8 +24,6 @@ export interface CompiledFilter {
 }
 
 const UID_MAX = 2 ** 32 - 1
-/** The kernel's limit of pids on 64 bits. */
-export const PID_MAX_LIMIT: number = 2 ** 22
 
 let lastAncestorId = 0
 

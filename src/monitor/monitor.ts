@@ -7,14 +7,14 @@ import type { MonitorEvents, ProcessCallback, ProcessMonitor, Unsubscribe, WaitO
 import type { EventsOptions, MonitorOptions, SubscribeOptions } from '../api/options.js'
 import type { MonitorStats } from '../api/stats.js'
 import { publishEvent, publishLoss } from '../integrations/diagnostics-channel.js'
-import { STATS_LENGTH, load } from '../native/binding.js'
+import { PID_MAX_LIMIT, STATS_LENGTH, load } from '../native/binding.js'
 import { InterestBuilder } from '../native/interest.js'
 import { RecordView } from '../native/record-view.js'
 import { type Deferred, Session, deferred } from '../native/session.js'
 import { type StopListener, openStream } from './event-stream.js'
 import { ExitWaits } from './exit-waits.js'
 import { Flushes } from './flushes.js'
-import { PID_MAX_LIMIT, checkSignal } from './filter.js'
+import { checkSignal } from './filter.js'
 import { type CheckedOptions, TIMER_MAX_MS, checkOptions, differingOptions } from './options.js'
 import { StartReminder } from './start-reminder.js'
 import { Registry, throwUncaught } from './subscriptions.js'
@@ -221,9 +221,9 @@ class Monitor extends EventEmitter<MonitorEvents> implements ProcessMonitor {
     }
   }
 
-  async #open({ redact, native }: CheckedOptions): Promise<void> {
+  async #open({ native, effective }: CheckedOptions): Promise<void> {
     let ready = false
-    const record = new RecordView(redact, throwUncaught, () => this.#interest.fields)
+    const record = new RecordView(effective.redact ?? null, throwUncaught, () => this.#interest.fields)
     const session: Session = new Session(load(), { ...native, rules: this.#interest.list() }, true, {
       onEvent: (buffer, at) => {
         record.seek(buffer, at)

@@ -1,13 +1,14 @@
 /** Checks the options of `initialize`, and converts them for the native part. */
 import { checkFlag, checkInteger, checkOneOf, invalidArgType } from '../api/errors.js'
 import { type KnownKeys, checkOptionsObject, pickKnown } from '../api/known-keys.js'
-import type { MonitorOptions, Redact } from '../api/options.js'
+import type { MonitorOptions } from '../api/options.js'
 import { type NativeOptions, checkProcRoot, defaultProcRoot } from '../native/binding.js'
 
 /** The longest delay of a timer, in milliseconds: 24 days. */
 export const TIMER_MAX_MS: number = 2 ** 31 - 1
 const SIZE_MAX = 2 ** 31 - 1
-const LATENCY_MAX_MS = 10_000
+/** The longest `maxLatency`, in milliseconds. */
+export const LATENCY_MAX_MS: number = 10_000
 /** In bytes: 1 MiB. */
 const ARGV_BYTES_MAX = 2 ** 20
 /** The index is the binding's number. */
@@ -26,8 +27,16 @@ const OPTIONS: KnownKeys<MonitorOptions> = {
   redact: true,
 }
 
+/** The options that have a default of their own. */
+type Defaults = {
+  readonly [K in Exclude<keyof MonitorOptions, 'procRoot' | 'redact'>]-?: NonNullable<MonitorOptions[K]>
+}
+
+/** The user's options, and the defaults of the others. */
+type EffectiveOptions = Defaults & { readonly procRoot: string } & Pick<MonitorOptions, 'redact'>
+
 /** The documented defaults, which are equal to options that are not given. */
-const DEFAULTS: Required<Omit<MonitorOptions, 'procRoot' | 'redact'>> = {
+const DEFAULTS: Defaults = {
   source: 'netlink',
   pollingInterval: 250,
   receiveBufferSize: 8 * 2 ** 20,
@@ -42,7 +51,6 @@ const DEFAULTS: Required<Omit<MonitorOptions, 'procRoot' | 'redact'>> = {
 export interface CheckedOptions {
   /** The options of the native part, without the rules. */
   readonly native: Omit<NativeOptions, 'rules'>
-  readonly redact: Redact | null
   /** The user's options and the defaults of the others. */
   readonly effective: MonitorOptions
 }
@@ -55,9 +63,8 @@ export function checkLatency(maxLatency: unknown): void {
 export function checkOptions(options: MonitorOptions): CheckedOptions {
   checkOptionsObject(options, OPTIONS)
   const { source, pollingInterval, receiveBufferSize, queueSize, maxArgvBytes, priority, redact } = options
-  const { kernelThreads, maxLatency } = options
-  checkLatency(maxLatency)
-  checkFlag('options.kernelThreads', kernelThreads)
+  checkLatency(options.maxLatency)
+  checkFlag('options.kernelThreads', options.kernelThreads)
   if (redact !== undefined && typeof redact !== 'function') {
     throw invalidArgType('options.redact', 'of type function', redact)
   }
@@ -67,20 +74,22 @@ export function checkOptions(options: MonitorOptions): CheckedOptions {
   if (queueSize !== undefined) checkInteger('options.queueSize', queueSize, 1, SIZE_MAX)
   if (maxArgvBytes !== undefined) checkInteger('options.maxArgvBytes', maxArgvBytes, 1, ARGV_BYTES_MAX)
   if (priority !== undefined) checkOneOf('options.priority', priority, ['auto', 'ordinary'])
+  checkProcRoot(options.procRoot)
+  const effective = withDefaults(options)
   return {
     native: {
-      source: SOURCES.indexOf(source ?? 'netlink'),
-      pollingInterval: pollingInterval ?? 250,
+      source: SOURCES.indexOf(effective.source),
+      pollingInterval: effective.pollingInterval,
+      // The native part has its own defaults of the sizes.
       receiveBufferSize: receiveBufferSize ?? 0,
       queueSize: queueSize ?? 0,
       maxArgvBytes: maxArgvBytes ?? 0,
-      procRoot: checkProcRoot(options.procRoot),
-      maxLatency: maxLatency ?? 0,
-      kernelThreads: kernelThreads === true,
-      raisePriority: priority !== 'ordinary',
+      procRoot: effective.procRoot,
+      maxLatency: effective.maxLatency,
+      kernelThreads: effective.kernelThreads,
+      raisePriority: effective.priority !== 'ordinary',
     },
-    redact: redact ?? null,
-    effective: withDefaults(options),
+    effective,
   }
 }
 
@@ -91,7 +100,7 @@ export function differingOptions(options: MonitorOptions, effective: MonitorOpti
 }
 
 /** Copies the options, because the user may change the object later. */
-function withDefaults(options: MonitorOptions): MonitorOptions {
+function withDefaults(options: MonitorOptions): EffectiveOptions {
   const given = Object.entries(pickKnown(options, OPTIONS)).filter(([, value]) => value !== undefined)
   return { ...DEFAULTS, procRoot: defaultProcRoot(), ...Object.fromEntries(given) }
 }

@@ -192,6 +192,8 @@ export async function probe(options: { readonly procRoot?: string | undefined } 
   return { netlink: false, polling, reason: netlink.code, hint: hintFor(netlink), kernel }
 }
 
+/** The kernel's limit of pids on 64 bits. */
+export const PID_MAX_LIMIT: number = 2 ** 22
 /** The largest value of the kernel's type pid_t. */
 const PID_T_MAX = 2 ** 31 - 1
 

@@ -2,13 +2,8 @@
 import { constants } from 'node:os'
 import { getSystemErrorMap } from 'node:util'
 import { checkInteger, checkObject, fromNative, invalidArgType } from '../api/errors.js'
-import { load } from './binding.js'
+import { PID_MAX_LIMIT, load } from './binding.js'
 import { SIGRTMIN, SIGRTMAX } from './record.js'
-
-/** The kernel's limit of pids on 64 bits. */
-const PID_MAX_LIMIT = 2 ** 22
-/** The code of an error without an errno of its own: the proc file system cannot be used. */
-const PROC_UNREADABLE = 5
 
 /**
  * Sends a signal to a process, only if its pid still belongs to it. The pid of a process that has exited may be given to
@@ -42,7 +37,8 @@ export function signalProcess(
   checkInteger('process.startTime', startTime, 0, Number.MAX_SAFE_INTEGER)
   const { sent, error } = load().signalProcess(pid, startTime, signalNumber(signal))
   if (!error) return sent
-  if (error.code === PROC_UNREADABLE || error.errno === 0) throw fromNative(error)
+  const failure = fromNative(error)
+  if (failure.code === 'ERR_PROC_UNREADABLE' || error.errno === 0) throw failure
   // The error has the form of those that `process.kill` throws.
   const { errno, syscall = 'kill' } = error
   const [code, text] = getSystemErrorMap().get(-errno) ?? [`errno ${errno}`, 'unknown error']

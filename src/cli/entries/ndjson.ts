@@ -1,5 +1,5 @@
 /** Converts entries to lines of JSON, and back. */
-import { PID_MAX_LIMIT } from '../../monitor/filter.js'
+import { PID_MAX_LIMIT } from '../../native/binding.js'
 import { EVENTS } from '../flags/options.js'
 import { type Entry, type EventEntry, type LossEntry, type NoteEntry, isEvent } from './entry.js'
 

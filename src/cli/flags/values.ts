@@ -1,6 +1,7 @@
 /** Parses the values of options: patterns, numbers, users, lists. */
 import type { EventType } from '../../api/event-types.js'
-import { PID_MAX_LIMIT } from '../../monitor/filter.js'
+import { LATENCY_MAX_MS } from '../../monitor/options.js'
+import { PID_MAX_LIMIT } from '../../native/binding.js'
 import type { Users } from '../entries/users.js'
 import { UsageError } from '../exit-codes.js'
 import { ALL_EVENTS, EVENTS } from './options.js'
@@ -34,9 +35,6 @@ export function lifetime(option: string, text: string): number {
   if (ms <= Number.MAX_SAFE_INTEGER) return ms
   throw new UsageError(`${option}: expected a duration such as 100ms, 2s, 1.5m or 1h, got '${text}'`)
 }
-
-/** The longest time that an event may wait, in milliseconds. */
-const LATENCY_MAX_MS = 10_000
 
 export function latency(option: string, text: string): number {
   const value = numberOf(text)
