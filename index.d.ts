@@ -714,8 +714,9 @@ export declare interface ProcessMonitor extends EventEmitter<MonitorEvents> {
    */
   waitForExit(pid: number, options?: WaitOptions): Promise<ExitEvent>
   /**
-   * Resolves when all that the kernel had reported before this call has been delivered. Lost events have been repaired then.
-   * With the polling source, a snapshot is taken first. Use it in tests, and before a shutdown.
+   * Resolves when all that the kernel had reported before this call has been delivered. Lost events have been repaired then,
+   * and replays that were requested before have been delivered. With the polling source, a snapshot is taken first. Use it in
+   * tests, and before a shutdown.
    *
    * The monitor must be initialized. If `initialize()` is still pending, this waits for it.
    *

@@ -60,6 +60,27 @@ test('an exit between the call and the answer resolves the wait, and an exit bef
   t.is((await other).exitCode, 2)
 })
 
+test('with a start time, an exit since the call counts only if it has that start time, or the answer names it', async (t) => {
+  const { monitor, fake, r } = await initialized(t)
+  fake.behaviour.watchExit = () => null
+  const waits = [7, 7, 8, 9, 10].map((pid) => monitor.waitForExit(pid, { startTime: 500 }))
+  await settled(fake)
+  const outcomes = waits.map((wait) => wait.then(({ exitCode }) => exitCode, ({ code }) => code))
+  fake.source.push(
+    r.exit(7, { code: 1, process: { startTime: 499 } }),
+    r.watched(1, false),
+    r.exit(7, { code: 2, process: { startTime: 500 } }),
+    r.watched(2, false),
+    r.exit(8, { code: 3 }),
+    r.watched(3, false),
+    r.exit(9, { code: 4, time: 5 }),
+    r.zombie(4, 9, { code: 4, time: 5 }),
+    r.exit(10, { code: 6, time: 7 }),
+    r.zombie(5, 10, { code: 5, time: 5 }),
+  )
+  t.deepEqual(await Promise.all(outcomes), ['ERR_NO_SUCH_PROCESS', 2, 'ERR_NO_SUCH_PROCESS', 4, 5])
+})
+
 test('waitForExit resolves for a zombie', async (t) => {
   const { monitor, fake, r } = await initialized(t)
   fake.behaviour.watchExit = () => null

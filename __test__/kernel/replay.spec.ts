@@ -40,6 +40,20 @@ serial('a late subscription with replay gets every running process, and no other
   program.remove()
 })
 
+serial('flush() resolves after a replay that was begun before', async (t) => {
+  await monitoring(async (monitor) => {
+    for (let round = 0; round < 20; round++) {
+      const found = new Set<number>()
+      const unsubscribes = [true, false].map(() =>
+        monitor.subscribeExec((pid) => found.add(pid), { replay: true, capture: ['name'] }),
+      )
+      await monitor.flush()
+      t.true(found.has(1) && found.has(process.pid), `round ${round}: ${found.size} processes`)
+      for (const unsubscribe of unsubscribes) unsubscribe()
+    }
+  })
+})
+
 serial('events() replays and then continues with live events', async (t) => {
   const program = copyOf('/bin/sleep', 'pe-replay-it')
   const child = spawn(program.path, ['60'])

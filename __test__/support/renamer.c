@@ -3,7 +3,7 @@
  *   thread NAME  renames another thread
  *   storm COUNT  renames the main thread COUNT times
  *   title TEXT   overwrites the arguments with TEXT and pads them with NUL
- * It exits with 3 at the end of stdin. */
+ * It exits with 3 at the end of stdin. With the arguments --at-once NAME it first renames its main thread. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +21,7 @@ static void *rename_thread(void *unused) {
 int main(int argc, char **argv) {
   char line[4096];
   char *end = argv[argc - 1] + strlen(argv[argc - 1]);
+  if (argc > 2 && !strcmp(argv[1], "--at-once")) prctl(PR_SET_NAME, argv[2], 0, 0, 0);
   while (fgets(line, sizeof line, stdin)) {
     line[strcspn(line, "\n")] = 0;
     name = strchr(line, ' ') + 1;

@@ -32,9 +32,9 @@ export class ExitWaits implements StopListener {
   }
 
   /** Records the exits of the pid from now on. The caller still has to send the watch request. */
-  begin(pid: number, signal: AbortSignal | undefined): Wait {
+  begin(pid: number, startTime: number | undefined, signal: AbortSignal | undefined): Wait {
     const rule = { types: 1 << EXIT, fields: 0, pid }
-    const wait: PendingWait = new PendingWait(++this.#lastId, pid, signal, () => {
+    const wait: PendingWait = new PendingWait(++this.#lastId, pid, startTime, signal, () => {
       this.#forget(wait)
       this.#interest.delete(rule)
     })
@@ -73,11 +73,13 @@ export class ExitWaits implements StopListener {
 
 /**
  * One pending wait. The watch result and the exits arrive in one order, which matters because of pid reuse. If the process is
- * running, its exit is the next one of the pid. If it is not, its exit is the last one since the call, if there is one.
+ * running, its exit is the next one of the pid. If it is not, its exit is the last one since the call, if there is one. With a
+ * start time, an exit without that start time counts only if the native part confirms it.
  */
 class PendingWait implements Wait {
   readonly id: number
   readonly pid: number
+  readonly #startTime: number | undefined
   readonly promise: Promise<ExitEvent>
   isPending = true
   #isRunning = false
@@ -86,9 +88,16 @@ class PendingWait implements Wait {
   #reject!: (error: unknown) => void
   readonly #release: () => void
 
-  constructor(id: number, pid: number, signal: AbortSignal | undefined, forget: () => void) {
+  constructor(
+    id: number,
+    pid: number,
+    startTime: number | undefined,
+    signal: AbortSignal | undefined,
+    forget: () => void,
+  ) {
     this.id = id
     this.pid = pid
+    this.#startTime = startTime
     this.promise = new Promise((resolve, reject) => {
       this.#resolve = resolve
       this.#reject = reject
@@ -108,8 +117,10 @@ class PendingWait implements Wait {
   onWatchResult(result: boolean | ExitEvent): void {
     this.#isRunning = result === true
     if (this.#isRunning) return
-    if (this.#lastExit !== null) this.#fulfil(this.#lastExit)
-    else if (typeof result === 'object') this.#fulfil(result)
+    const exit = typeof result === 'object' ? result : null
+    // The dispatched event has more details.
+    if (this.#lastExit !== null && this.#isOwn(this.#lastExit, exit)) this.#fulfil(this.#lastExit)
+    else if (exit !== null) this.#fulfil(exit)
     else
       this.reject(
         new ProcessMonitorError(
@@ -117,6 +128,11 @@ class PendingWait implements Wait {
           `pid: no such process is running, got ${this.pid}. Call waitForExit() within a second of its exit.`,
         ),
       )
+  }
+
+  #isOwn(last: ExitEvent, exit: ExitEvent | null): boolean {
+    if (this.#startTime === undefined) return true
+    return last.process?.startTime === this.#startTime || last.timestampNs === exit?.timestampNs
   }
 
   reject(error: unknown): void {

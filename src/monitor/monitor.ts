@@ -118,7 +118,7 @@ class Monitor extends EventEmitter<MonitorEvents> implements ProcessMonitor {
     if (startTime !== undefined) checkInteger('options.startTime', startTime, 0, Number.MAX_SAFE_INTEGER)
     if (signal?.aborted === true) throw abortError(signal)
     if (this.#initialized === null) throw notInitializedError()
-    const wait = this.#waits.begin(pid, signal)
+    const wait = this.#waits.begin(pid, startTime, signal)
     // Wait for the bootstrap scan. Before its end, live events and watch results are not in one order.
     this.#initialized
       .then(() => wait.isPending && this.#session?.watchExit(wait.id, pid, startTime))

@@ -143,6 +143,11 @@ impl Fields {
     pub const fn intersection(self, other: Self) -> Self {
         Self(self.0 & other.0)
     }
+    /// Returns the fields of this set that are not in `other`.
+    #[must_use]
+    pub(crate) const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
     /// Returns true if the set contains every field of `other`.
     #[must_use]
     pub const fn covers(self, other: Self) -> bool {

@@ -37,6 +37,17 @@ pub struct ObservedProcess {
     pub read_ns: u64,
 }
 
+impl ObservedProcess {
+    /// Adds the details that this lacks from a `later` reading, unless that shows another program.
+    pub(crate) fn add_details(&mut self, later: &Self) {
+        let is_known = later.start_time != 0;
+        let is_same_program = self.program == 0 || later.program == 0 || self.program == later.program;
+        if !is_known || later.start_time == self.start_time && is_same_program {
+            ProcessInfo::fill(&mut self.process, later.process.as_ref());
+        }
+    }
+}
+
 /// A snapshot of `/proc`.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
@@ -68,5 +79,31 @@ impl KnownProcess {
         self.start_time == observed.start_time
             && self.never_execed == observed.never_execed
             && (!is_comparable || self.program == observed.program)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::interest::{Field, Fields};
+
+    fn observed(start_time: u64, program: u64, process: ProcessInfo) -> ObservedProcess {
+        ObservedProcess { start_time, program, process: Some(Arc::new(process)), ..ObservedProcess::default() }
+    }
+
+    #[test]
+    fn missing_details_of_the_same_program_are_added() {
+        let requested = Fields::NONE.with(Field::Name);
+        let name = ProcessInfo { requested, name: Some("first".into()), ..ProcessInfo::default() };
+        let requested = Fields::NONE.with(Field::Name).with(Field::Uid);
+        let both = ProcessInfo { requested, name: Some("renamed".into()), uid: Some(7), ..ProcessInfo::default() };
+        let all = ProcessInfo { name: Some("first".into()), ..both.clone() };
+        for (start_time, program, expected) in
+            [(5, 1, &all), (5, 0, &all), (0, 0, &all), (5, 2, &name), (6, 1, &name)]
+        {
+            let mut first = observed(5, 1, name.clone());
+            first.add_details(&observed(start_time, program, both.clone()));
+            assert_eq!(first.process.as_deref(), Some(expected), "{start_time} {program}");
+        }
     }
 }

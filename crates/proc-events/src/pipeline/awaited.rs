@@ -5,13 +5,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use crate::delivery::queue::SubscriberQueue;
-use crate::model::event::ExitStatus;
 use crate::model::stream_position::StreamPosition;
-
-/// The longest time for which an exit is remembered.
-pub(super) const RECENT_NS: u64 = 1_000_000_000;
-/// The largest number of exits that are remembered.
-pub(super) const RECENT_MAX: usize = 1024;
 
 /// A process whose exit a subscriber watches.
 #[derive(Clone, Copy, Debug)]
@@ -47,15 +41,8 @@ pub(super) enum RequestKind {
     Flush(u32),
 }
 
-/// An exit that the kernel has reported.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct RecentExit {
-    pub(super) pid: u32,
-    /// Clock ticks; 0: unknown.
-    pub(super) start_time: u64,
-    pub(super) timestamp_ns: u64,
-    pub(super) status: ExitStatus,
-}
+/// A subscriber, and the process whose exit it watches.
+pub(super) type Requester = (Arc<SubscriberQueue>, WatchTarget);
 
 /// The exit of a process that a pidfd showed, and that the kernel is about to report.
 #[derive(Debug)]
@@ -64,6 +51,6 @@ pub(super) struct PendingExit {
     pub(super) noticed: StreamPosition,
     /// Time until which the report is awaited.
     pub(super) until: Instant,
-    /// The subscribers that have asked whether the process runs, with the ids of their requests.
-    pub(super) requesters: Vec<(Arc<SubscriberQueue>, u32)>,
+    /// The subscribers that have asked whether the process runs.
+    pub(super) requesters: Vec<Requester>,
 }

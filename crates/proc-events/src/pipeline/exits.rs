@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::Pipeline;
-use super::awaited::{PendingExit, RECENT_MAX, RECENT_NS, RecentExit, Request, RequestKind, WatchTarget};
+use super::awaited::{PendingExit, Request, RequestKind, Requester, WatchTarget};
 use super::resync::REPORT_GRACE;
 use crate::connector::source::DatagramSource;
 use crate::delivery::queue::SubscriberQueue;
@@ -16,6 +16,7 @@ use crate::model::now::Now;
 use crate::model::snapshot::ObservedProcess;
 use crate::model::stream_position::StreamPosition;
 use crate::process::inspector::{Liveness, ProcessInspector};
+use crate::process::table::RecentExit;
 
 impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
     /// Watches the exit of a process that is `pidfd`'s. Returns false if that is impossible. Then no earlier process with
@@ -86,9 +87,7 @@ impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
                 self.processes.unwatch(pid);
             }
             self.dispatch(true);
-            for (queue, id) in requesters {
-                queue.notify(Notification::Watched { id, watch: WatchResult::Gone });
-            }
+            requesters.into_iter().for_each(|requester| self.answer_exited(requester, now.monotonic_ns));
         }
         Ok(())
     }
@@ -160,7 +159,7 @@ impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
             !is_another && self.table.knows(pid) && !target.is_another(self.table.start_time(pid));
         if !is_running && is_awaited && self.source.is_some() {
             let noticed = self.table.position();
-            self.await_report(pid, noticed, now).requesters.push((queue, id));
+            self.await_report(pid, noticed, now).requesters.push((queue, target));
             return;
         }
         if is_running {
@@ -169,33 +168,33 @@ impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
             self.change_table(|table, sink| table.set_reported(&observed, now.monotonic_ns, sink));
             self.dispatch(true);
         }
-        let watch =
-            if is_running { WatchResult::Running } else { self.recent_exit(&target, now.monotonic_ns) };
-        queue.notify(Notification::Watched { id, watch });
+        if is_running {
+            queue.notify(Notification::Watched { id, watch: WatchResult::Running });
+        } else {
+            self.answer_exited((queue, target), now.monotonic_ns);
+        }
     }
 
-    pub(super) fn remember_exit(&mut self, exit: RecentExit) {
-        if self.recent_exits.len() == RECENT_MAX {
-            self.recent_exits.pop_front();
-        }
-        self.recent_exits.push_back(exit);
+    /// Answers a watch request of a process that does not run.
+    pub(super) fn answer_exited(&mut self, (queue, target): Requester, now_ns: u64) {
+        let watch = self.recent_exit(&target, now_ns);
+        queue.notify(Notification::Watched { id: target.id, watch });
     }
 
     /// Returns how a process ended that exited less than a second ago, or that is a zombie. A caller may learn the pid of a
     /// short-lived child only after its exit.
     fn recent_exit(&mut self, target: &WatchTarget, now_ns: u64) -> WatchResult {
         let pid = target.pid;
-        let is_recent = |exit: &&RecentExit| {
-            exit.pid == pid
-                && !target.is_another(exit.start_time)
-                && now_ns.saturating_sub(exit.timestamp_ns) < RECENT_NS
-        };
-        if let Some(&RecentExit { timestamp_ns, status, .. }) = self.recent_exits.iter().rev().find(is_recent)
-        {
-            return WatchResult::Exited { pid, timestamp_ns, status: Some(status) };
-        }
         let shown = self.processes.read_reported(pid, Fields::NONE, u64::MAX);
-        if target.is_another(shown.start_time) {
+        let is_another_shown = target.is_another(shown.start_time);
+        // An exit without a known creation time may be that of the process that is shown.
+        let accepts = |exit: &RecentExit| {
+            !target.is_another(exit.start_time) && (exit.start_time != 0 || !is_another_shown)
+        };
+        if let Some(RecentExit { timestamp_ns, status, .. }) = self.table.recent_exit(pid, now_ns, accepts) {
+            return WatchResult::Exited { pid, timestamp_ns, status };
+        }
+        if is_another_shown {
             return WatchResult::Gone;
         }
         let zombie = |status| WatchResult::Exited { pid, timestamp_ns: now_ns, status };

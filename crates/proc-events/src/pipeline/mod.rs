@@ -30,7 +30,7 @@ use crate::process::table::ProcessTable;
 use crate::stats::Stats;
 use activity::ActivityFlag;
 pub use awaited::WatchTarget;
-use awaited::{PendingExit, RECENT_MAX, RecentExit, Request};
+use awaited::{PendingExit, Request, Requester};
 use resync::Resync;
 
 /// Number of renames in one read above which they come from a loop. Ordinary programs rename themselves once.
@@ -75,14 +75,10 @@ pub struct Pipeline<'a, D, P> {
     needs_receive: bool,
     /// Processes that have exited, and whose report is awaited, by pid.
     pending_exits: FxHashMap<u32, PendingExit>,
-    /// The subscribers, with the ids of their requests, that get [`WatchResult::Gone`] after the next dispatch.
-    ///
-    /// [`WatchResult::Gone`]: crate::model::notification::WatchResult::Gone
-    exited_watches: Vec<(Arc<SubscriberQueue>, u32)>,
+    /// The watch requests that get the exit after the next dispatch.
+    exited_watches: Vec<Requester>,
     /// Number of renames of main threads since they were counted last.
     renames: u32,
-    /// The latest exits, in the order of their reports.
-    recent_exits: VecDeque<RecentExit>,
     /// The requests that are not answered yet. A source that fails leaves them here.
     requests: VecDeque<Request>,
 }
@@ -115,7 +111,6 @@ impl<'a, D: DatagramSource, P: ProcessInspector> Pipeline<'a, D, P> {
             needs_receive: false,
             pending_exits: FxHashMap::default(),
             exited_watches: Vec::new(),
-            recent_exits: VecDeque::with_capacity(RECENT_MAX),
             requests: VecDeque::new(),
             renames: 0,
         }

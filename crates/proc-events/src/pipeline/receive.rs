@@ -7,13 +7,11 @@ use neli::connector::ProcEvent;
 use rustix::io::Errno;
 
 use super::Pipeline;
-use super::awaited::RecentExit;
 use crate::connector::source::DatagramSource;
 use crate::connector::wire::{self, Message, Reject, known_pid};
 use crate::error::{Error, ErrorCode};
 use crate::model::event::{ExitStatus, ProcessInfo};
 use crate::model::interest::{EventType, Field, Fields, Interest};
-use crate::model::notification::{Notification, WatchResult};
 use crate::model::snapshot::ObservedProcess;
 use crate::process::inspector::{Exec, Liveness, ProcessInspector};
 use crate::process::table::LeaderExit;
@@ -47,9 +45,8 @@ impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
     fn read(&mut self, budget: usize, until_ns: u64) -> Result<(), Error> {
         let read = self.receive(budget, until_ns);
         self.dispatch(!matches!(read, Ok(false)) || !self.exited_watches.is_empty());
-        for (queue, id) in self.exited_watches.drain(..) {
-            queue.notify(Notification::Watched { id, watch: WatchResult::Gone });
-        }
+        let exited = std::mem::take(&mut self.exited_watches);
+        exited.into_iter().for_each(|requester| self.answer_exited(requester, self.last_ns()));
         if let Some(Ok(drops)) = self.source.as_ref().map(DatagramSource::drops) {
             let lost = self.drops.observe(drops);
             self.count_lost(lost.into());
@@ -233,8 +230,6 @@ impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
         self.ancestry.observe_parent(pid, ppid, timestamp_ns);
         self.change_table(|table, sink| table.apply(message, None, sink));
         self.needs_receive |= self.table.has_tentative_exit(pid);
-        let start_time = self.table.exited_start_time();
-        self.remember_exit(RecentExit { pid, start_time, timestamp_ns, status });
         // If the table still knows the pid, this was the late report of an earlier process.
         if !self.table.knows(pid) {
             if let Some(pending) = self.pending_exits.remove(&pid) {

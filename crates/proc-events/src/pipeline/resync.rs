@@ -115,9 +115,10 @@ impl Resync {
         self.requesters.push(Requester { queue, id, is_scan: true });
     }
 
-    /// Requests [`Notification::Flushed`] for `queue` after the snapshot in flight, or after the next one if that is needed.
+    /// Requests [`Notification::Flushed`] for `queue` after the snapshot in flight, or after the next one if that is needed or
+    /// requested.
     pub fn request_flush(&mut self, queue: Arc<SubscriberQueue>, id: u32) {
-        let needs_next = self.needs_snapshot() || self.polling.is_some();
+        let needs_next = self.needs_snapshot() || self.polling.is_some() || !self.requesters.is_empty();
         let requesters = match &mut self.in_flight {
             Some(in_flight) if !needs_next => &mut in_flight.requesters,
             _ => &mut self.requesters,
@@ -125,9 +126,9 @@ impl Resync {
         requesters.push(Requester { queue, id, is_scan: false });
     }
 
-    /// Returns true if lost events are not repaired yet, or requested details not read.
+    /// Returns true if lost events are not repaired yet, requested details not read, or a requested scan not delivered.
     pub const fn is_catching_up(&self) -> bool {
-        self.needs_snapshot() || self.in_flight.is_some()
+        self.needs_snapshot() || self.in_flight.is_some() || !self.requesters.is_empty()
     }
 
     const fn needs_snapshot(&self) -> bool {

@@ -29,9 +29,9 @@ const LOGIN_UID_MAX: usize = 16;
 pub(super) enum ReadTime {
     /// Before the process runs the program of its last exec.
     BeforeRun,
-    /// Soon after an exec was reported. The process runs, and may call exec again.
+    /// Soon after an exec was reported. The process runs, and may rename itself or call exec again.
     AfterExec,
-    /// At any time. The process may have renamed itself and overwritten its arguments.
+    /// At any time. The process may also have overwritten its arguments.
     AnyTime,
 }
 
@@ -140,7 +140,7 @@ impl ProcFiles {
     ) {
         let Some(stat) = self.stat() else { return };
         let (may_be_cut, is_user) = (stat.may_be_cut(), !stat.is_kernel_thread());
-        let may_be_renamed = is_user && self.time == ReadTime::AnyTime;
+        let may_be_renamed = is_user && self.time != ReadTime::BeforeRun;
         if (may_be_cut || may_be_renamed) && !fields.has(Field::Exe) {
             self.exe.read_link(root, pid, "exe");
         }
@@ -203,12 +203,8 @@ impl Files<'_> {
         let exe = self.exe.unwrap_or_default();
         let name = || match self.time {
             _ if stat.is_kernel_thread() => parse::readable(stat.comm),
-            ReadTime::AnyTime => name::since_exec(stat.comm, cmdline, exe),
-            // Without both, a link that was called by another name looks like a rename.
-            ReadTime::AfterExec if self.cmdline.is_some() && self.exe.is_some() => {
-                name::since_exec(stat.comm, cmdline, exe)
-            }
-            ReadTime::AfterExec | ReadTime::BeforeRun => name::at_exec(stat.comm, cmdline, exe),
+            ReadTime::BeforeRun => name::at_exec(stat.comm, cmdline, exe),
+            ReadTime::AfterExec | ReadTime::AnyTime => name::since_exec(stat.comm, cmdline, exe),
         };
         let argv = || {
             let argv = parse::argv(cmdline, self.is_cmdline_cut, max_argv_bytes);

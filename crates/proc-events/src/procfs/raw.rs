@@ -41,9 +41,9 @@ impl RawDetails {
         self.bytes.len()
     }
 
-    /// Returns true if `fields` were requested from the read.
-    pub(crate) fn covers(&self, fields: Fields) -> bool {
-        self.fields.covers(fields)
+    /// Returns the fields that were requested from the read.
+    pub(crate) const fn fields(&self) -> Fields {
+        self.fields
     }
 
     /// Parses the details of the process that called exec at `exec_ns`. Returns `None` if they belong to another

@@ -110,11 +110,19 @@ impl ProcessInspector for LinuxProcesses {
     }
     fn capture(&mut self, exec: Exec, fields: Fields) -> ObservedProcess {
         let Self { workers, procfs, .. } = self;
+        let Exec { pid, timestamp_ns, .. } = exec;
         let details = workers.as_mut().and_then(|workers| workers.take(exec));
-        let details = details.filter(|details| details.covers(fields));
         let observed =
-            details.and_then(|details| details.observed(procfs.procfs(), exec.pid, exec.timestamp_ns));
-        observed.unwrap_or_else(|| self.read_reported(exec.pid, fields, exec.timestamp_ns))
+            details.and_then(|details| Some((details.observed(procfs.procfs(), pid, timestamp_ns)?, details)));
+        let Some((mut observed, details)) = observed else {
+            return self.read_reported(pid, fields, timestamp_ns);
+        };
+        // The worker read before a subscriber asked for more. What it read is closer to the exec than what is read now.
+        let missing = fields.without(details.fields());
+        if !missing.is_empty() {
+            observed.add_details(&self.read_reported(pid, missing, timestamp_ns));
+        }
+        observed
     }
     fn read_reported(&mut self, pid: u32, fields: Fields, reported_ns: u64) -> ObservedProcess {
         self.procfs.capture(pid, fields, reported_ns)

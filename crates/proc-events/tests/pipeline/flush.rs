@@ -1,5 +1,7 @@
 //! Flushes: their answers come after all that the kernel reported before.
 
+use std::sync::Arc;
+
 use proc_events::Fields;
 
 use crate::NOTHING;
@@ -47,6 +49,20 @@ fn flush_waits_for_requested_details() {
     harness.finish_snapshot(Ok(snapshot), 13 * S);
     harness.finish_deferred_snapshot(13 * S);
     assert_eq!(harness.take(), ["flushed 6", "flushed 6"]);
+}
+
+#[test]
+fn flush_waits_for_requested_scans() {
+    let mut harness = Harness::with_process(Fields::NONE);
+    harness.pipeline.resync.request_scan(Arc::clone(&harness.queue), 7);
+    let snapshot = harness.begin_snapshot();
+    // The snapshot has begun without this one.
+    harness.pipeline.resync.request_scan(Arc::clone(&harness.queue), 8);
+    harness.try_flush(12 * S).unwrap();
+    harness.finish_snapshot(Ok(snapshot), 12 * S);
+    assert_eq!(harness.take(), ["exec 10 1 bootstrap", "ScanFinished { id: 7 }"]);
+    harness.snapshot(13 * S);
+    assert_eq!(harness.take(), ["exec 10 1 bootstrap", "ScanFinished { id: 8 }", "flushed 6"]);
 }
 
 #[test]

@@ -76,7 +76,8 @@ fn late_report_of_earlier_process_keeps_the_next_exit_pending() {
     assert_eq!(harness.take(), NOTHING);
     harness.machine().exit(10, 13 * S, 2);
     harness.drain();
-    assert_eq!(harness.take(), ["exit 10 =2 kernel", "watched 5 Gone"]);
+    let exited = "watched 5 Exited { pid: 10, timestamp_ns: 13000000000, status: Some(ExitStatus(512)) }";
+    assert_eq!(harness.take(), ["exit 10 =2 kernel", exited]);
 }
 
 #[test]

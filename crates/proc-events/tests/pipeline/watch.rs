@@ -47,8 +47,14 @@ fn watch_of_unreported_exit_is_answered_after_the_exit() {
             harness.drain();
         }
         harness.expire_pending_exits_after_grace(12 * S);
-        let exit = if is_lost { "exit 10 ? resync" } else { "exit 10 =3 kernel" };
-        assert_eq!(harness.take(), [exit, "watched 5 Gone"]);
+        let taken = harness.take();
+        let (exit, time, status) = if is_lost {
+            ("exit 10 ? resync", 12 * S, "None")
+        } else {
+            ("exit 10 =3 kernel", 11 * S, "Some(ExitStatus(768))")
+        };
+        let exited = format!("watched 5 Exited {{ pid: 10, timestamp_ns: {time}, status: {status} }}");
+        assert_eq!(taken, [exit.to_owned(), exited]);
     }
 }
 
@@ -64,6 +70,73 @@ fn watch_of_recent_exit_returns_the_exit() {
     assert!(taken.starts_with("watched 5 Exited { pid: 10, timestamp_ns: 11000000000"), "{taken}");
     harness.watch_exit(12 * S);
     assert_eq!(harness.take(), ["watched 5 Gone"]);
+}
+
+#[test]
+fn watch_of_exit_that_a_snapshot_showed_returns_the_exit() {
+    let mut harness = Harness::with_process(Fields::NONE);
+    harness.machine().shown.clear();
+    harness.machine().kernel.drops = 1;
+    harness.drain();
+    harness.snapshot(12 * S);
+    assert_eq!(harness.take(), ["exit 10 ? resync", "loss 1 +0 -1"]);
+    harness.watch_exit(12 * S + MS);
+    assert_eq!(harness.take(), ["watched 5 Exited { pid: 10, timestamp_ns: 12000000000, status: None }"]);
+}
+
+#[test]
+fn watch_of_exit_after_its_leader_returns_the_exit() {
+    let mut harness = Harness::with_process(Fields::NONE);
+    harness.machine().exit(10, 11 * S, 3);
+    harness.drain();
+    assert_eq!(harness.take(), NOTHING, "other threads go on");
+    harness.machine().shown.clear();
+    harness.on_watched_exits(&[10], 12 * S);
+    assert_eq!(harness.take(), ["exit 10 =3 kernel"]);
+    harness.watch_exit(12 * S + MS);
+    let exited = "watched 5 Exited { pid: 10, timestamp_ns: 12000000000, status: Some(ExitStatus(768)) }";
+    assert_eq!(harness.take(), [exited]);
+}
+
+/// The process 10 was created at tick 900, which the table knows or not, and has exited. `/proc` shows nothing, or a later
+/// process with its pid.
+#[test]
+fn watch_of_recent_exit_tells_processes_by_creation_time() {
+    for (is_identified, shown, watched, is_found) in [
+        (true, None, 900, true),
+        (true, None, 901, false),
+        (true, None, 899, false),
+        (true, Some(1100), 900, true),
+        (true, Some(1100), 1100, false),
+        (false, None, 900, true),
+        (false, Some(1100), 900, false),
+    ] {
+        let mut harness = Harness::new(Fields::NONE);
+        let what = format!("{is_identified} {shown:?} {watched}");
+        if is_identified {
+            harness.machine().show(10, 9 * S, 1);
+            harness.refresh(10 * S);
+            harness.machine().shown.clear();
+        } else {
+            harness.machine().exec(10, 10 * S);
+        }
+        harness.machine().exit(10, 11 * S, 3);
+        harness.drain();
+        harness.take();
+        if let Some(start_time) = shown {
+            harness.machine().show(10, start_time * 10 * MS, 2).never_execed = true;
+        }
+        harness.watch_exit_of(watched, 11 * S + MS);
+        let taken = harness.take().concat();
+        let expected = if shown == Some(watched) {
+            "watched 5 Running"
+        } else if is_found {
+            "watched 5 Exited"
+        } else {
+            "watched 5 Gone"
+        };
+        assert!(taken.starts_with(expected), "{what}: {taken}");
+    }
 }
 
 #[test]

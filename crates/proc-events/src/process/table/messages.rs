@@ -6,6 +6,7 @@ use neli::connector::ProcEvent;
 
 use super::ProcessTable;
 use super::exits::{NON_LEADER_EXEC_WINDOW_NS, TentativeExit};
+use super::recent_exits::RecentExit;
 use crate::connector::wire::{Message, known_pid};
 use crate::model::event::{EventData, ExitStatus, Origin, ProcessEvent};
 use crate::model::snapshot::ObservedProcess;
@@ -123,7 +124,6 @@ impl ProcessTable {
         ppid: Option<u32>,
         sink: &mut impl EventSink,
     ) {
-        self.exited_start_time = 0;
         if let Some(exits) = &mut self.exits_since_snapshot {
             let last = exits.entry(pid).or_default();
             *last = timestamp_ns.max(*last);
@@ -138,7 +138,8 @@ impl ProcessTable {
             return;
         }
         let process = self.processes.remove(&pid);
-        self.exited_start_time = process.as_ref().map_or(0, |process| process.start_time);
+        let start_time = process.as_ref().map_or(0, |process| process.start_time);
+        self.recent_exits.push(RecentExit { pid, start_time, timestamp_ns, status });
         let data = EventData::Exit {
             status,
             ppid,
@@ -187,6 +188,7 @@ impl ProcessTable {
         let is_that_exit = |event: &ProcessEvent| event.pid == pid && event.timestamp_ns == exit_ns;
         if let Some(at) = sink.pending().iter().rposition(is_that_exit) {
             sink.pending().remove(at);
+            self.recent_exits.retract(pid, exit_ns);
             self.ignored += 1;
             self.processes.extend(process.map(|process| (pid, process)));
             if let Some(exits) = &mut self.exits_since_snapshot {

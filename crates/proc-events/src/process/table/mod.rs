@@ -4,6 +4,7 @@ mod entry;
 mod exits;
 mod leader_exits;
 mod messages;
+mod recent_exits;
 mod reconcile;
 
 use std::sync::Arc;
@@ -19,6 +20,8 @@ use entry::Process;
 use exits::{LATE_EXIT_WINDOW_NS, SuppressedExits, TentativeExits};
 
 pub use entry::LeaderExit;
+pub use recent_exits::RecentExit;
+use recent_exits::RecentExits;
 pub use reconcile::Repairs;
 
 /// The live processes that are known, by pid.
@@ -32,8 +35,7 @@ pub struct ProcessTable {
     position: StreamPosition,
     /// A snapshot cannot have shown the program of an exec that is later than this.
     shown_until_ns: u64,
-    /// See [`ProcessTable::exited_start_time`].
-    exited_start_time: u64,
+    recent_exits: RecentExits,
     /// Number of reports that caused no event: they were reported before, or belong to no known process.
     ignored: u64,
 }
@@ -65,10 +67,14 @@ impl ProcessTable {
     pub fn start_time(&self, pid: u32) -> u64 {
         self.processes.get(&pid).map_or(0, |process| process.start_time)
     }
-    /// Returns the creation time of the process whose exit was applied last, in clock ticks; 0 if it is unknown.
-    #[must_use]
-    pub const fn exited_start_time(&self) -> u64 {
-        self.exited_start_time
+    /// Returns the last exit of `pid` that was reported less than a second ago and that `accepts` accepts.
+    pub fn recent_exit(
+        &self,
+        pid: u32,
+        now_ns: u64,
+        accepts: impl Fn(&RecentExit) -> bool,
+    ) -> Option<RecentExit> {
+        self.recent_exits.find(pid, now_ns, accepts)
     }
 
     /// Returns the number of reports that caused no event since the last call.
@@ -185,6 +191,8 @@ impl ProcessTable {
         let ran = process.run_time(now_ns);
         let status = process.leader_exit.as_ref().and_then(|exit| exit.status);
         let ppid = process.leader_exit.as_ref().and_then(|exit| exit.ppid);
+        let start_time = process.start_time;
+        self.recent_exits.push(RecentExit { pid, start_time, timestamp_ns: now_ns, status });
         sink.push(ProcessEvent {
             pid,
             timestamp_ns: now_ns,
