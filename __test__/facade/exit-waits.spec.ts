@@ -65,7 +65,12 @@ test('with a start time, an exit since the call counts only if it has that start
   fake.behaviour.watchExit = () => null
   const waits = [7, 7, 8, 9, 10].map((pid) => monitor.waitForExit(pid, { startTime: 500 }))
   await settled(fake)
-  const outcomes = waits.map((wait) => wait.then(({ exitCode }) => exitCode, ({ code }) => code))
+  const outcomes = waits.map((wait) =>
+    wait.then(
+      ({ exitCode }) => exitCode,
+      ({ code }) => code,
+    ),
+  )
   fake.source.push(
     r.exit(7, { code: 1, process: { startTime: 499 } }),
     r.watched(1, false),

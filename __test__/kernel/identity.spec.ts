@@ -93,26 +93,29 @@ serial('waitForExit with a start time waits for that process only', async (t) =>
   })
 })
 
-serial('waitForExit with another start time rejects for a process that is killed before, during or after the call', async (t) => {
-  await monitoring(async (monitor) => {
-    monitor.subscribeExec(() => {}, { capture: ['startTime'] })
-    await monitor.flush()
-    for (let round = 0; round < 60; round++) {
-      const child = spawn('sleep', ['60'])
-      const [pid, exit] = [child.pid!, once(child, 'exit')]
-      const startTime = startTimeOf(pid)
-      if (round % 2 === 0) await monitor.flush()
-      const kill = (): boolean => child.kill('SIGKILL')
-      if (round % 3 === 0) kill()
-      const waits = [startTime - 1, startTime + 1].map((startTime) => monitor.waitForExit(pid, { startTime }))
-      if (round % 3 === 1) kill()
-      if (round % 3 === 2) setImmediate(kill)
-      for (const wait of waits) await t.throwsAsync(wait, { code: 'ERR_NO_SUCH_PROCESS' }, `round ${round}`)
-      await exit
-      t.is((await monitor.waitForExit(pid, { startTime })).signal, 'SIGKILL', `round ${round}`)
-    }
-  })
-})
+serial(
+  'waitForExit with another start time rejects for a process that is killed before, during or after the call',
+  async (t) => {
+    await monitoring(async (monitor) => {
+      monitor.subscribeExec(() => {}, { capture: ['startTime'] })
+      await monitor.flush()
+      for (let round = 0; round < 60; round++) {
+        const child = spawn('sleep', ['60'])
+        const [pid, exit] = [child.pid!, once(child, 'exit')]
+        const startTime = startTimeOf(pid)
+        if (round % 2 === 0) await monitor.flush()
+        const kill = (): boolean => child.kill('SIGKILL')
+        if (round % 3 === 0) kill()
+        const waits = [startTime - 1, startTime + 1].map((startTime) => monitor.waitForExit(pid, { startTime }))
+        if (round % 3 === 1) kill()
+        if (round % 3 === 2) setImmediate(kill)
+        for (const wait of waits) await t.throwsAsync(wait, { code: 'ERR_NO_SUCH_PROCESS' }, `round ${round}`)
+        await exit
+        t.is((await monitor.waitForExit(pid, { startTime })).signal, 'SIGKILL', `round ${round}`)
+      }
+    })
+  },
+)
 
 serial('fork and exec events carry the same start time', async (t) => {
   await monitoring(async (monitor) => {

@@ -78,26 +78,29 @@ for (const { capture, priority } of [
   { capture: ['name', 'exe'], priority: 'ordinary' },
   { capture: ['name'], priority: 'auto' },
 ] as const) {
-  serial(`a process that renames itself at once keeps the name of its exec: ${priority}, ${String(capture)}`, async (t) => {
-    const path = compileRenamer(temporaryFolder(t), 'first-name')
-    await monitoring(
-      async (monitor) => {
-        const names = new Map<number, string | null>()
-        monitor.subscribeExec((pid, { process }) => names.set(pid, process.name), { capture })
-        // Subscriptions that come and go change what is read of each process.
-        const other = setInterval(() => monitor.subscribeExec(() => {}, { capture: ['cwd', 'uid'] })(), 1)
-        await monitor.flush()
-        for (let round = 0; round < 20; round++) {
-          const renamers = Array.from({ length: 8 }, () => new Renamer(path, ['--at-once', 'second-name']))
-          await until("the execs are reported", () => renamers.every(({ pid }) => names.has(pid)))
-          t.deepEqual([...new Set(renamers.map(({ pid }) => names.get(pid)))], ['first-name'])
-          await Promise.all(renamers.map((renamer) => renamer.end()))
-        }
-        clearInterval(other)
-      },
-      { priority },
-    )
-  })
+  serial(
+    `a process that renames itself at once keeps the name of its exec: ${priority}, ${String(capture)}`,
+    async (t) => {
+      const path = compileRenamer(temporaryFolder(t), 'first-name')
+      await monitoring(
+        async (monitor) => {
+          const names = new Map<number, string | null | undefined>()
+          monitor.subscribeExec((pid, { process }) => names.set(pid, process.name), { capture })
+          // Subscriptions that come and go change what is read of each process.
+          const other = setInterval(() => monitor.subscribeExec(() => {}, { capture: ['cwd', 'uid'] })(), 1)
+          await monitor.flush()
+          for (let round = 0; round < 20; round++) {
+            const renamers = Array.from({ length: 8 }, () => new Renamer(path, ['--at-once', 'second-name']))
+            await until('the execs are reported', () => renamers.every(({ pid }) => names.has(pid)))
+            t.deepEqual([...new Set(renamers.map(({ pid }) => names.get(pid)))], ['first-name'])
+            await Promise.all(renamers.map((renamer) => renamer.end()))
+          }
+          clearInterval(other)
+        },
+        { priority },
+      )
+    },
+  )
 }
 
 serial('a comm subscription with a name filter fires for the renaming to that name, and for no thread', async (t) => {

@@ -290,7 +290,7 @@ impl Worker {
             && !self.procfs.procfs().hung().is_skipped(pid, now_ns)
         {
             self.state.begin(pid, now_ns);
-            details = self.procfs.read(pid, fields);
+            details = self.procfs.read(pid, fields, message.timestamp_ns);
             if self.state.end() {
                 return true;
             }

@@ -88,7 +88,12 @@ mod tests {
     use crate::model::interest::{Field, Fields};
 
     fn observed(start_time: u64, program: u64, process: ProcessInfo) -> ObservedProcess {
-        ObservedProcess { start_time, program, process: Some(Arc::new(process)), ..ObservedProcess::default() }
+        ObservedProcess {
+            start_time,
+            program,
+            process: Some(Arc::new(process)),
+            ..ObservedProcess::default()
+        }
     }
 
     #[test]
@@ -96,7 +101,8 @@ mod tests {
         let requested = Fields::NONE.with(Field::Name);
         let name = ProcessInfo { requested, name: Some("first".into()), ..ProcessInfo::default() };
         let requested = Fields::NONE.with(Field::Name).with(Field::Uid);
-        let both = ProcessInfo { requested, name: Some("renamed".into()), uid: Some(7), ..ProcessInfo::default() };
+        let both =
+            ProcessInfo { requested, name: Some("renamed".into()), uid: Some(7), ..ProcessInfo::default() };
         let all = ProcessInfo { name: Some("first".into()), ..both.clone() };
         for (start_time, program, expected) in
             [(5, 1, &all), (5, 0, &all), (0, 0, &all), (5, 2, &name), (6, 1, &name)]

@@ -87,7 +87,9 @@ impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
                 self.processes.unwatch(pid);
             }
             self.dispatch(true);
-            requesters.into_iter().for_each(|requester| self.answer_exited(requester, now.monotonic_ns));
+            for requester in requesters {
+                self.answer_exited(requester, now.monotonic_ns);
+            }
         }
         Ok(())
     }

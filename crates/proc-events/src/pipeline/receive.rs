@@ -45,8 +45,9 @@ impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
     fn read(&mut self, budget: usize, until_ns: u64) -> Result<(), Error> {
         let read = self.receive(budget, until_ns);
         self.dispatch(!matches!(read, Ok(false)) || !self.exited_watches.is_empty());
-        let exited = std::mem::take(&mut self.exited_watches);
-        exited.into_iter().for_each(|requester| self.answer_exited(requester, self.last_ns()));
+        for requester in std::mem::take(&mut self.exited_watches) {
+            self.answer_exited(requester, self.last_ns());
+        }
         if let Some(Ok(drops)) = self.source.as_ref().map(DatagramSource::drops) {
             let lost = self.drops.observe(drops);
             self.count_lost(lost.into());

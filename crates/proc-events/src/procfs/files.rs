@@ -129,6 +129,21 @@ impl ProcFiles {
         Ok(())
     }
 
+    /// Marks a reading that began before the process ran as one that may have ended after it, and reads what the name needs
+    /// then.
+    pub(super) fn extend_after_exec(
+        &mut self,
+        root: &OwnedFd,
+        pid: u32,
+        fields: Fields,
+        cmdline: &mut impl ReadCmdline,
+    ) {
+        self.time = ReadTime::AfterExec;
+        if fields.has(Field::Name) {
+            self.read_name_sources(root, pid, fields, cmdline);
+        }
+    }
+
     /// Reads the files that the name needs besides the comm: if the kernel may have cut it, or if the process may have
     /// changed it.
     fn read_name_sources(

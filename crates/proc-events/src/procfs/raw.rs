@@ -17,6 +17,7 @@ pub(crate) struct RawDetails {
     /// Length of each file, in the order of [`RawDetails::copy`]; `None` if the file was not read.
     lengths: [Option<u32>; FILE_COUNT],
     is_cmdline_cut: bool,
+    time: ReadTime,
     read_ns: u64,
 }
 
@@ -25,13 +26,14 @@ const FILE_COUNT: usize = 7;
 impl RawDetails {
     /// Copies the files that were read for `fields`. `read_ns` is the time after the read.
     pub(super) fn copy(files: &Files<'_>, fields: Fields, read_ns: u64) -> Self {
-        let Files { stat, cmdline, exe, cwd, cgroup, status, login_uid, .. } = *files;
+        let Files { stat, cmdline, exe, cwd, cgroup, status, login_uid, time, .. } = *files;
         let parts = [Some(stat), cmdline, exe, cwd, cgroup, status, login_uid];
         Self {
             fields,
             bytes: parts.into_iter().flatten().flatten().copied().collect(),
             lengths: parts.map(|part| part.map(|part| part.len() as u32)),
             is_cmdline_cut: files.is_cmdline_cut,
+            time,
             read_ns,
         }
     }
@@ -67,7 +69,7 @@ impl RawDetails {
             cgroup,
             status,
             login_uid,
-            time: ReadTime::BeforeRun,
+            time: self.time,
             is_torn,
         };
         let stat = parse::stat(stat)?;

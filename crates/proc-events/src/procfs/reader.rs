@@ -20,6 +20,9 @@ use crate::model::snapshot::{KnownProcess, ObservedProcess};
 
 /// Longest time that a reader waits in one go for reads that hang, unless it takes a snapshot.
 const BURST: Duration = Duration::from_millis(200);
+/// The least time, in nanoseconds, after which a process may have renamed itself since its exec. A virtual machine may lose its
+/// CPU just before a reading.
+const RUNS_AFTER_NS: u64 = 100_000;
 
 impl Procfs {
     /// Creates a reader of single processes. The reader bounds its waits: it leaves out arguments that it cannot read
@@ -178,13 +181,50 @@ impl DirectReader {
         &self.procfs
     }
 
-    /// Reads `fields` of a process that has just called exec. Returns `None` if the process is unreadable.
-    pub(crate) fn read(&mut self, pid: u32, fields: Fields) -> Option<RawDetails> {
+    /// Reads `fields` of a process that called exec at `exec_ns`, just now. Returns `None` if the process is unreadable.
+    pub(crate) fn read(&mut self, pid: u32, fields: Fields, exec_ns: u64) -> Option<RawDetails> {
         let Self { procfs, files } = self;
         // The process has not run since its exec, so it cannot have called exec again.
         files
             .read(&procfs.root, pid, fields, procfs.max_argv_bytes, &mut Direct, ReadTime::BeforeRun)
             .ok()?;
-        Some(RawDetails::copy(&files.files(), fields, clock_ns(ClockId::Monotonic)))
+        let read_ns = clock_ns(ClockId::Monotonic);
+        if read_ns.saturating_sub(exec_ns) > RUNS_AFTER_NS {
+            files.extend_after_exec(&procfs.root, pid, fields, &mut Direct);
+        }
+        Some(RawDetails::copy(&files.files(), fields, read_ns))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader};
+    use std::path::Path;
+    use std::process::{Command, Stdio};
+
+    use super::*;
+    use crate::model::interest::Field;
+
+    #[test]
+    fn details_that_are_read_too_late_have_the_name_of_the_program() {
+        let procfs = Arc::new(Procfs::open(Path::new("/proc")).expect("/proc is mounted"));
+        let script = "printf renamed > /proc/$$/comm; echo ok; read end";
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("sh runs");
+        let mut answer = String::new();
+        let output = child.stdout.take().expect("it is piped");
+        BufReader::new(output).read_line(&mut answer).expect("sh answers");
+        let name = |exec_ns| {
+            let fields = Fields::NONE.with(Field::Name);
+            let details = procfs.direct_reader().read(child.id(), fields, exec_ns).expect("it runs");
+            let observed = details.observed(&procfs, child.id(), u64::MAX).expect("it is the same");
+            observed.process.and_then(|process| process.name.clone()).expect("it has a name")
+        };
+        let names = [name(u64::MAX), name(0)];
+        drop(child.stdin.take());
+        child.wait().expect("it ends");
+        assert_eq!((&*answer, &*names[0]), ("ok\n", "renamed"));
+        assert_ne!(&*names[1], "renamed");
     }
 }

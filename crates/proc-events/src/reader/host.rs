@@ -112,8 +112,8 @@ impl ProcessInspector for LinuxProcesses {
         let Self { workers, procfs, .. } = self;
         let Exec { pid, timestamp_ns, .. } = exec;
         let details = workers.as_mut().and_then(|workers| workers.take(exec));
-        let observed =
-            details.and_then(|details| Some((details.observed(procfs.procfs(), pid, timestamp_ns)?, details)));
+        let observed = details
+            .and_then(|details| Some((details.observed(procfs.procfs(), pid, timestamp_ns)?, details)));
         let Some((mut observed, details)) = observed else {
             return self.read_reported(pid, fields, timestamp_ns);
         };
