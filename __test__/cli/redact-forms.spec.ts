@@ -284,7 +284,9 @@ test('the end of an argument that is longer than the kernel allows is hidden', (
 })
 
 test('anything but an array of strings is refused', (t) => {
-  for (const wrong of ['curl -u a:b', null, [1], { 0: 'a' }]) {
+  const sparse: string[] = []
+  sparse[1] = 'x'
+  for (const wrong of ['curl -u a:b', null, [1], sparse, { 0: 'a' }]) {
     t.throws(() => redactSecrets(wrong as never), { code: 'ERR_INVALID_ARG_TYPE' }, JSON.stringify(wrong))
   }
 })

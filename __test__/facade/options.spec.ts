@@ -1,5 +1,6 @@
 /** The options objects of all calls: unknown keys, wrong words, undefined values, and ignored options of `initialize`. */
 import { createRequire } from 'node:module'
+import { runInNewContext } from 'node:vm'
 import test from 'ava'
 import type { MonitorOptions } from '../../dist/index.js'
 import type * as Nearest from '../../dist/src/api/nearest.js'
@@ -54,6 +55,53 @@ test('nothing is subscribed by a call with an unknown option', async (t) => {
   t.throws(() => monitor.events({ commandline: /x/ } as never), value)
   t.is(fake.source.ruleCalls, 0)
   monitor.subscribeExec(noop)
+})
+
+/** Objects without options. In place of options, each would select every process. */
+const BUILT_IN = [/node/, new Map([['name', 'node']]), new Set(['name']), ['name'], [], new Date(), Buffer.from('node')]
+
+for (const [name, call, , meant] of CALLS) {
+  test.serial(`${name} throws for a built-in object in place of options, and names the options`, async (t) => {
+    const facade = loadFacade(t)
+    const names = `^The "options" argument must be an object with any of the keys .*'${meant}'`
+    for (const options of [...BUILT_IN, Promise.resolve(), new Error('x'), 'node', 7, null, () => {}]) {
+      const error = { instanceOf: TypeError, code: 'ERR_INVALID_ARG_TYPE', message: new RegExp(names) }
+      await t.throwsAsync(async () => call(facade, options), error, String(options))
+    }
+    t.is(facade.fake.sources.length, 0)
+  })
+}
+
+test('an object without a prototype, of a class or of another realm has options', async (t) => {
+  const { monitor, fake } = await initialized(t)
+  class Options {
+    name = 'sh'
+  }
+  const bare = Object.assign(Object.create(null), { name: 'sh' })
+  for (const options of [bare, new Options(), new Proxy({ name: 'sh' }, {}), runInNewContext('({ name: "sh" })')]) {
+    monitor.subscribeExec(() => {}, options)
+  }
+  t.deepEqual(
+    fake.source.rules.map(({ name }: { name?: string }) => name),
+    ['sh', 'sh', 'sh', 'sh'],
+  )
+  t.notThrows(() => monitor.subscribeExit(noop, Object.create(null)))
+})
+
+test('a sparse array of words throws', async (t) => {
+  const { monitor, fake } = await initialized(t)
+  const sparse: string[] = []
+  sparse[1] = 'name'
+  const capture = { ...value, message: /^The property 'options\.capture\[0\]' is missing\. Received \[ <1 empty item>/ }
+  t.throws(() => monitor.subscribeExec(noop, { capture: sparse as never }), capture)
+  t.throws(() => monitor.events({ capture: sparse as never }), capture)
+  const types: string[] = ['exec']
+  types.length = 2
+  t.throws(() => monitor.events({ types: types as never }), {
+    ...value,
+    message: /^The property 'options\.types\[1\]' is /,
+  })
+  t.is(fake.source.ruleCalls, 0)
 })
 
 test('a key on the prototype of every object is no option', (t) => {
@@ -133,6 +181,51 @@ test('a wrong word throws as Node.js words it, and names the nearest one', async
   t.throws(() => monitor.subscribeExec(noop, { capture: ['name', 'args'] } as never), unknown)
   const long = t.throws(subscribe('x'.repeat(1000)), value)
   t.true(long.message.length < 300)
+})
+
+test('a word of another tool leads to the option that means the same', (t) => {
+  const { monitor } = loadFacade(t)
+  const filters = [
+    ['cmd', "Did you mean 'commandLine'?"],
+    ['command', "Did you mean 'commandLine'?"],
+    ['cmdline', "Did you mean 'commandLine'?"],
+    ['args', "Did you mean 'commandLine'?"],
+    ['argv', "Did you mean 'commandLine'?"],
+    ['containerId', "Did you mean 'cgroup'?"],
+    ['container', "Did you mean 'cgroup'?"],
+    ['path', "Did you mean 'exe'?"],
+    ['user', "Did you mean 'uid'?"],
+    ['comm', "Did you mean 'name'?"],
+    ['ppid', "Did you mean 'ancestor'?"],
+    ['fields', "Did you mean 'capture'?"],
+    ['pid', "Compare the pid in the callback. The option 'ancestor' selects the descendants of a process."],
+    ['timeout', "Pass the option 'signal', such as AbortSignal.timeout(1000)."],
+  ] as const
+  for (const [key, ending] of filters) {
+    const message = `The property 'options.${key}' is unknown. ${ending}`
+    t.throws(() => monitor.subscribeExec(noop, { [key]: 'x' }), { ...value, message })
+    t.throws(() => monitor.events({ [key]: 'x' }), { ...value, message })
+  }
+  const fields = [
+    ['commandLine', 'argv'],
+    ['cmdline', 'argv'],
+    ['path', 'exe'],
+    ['user', 'uid'],
+    ['login_uid', 'loginUid'],
+    ['group', 'gid'],
+    ['containerId', 'cgroup'],
+  ] as const
+  for (const [word, field] of fields) {
+    const message = new RegExp(`Received '${word}'\\. Did you mean '${field}'\\?$`)
+    t.throws(() => monitor.subscribeExec(noop, { capture: [word] as never }), { ...value, message })
+  }
+  for (const [word, type] of [
+    ['spawn', 'exec'],
+    ['end', 'exit'],
+  ]) {
+    const message = new RegExp(`Did you mean '${type}'\\?$`)
+    t.throws(() => monitor.subscribe(word as never, noop), { ...value, message })
+  }
 })
 
 test('nearest() takes the word with the fewest edits, regardless of case, unless all differ too much', (t) => {

@@ -153,7 +153,8 @@ test('a failed registration leaves no metric behind', async (t) => {
   t.throws(again({ prefix: 'not allowed ' }), { message: /Invalid metric name/ })
   t.throws(again({ prefix: 'x_', labels: { 'not allowed': 1 } }), { message: /Invalid label name/ })
   const type = { instanceOf: TypeError, code: 'ERR_INVALID_ARG_TYPE' }
-  for (const wrong of [{ prefix: 1 }, { labels: 'x' }, { register: 1 }]) t.throws(again(wrong), type)
+  const labels = [{ labels: 'x' }, { labels: new Map([['host', 'a']]) }, { labels: ['host'] }]
+  for (const wrong of [{ prefix: 1 }, { register: 1 }, { register: {} }, ...labels]) t.throws(again(wrong), type)
   for (const monitor of [null, {}]) t.throws(() => collectMonitorMetrics(monitor as never), type)
   t.throws(() => collectMonitorMetrics({ stats: () => stats }, null as never), type)
   t.is(await register.metrics(), before)

@@ -46,17 +46,17 @@ test('an exception or an invalid result of redact hides the arguments and is unc
   const { code, stdout } = await child(`
     const out = []
     process.on('uncaughtException', (e) => out.push(e.message))
-    const answers = [() => { throw new Error('mine') }, () => null, () => [1], () => 'x', () => []]
+    const answers = [() => { throw new Error('mine') }, () => null, () => [1], () => 'x', () => Array(1), () => []]
     monitor.subscribeExec((pid, { process }) => out.push(process), { capture: ['argv'] })
     monitor.initialize({ redact: () => answers.shift()() }).then(() => {
-      for (let pid = 1; pid <= 5; pid++) fake.source.push(r.exec(pid, { process: { name: 'x', argv: ['secret'] } }))
+      for (let pid = 1; pid <= 6; pid++) fake.source.push(r.exec(pid, { process: { name: 'x', argv: ['secret'] } }))
       setTimeout(() => { console.log(JSON.stringify(out)); process.exit() }, 50)
     })`)
   t.is(code, 0)
   const wrong = 'options.redact must return an array of strings'
   const hidden = { name: 'x', argv: null }
   const shown = { name: 'x', argv: [] }
-  t.deepEqual(JSON.parse(stdout), [hidden, hidden, hidden, hidden, shown, 'mine', wrong, wrong, wrong])
+  t.deepEqual(JSON.parse(stdout), [hidden, hidden, hidden, hidden, hidden, shown, 'mine', wrong, wrong, wrong, wrong])
 })
 
 test.serial('a redact option that is not a function is rejected', async (t) => {

@@ -202,9 +202,30 @@ export function checkFlag(name: string, value: unknown): asserts value is boolea
   if (value !== undefined && typeof value !== 'boolean') throw invalidArgType(name, 'of type boolean', value)
 }
 
+/** Throws unless the value is an array of these strings. */
+export function checkListOf(name: string, value: unknown, allowed: readonly string[]): void {
+  if (!Array.isArray(value)) throw invalidArgType(name, 'an array of strings', value)
+  // Count, because `forEach` skips the holes of a sparse array.
+  for (let i = 0; i < value.length; i++) {
+    if (!Object.hasOwn(value, i)) throw invalidArgValue(`${name}[${i}]`, 'is missing', inspected(value))
+    checkOneOf(`${name}[${i}]`, value[i], allowed)
+  }
+}
+
 /** Throws unless the value is an object. Functions and null are not. */
 export function checkObject(name: string, value: unknown): asserts value is object {
   if (typeof value !== 'object' || value === null) throw invalidArgType(name, 'of type object', value)
+}
+
+/** Throws unless the value is an object with properties of its own choice: no array, Map or other built-in object. */
+export function checkPlainObject(name: string, value: unknown): asserts value is object {
+  if (typeof value !== 'object' || value === null || isBuiltIn(value))
+    throw invalidArgType(name, 'a plain object', value)
+}
+
+/** Returns true for an array, a RegExp, a Map and other objects of the language or the platform. */
+export function isBuiltIn(value: object): boolean {
+  return Object.prototype.toString.call(value) !== '[object Object]'
 }
 
 /** Returns the path, or the fallback for undefined. Throws for an empty path. */

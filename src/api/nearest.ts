@@ -1,10 +1,38 @@
-/** Finds the word that a misspelt one was meant to be. */
+/** Finds the word that a misspelt one, or a word of another tool, was meant to be. */
+
+/** The words for what others call by the key, in lower case. The first one that is known counts. */
+const SYNONYMS: ReadonlyMap<string, readonly string[]> = new Map([
+  ...synonyms(['cmd', 'command', 'cmdline', 'commandline'], ['commandLine', 'argv', 'cmd']),
+  ...synonyms(['args', 'arguments', 'argv'], ['commandLine', 'argv', 'arguments', 'cmd']),
+  ...synonyms(['comm'], ['name']),
+  ...synonyms(['path', 'executable', 'binary'], ['exe']),
+  ...synonyms(['dir', 'directory', 'workdir'], ['cwd']),
+  ...synonyms(['user', 'username', 'userid', 'uid'], ['uid', 'user']),
+  ...synonyms(['group', 'groupid'], ['gid']),
+  ...synonyms(['container', 'containerid'], ['container', 'cgroup']),
+  ...synonyms(['parent', 'ppid', 'ancestor'], ['ppid', 'ancestor', 'descendants-of']),
+  ...synonyms(['fields', 'details'], ['capture']),
+  ...synonyms(['type', 'types', 'event', 'events'], ['types', 'events']),
+  ...synonyms(['start', 'spawn', 'launch'], ['exec']),
+  ...synonyms(['end', 'stop', 'terminate'], ['exit']),
+  ...synonyms(['timeout', 'time'], ['duration']),
+  ...synonyms(['limit', 'max'], ['count']),
+])
+
+function synonyms(words: readonly string[], known: readonly string[]): (readonly [string, readonly string[]])[] {
+  return words.map((word) => [word, known])
+}
 
 /** The most edits that one misspelling takes, as a share of the longer word. */
 const MOST_EDITS = 0.4
 
-/** Returns the known word with the fewest edits to the given one, regardless of case. undefined: all differ too much. */
+/**
+ * Returns the known word that means the same, or else the one with the fewest edits to the given word, regardless of case.
+ * undefined: all differ too much.
+ */
 export function nearest(word: string, known: readonly string[]): string | undefined {
+  const synonym = SYNONYMS.get(word.toLowerCase().replace(/[-_]/g, ''))?.find((one) => known.includes(one))
+  if (synonym !== undefined) return synonym
   let best: string | undefined
   let fewest = Infinity
   for (const candidate of known) {

@@ -1,6 +1,6 @@
 /** The monitor's counters and gauges as Prometheus metrics for prom-client. */
 import { Counter, Gauge, type Registry, type RegistryContentType, register as globalRegistry } from 'prom-client'
-import { checkObject, invalidArgType } from '../api/errors.js'
+import { checkObject, checkPlainObject, invalidArgType } from '../api/errors.js'
 import { type KnownKeys, checkOptionsObject } from '../api/known-keys.js'
 // Imported by the package's name, so that the published declarations refer to index.d.ts.
 import type { MonitorStats, ProcessMonitor } from 'proc-events'
@@ -158,8 +158,9 @@ export function collectMonitorMetrics(
   checkOptionsObject(options, OPTIONS)
   const { register = globalRegistry, prefix = '', labels = {} } = options
   checkObject('options.register', register)
+  if (typeof register.registerMetric !== 'function') throw invalidArgType('options.register', 'a Registry', register)
   if (typeof prefix !== 'string') throw invalidArgType('options.prefix', 'of type string', prefix)
-  checkObject('options.labels', labels)
+  checkPlainObject('options.labels', labels)
   const stats = oncePerTurn(() => monitor.stats())
   const metrics = FAMILIES.map((family) => metricOf(family, prefix, labels, stats))
   const duplicate = FAMILIES.find(({ name }) => register.getSingleMetric(prefix + name) !== undefined)

@@ -3,9 +3,8 @@ import {
   ProcessMonitorError,
   abortError,
   checkInteger,
-  checkOneOf,
+  checkListOf,
   inspected,
-  invalidArgType,
   invalidArgValue,
 } from '../api/errors.js'
 import type { EventOf, EventType, ProcessEvent, ProcessField } from '../api/event-types.js'
@@ -181,9 +180,9 @@ class EventStream<E extends ProcessEvent>
 }
 
 function checkTypes(types: unknown): asserts types is readonly EventType[] {
-  if (!Array.isArray(types)) throw invalidArgType('options.types', 'an array of strings', types)
-  if (types.length === 0) throw invalidArgValue('options.types', 'must have at least one type', inspected(types))
-  types.forEach((type, i) => checkOneOf(`options.types[${i}]`, type, EVENT_TYPES))
+  checkListOf('options.types', types, EVENT_TYPES)
+  if ((types as EventType[]).length > 0) return
+  throw invalidArgValue('options.types', 'must have at least one type', inspected(types))
 }
 
 function overflowError(queueSize: number): ProcessMonitorError {

@@ -1,6 +1,6 @@
 /** Compiles a ProcessFilter to a predicate over captured details, and to the details that it needs captured. */
 import { types } from 'node:util'
-import { checkInteger, checkObject, checkOneOf, invalidArgType } from '../api/errors.js'
+import { checkInteger, checkListOf, checkObject, invalidArgType } from '../api/errors.js'
 import type { ProcessField } from '../api/event-types.js'
 import type { ProcessFilter } from '../api/options.js'
 import { PID_MAX_LIMIT } from '../native/binding.js'
@@ -80,9 +80,8 @@ export function fieldMask(fields: readonly ProcessField[]): number {
 /** Checks the option `capture`, and returns the mask of its fields. 0: none. */
 export function captureMask(capture: unknown): number {
   if (capture === undefined) return 0
-  if (!Array.isArray(capture)) throw invalidArgType('options.capture', 'an array of strings', capture)
-  capture.forEach((field, i) => checkOneOf(`options.capture[${i}]`, field, PROCESS_FIELDS))
-  return fieldMask(capture)
+  checkListOf('options.capture', capture, PROCESS_FIELDS)
+  return fieldMask(capture as ProcessField[])
 }
 
 /** Throws unless the value is an abort signal or undefined. Checks its shape as Node.js does, because realms may differ. */

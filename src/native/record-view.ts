@@ -144,6 +144,7 @@ export class RecordView implements FilterSubject {
 
 /** Returns a frozen copy, because the array belongs to the user's function. */
 function checkArguments(argv: unknown): readonly string[] {
-  if (Array.isArray(argv) && argv.every((argument) => typeof argument === 'string')) return Object.freeze([...argv])
+  const copy: readonly unknown[] | null = Array.isArray(argv) ? [...argv] : null
+  if (copy?.every((argument) => typeof argument === 'string') === true) return Object.freeze(copy)
   throw new TypeError('options.redact must return an array of strings')
 }

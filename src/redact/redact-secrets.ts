@@ -33,7 +33,8 @@ const END_LENGTH = 1024
  * @returns as many arguments, in which each secret is `[redacted]`.
  */
 export function redactSecrets(argv: readonly string[]): string[] {
-  if (!Array.isArray(argv) || !argv.every((argument) => typeof argument === 'string'))
+  // findIndex() also visits the holes of a sparse array.
+  if (!Array.isArray(argv) || argv.findIndex((argument) => typeof argument !== 'string') >= 0)
     throw Object.assign(new TypeError('The "argv" argument must be an array of strings'), {
       code: 'ERR_INVALID_ARG_TYPE',
     })
