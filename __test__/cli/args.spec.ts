@@ -57,24 +57,87 @@ test('options of the other commands are parsed', (t) => {
     [['run', '--', '--json'], { ...run, program: '--json' }],
     [['run', 'make', '--sort', 'life', '--sort'], { ...run, programArgs: ['--sort', 'life', '--sort'] }],
     [['run', '--sort', 'life', '--min-duration=100ms', 'make'], { ...run, sort: 'life', minDurationMs: 100 }],
-    ...(
-      [
-        ['0', 0],
-        ['1.5', 1500],
-        ['2s', 2000],
-        ['1.5m', 90_000],
-        ['2h', 7_200_000],
-      ] as const
-    ).map(([text, minDurationMs]): [string[], object] => [
-      ['run', '--min-duration', text, 'make'],
-      { ...run, minDurationMs },
-    ]),
     [['wait', '1', '2', '1'], { command: 'wait', ...show, pids: [1, 2] }],
     [['wait', '7', '--duration', '2'], { command: 'wait', ...show, pids: [7], durationMs: 2000 }],
     [['doctor', '--json'], { command: 'doctor', json: true }],
     [['completion', 'zsh'], { command: 'completion', shell: 'zsh' }],
   ]
   for (const [args, request] of cases) t.deepEqual(parse(args, users), request as never, args.join(' '))
+})
+
+/** The options of a duration: the words before it, the milliseconds in a request, the unit of a number alone. */
+const DURATIONS: [string[], (request: any) => number, number][] = [
+  [['--duration'], ({ durationMs }) => durationMs, 1000],
+  [['--interval'], ({ intervalMs }) => intervalMs, 1000],
+  [['--latency'], ({ latencyMs }) => latencyMs, 1],
+  [['wait', '1', '--duration'], ({ durationMs }) => durationMs, 1000],
+  [['run', '--latency'], ({ latencyMs }) => latencyMs, 1],
+  [['run', '--min-duration'], ({ minDurationMs }) => minDurationMs, 1000],
+]
+
+for (const [words, msOf, unitMs] of DURATIONS) {
+  const operands = words[0] === 'run' ? ['make'] : []
+  test(`${words.join(' ')} takes ms, s, m and h, and a number alone`, (t) => {
+    for (const [text, ms] of [
+      ['1', unitMs],
+      ['2ms', 2],
+      ['100ms', 100],
+      ['2s', 2000],
+      ['0.25s', 250],
+      ['.5s', 500],
+      ['0.0123s', 12.3],
+      ['0.125m', 7500],
+      ['0.0025h', 9000],
+    ] as const) {
+      const args = [...words, text, ...operands]
+      // An event may wait a whole number of milliseconds.
+      if (ms === 12.3 && words.includes('--latency')) t.throws(() => parse(args, users), { instanceOf: UsageError })
+      else t.true(Math.abs(msOf(parse(args, users)) - ms) < 1e-9, text)
+    }
+    const message = new RegExp(
+      `^${words.at(-1)}: expected a duration.*, such as 100ms, 2s, 1\\.5m or 1h \\(a number alone: m?s\\), got '`,
+    )
+    const option = words.at(-1)!
+    const wrong = [
+      '',
+      ' ',
+      '-1',
+      '-1s',
+      '1d',
+      '1 s',
+      's',
+      'ms',
+      '1e3',
+      '1.',
+      '.',
+      'x',
+      'Infinity',
+      'NaN',
+      '9'.repeat(400),
+    ]
+    for (const text of wrong) {
+      const args = [...words.slice(0, -1), `${option}=${text}`, ...operands]
+      t.throws(() => parse(args, users), { instanceOf: UsageError, message }, text)
+    }
+  })
+}
+
+test('a duration outside the range of its option is rejected', (t) => {
+  for (const [option, text, expected] of [
+    ['--duration', '0', 'from 1ms to 2147483s'],
+    ['--duration', '2147484', 'from 1ms to 2147483s'],
+    ['--duration', '600h', 'from 1ms to 2147483s'],
+    ['--interval', '0.9ms', 'from 1ms to 2147483s'],
+    ['--latency', '10001', 'from 0ms to 10s of whole milliseconds'],
+    ['--latency', '11s', 'from 0ms to 10s of whole milliseconds'],
+  ] as const) {
+    const message = new RegExp(`^${option}: expected a duration ${expected}, such as .*, got '${text}'$`)
+    t.throws(() => parse([option, text], users), { instanceOf: UsageError, message }, text)
+  }
+  t.like(parse(['--latency', '0'], users), { latencyMs: 0 })
+  t.like(parse(['--latency', '10s'], users), { latencyMs: 10_000 })
+  t.like(parse(['--duration', '596h'], users), { durationMs: 596 * 3_600_000 })
+  t.like(parse(['run', '--min-duration', '0', 'make'], users), { minDurationMs: 0 })
 })
 
 test('an invalid command line is rejected with a message', (t) => {
@@ -102,18 +165,10 @@ test('an invalid command line is rejected with a message', (t) => {
     [['wait', '1', '--duration', '1', '--duration=1'], /^--duration: given more than once$/],
     [['run', '--sort', 'life', '--sort', 'life', 'make'], /^--sort: given more than once$/],
     [['run', '--sort', 'name', 'make'], /^--sort: expected start or life, got 'name'$/],
-    ...['', '-1', '1d', '1 s', 'ms', '1e3', '.5', '9'.repeat(400)].map((text): [string[], RegExp] => [
-      ['run', `--min-duration=${text}`, 'make'],
-      /^--min-duration: expected a duration such as 100ms, 2s, 1\.5m or 1h, got '/,
-    ]),
     [['--descendants-of', '0'], /^--descendants-of: expected an integer from 1/],
     [['--name', 'a', '--name', '/(/'], /^--name: .*\(/],
     [['--source', 'x'], /^--source: expected netlink, polling or auto, got 'x'$/],
-    ...['', ' ', '0', 'x', '5s', 'Infinity', 'NaN', '2147484'].map((text): [string[], RegExp] => [
-      ['--duration', text],
-      /^--duration: expected seconds /,
-    ]),
-    [['--duration=-1'], /^--duration: expected seconds .* got '-1'$/],
+    [['--latency', '0.0001s'], /^--latency: expected a duration from 0ms to 10s of whole milliseconds, such as /],
     [['run'], /^run: missing command/],
     [['run', '--'], /^run: missing command/],
     [['run', '--tree', 'make'], /--tree/],

@@ -269,7 +269,7 @@ test.serial('a failure is one line on stderr and an exit code', async (t) => {
     [['--nope'], {}, 2, /^proc-events: Unknown option '--nope' \(see proc-events --help\)\n$/],
     [['run', '--summary'], {}, 2, /^proc-events: Unknown option '--summary' \(see proc-events run --help\)\n$/],
     [['--name', '/(/'], {}, 2, /^proc-events: --name: Invalid regular expression.*\n$/],
-    [['--duration', '0'], {}, 2, /^proc-events: --duration: expected seconds .*\n$/],
+    [['--duration', '0'], {}, 2, /^proc-events: --duration: expected a duration .*\n$/],
     [[], { NAPI_RS_NATIVE_LIBRARY_PATH: '/nowhere/x.node' }, 3, /^proc-events: ERR_NATIVE_BINDING: .*npm install.*\n$/],
     [[], { HOST_PROC: '/nowhere' }, 3, /^proc-events: ERR_PROC_UNREADABLE: .*\n$/],
   ]

@@ -162,7 +162,7 @@ function showOptions(given: Values): ShowOptions {
     json: given['json'] === true,
     args: given['no-args'] === true ? 'hidden' : given['redact'] === true ? 'redacted' : 'shown',
     source: source === undefined ? 'netlink' : values.oneOf('--source', source, SOURCES),
-    ...(latency === undefined ? {} : { latencyMs: values.latency('--latency', latency) }),
+    ...(latency === undefined ? {} : { latencyMs: values.duration('--latency', latency, values.LATENCY) }),
   }
 }
 
@@ -179,7 +179,7 @@ function watch(show: ShowOptions, given: Values, users: Users): Request {
     view: view ?? 'lines',
     filter: filter(given, users),
     types: events === undefined ? DEFAULT_EVENTS : values.eventTypes('--events', events),
-    intervalMs: (interval === undefined ? 1 : values.seconds('--interval', interval)) * 1000,
+    intervalMs: interval === undefined ? 1000 : values.duration('--interval', interval, values.TIMER),
     ...duration(given),
     ...(count === undefined ? {} : { count: values.count('--count', count) }),
     ...(replay === undefined ? {} : { replay }),
@@ -222,7 +222,7 @@ function run(show: ShowOptions, given: ParsedArgs): Request {
     program,
     programArgs,
     sort: sort === undefined ? 'start' : values.oneOf('--sort', sort, SORT_KEYS),
-    minDurationMs: least === undefined ? 0 : values.lifetime('--min-duration', least),
+    minDurationMs: least === undefined ? 0 : values.duration('--min-duration', least, values.LIFETIME),
     ...(output === undefined ? {} : { output }),
   }
 }
@@ -235,7 +235,7 @@ function wait(show: ShowOptions, given: ParsedArgs): Request {
 
 function duration(given: Values): { readonly durationMs?: number } {
   const value = text(given, 'duration')
-  return value === undefined ? {} : { durationMs: values.seconds('--duration', value) * 1000 }
+  return value === undefined ? {} : { durationMs: values.duration('--duration', value, values.TIMER) }
 }
 
 function text(given: Values, option: string): string | undefined {

@@ -46,6 +46,8 @@ export const SORT_KEYS = ['start', 'life'] as const
 
 const MATCHES = 'equal to TEXT, or matching /REGEX/'
 const END = 'end after this time, or after N events'
+/** Followed by the unit of a number alone. */
+const SUFFIXES = ', such as 100ms, 2s, 1.5m or 1h; a number alone is'
 const ARGUMENTS = 'show no arguments; hide secrets in arguments'
 const PROCESSES = 'this process; its descendants'
 
@@ -141,14 +143,14 @@ export const OPTIONS: readonly Option[] = [
     brief: 'exec,exit; fork,comm,uid,gid,sid,ptrace,coredump; all',
     text: `Event types, separated by commas: ${EVENTS.join(', ')}; or ${ALL_EVENTS}. Default: exec,exit.`,
   },
-  { name: 'duration', value: 'SECONDS', kind: 'number', brief: END, text: 'Ends after this time.' },
+  { name: 'duration', value: 'DURATION', kind: 'text', brief: END, text: `Ends after this time${SUFFIXES} seconds.` },
   { name: 'count', value: 'N', kind: 'number', brief: END, text: 'Ends after N events.' },
   {
     name: 'interval',
-    value: 'SECONDS',
-    kind: 'number',
-    brief: 'time between refreshes of --top (1)',
-    text: 'Time between refreshes of --top. Default: 1.',
+    value: 'DURATION',
+    kind: 'text',
+    brief: 'time between refreshes of --top (1s)',
+    text: `Time between refreshes of --top${SUFFIXES} seconds. Default: 1s.`,
   },
   { name: 'no-args', brief: ARGUMENTS, text: 'Reads and shows no arguments, only names.' },
   {
@@ -165,10 +167,10 @@ export const OPTIONS: readonly Option[] = [
   },
   {
     name: 'latency',
-    value: 'MS',
-    kind: 'number',
-    brief: 'time that an event may wait (20 or 100)',
-    text: 'Milliseconds that an event may wait, so that several events share a wake-up, which saves CPU time: 0 to 10000. Default: 20 for lines on a terminal, else 100.',
+    value: 'DURATION',
+    kind: 'text',
+    brief: 'time that an event may wait (20 or 100ms)',
+    text: `Time that an event may wait, so that several events share a wake-up, which saves CPU time: 0 to 10s${SUFFIXES} milliseconds. Default: 20ms for lines on a terminal, else 100ms.`,
   },
   {
     name: 'replay',
@@ -196,7 +198,7 @@ export const OPTIONS: readonly Option[] = [
     value: 'DURATION',
     kind: 'text',
     brief: 'show only processes with at least this lifetime',
-    text: 'Show only processes with at least this lifetime, such as 100ms, 2s, 1.5m or 1h; a number alone is seconds. Processes that still run, and ancestors of processes shown, are shown in any case. One line counts the others.',
+    text: `Show only processes with at least this lifetime${SUFFIXES} seconds. Processes that still run, and ancestors of processes shown, are shown in any case. One line counts the others.`,
   },
   { name: 'help', short: 'h', brief: 'print this help, or the version', text: 'Prints a help screen.' },
   { name: 'version', brief: 'print this help, or the version', text: 'Prints the version.' },

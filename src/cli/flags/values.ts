@@ -1,13 +1,10 @@
-/** Parses the values of options: patterns, numbers, users, lists. */
+/** Parses the values of options: patterns, durations, numbers, users, lists. */
 import type { EventType } from '../../api/event-types.js'
-import { LATENCY_MAX_MS } from '../../monitor/options.js'
+import { LATENCY_MAX_MS, TIMER_MAX_MS } from '../../monitor/options.js'
 import { PID_MAX_LIMIT } from '../../native/binding.js'
 import type { Users } from '../entries/users.js'
 import { UsageError } from '../exit-codes.js'
 import { ALL_EVENTS, EVENTS } from './options.js'
-
-/** The longest delay that a timer takes, in whole seconds: 24 days. */
-const SECONDS_MAX = Math.floor((2 ** 31 - 1) / 1000)
 
 /** Parses a text that must be equal, or a regular expression between slashes. The only flag is i, because /bin/sh is a path. */
 export function pattern(option: string, text: string): string | RegExp {
@@ -20,26 +17,43 @@ export function pattern(option: string, text: string): string | RegExp {
   }
 }
 
-export function seconds(option: string, text: string): number {
-  const value = numberOf(text)
-  if (value > 0 && value <= SECONDS_MAX) return value
-  throw new UsageError(`${option}: expected seconds > 0 and <= ${SECONDS_MAX}, got '${text}'`)
+/** The values that an option of a duration takes. */
+export interface DurationRange {
+  /** The unit of a number alone. */
+  readonly unit: Unit
+  /** In milliseconds. */
+  readonly least: number
+  /** In milliseconds. */
+  readonly most: number
+  /** True: a fraction of a millisecond is refused. */
+  readonly isWhole?: true
 }
 
-const MS_BY_UNIT: { readonly [unit: string]: number } = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
+type Unit = keyof typeof MS_BY_UNIT
 
-/** Parses a lifetime to milliseconds. A number alone is seconds. */
-export function lifetime(option: string, text: string): number {
-  const [, digits, unit = 's'] = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(text) ?? []
-  const ms = Number(digits) * MS_BY_UNIT[unit]!
-  if (ms <= Number.MAX_SAFE_INTEGER) return ms
-  throw new UsageError(`${option}: expected a duration such as 100ms, 2s, 1.5m or 1h, got '${text}'`)
+const MS_BY_UNIT = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const
+
+/** The time until a timer ends, or between its ends. */
+export const TIMER: DurationRange = { unit: 's', least: 1, most: TIMER_MAX_MS }
+export const LIFETIME: DurationRange = { unit: 's', least: 0, most: Number.MAX_SAFE_INTEGER }
+export const LATENCY: DurationRange = { unit: 'ms', least: 0, most: LATENCY_MAX_MS, isWhole: true }
+
+/** Parses a duration to milliseconds. */
+export function duration(option: string, text: string, { unit, least, most, isWhole }: DurationRange): number {
+  const [, digits, suffix = unit] = /^(\d+(?:\.\d+)?|\.\d+)(ms|s|m|h)?$/.exec(text) ?? []
+  const ms = Number(digits) * MS_BY_UNIT[suffix as Unit]
+  // A fraction such as 0.0123s is not exact in binary.
+  const exact = isWhole === true ? Math.round(ms) : ms
+  if (exact >= least && exact <= most && Math.abs(exact - ms) < 1e-6) return exact
+  const range = most === Number.MAX_SAFE_INTEGER ? '' : ` from ${formatMs(least)} to ${formatMs(most)}`
+  const whole = isWhole === true ? ' of whole milliseconds' : ''
+  throw new UsageError(
+    `${option}: expected a duration${range}${whole}, such as 100ms, 2s, 1.5m or 1h (a number alone: ${unit}), got '${text}'`,
+  )
 }
 
-export function latency(option: string, text: string): number {
-  const value = numberOf(text)
-  if (Number.isInteger(value) && value >= 0 && value <= LATENCY_MAX_MS) return value
-  throw new UsageError(`${option}: expected milliseconds from 0 to ${LATENCY_MAX_MS}, got '${text}'`)
+function formatMs(ms: number): string {
+  return ms < 1000 ? `${ms}ms` : `${Math.floor(ms / 1000)}s`
 }
 
 export function count(option: string, text: string): number {
