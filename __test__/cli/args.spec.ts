@@ -142,7 +142,8 @@ test('a duration outside the range of its option is rejected', (t) => {
 
 test('an invalid command line is rejected with a message', (t) => {
   const refused: [string[], RegExp][] = [
-    [['--nope'], /^Unknown option '--nope'$/],
+    [['--nope'], /^unknown option '--nope'$/],
+    [['--constructor'], /^unknown option '--constructor'$/],
     [['that'], /^unknown command 'that'$/],
     [['--json', 'run'], /^put the command 'run' before all options$/],
     [['doctor', 'that'], /^doctor: unexpected argument 'that'$/],
@@ -180,6 +181,56 @@ test('an invalid command line is rejected with a message', (t) => {
   ]
   for (const [args, message] of refused) {
     t.throws(() => parse(args, users), { instanceOf: UsageError, message }, args.join(' '))
+  }
+})
+
+test('a misspelt word leads to the nearest one', (t) => {
+  const cases: [string[], string][] = [
+    [['--nmae', 'x'], "unknown option '--nmae'. Did you mean '--name'?"],
+    [['--nmae=x'], "unknown option '--nmae'. Did you mean '--name'?"],
+    [['--tree', '--JSON'], "unknown option '--JSON'. Did you mean '--json'?"],
+    [['-json'], "unknown option '-json'. Did you mean '--json'?"],
+    [['-x'], "unknown option '-x'"],
+    [['-hx'], "unknown option '-hx'"],
+    [['run', '--jsn', 'make'], "unknown option '--jsn'. Did you mean '--json'?"],
+    [['wait', '7', '--durration', '1'], "unknown option '--durration'. Did you mean '--duration'?"],
+    // The words of other tools, and of the API.
+    [['--timeout', '1'], "unknown option '--timeout'. Did you mean '--duration'?"],
+    [['--ancestor', '1'], "unknown option '--ancestor'. Did you mean '--descendants-of'?"],
+    [['--command-line', 'x'], "unknown option '--command-line'. Did you mean '--cmd'?"],
+    [['--uid', '0'], "unknown option '--uid'. Did you mean '--user'?"],
+    [['--container-id', 'x'], "unknown option '--container-id'. Did you mean '--container'?"],
+    [['rnu', 'make'], "unknown command 'rnu'. Did you mean 'run'?"],
+    [['docter'], "unknown command 'docter'. Did you mean 'doctor'?"],
+    [['help'], "unknown command 'help'. Did you mean '--help'?"],
+    [['--events', 'exec,exti'], ", coredump or all, got 'exti'. Did you mean 'exit'?"],
+    [['--source', 'netlnk'], "--source: expected netlink, polling or auto, got 'netlnk'. Did you mean 'netlink'?"],
+    [['run', '--sort', 'lief', 'make'], "--sort: expected start or life, got 'lief'. Did you mean 'life'?"],
+  ]
+  for (const [args, ending] of cases) {
+    const { message } = t.throws(() => parse(args, users), { instanceOf: UsageError })
+    t.true(message.endsWith(ending) && (ending.startsWith(',') || message === ending), `${args.join(' ')}: ${message}`)
+  }
+  // The words of CMD are its own.
+  t.like(parse(['run', 'make', '--jsn']), { programArgs: ['--jsn'] })
+})
+
+test('an option of another command leads to that command', (t) => {
+  const cases: [string[], string][] = [
+    [['--sort', 'life'], '--sort is an option of run (see proc-events run --help)'],
+    [['wait', '7', '--sort=life'], '--sort is an option of run (see proc-events run --help)'],
+    [
+      ['--srot', 'life'],
+      "unknown option '--srot'. Did you mean '--sort', an option of run? (see proc-events run --help)",
+    ],
+    [['doctor', '--tree'], '--tree is an option of proc-events without a command (see proc-events doctor --help)'],
+    [
+      ['run', '--duration', '1', 'make'],
+      '--duration is an option of wait and proc-events without a command (see proc-events run --help)',
+    ],
+  ]
+  for (const [args, text] of cases) {
+    t.is(describe(t.throws(() => parse(args, users), { instanceOf: UsageError })), text, args.join(' '))
   }
 })
 

@@ -30,10 +30,10 @@ const UNSUPPORTED: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 
 /** The command line is invalid. The message says why. */
 export class UsageError extends Error {
-  /** The command whose help explains it. Empty for the default command. */
-  readonly command: string
+  /** The command whose help explains it. Empty or absent: the default command. */
+  readonly command: string | undefined
 
-  constructor(message: string, command: string = '') {
+  constructor(message: string, command?: string) {
     super(message)
     this.command = command
   }

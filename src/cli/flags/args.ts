@@ -1,9 +1,10 @@
 /** Parses the command line to a request. */
 import { parseArgs } from 'node:util'
 import type { EventType } from '../../api/event-types.js'
+import { nearest } from '../../api/nearest.js'
 import { Users } from '../entries/users.js'
 import { UsageError } from '../exit-codes.js'
-import { COMMANDS, type Command, DEFAULT_EVENTS, SHELLS, SORT_KEYS, SOURCES, optionsOf } from './options.js'
+import { COMMANDS, type Command, DEFAULT_EVENTS, OPTIONS, SHELLS, SORT_KEYS, SOURCES, optionsOf } from './options.js'
 import * as values from './values.js'
 
 /** A command and its options. */
@@ -80,7 +81,7 @@ export function parse(args: readonly string[], users: Users = new Users()): Requ
   try {
     return parseFor(named, args.slice(1), users)
   } catch (error) {
-    throw error instanceof UsageError ? new UsageError(error.message, named.name) : error
+    throw error instanceof UsageError ? new UsageError(error.message, error.command ?? named.name) : error
   }
 }
 
@@ -127,6 +128,11 @@ function split(args: readonly string[], command: Command): ParsedArgs {
   const operands = end === undefined ? [] : args.slice(end.index + (end.kind === 'option-terminator' ? 1 : 0))
   // For other commands, options may stand anywhere.
   const mixed = command.name !== 'run'
+  for (const token of tokens) {
+    const isOwn = mixed || end === undefined || token.index < end.index
+    if (isOwn && token.kind === 'option' && !Object.hasOwn(options, token.name))
+      throw unknownOption(args[token.index]!, command)
+  }
   try {
     const own = mixed ? args : args.slice(0, end?.index)
     const parsed = parseArgs({ args: [...own], options, strict: true, allowPositionals: mixed, tokens: true })
@@ -137,6 +143,35 @@ function split(args: readonly string[], command: Command): ParsedArgs {
     if (error instanceof Error) throw new UsageError(error.message.replace(/\. To specify a positional .*/s, ''))
     throw error
   }
+}
+
+/** `argument` is as on the command line, such as `--nmae=x` or `-x`. */
+function unknownOption(argument: string, command: Command): UsageError {
+  const flag = argument.replace(/=.*/s, '')
+  const name = flag.replace(/^--?/, '')
+  const owners = COMMANDS.filter(({ options }) => options.includes(name))
+  if (owners.length > 0 && !owners.includes(command) && flag === `--${name}`)
+    return new UsageError(`${flag} is an option of ${commandNames(owners)}`, helpOf(owners))
+  const near = nearest(name, command.options)
+  if (near !== undefined) return new UsageError(`unknown option '${flag}'. Did you mean '--${near}'?`)
+  const foreign = nearest(
+    name,
+    OPTIONS.map((option) => option.name),
+  )
+  if (foreign === undefined) return new UsageError(`unknown option '${flag}'`)
+  const others = COMMANDS.filter(({ options }) => options.includes(foreign))
+  const hint = `Did you mean '--${foreign}', an option of ${commandNames(others)}?`
+  return new UsageError(`unknown option '${flag}'. ${hint}`, helpOf(others))
+}
+
+function commandNames(commands: readonly Command[]): string {
+  const names = commands.map(({ name }) => name || 'proc-events without a command')
+  return names.toReversed().join(' and ')
+}
+
+/** Returns the one command whose help explains the options. undefined: the help of the command that is parsed does. */
+function helpOf([command, another]: readonly Command[]): string | undefined {
+  return another === undefined && command?.name !== '' ? command?.name : undefined
 }
 
 /** The last value would silently replace the others. */
@@ -150,8 +185,11 @@ function refuseRepeated(names: readonly string[], command: Command): void {
 function refuseOperands([first]: readonly string[], { name }: Command): void {
   if (first === undefined) return
   if (name !== '') throw new UsageError(`${name}: unexpected argument '${first}'`)
-  const isNamed = first !== '' && COMMANDS.some((command) => command.name === first)
-  throw new UsageError(isNamed ? `put the command '${first}' before all options` : `unknown command '${first}'`)
+  const names = COMMANDS.map((command) => command.name).filter(Boolean)
+  if (names.includes(first)) throw new UsageError(`put the command '${first}' before all options`)
+  const isOption = OPTIONS.some((option) => option.name === first)
+  const near = isOption ? `--${first}` : nearest(first, names)
+  throw new UsageError(`unknown command '${first}'${values.didYouMean(near)}`)
 }
 
 function showOptions(given: Values): ShowOptions {

@@ -1,5 +1,6 @@
 /** Parses the values of options: patterns, durations, numbers, users, lists. */
 import type { EventType } from '../../api/event-types.js'
+import { nearest } from '../../api/nearest.js'
 import { LATENCY_MAX_MS, TIMER_MAX_MS } from '../../monitor/options.js'
 import { PID_MAX_LIMIT } from '../../native/binding.js'
 import type { Users } from '../entries/users.js'
@@ -73,7 +74,13 @@ export function user(option: string, text: string, users: Users): number {
 export function oneOf<T extends string>(option: string, text: string, allowed: readonly T[]): T {
   const found = allowed.find((one) => one === text)
   if (found !== undefined) return found
-  throw new UsageError(`${option}: expected ${alternatives(allowed)}, got '${text}'`)
+  const near = didYouMean(nearest(text, allowed))
+  throw new UsageError(`${option}: expected ${alternatives(allowed)}, got '${text}'${near}`)
+}
+
+/** Returns the end of a message about a word that is misspelt. */
+export function didYouMean(near: string | undefined): string {
+  return near === undefined ? '' : `. Did you mean '${near}'?`
 }
 
 export function eventTypes(option: string, text: string): readonly EventType[] {
