@@ -226,12 +226,12 @@ function watch(show: ShowOptions, given: Values, users: Users): Request {
 
 /** The options of each property of the filter, and the parser of their values. */
 const FILTERS: { readonly [K in keyof Required<WatchFilter>]: readonly [option: string, parse: ParseFilter<K>] } = {
-  name: ['name', values.pattern],
+  name: ['name', values.namePattern],
   exe: ['exe', values.pattern],
   commandLine: ['cmd', values.pattern],
   cgroup: ['cgroup', values.pattern],
   uid: ['user', values.user],
-  container: ['container', values.pattern],
+  container: ['container', values.idPattern],
   pid: ['pid', values.pid],
   ancestor: ['descendants-of', values.pid],
 }

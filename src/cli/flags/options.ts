@@ -78,7 +78,7 @@ export const OPTIONS: readonly Option[] = [
     kind: 'text',
     repeatable: true,
     brief: MATCHES,
-    text: 'Show only processes whose name matches TEXT. The kernel cuts names at 15 bytes; they are completed. TEXT must be equal, or between slashes a JavaScript regular expression that must match (/x/i ignores case).',
+    text: 'Show only processes whose name matches TEXT. The kernel cuts names at 15 bytes; they are completed. TEXT must be equal, or between slashes a JavaScript regular expression that must match (/x/i ignores case). A name does not begin with a slash, so that a pattern with one slash is an error.',
   },
   {
     name: 'exe',
@@ -86,7 +86,7 @@ export const OPTIONS: readonly Option[] = [
     kind: 'file',
     repeatable: true,
     brief: MATCHES,
-    text: 'Show only processes whose executable path matches TEXT, as for --name.',
+    text: 'Show only processes whose executable path matches TEXT, as for --name. A TEXT with one slash, such as /sh, is a path.',
   },
   {
     name: 'cmd',
@@ -94,7 +94,7 @@ export const OPTIONS: readonly Option[] = [
     kind: 'text',
     repeatable: true,
     brief: MATCHES,
-    text: 'Show only processes whose command line, joined by spaces, matches TEXT, as for --name.',
+    text: 'Show only processes whose command line, joined by spaces, matches TEXT, as for --exe.',
   },
   {
     name: 'cgroup',
@@ -102,7 +102,7 @@ export const OPTIONS: readonly Option[] = [
     kind: 'text',
     repeatable: true,
     brief: MATCHES,
-    text: 'Show only processes whose control group matches TEXT, as for --name.',
+    text: 'Show only processes whose control group matches TEXT, as for --exe.',
   },
   {
     name: 'user',

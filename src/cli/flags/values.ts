@@ -18,6 +18,23 @@ export function pattern(option: string, text: string): string | RegExp {
   }
 }
 
+/** Parses a pattern of names. */
+export function namePattern(option: string, text: string): string | RegExp {
+  return patternOf('a name', 'A path is matched by --exe.', option, text)
+}
+
+/** Parses a pattern of container ids. */
+export function idPattern(option: string, text: string): string | RegExp {
+  return patternOf('an id', 'The path of a control group is matched by --cgroup.', option, text)
+}
+
+/** Parses a pattern of texts that do not begin with a slash. One that begins so would match nothing, without a word. */
+function patternOf(kind: string, hint: string, option: string, text: string): string | RegExp {
+  const parsed = pattern(option, text)
+  if (typeof parsed !== 'string' || !parsed.startsWith('/')) return parsed
+  throw new UsageError(`${option}: expected ${kind}, /REGEX/ or /REGEX/i, got '${text}'. ${hint}`)
+}
+
 /** The values that an option of a duration takes. */
 export interface DurationRange {
   /** The unit of a number alone. */
