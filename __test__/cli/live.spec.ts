@@ -49,15 +49,15 @@ test.serial('an unreported loss is printed at the end', async (t) => {
 test.serial('the fallback to polling and a restart are printed in their place', async (t) => {
   const then = `fake.source.push(r.restart('ERR_SOURCE_FAILED', 9, 'recvmsg')); ${exec};
     setTimeout(() => process.kill(process.pid, 'SIGINT'), 50)`
-  const polling = `fake.behaviour.open = () => [r.fallenBack('ERR_PERMISSION', 1, 'bind'), r.opened(0, 1)];`
+  const polling = `fake.behaviour.open = () => [r.fallenBack('ERR_SOURCE_FAILED', 1, 'bind'), r.opened(0, 1)];`
   const { stdout, stderr } = await commanded(['--source', 'auto', '--json'], then, polling)
   const [fallen, restart] = stdout
     .trimEnd()
     .split('\n')
     .map((line) => JSON.parse(line))
   t.deepEqual(Object.keys(fallen), ['type', 'time', 'timestampNs', 'note', 'code', 'message'])
-  t.like(fallen, { type: 'note', note: 'polling', code: 'ERR_PERMISSION' })
-  t.regex(fallen.message, /^Polling \/proc/)
+  t.like(fallen, { type: 'note', note: 'polling', code: 'ERR_SOURCE_FAILED' })
+  t.regex(fallen.message, /^Polling \/proc.* bind: EPERM, .*\. Start the command again\.$/)
   t.like(restart, { type: 'note', note: 'restart', code: 'ERR_SOURCE_FAILED' })
   t.regex(stderr, /^1 exec and 0 exits in .*\n$/)
 })
@@ -67,7 +67,7 @@ test.serial('a fatal failure ends the command after the pending output', async (
   const { code, stdout, stderr } = await commanded([], then)
   t.is(code, 1)
   t.regex(stdout, / exec .* sh\n$/)
-  t.regex(stderr, /proc-events: ERR_SOURCE_FAILED: recvmsg: EBADF/)
+  t.regex(stderr, /proc-events: ERR_SOURCE_FAILED: recvmsg: EBADF, .*\. Start the command again\.\n/)
 })
 
 test.serial('the container filter is applied in the command', async (t) => {

@@ -1,13 +1,13 @@
 /** The parts of the `proc-events` command that need no process: tables of plain values. */
 import test from 'ava'
-import { ProcessMonitorError } from '../../dist/src/api/errors.js'
+import { type ErrorCode, ProcessMonitorError, hintFor, nativeError } from '../../dist/src/api/errors.js'
 import type { ExecEvent, ExitEvent, ProcessEvent } from '../../dist/src/api/event-types.js'
 import { type Facts, diagnose, isHealthy } from '../../dist/src/cli/commands/diagnosis.js'
 import { eventEntry } from '../../dist/src/cli/entries/entry.js'
 import { commandOf, formatDuration, formatOffset, formatTime } from '../../dist/src/cli/output/format.js'
 import { ProcessNames } from '../../dist/src/cli/entries/process-names.js'
 import { jsonLine, readEntry } from '../../dist/src/cli/entries/ndjson.js'
-import { UsageError, describe, exitCodeOf, signalCode } from '../../dist/src/cli/exit-codes.js'
+import { UsageError, commandMessage, describe, exitCodeOf, signalCode } from '../../dist/src/cli/exit-codes.js'
 import { wantsColors } from '../../dist/src/cli/output/output.js'
 import { column, cut, excerpt, line, printable, widthOf, wrap } from '../../dist/src/cli/output/text.js'
 
@@ -262,10 +262,32 @@ test('each check of the doctor has a name, a status, and advice if something is 
   t.deepEqual(found({ selfTest: { ...selfTest, exits: 1, latenciesNs: [] } }), [false, 'self-test failed'])
 })
 
+test('the advice of the command is not a call in JavaScript', (t) => {
+  const codes: ErrorCode[] = [
+    'ERR_PERMISSION',
+    'ERR_PID_NAMESPACE',
+    'ERR_USER_NAMESPACE',
+    'ERR_NETWORK_NAMESPACE',
+    'ERR_CONNECTOR_UNAVAILABLE',
+    'ERR_PROC_UNREADABLE',
+    'ERR_SOURCE_FAILED',
+    'ERR_UNSUPPORTED_PLATFORM',
+  ]
+  for (const code of codes) {
+    const hint = commandMessage(hintFor(code) ?? '', code)
+    t.regex(hint, /[\w)]\.$/, code)
+    t.notRegex(hint, /\(\)|process\.|option /, code)
+  }
+})
+
 test('each error becomes one line and an exit code', (t) => {
   const denied = new ProcessMonitorError('ERR_PERMISSION', 'bind: EPERM.\n  Run as root.')
   t.deepEqual([exitCodeOf(denied), describe(denied)], [3, 'ERR_PERMISSION: bind: EPERM. Run as root.'])
   t.is(exitCodeOf(new ProcessMonitorError('ERR_SOURCE_FAILED', 'x')), 1)
+  t.is(
+    describe(nativeError('ERR_SOURCE_FAILED', { errno: 0, context: 'x' })),
+    'ERR_SOURCE_FAILED: x. Start the command again.',
+  )
   t.is(exitCodeOf(new UsageError('x')), 2)
   t.deepEqual([exitCodeOf(new Error('x')), describe(new Error('x')), describe('y')], [1, 'x', 'y'])
   const signals: [string, number][] = [

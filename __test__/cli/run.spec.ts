@@ -226,7 +226,10 @@ test.serial('wait exits after the last process, like the last one that failed', 
 test.serial('wait reports an unknown pid, a timeout and an interrupt by exit code', async (t) => {
   const late = command(t, ['wait', '4194304'])
   t.deepEqual(await late.ended, [1, null])
-  t.regex(late.stderr, /^proc-events: 4194304: ERR_NO_SUCH_PROCESS: /)
+  t.regex(
+    late.stderr,
+    /^proc-events: 4194304: ERR_NO_SUCH_PROCESS: no such process is running\. Start wait before the process exits\.\n$/,
+  )
   const pid = String(process.pid)
   const timed = command(t, ['wait', '--json', pid, '--duration', '0.1'])
   t.deepEqual(await timed.ended, [124, null])

@@ -100,6 +100,7 @@ const HINTS: Partial<Record<ErrorCode, string>> = {
     'This kernel has no process connector. Use a kernel built with CONFIG_CONNECTOR=y and CONFIG_PROC_EVENTS=y.',
   ERR_PROC_UNREADABLE: 'Mount a proc file system there, or name another one in the option procRoot or in $HOST_PROC.',
   ERR_SOURCE_FAILED: 'Call initialize() to start again.',
+  ERR_UNSUPPORTED_PLATFORM: "Run it on Linux, or check process.platform === 'linux' first.",
 }
 
 /** An error as the binding returns it. Failure records carry the same four values. */
@@ -134,9 +135,16 @@ export function nativeError(
   })
 }
 
-/** Returns the next thing to do about an error. */
-export function hintFor(error: ProcessMonitorError): string {
-  return HINTS[error.code] ?? error.message
+/** Returns the next thing to do about the errors of a code. undefined: it depends on the error, whose message has it. */
+export function hintFor(code: ErrorCode): string | undefined {
+  return HINTS[code]
+}
+
+/** Returns the error of another platform than Linux. */
+export function platformError(platform: string): ProcessMonitorError {
+  const code = 'ERR_UNSUPPORTED_PLATFORM'
+  const failed = `proc-events: the process connector is part of Linux, and this is ${platform}`
+  return new ProcessMonitorError(code, `${failed}. ${HINTS[code]}`)
 }
 
 /** Returns the error of a pending `initialize()` or `waitForExit()` that the last `stop()` ends. */

@@ -1,6 +1,6 @@
 /** The exit codes of the command, and the exit code for each error. */
 import { constants } from 'node:os'
-import { type ErrorCode, ProcessMonitorError } from '../api/errors.js'
+import { type ErrorCode, ProcessMonitorError, hintFor } from '../api/errors.js'
 
 export const EXIT_CODES = {
   done: { code: 0, brief: 'ok', meaning: 'Done, or ended by Ctrl-C or SIGTERM.' },
@@ -45,10 +45,24 @@ export function exitCodeOf(error: unknown): number {
   return EXIT_CODES.failed.code
 }
 
+/** The next thing to do, where the advice of the API is a call in JavaScript. */
+const COMMAND_HINTS: Partial<Record<ErrorCode, string>> = {
+  ERR_PROC_UNREADABLE: 'Mount a proc file system there, or name another one in $HOST_PROC.',
+  ERR_SOURCE_FAILED: 'Start the command again.',
+  ERR_UNSUPPORTED_PLATFORM: 'Run it on Linux.',
+}
+
+/** Returns the message of an error of the API with the command's advice. */
+export function commandMessage(message: string, code: ErrorCode): string {
+  const [hint, commandHint] = [hintFor(code), COMMAND_HINTS[code]]
+  return hint === undefined || commandHint === undefined ? message : message.replace(hint, () => commandHint)
+}
+
 /** Returns an error as one line: its code, if any, and the next thing to do. */
 export function describe(error: unknown): string {
   if (error instanceof UsageError) return `${oneLine(error.message)} (see ${helpCommand(error)})`
-  if (error instanceof ProcessMonitorError) return `${error.code}: ${oneLine(error.message)}`
+  if (error instanceof ProcessMonitorError)
+    return `${error.code}: ${oneLine(commandMessage(error.message, error.code))}`
   return oneLine(error instanceof Error ? error.message : String(error))
 }
 

@@ -10,6 +10,7 @@ import {
   fromNative,
   hintFor,
   invalidArgType,
+  platformError,
 } from '../api/errors.js'
 import { type KnownKeys, checkOptionsObject } from '../api/known-keys.js'
 import type { FilterRule } from './interest.js'
@@ -126,13 +127,7 @@ let binding: NativeBinding | undefined
  * A failure is not cached, because the user may repair the installation while the program runs.
  */
 export function load(): NativeBinding {
-  if (process.platform !== 'linux') {
-    throw new ProcessMonitorError(
-      'ERR_UNSUPPORTED_PLATFORM',
-      `proc-events: the process connector is part of Linux, and this is ${process.platform}. ` +
-        "Run it on Linux, or check process.platform === 'linux' first.",
-    )
-  }
+  if (process.platform !== 'linux') throw platformError(process.platform)
   return (binding ??= loadBinding() as NativeBinding)
 }
 
@@ -189,7 +184,7 @@ export async function probe(options: { readonly procRoot?: string | undefined } 
     netlink = error
   }
   if (netlink === null) return { netlink: true, polling, kernel }
-  return { netlink: false, polling, reason: netlink.code, hint: hintFor(netlink), kernel }
+  return { netlink: false, polling, reason: netlink.code, hint: hintFor(netlink.code) ?? netlink.message, kernel }
 }
 
 /** The kernel's limit of pids on 64 bits. */

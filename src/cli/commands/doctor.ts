@@ -5,7 +5,7 @@ import { getProcessMonitor } from '../../monitor/monitor.js'
 import { type ProbeReport, defaultProcRoot, probe } from '../../native/binding.js'
 import { jsonLine } from '../entries/ndjson.js'
 import { read } from '../entries/proc.js'
-import { describe, EXIT_CODES } from '../exit-codes.js'
+import { EXIT_CODES, commandMessage, describe } from '../exit-codes.js'
 import { print } from '../output/output.js'
 import { layoutOf } from '../output/present.js'
 import { type Piece, type Style, line, printable } from '../output/text.js'
@@ -61,7 +61,8 @@ async function facts(version: string): Promise<Facts> {
 }
 
 function problem({ reason, hint }: ProbeReport): Facts['netlink'] {
-  return { code: reason ?? 'ERR_SOURCE_FAILED', hint: hint ?? '' }
+  const code = reason ?? 'ERR_SOURCE_FAILED'
+  return { code, hint: commandMessage(hint ?? '', code) }
 }
 
 /** Starts processes one after the other, and counts their events. */

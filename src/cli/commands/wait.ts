@@ -8,7 +8,7 @@ import { readDetails } from '../entries/proc.js'
 import { ProcessNames } from '../entries/process-names.js'
 import { Users } from '../entries/users.js'
 import { onMonitorWarning } from '../entries/warnings.js'
-import { EXIT_CODES, PROCESS_EXIT_CODES, describe, signalCode } from '../exit-codes.js'
+import { EXIT_CODES, PROCESS_EXIT_CODES, signalCode } from '../exit-codes.js'
 import type { WaitOptions } from '../flags/args.js'
 import { Output } from '../output/output.js'
 import { layoutOf } from '../output/present.js'
@@ -39,7 +39,8 @@ export async function wait(options: WaitOptions, notify: (text: string) => void)
       if (shutdown.isReached) return
       // Any other error concerns all processes.
       if (!(error instanceof ProcessMonitorError) || error.code !== 'ERR_NO_SUCH_PROCESS') return shutdown.fail(error)
-      notify(`${pid}: ${hasRun ? 'exited before it could be watched; exit code unknown' : describe(error)}`)
+      const absent = `${error.code}: no such process is running. Start wait before the process exits.`
+      notify(`${pid}: ${hasRun ? 'exited before it could be watched; exit code unknown' : absent}`)
       code = EXIT_CODES.failed.code
     }
     left--
