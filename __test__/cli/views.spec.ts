@@ -6,6 +6,7 @@ import { closeSync, openSync, readFileSync } from 'node:fs'
 import { stripVTControlCharacters } from 'node:util'
 import test from 'ava'
 import { parse } from '../../dist/src/cli/flags/args.js'
+import type { EventType } from '../../dist/src/api/event-types.js'
 import type { Entry } from '../../dist/src/cli/entries/entry.js'
 import { ProcessNames } from '../../dist/src/cli/entries/process-names.js'
 import { jsonLine, readEntry } from '../../dist/src/cli/entries/ndjson.js'
@@ -182,6 +183,18 @@ test('a histogram is accurate to three percent', (t) => {
   ] as const) {
     t.true(Math.abs(histogram.quantile(part)! / (ms * 1e6) - 1) < 0.031, `${part}`)
   }
+})
+
+test('the summary counts forks as forks, and events of other types as others', (t) => {
+  const summary = new Summary()
+  const add = (type: EventType): void => summary.add(event({ type, pid: 7, name: 'x' }))
+  const start = (): string => summary.headline(1).split(' in ')[0]!
+  t.is(start(), '0 execs and 0 exits')
+  add('fork')
+  t.is(start(), '0 execs, 0 exits and 1 fork')
+  for (const type of ['exec', 'exit', 'fork', 'uid'] as const) add(type)
+  t.is(start(), '1 exec, 1 exit, 2 forks and 1 other')
+  t.like(summary.toObject(1), { execs: 1, exits: 1, forks: 2, otherEvents: 1 })
 })
 
 test('the number of different names is bounded', (t) => {

@@ -4,6 +4,7 @@ import type { EventType } from '../../api/event-types.js'
 import { nearest } from '../../api/nearest.js'
 import { Users } from '../entries/users.js'
 import { UsageError } from '../exit-codes.js'
+import { inWords } from '../output/format.js'
 import { COMMANDS, type Command, DEFAULT_EVENTS, OPTIONS, SHELLS, SORT_KEYS, SOURCES, optionsOf } from './options.js'
 import * as values from './values.js'
 
@@ -100,8 +101,7 @@ function parseFor(command: Command, args: readonly string[], users: Users): Requ
       refuseOperands(given.operands, command)
       return { command: 'doctor', json: show.json }
     case 'completion':
-      if (given.operands.length !== 1)
-        throw new UsageError(`completion: expected a shell: ${values.alternatives(SHELLS)}`)
+      if (given.operands.length !== 1) throw new UsageError(`completion: expected a shell: ${inWords(SHELLS, 'or')}`)
       return { command: 'completion', shell: values.oneOf('completion', given.operands[0]!, SHELLS) }
     default:
       refuseOperands(given.operands, command)
@@ -166,7 +166,7 @@ function unknownOption(argument: string, command: Command): UsageError {
 
 function commandNames(commands: readonly Command[]): string {
   const names = commands.map(({ name }) => name || 'proc-events without a command')
-  return names.toReversed().join(' and ')
+  return inWords(names.toReversed(), 'and')
 }
 
 /** Returns the one command whose help explains the options. undefined: the help of the command that is parsed does. */

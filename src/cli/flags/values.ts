@@ -5,6 +5,7 @@ import { LATENCY_MAX_MS, TIMER_MAX_MS } from '../../monitor/options.js'
 import { PID_MAX_LIMIT } from '../../native/binding.js'
 import type { Users } from '../entries/users.js'
 import { UsageError } from '../exit-codes.js'
+import { inWords } from '../output/format.js'
 import { ALL_EVENTS, EVENTS } from './options.js'
 
 /** Parses a text that must be equal, or a regular expression between slashes. The only flag is i, because /bin/sh is a path. */
@@ -92,7 +93,7 @@ export function oneOf<T extends string>(option: string, text: string, allowed: r
   const found = allowed.find((one) => one === text)
   if (found !== undefined) return found
   const near = didYouMean(nearest(text, allowed))
-  throw new UsageError(`${option}: expected ${alternatives(allowed)}, got '${text}'${near}`)
+  throw new UsageError(`${option}: expected ${inWords(allowed, 'or')}, got '${text}'${near}`)
 }
 
 /** Returns the end of a message about a word that is misspelt. */
@@ -103,11 +104,6 @@ export function didYouMean(near: string | undefined): string {
 export function eventTypes(option: string, text: string): readonly EventType[] {
   const words = text.split(',').map((word) => oneOf(option, word.trim(), [...EVENTS, ALL_EVENTS]))
   return words.includes(ALL_EVENTS) ? EVENTS : [...new Set(words as EventType[])]
-}
-
-/** Returns `a, b or c`. */
-export function alternatives(words: readonly string[]): string {
-  return [words.slice(0, -1).join(', '), ...words.slice(-1)].filter(Boolean).join(' or ')
 }
 
 function integer(option: string, text: string, most: number): number {

@@ -47,6 +47,11 @@ export function plural(count: number, word: string, words: string = `${word}s`):
   return `${count} ${count === 1 ? word : words}`
 }
 
+/** Returns `a, b and c`. */
+export function inWords(items: readonly string[], conjunction: 'and' | 'or'): string {
+  return [items.slice(0, -1).join(', '), ...items.slice(-1)].filter(Boolean).join(` ${conjunction} `)
+}
+
 export interface Outcome {
   readonly exitCode?: number | null
   readonly signal?: string | null

@@ -1,6 +1,6 @@
 /** The summary of a run: events by program and by parent, lifetimes, failures, losses. */
 import { type Entry, type EventEntry, isEvent } from '../entries/entry.js'
-import { formatDuration, formatElapsed, isFailed, plural } from '../output/format.js'
+import { formatDuration, formatElapsed, inWords, isFailed, plural } from '../output/format.js'
 import { type Layout, column, keptName, line, printable, wrap } from '../output/text.js'
 import { Histogram } from './histogram.js'
 import { isNews } from './view.js'
@@ -22,6 +22,7 @@ export class Summary {
   readonly #all: Program = emptyProgram()
   readonly #programs = new Map<string, Program>()
   readonly #parents = new Map<string, number>()
+  #forks = 0
   #otherEvents = 0
 
   add(entry: Entry): void {
@@ -35,6 +36,10 @@ export class Summary {
 
   #addEvent(entry: EventEntry): void {
     const { type, name, parentName } = entry
+    if (type === 'fork') {
+      this.#forks++
+      return
+    }
     if (type !== 'exec' && type !== 'exit') {
       this.#otherEvents++
       return
@@ -60,10 +65,10 @@ export class Summary {
   /** Returns the summary as a sentence. */
   headline(elapsedMs: number): string {
     const { execs, exits, failed } = this.#all
-    const [started, ended] = [plural(execs, 'exec'), plural(exits, 'exit')]
-    const others = this.#otherEvents === 0 ? '' : plural(this.#otherEvents, 'other')
-    const counted = others === '' ? `${started} and ${ended}` : `${started}, ${ended} and ${others}`
-    const said = `${counted} in ${formatElapsed(elapsedMs)}, ${failed} failed, ${plural(this.#lost, 'event')} lost`
+    const counted = [plural(execs, 'exec'), plural(exits, 'exit')]
+    if (this.#forks > 0) counted.push(plural(this.#forks, 'fork'))
+    if (this.#otherEvents > 0) counted.push(plural(this.#otherEvents, 'other'))
+    const said = `${inWords(counted, 'and')} in ${formatElapsed(elapsedMs)}, ${failed} failed, ${plural(this.#lost, 'event')} lost`
     return this.#skipped === 0 ? said : `${said}, ${plural(this.#skipped, 'line')} skipped`
   }
 
@@ -87,6 +92,7 @@ export class Summary {
       execs,
       exits,
       failed,
+      forks: this.#forks,
       otherEvents: this.#otherEvents,
       lost: this.#lost,
       skipped: this.#skipped,
