@@ -1,4 +1,5 @@
 /** The monitor's lifecycle on a fake binding: start, stop, references, and keeping Node.js running. */
+import { type EventEmitter, errorMonitor, once } from 'node:events'
 import test from 'ava'
 import { child, initialized, loadFacade, noop, settled } from '../support/fake/facade.ts'
 
@@ -45,6 +46,40 @@ test('initialize() opens the source and scans once', async (t) => {
     raisePriority: true,
     rules: [{ types: 1 << 1, fields: 1 | (1 << 3) }],
   })
+})
+
+test('a listener for an event that the monitor never emits throws', async (t) => {
+  const { monitor, fake, r } = await initialized(t)
+  const emitter = monitor as EventEmitter
+  const add = ['on', 'once', 'addListener', 'prependListener', 'prependOnceListener'] as const
+  const listed = "The argument 'eventName' must be one of: 'loss', 'restart', 'error'. Received"
+  const cases = [
+    ['exec', "'exec'. Call subscribe('exec', callback) for the events of processes."],
+    ['exit', "'exit'. Call subscribe('exit', callback) for the events of processes."],
+    ['spawn', "'spawn'. Call subscribe('exec', callback) for the events of processes."],
+    ['los', "'los'. Did you mean 'loss'?"],
+    ['message', "'message'"],
+  ] as const
+  for (const method of add) {
+    for (const [name, ending] of cases) {
+      const message = `${listed} ${ending}`
+      t.throws(() => emitter[method](name, noop), { instanceOf: TypeError, code: 'ERR_INVALID_ARG_VALUE', message })
+    }
+    t.throws(() => emitter[method](undefined as never, noop), { code: 'ERR_INVALID_ARG_TYPE' })
+    t.throws(() => emitter[method]('loss', 1 as never), { code: 'ERR_INVALID_ARG_TYPE' })
+  }
+  await t.throwsAsync(once(monitor, 'exec'), { code: 'ERR_INVALID_ARG_VALUE' })
+  t.deepEqual(monitor.eventNames(), [])
+
+  const seen: unknown[] = []
+  for (const method of add) emitter[method]('loss', () => seen.push(method))
+  emitter.on(errorMonitor, noop).on('removeListener', noop).on('newListener', noop)
+  t.is(monitor.listenerCount('loss'), add.length)
+  fake.source.push(r.loss(0, 1, 0, 0))
+  await settled(fake)
+  t.deepEqual(seen, ['prependOnceListener', 'prependListener', 'on', 'once', 'addListener'])
+  t.is(monitor.listenerCount('loss'), 3)
+  monitor.removeAllListeners()
 })
 
 test('the proc root is $HOST_PROC or /proc, and the native part chooses the sizes', async (t) => {

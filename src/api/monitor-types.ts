@@ -9,7 +9,8 @@ import type { MonitorStats } from './stats.js'
  * The one monitor of this JavaScript environment. It reports when any process of the machine starts a program or exits.
  *
  * Every call of `getProcessMonitor()` returns this monitor and takes one reference to it. The last `stop()` ends it.
- * Processes are reported to callbacks. As an event emitter, the monitor reports on itself (see {@link MonitorEvents}).
+ * Processes are reported to callbacks. As an event emitter, the monitor reports on itself (see {@link MonitorEvents}). A
+ * listener for another event, such as `on('exec', …)`, would never be called: that is a TypeError `ERR_INVALID_ARG_VALUE`.
  */
 export interface ProcessMonitor extends EventEmitter<MonitorEvents> {
   /**

@@ -1,5 +1,5 @@
 /** The monitor: counts references, and starts and ends sessions of the native source. */
-import { EventEmitter } from 'node:events'
+import type { EventEmitter } from 'node:events'
 import { type ProcessMonitorError, abortError, checkInteger, notInitializedError, stoppedError } from '../api/errors.js'
 import type { EventOf, EventType, ExitEvent, ProcessField } from '../api/event-types.js'
 import { type KnownKeys, checkOptionsObject } from '../api/known-keys.js'
@@ -11,6 +11,7 @@ import { PID_MAX_LIMIT, STATS_LENGTH, load } from '../native/binding.js'
 import { InterestBuilder } from '../native/interest.js'
 import { RecordView } from '../native/record-view.js'
 import { type Deferred, Session, deferred } from '../native/session.js'
+import { CheckedEmitter } from './checked-emitter.js'
 import { type StopListener, openStream } from './event-stream.js'
 import { ExitWaits } from './exit-waits.js'
 import { Flushes } from './flushes.js'
@@ -25,7 +26,7 @@ const PRIORITIES = ['ordinary', 'short-slice', 'realtime'] as const
 
 const WAIT_OPTIONS: KnownKeys<WaitOptions> = { signal: true, startTime: true }
 
-class Monitor extends EventEmitter<MonitorEvents> implements ProcessMonitor {
+class Monitor extends CheckedEmitter implements ProcessMonitor {
   #references = 0
   readonly #interest: InterestBuilder = new InterestBuilder({
     addRule: (rule) => this.#session?.addRule(rule),
