@@ -32,7 +32,7 @@ function asProgram(code: string): string {
     monitor: 'api.getProcessMonitor()',
     register: 'new Registry()',
     logger: '{ emit: (record) => record.eventName.startsWith("proc_events.") || process.exit(9) }',
-    event: "{ type: 'exec', pid: 1, origin: 'kernel', timestampNs: 0, process: {} }",
+    event: "{ type: 'exec', pid: 1, origin: 'kernel', timestampNs: 0, timeMs: 0, process: {} }",
     toOpenTelemetry: 'api.toOpenTelemetry',
     collectMonitorMetrics: "(await import('proc-events/prometheus')).collectMonitorMetrics",
   }

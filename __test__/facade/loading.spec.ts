@@ -109,6 +109,17 @@ test('findDeletedProcesses rejects an argument that is not a map by pid', (t) =>
   const ask = (pids: unknown, options?: unknown) => () => api.findDeletedProcesses(pids as never, options as never)
   for (const pids of [undefined, null, 1, {}, [1], Uint32Array.of(1), new Set(['1'])]) t.throws(ask(pids), type)
   for (const pid of [-1, 1.5, NaN, 2 ** 31]) t.throws(ask(new Set([pid])), range)
+  const text = 'The "pids.keys()[1]" property must be of type number. Received type string (\'7\')'
+  t.throws(
+    ask(
+      new Map<unknown, number>([
+        [1, 0],
+        ['7', 0],
+      ]),
+    ),
+    { ...type, message: text },
+  )
+  t.throws(ask(new Set([1, 2, -3])), { ...range, message: /^The value of "pids\.keys\(\)\[2\]" is out of range/ })
   t.throws(ask(new Set(), { procRoot: 1 }), type)
   const value = { instanceOf: TypeError, code: 'ERR_INVALID_ARG_VALUE' }
   for (const procRoot of ['', '/proc\0']) t.throws(ask(new Set(), { procRoot }), value)

@@ -96,6 +96,31 @@ test('the creation time is present and never later than the event', (t) => {
   t.is(reported(ticks(-10)), undefined)
 })
 
+test('an object that is no event throws, and the error names what is wrong', (t) => {
+  const { process: _process, ...withoutProcess } = exec
+  const { timeMs: _timeMs, ...withoutTime } = exec
+  const cases: [unknown, string, string][] = [
+    [{ type: 'exec' }, 'ERR_INVALID_ARG_TYPE', 'The "event.pid" property must be a finite number. Received undefined'],
+    [{}, 'ERR_INVALID_ARG_TYPE', 'The "event.type" property must be of type string. Received undefined'],
+    [[exec], 'ERR_INVALID_ARG_TYPE', 'The "event.type" property must be of type string. Received undefined'],
+    [withoutProcess, 'ERR_INVALID_ARG_TYPE', 'The "event.process" property must be of type object. Received undefined'],
+    [withoutTime, 'ERR_INVALID_ARG_TYPE', 'The "event.timeMs" property must be a finite number. Received undefined'],
+    [
+      { ...exit, timeMs: NaN },
+      'ERR_INVALID_ARG_TYPE',
+      'The "event.timeMs" property must be a finite number. Received type number (NaN)',
+    ],
+    ['exec', 'ERR_INVALID_ARG_TYPE', 'The "event" argument must be of type object. Received type string (\'exec\')'],
+  ]
+  for (const [event, code, message] of cases) {
+    t.throws(() => toOpenTelemetry(event as never), { instanceOf: TypeError, code, message })
+  }
+  const wrong = { instanceOf: TypeError, code: 'ERR_INVALID_ARG_VALUE', message: /Did you mean 'exec'\?$/ }
+  t.throws(() => toOpenTelemetry({ ...exec, type: 'exce' } as never), wrong)
+  // An event that a file or a worker has passed on is an event.
+  t.deepEqual(toOpenTelemetry(JSON.parse(JSON.stringify(exit))), toOpenTelemetry(exit))
+})
+
 test('every event type has an event name, and arguments are passed unchanged', (t) => {
   const fork = { ...exec, type: 'fork', pid: 11, process: {}, ppid: 10 } as const
   const { eventName, attributes } = toOpenTelemetry(fork)

@@ -192,6 +192,11 @@ export function checkInteger(name: string, value: unknown, least: number, most: 
   }
 }
 
+/** Throws unless the value is a number other than NaN and infinity. */
+export function checkFinite(name: string, value: unknown): asserts value is number {
+  if (!Number.isFinite(value)) throw invalidArgType(name, 'a finite number', value)
+}
+
 /** Throws unless the value is one of the strings. The message names the nearest of them. */
 export function checkOneOf(name: string, value: unknown, allowed: readonly string[]): void {
   if (typeof value !== 'string') throw invalidArgType(name, 'of type string', value)

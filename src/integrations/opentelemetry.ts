@@ -1,9 +1,10 @@
 /** Converts events to plain data that follows OpenTelemetry's semantic conventions. */
 import { uptime } from 'node:os'
 import { basename } from 'node:path'
-import { checkFlag, checkObject } from '../api/errors.js'
+import { checkFinite, checkFlag, checkObject, checkOneOf } from '../api/errors.js'
 import { type KnownKeys, checkOptionsObject } from '../api/known-keys.js'
 import type { ProcessEvent, ProcessInfo } from '../api/event-types.js'
+import { EVENT_TYPES } from '../native/record.js'
 
 /** Options of {@link toOpenTelemetry}. */
 export interface OpenTelemetryOptions {
@@ -82,7 +83,7 @@ const TICK_MS = 10
  * @throws TypeError `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` for an argument that is not as typed.
  */
 export function toOpenTelemetry(event: ProcessEvent, options: OpenTelemetryOptions = {}): OpenTelemetryEvent {
-  checkObject('event', event)
+  checkEvent(event)
   checkOptionsObject(options, OPTIONS)
   checkFlag('options.arguments', options.arguments)
   const { type, pid, process, timeMs: timestamp } = event
@@ -106,6 +107,16 @@ export function toOpenTelemetry(event: ProcessEvent, options: OpenTelemetryOptio
   const known = Object.entries(attributes).filter(([, value]) => value !== undefined && value !== null)
   // Each attribute above has the declared type, or is unknown.
   return { eventName: `proc_events.${type}`, timestamp, attributes: Object.fromEntries(known) as never }
+}
+
+/** Checks what every event has, because an event may also come from a worker or a file. */
+function checkEvent(event: unknown): asserts event is ProcessEvent {
+  checkObject('event', event)
+  const { type, pid, timeMs, process } = event as Partial<ProcessEvent>
+  checkOneOf('event.type', type, EVENT_TYPES)
+  checkFinite('event.pid', pid)
+  checkFinite('event.timeMs', timeMs)
+  checkObject('event.process', process)
 }
 
 function commandOf({ argv, argvTruncated }: ProcessInfo, withArguments: boolean): Record<string, unknown> {

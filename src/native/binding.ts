@@ -221,7 +221,7 @@ export function findDeletedProcesses(
   checkOptionsObject(options, PROC_OPTIONS)
   const root = checkProcRoot(options.procRoot)
   const keys = [...pids.keys()]
-  for (const pid of keys) checkInteger('pids', pid, 0, PID_T_MAX)
+  for (const [i, pid] of keys.entries()) checkInteger(`pids.keys()[${i}]`, pid, 0, PID_T_MAX)
   const { pids: deleted, error } = load().deletedPids(Uint32Array.from(keys), root)
   if (error) throw fromNative(error)
   return new Set(deleted)
