@@ -522,7 +522,8 @@ export declare interface ProcessFilter {
   readonly cgroup?: string | RegExp | undefined
   /**
    * A pid, 1 to 4,194,304. Only the descendants of the process that has this pid at the time of the call match. The process
-   * itself does not.
+   * itself does not. If no process has this pid then, nothing matches, as with a name that no process has.
+   * `findDeletedProcesses(new Set([pid]))` tells whether one has.
    *
    * Descendants are tracked from their creation through every fork. Neither a new parent nor the ancestor's exit ends that.
    * Processes that already run are found if they are linked to the ancestor by living parents or by their session. Unlike the
@@ -719,6 +720,9 @@ export declare interface ProcessMonitor extends EventEmitter<MonitorEvents> {
    * and replays that were requested before have been delivered. With the polling source, a snapshot is taken first. Use it in
    * tests, and before a shutdown.
    *
+   * All callbacks have been called then. The events of an iterator are in its queue then, because its loop takes them later. A
+   * loop has handled all of them when it ends after a `stop()`.
+   *
    * The monitor must be initialized. If `initialize()` is still pending, this waits for it.
    *
    * ```ts
@@ -855,7 +859,11 @@ export declare interface SubscribeOptions<
    * Details to read natively at exec time, so that they outlast the process. Default: none, pid only.
    *
    * An event carries the details that all subscriptions together ask for. If the fields are literals in the call, such as
-   * `['name']`, the types of its events know that these details are not undefined.
+   * `['name']`, the types of its events know that these details are not undefined. Options that several calls share need
+   * `as const`: `const options = { capture: ['name'] } as const`.
+   *
+   * For fields that are captured under a condition, write `condition ? ['name'] : []`. With `undefined` in place of `[]`, the
+   * types would take them for captured.
    */
   readonly capture?: Fields | undefined
   /**

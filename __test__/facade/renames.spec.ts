@@ -51,6 +51,23 @@ test('flush() resolves after the records that were queued before', async (t) => 
   t.deepEqual(fake.source.calls, ['scan', 'flush'])
 })
 
+test('flush() resolves when the events are in the queue of an iterator, whose loop ends after them', async (t) => {
+  const { monitor, fake, r } = await initialized(t)
+  const seen: number[] = []
+  const events = monitor.events({ types: ['exec'] })
+  fake.source.push(r.exec(1), r.exec(2), r.exec(3))
+  await monitor.flush()
+  const { value } = await events.next()
+  t.is(value?.pid, 1)
+  const loop = (async () => {
+    for await (const { pid } of events) seen.push(pid)
+  })()
+  t.deepEqual(seen, [], 'the loop takes them later')
+  await monitor.stop()
+  await loop
+  t.deepEqual(seen, [2, 3])
+})
+
 test('flushes are answered by their ids', async (t) => {
   const { monitor, fake, r } = await initialized(t)
   fake.behaviour.flush = () => false

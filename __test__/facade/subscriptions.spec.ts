@@ -273,11 +273,13 @@ test('subscribe and unsubscribe throw on arguments of a wrong type or range', as
     { commandLine: ['x'] },
     { cgroup: 1 },
     { uid: '0' },
+    { ancestor: '1' },
   ]
   for (const options of [...wrong, { capture: 'name' }, { capture: [1] }, { signal: {} }, { signal: 1 }]) {
     t.throws(subscribe('exec', noop, options), { ...type, message: /^The "options\.\w+(\[0\])?" property must be / })
   }
-  for (const options of [{ uid: -1 }, { uid: 1.5 }, { uid: 2 ** 32 }]) {
+  const ancestors = [0, -1, 1.5, 2 ** 22 + 1].map((ancestor) => ({ ancestor }))
+  for (const options of [{ uid: -1 }, { uid: 1.5 }, { uid: 2 ** 32 }, ...ancestors]) {
     t.throws(subscribe('exec', noop, options), range)
   }
   t.throws(subscribe('exec', noop, { capture: ['nam'] }), value)

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import test from 'ava'
-import { copyOf, lines, monitoring, until } from '../support/helpers.ts'
+import { copyOf, lines, monitoring, run, until } from '../support/helpers.ts'
 
 const serial = test.serial
 
@@ -107,5 +107,18 @@ serial('a process that is spawned right after the subscription matches', async (
       unsubscribe()
     }
     t.pass()
+  })
+})
+
+serial('a pid that no process has is accepted as an ancestor, and matches nothing', async (t) => {
+  const ended = await run('/bin/true')
+  await monitoring(async (monitor) => {
+    const [absent, present]: [number[], number[]] = [[], []]
+    monitor.subscribeExec((pid) => absent.push(pid), { ancestor: ended })
+    monitor.subscribeExec((pid) => present.push(pid), { ancestor: process.pid })
+    const child = await run('/bin/true')
+    await monitor.flush()
+    t.true(present.includes(child))
+    t.deepEqual(absent, [])
   })
 })

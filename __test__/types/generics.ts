@@ -107,6 +107,18 @@ export async function captures(): Promise<void> {
     expectTypeOf(event.exitCode).toEqualTypeOf<number | null>()
     expectTypeOf(event.process.ppid).toEqualTypeOf<number | null>()
   }
+  // Shared options need `as const`.
+  const mutable = { name: 'sh', capture: ['name'] }
+  // @ts-expect-error -- TypeScript widens the literals to string
+  monitor.subscribeExec(() => {}, mutable)
+  const shared = { name: 'sh', capture: ['name'] } as const
+  monitor.subscribeExec((_, { process }) => expectTypeOf(process.name).toEqualTypeOf<Text>(), shared)
+  monitor.subscribeExit((_, { process }) => expectTypeOf(process.name).toEqualTypeOf<Text>(), shared)
+  for await (const { process } of monitor.events(shared)) expectTypeOf(process.name).toEqualTypeOf<Text>()
+  // An empty list is an alternative to the fields. TypeScript ignores undefined when it infers them.
+  monitor.subscribeExec((_, event) => expectTypeOf(event).toEqualTypeOf<ExecEvent>(), {
+    capture: Math.random() > 0.5 ? ['name'] : [],
+  })
   // A callback for any event still fits.
   monitor.subscribeExec((_: number, event: ProcessEvent) => event.type, { capture: ['name'] })
   // @ts-expect-error -- the type finds a misspelt option
