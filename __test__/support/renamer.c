@@ -1,6 +1,7 @@
 /* A program that renames itself on request. Each line on stdin is a request, and is answered by "ok":
  *   comm NAME    renames the main thread
  *   thread NAME  renames another thread
+ *   threads COUNT  renames another thread, COUNT times
  *   storm COUNT  renames the main thread COUNT times
  *   title TEXT   overwrites the arguments with TEXT and pads them with NUL
  * It exits with 3 at the end of stdin. With the arguments --at-once NAME it first renames its main thread. */
@@ -33,6 +34,13 @@ int main(int argc, char **argv) {
       pthread_t thread;
       pthread_create(&thread, NULL, rename_thread, NULL);
       pthread_join(thread, NULL);
+    }
+    if (!strncmp(line, "threads ", 8)) {
+      for (long left = atol(name); left > 0; left--) {
+        pthread_t thread;
+        pthread_create(&thread, NULL, rename_thread, NULL);
+        pthread_join(thread, NULL);
+      }
     }
     if (!strncmp(line, "title ", 6)) {
       size_t size = end - argv[0];

@@ -32,7 +32,7 @@ export class Renamer {
   }
 
   /** Renames the main thread or another thread, once or many times, or overwrites the arguments. */
-  async request(what: 'comm' | 'thread' | 'title' | 'storm', name: string): Promise<void> {
+  async request(what: 'comm' | 'thread' | 'threads' | 'title' | 'storm', name: string): Promise<void> {
     this.#child.stdin!.write(`${what} ${name}\n`)
     const { value } = await this.#answers.next()
     if (value !== 'ok') throw new Error(`the renamer answered ${value}`)

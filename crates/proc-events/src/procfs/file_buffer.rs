@@ -15,6 +15,8 @@ const RETAINED_MAX: usize = (64 << 10) + 4096;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Extent {
     Nothing,
+    /// Nothing, because this user may not read the file.
+    Hidden,
     /// The file is longer than the limit.
     Beginning,
     All,
@@ -50,9 +52,14 @@ impl FileBuffer {
         self.extent == Extent::Beginning
     }
 
+    /// Returns true if this user may not read the file.
+    pub(super) fn is_hidden(&self) -> bool {
+        self.extent == Extent::Hidden
+    }
+
     /// Returns the content; `None` if nothing was read.
     pub(super) fn content(&self) -> Option<&[u8]> {
-        (self.extent != Extent::Nothing).then(|| self.bytes())
+        matches!(self.extent, Extent::Beginning | Extent::All).then(|| self.bytes())
     }
 
     /// Reads up to `limit` bytes of a file. On failure the buffer has no content.
@@ -113,9 +120,10 @@ impl FileBuffer {
         self.clear();
         let path = ProcPath::new(pid, file);
         let target = &mut self.bytes[..PATH_MAX];
-        if let Ok(len) = rustix::fs::readlinkat_raw(root, path.as_bytes(), target) {
-            self.len = len;
-            self.extent = Extent::All;
+        match rustix::fs::readlinkat_raw(root, path.as_bytes(), target) {
+            Ok(len) => (self.len, self.extent) = (len, Extent::All),
+            Err(Errno::ACCESS | Errno::PERM) => self.extent = Extent::Hidden,
+            Err(_) => {}
         }
     }
 }

@@ -178,6 +178,7 @@ impl ProcFiles {
             cmdline: self.cmdline.content(),
             is_cmdline_cut: self.cmdline.is_cut(),
             exe: self.exe.content(),
+            is_exe_hidden: self.exe.is_hidden(),
             cwd: self.cwd.content(),
             cgroup: self.cgroup.content(),
             status: self.status.content(),
@@ -201,6 +202,7 @@ pub(super) struct Files<'a> {
     pub(super) cmdline: Option<&'a [u8]>,
     pub(super) is_cmdline_cut: bool,
     pub(super) exe: Option<&'a [u8]>,
+    pub(super) is_exe_hidden: bool,
     pub(super) cwd: Option<&'a [u8]>,
     pub(super) cgroup: Option<&'a [u8]>,
     pub(super) status: Option<&'a [u8]>,
@@ -219,6 +221,10 @@ impl Files<'_> {
         let name = || match self.time {
             _ if stat.is_kernel_thread() => parse::readable(stat.comm),
             ReadTime::BeforeRun => name::at_exec(stat.comm, cmdline, exe),
+            // An exiting process has no executable any more. Its first argument may be anything.
+            ReadTime::AfterExec if exe.is_empty() && !self.is_exe_hidden => {
+                name::at_exec(stat.comm, cmdline, exe)
+            }
             ReadTime::AfterExec | ReadTime::AnyTime => name::since_exec(stat.comm, cmdline, exe),
         };
         let argv = || {
@@ -258,6 +264,40 @@ mod tests {
         assert!(!is_torn(first, unseen), "the process was read first, and exited then");
     }
 
+    /// The comm of the process is `new` and its first argument is `old`. Its program may be unknown.
+    #[test]
+    fn name_of_a_renamed_process_depends_on_what_was_read() {
+        use ReadTime::{AfterExec, AnyTime, BeforeRun};
+        let stat = b"42 (new) S 1 1 1 0 0 0 0 0 0 0 3 4 0 0 20 0 7 0 9 18 19 20 5 7 6\n";
+        for (time, exe, is_exe_hidden, expected) in [
+            (BeforeRun, Some(&b"/bin/prog"[..]), false, "new"),
+            (AfterExec, Some(b"/bin/prog"), false, "prog"),
+            (AnyTime, Some(b"/bin/prog"), false, "prog"),
+            // Another user's process.
+            (AfterExec, None, true, "old"),
+            (AnyTime, None, true, "old"),
+            // The process exits.
+            (AfterExec, None, false, "new"),
+        ] {
+            let files = Files {
+                stat,
+                cmdline: Some(b"old\0"),
+                is_cmdline_cut: false,
+                exe,
+                is_exe_hidden,
+                cwd: None,
+                cgroup: None,
+                status: None,
+                login_uid: None,
+                time,
+                is_torn: false,
+            };
+            let stat = parse::stat(stat).unwrap();
+            let info = files.info(Fields::NONE.with(Field::Name), &stat, 100);
+            assert_eq!(info.name.as_deref(), Some(expected), "{time:?} {exe:?} {is_exe_hidden}");
+        }
+    }
+
     #[test]
     fn torn_files_give_no_name_comm_exe_or_argv() {
         let stat = b"42 (sh) S 1 1 1 0 0 0 0 0 0 0 3 4 0 0 20 0 7 0 9 18 19 20 5 7 6\n";
@@ -266,6 +306,7 @@ mod tests {
             cmdline: Some(b"sh\0"),
             is_cmdline_cut: false,
             exe: Some(b"/bin/sh"),
+            is_exe_hidden: false,
             cwd: Some(b"/"),
             cgroup: Some(b"0::/a\n"),
             status: Some(b"Uid:\t5\nGid:\t6\n"),

@@ -17,6 +17,7 @@ pub(crate) struct RawDetails {
     /// Length of each file, in the order of [`RawDetails::copy`]; `None` if the file was not read.
     lengths: [Option<u32>; FILE_COUNT],
     is_cmdline_cut: bool,
+    is_exe_hidden: bool,
     time: ReadTime,
     read_ns: u64,
 }
@@ -33,6 +34,7 @@ impl RawDetails {
             bytes: parts.into_iter().flatten().flatten().copied().collect(),
             lengths: parts.map(|part| part.map(|part| part.len() as u32)),
             is_cmdline_cut: files.is_cmdline_cut,
+            is_exe_hidden: files.is_exe_hidden,
             time,
             read_ns,
         }
@@ -65,6 +67,7 @@ impl RawDetails {
             cmdline,
             is_cmdline_cut: self.is_cmdline_cut,
             exe,
+            is_exe_hidden: self.is_exe_hidden,
             cwd,
             cgroup,
             status,
