@@ -23,6 +23,8 @@ pub const DEFAULT_RECEIVE_BUFFER_SIZE: usize = 8 << 20;
 #[derive(Debug)]
 pub struct Connector {
     pub(super) socket: AsyncFd<OwnedFd>,
+    /// Effective size of the receive buffer, in bytes; 0: unknown.
+    receive_buffer_size: usize,
 }
 
 impl Connector {
@@ -37,7 +39,8 @@ impl Connector {
             sys::register(fd).map_err(failed("epoll_ctl", "of the netlink socket", source_failed))?;
         listen(socket.get_ref(), proc_root)?;
         // From here on, `Drop` sends IGNORE on every path.
-        let connector = Self { socket };
+        let receive_buffer_size = sockopt::socket_recv_buffer_size(&socket).unwrap_or(0);
+        let connector = Self { socket, receive_buffer_size };
         set_filter(connector.socket.as_fd(), types)?;
         Ok(connector)
     }
@@ -55,9 +58,9 @@ impl Connector {
         sys::queued_bytes(self.socket.as_fd()).unwrap_or(0)
     }
 
-    /// Returns the effective size of the receive buffer, in bytes.
-    pub fn receive_buffer_size(&self) -> usize {
-        sockopt::socket_recv_buffer_size(&self.socket).unwrap_or(0)
+    /// Returns the effective size of the receive buffer, in bytes; 0: unknown.
+    pub const fn receive_buffer_size(&self) -> usize {
+        self.receive_buffer_size
     }
 }
 
@@ -74,6 +77,10 @@ impl DatagramSource for Connector {
     fn drops(&self) -> io::Result<u32> {
         sys::drops(self.socket.as_fd())
     }
+
+    fn may_have_dropped(&self, queued_bytes: usize) -> bool {
+        queued_bytes >= self.receive_buffer_size
+    }
 }
 
 impl Drop for Connector {
@@ -87,4 +94,34 @@ impl Drop for Connector {
 pub(super) fn set_filter(socket: BorrowedFd<'_>, types: EventTypes) -> Result<(), Error> {
     let program = bpf::program(types, std::process::id());
     sys::attach_filter(socket, &program).map_err(failed("setsockopt", "SO_ATTACH_FILTER", source_failed))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+    use crate::connector::source::Batch;
+
+    #[tokio::test]
+    async fn bound_of_the_kernel_memory_of_datagrams_holds() {
+        let connector = Connector::open(Path::new("/proc"), 1 << 20, EventTypes::LIFECYCLE);
+        let connector = connector.expect("it is permitted");
+        assert!(
+            !connector.may_have_dropped(0) && connector.may_have_dropped(connector.receive_buffer_size())
+        );
+        for _ in 0..20 {
+            Command::new("true").status().expect("it runs");
+        }
+        let queued = connector.queued_bytes() as usize;
+        let (mut batch, mut bound) = (Batch::default(), 0);
+        let mut is_drained = false;
+        while !is_drained {
+            is_drained = connector.receive(&mut batch).expect("it is open");
+            while let Some(datagram) = batch.pop() {
+                bound += datagram.kernel_memory();
+            }
+        }
+        assert!(queued > 0 && queued <= bound, "{queued} of {bound} bytes");
+    }
 }

@@ -24,6 +24,12 @@ pub trait DatagramSource {
     /// # Errors
     /// On kernels before 4.12, which have no drop counter.
     fn drops(&self) -> io::Result<u32>;
+
+    /// Returns false if datagrams of this many bytes of kernel memory cannot have filled the receive buffer, so that
+    /// [`DatagramSource::drops`] need not be called.
+    fn may_have_dropped(&self, _queued_bytes: usize) -> bool {
+        true
+    }
 }
 
 /// Datagrams per batch. Small, because every event touches this memory.

@@ -59,6 +59,8 @@ pub struct Pipeline<'a, D, P> {
     stats: &'a Stats,
     drops: DropCounter,
     batch: Batch,
+    /// Upper bound of the kernel memory of the datagrams that were handled since the socket was drained last.
+    undrained_bytes: usize,
     last_message: MessageId,
     /// Number of interest changes that subscribers have made. Incremented by their threads.
     pub interest_changes: Arc<AtomicU64>,
@@ -103,6 +105,7 @@ impl<'a, D: DatagramSource, P: ProcessInspector> Pipeline<'a, D, P> {
             stats,
             drops: DropCounter::default(),
             batch: Batch::default(),
+            undrained_bytes: 0,
             last_message: MessageId::default(),
             interest_changes: Arc::default(),
             applied_interest_changes: 0,
@@ -122,6 +125,7 @@ impl<'a, D: DatagramSource, P: ProcessInspector> Pipeline<'a, D, P> {
         self.drops = DropCounter::default();
         // Datagrams of the old socket do not show that the new one works. The resync that follows recovers them.
         self.batch = Batch::default();
+        self.undrained_bytes = 0;
         self.source = source;
     }
 

@@ -48,11 +48,21 @@ impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
         for requester in std::mem::take(&mut self.exited_watches) {
             self.answer_exited(requester, self.last_ns());
         }
-        if let Some(Ok(drops)) = self.source.as_ref().map(DatagramSource::drops) {
+        self.count_drops();
+        let is_drained = read?;
+        if is_drained {
+            self.undrained_bytes = 0;
+        }
+        Ok(())
+    }
+
+    /// Counts what the socket has dropped. At no time since it was drained last has its buffer held more than was read since.
+    fn count_drops(&mut self) {
+        let source = self.source.as_ref().filter(|source| source.may_have_dropped(self.undrained_bytes));
+        if let Some(Ok(drops)) = source.map(DatagramSource::drops) {
             let lost = self.drops.observe(drops);
             self.count_lost(lost.into());
         }
-        read.map(drop)
     }
 
     fn count_lost(&mut self, lost: u64) {
@@ -73,6 +83,7 @@ impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
             }
             if let Some(datagram) = self.batch.pop() {
                 handled += 1;
+                self.undrained_bytes += datagram.kernel_memory();
                 match datagram.message() {
                     Some(bytes) => self.handle_datagram(bytes),
                     None => self.stats.rejected.count(),

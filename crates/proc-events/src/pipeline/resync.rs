@@ -304,17 +304,20 @@ impl Resync {
     /// Counts the repairs, and reports a loss if there was one.
     fn report(&mut self, repairs: Repairs, queues: &[Arc<SubscriberQueue>], stats: &Stats) {
         let (execs, exits) = (u64::from(repairs.execs), u64::from(repairs.exits));
-        // Processes that the first snapshot finds ran before. With the `/proc` source, its events are not repairs.
-        let is_repair = self.is_complete && self.polling.is_none();
+        // With the `/proc` source, its events are not repairs.
+        let is_repair = self.polling.is_none();
         if self.is_complete && self.polling.is_some() {
             stats.exec.add(execs);
             stats.exit.add(exits);
             stats.events.add(execs + exits);
         }
-        let repairs = if is_repair { repairs } else { Repairs::default() };
-        if is_repair {
-            self.loss_ledger.repair(execs + exits);
-        }
+        let repairs = match is_repair {
+            true if self.is_complete => repairs,
+            // Processes that the first snapshot finds ran before.
+            true => Repairs { execs: 0, ..repairs },
+            false => Repairs::default(),
+        };
+        self.loss_ledger.repair(u64::from(repairs.execs) + u64::from(repairs.exits));
         let lost = self.loss_ledger.take_unreported();
         // Losses since this snapshot began are reported now, and repaired by the next one.
         self.another_wanted |= std::mem::take(&mut self.lost) > 0;
