@@ -213,7 +213,14 @@ impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
         let fields = self.interest.fields;
         let mut observed = None;
         if !fields.is_empty() {
-            observed = Some(self.processes.capture(exec, fields));
+            let mut captured = self.processes.capture(exec, fields);
+            // The details may not need the file that shows the identity.
+            if captured.start_time == 0 && self.table.needs_identity(pid, timestamp_ns) {
+                let identity = self.processes.read_reported(pid, Fields::NONE, timestamp_ns);
+                captured =
+                    ObservedProcess { process: captured.process, read_ns: captured.read_ns, ..identity };
+            }
+            observed = Some(captured);
             self.needs_receive = true;
         } else if self.table.needs_identity(pid, timestamp_ns) {
             observed = Some(ObservedProcess { process: None, ..self.processes.capture(exec, fields) });

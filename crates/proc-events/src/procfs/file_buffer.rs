@@ -42,6 +42,15 @@ impl FileBuffer {
         self.extent = Extent::Nothing;
     }
 
+    /// Replaces the content by that of a whole file.
+    pub(super) fn set(&mut self, content: &[u8]) {
+        if self.bytes.len() < content.len() {
+            self.bytes.resize(content.len(), 0);
+        }
+        self.bytes[..content.len()].copy_from_slice(content);
+        (self.len, self.extent) = (content.len(), Extent::All);
+    }
+
     /// Returns the content; empty if nothing was read.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes[..self.len]

@@ -4,14 +4,17 @@
 //! between.
 
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use rustix::io::Errno;
 
 use super::file_buffer::FileBuffer;
+use super::ids::IdReader;
 use super::name;
 use super::parse::{self, Stat};
 use crate::model::event::ProcessInfo;
 use crate::model::interest::{Field, Fields};
+use crate::sys::pidfd::PidfdIds;
 
 /// Default maximum of the bytes kept of the arguments of one process.
 pub const DEFAULT_MAX_ARGV_BYTES: usize = 64 << 10;
@@ -23,6 +26,12 @@ const STAT_MAX: usize = 4096;
 const STATUS_MAX: usize = 8192;
 const CGROUP_MAX: usize = 64 * 1024;
 const LOGIN_UID_MAX: usize = 16;
+
+/// The fields that need `stat`.
+const STAT_FIELDS: Fields =
+    Fields::NONE.with(Field::Name).with(Field::Ppid).with(Field::StartTime).with(Field::Comm);
+/// The fields that a pidfd shows.
+const ID_FIELDS: Fields = Fields::NONE.with(Field::Uid).with(Field::Gid).with(Field::Cgroup);
 
 /// The time at which the files of a process are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,16 +70,30 @@ pub(super) struct ProcFiles {
     cgroup: FileBuffer,
     status: FileBuffer,
     login_uid: FileBuffer,
+    id_reader: Arc<IdReader>,
+    ids: Option<PidfdIds>,
     time: ReadTime,
     /// True if the process called exec while its files were read, so that they may belong to two programs.
     is_torn: bool,
 }
 
 impl ProcFiles {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(id_reader: &Arc<IdReader>) -> Self {
         let [stat, cmdline, exe, cwd, cgroup, status, login_uid] = std::array::from_fn(|_| FileBuffer::new());
         let time = ReadTime::AnyTime;
-        Self { stat, cmdline, exe, cwd, cgroup, status, login_uid, time, is_torn: false }
+        Self {
+            stat,
+            cmdline,
+            exe,
+            cwd,
+            cgroup,
+            status,
+            login_uid,
+            id_reader: Arc::clone(id_reader),
+            ids: None,
+            time,
+            is_torn: false,
+        }
     }
 
     /// Reads the files of `fields`, in the order in which an exiting process loses them. The arguments and the links
@@ -91,10 +114,10 @@ impl ProcFiles {
         time: ReadTime,
     ) -> Result<(), Errno> {
         let Self { cmdline: arguments, exe, cwd, cgroup, status, login_uid, .. } = self;
-        for buffer in [arguments, exe, cwd, cgroup, status, login_uid] {
+        for buffer in [&mut self.stat, arguments, exe, cwd, cgroup, status, login_uid] {
             buffer.clear();
         }
-        self.time = time;
+        (self.time, self.ids) = (time, None);
         let reads_program =
             [Field::Argv, Field::Exe, Field::Name, Field::Comm].into_iter().any(|field| fields.has(field));
         let mut before = None;
@@ -111,16 +134,22 @@ impl ProcFiles {
         if fields.has(Field::Cwd) {
             self.cwd.read_link(root, pid, "cwd");
         }
-        self.stat.try_read(root, pid, "stat", STAT_MAX)?;
+        // Before the process runs, its identity is certain.
+        if time != ReadTime::BeforeRun || !STAT_FIELDS.intersection(fields).is_empty() || fields.is_empty() {
+            self.stat.try_read(root, pid, "stat", STAT_MAX)?;
+        }
         if fields.has(Field::Name) {
             self.read_name_sources(root, pid, fields, cmdline);
         }
         let after = self.stat().map(|stat| (stat.program, stat.is_mid_exec));
         self.is_torn = matches!((before, after), (Some(before), Some(after)) if is_torn(before, after));
-        if fields.has(Field::Cgroup) {
-            self.cgroup.read(root, pid, "cgroup", CGROUP_MAX);
+        if !ID_FIELDS.intersection(fields).is_empty() {
+            self.ids = self.id_reader.read(pid);
         }
-        if fields.has(Field::Uid) || fields.has(Field::Gid) {
+        if fields.has(Field::Cgroup) {
+            self.id_reader.read_cgroup(root, pid, self.ids, CGROUP_MAX, &mut self.cgroup);
+        }
+        if self.ids.is_none() && (fields.has(Field::Uid) || fields.has(Field::Gid)) {
             self.status.read(root, pid, "status", STATUS_MAX);
         }
         if fields.has(Field::LoginUid) {
@@ -129,19 +158,26 @@ impl ProcFiles {
         Ok(())
     }
 
-    /// Marks a reading that began before the process ran as one that may have ended after it, and reads what the name needs
-    /// then.
+    /// Marks a reading that began before the process ran as one that may have ended after it, and reads what its identity and
+    /// its name need then.
+    ///
+    /// # Errors
+    /// The errno of reading `stat`.
     pub(super) fn extend_after_exec(
         &mut self,
         root: &OwnedFd,
         pid: u32,
         fields: Fields,
         cmdline: &mut impl ReadCmdline,
-    ) {
+    ) -> Result<(), Errno> {
         self.time = ReadTime::AfterExec;
+        if self.stat().is_none() {
+            self.stat.try_read(root, pid, "stat", STAT_MAX)?;
+        }
         if fields.has(Field::Name) {
             self.read_name_sources(root, pid, fields, cmdline);
         }
+        Ok(())
     }
 
     /// Reads the files that the name needs besides the comm: if the kernel may have cut it, or if the process may have
@@ -174,7 +210,7 @@ impl ProcFiles {
     /// Returns the contents that were read last.
     pub(super) fn files(&self) -> Files<'_> {
         Files {
-            stat: self.stat.bytes(),
+            stat: self.stat.content(),
             cmdline: self.cmdline.content(),
             is_cmdline_cut: self.cmdline.is_cut(),
             exe: self.exe.content(),
@@ -183,6 +219,7 @@ impl ProcFiles {
             cgroup: self.cgroup.content(),
             status: self.status.content(),
             login_uid: self.login_uid.content(),
+            ids: self.ids,
             time: self.time,
             is_torn: self.is_torn,
         }
@@ -198,7 +235,7 @@ const fn is_torn(before: (u64, bool), after: (u64, bool)) -> bool {
 /// The contents of the files of one process. `None` stands for a file that was not read.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Files<'a> {
-    pub(super) stat: &'a [u8],
+    pub(super) stat: Option<&'a [u8]>,
     pub(super) cmdline: Option<&'a [u8]>,
     pub(super) is_cmdline_cut: bool,
     pub(super) exe: Option<&'a [u8]>,
@@ -207,19 +244,21 @@ pub(super) struct Files<'a> {
     pub(super) cgroup: Option<&'a [u8]>,
     pub(super) status: Option<&'a [u8]>,
     pub(super) login_uid: Option<&'a [u8]>,
+    pub(super) ids: Option<PidfdIds>,
     pub(super) time: ReadTime,
     pub(super) is_torn: bool,
 }
 
 impl Files<'_> {
     /// Parses `fields`. `stat` is the parsed [`Files::stat`].
-    pub(super) fn info(&self, fields: Fields, stat: &Stat<'_>, max_argv_bytes: usize) -> ProcessInfo {
+    pub(super) fn info(&self, fields: Fields, stat: Option<&Stat<'_>>, max_argv_bytes: usize) -> ProcessInfo {
         let cmdline = self.cmdline.unwrap_or_default();
         // An exited process has an empty cmdline. Only for a kernel thread does empty mean "no arguments".
-        let has_argv = !cmdline.is_empty() || stat.is_kernel_thread();
+        let is_kernel_thread = stat.is_some_and(Stat::is_kernel_thread);
+        let has_argv = !cmdline.is_empty() || is_kernel_thread;
         let exe = self.exe.unwrap_or_default();
-        let name = || match self.time {
-            _ if stat.is_kernel_thread() => parse::readable(stat.comm),
+        let name = |stat: &Stat<'_>| match self.time {
+            _ if is_kernel_thread => parse::readable(stat.comm),
             ReadTime::BeforeRun => name::at_exec(stat.comm, cmdline, exe),
             // An exiting process has no executable any more. Its first argument may be anything.
             ReadTime::AfterExec if exe.is_empty() && !self.is_exe_hidden => {
@@ -229,24 +268,27 @@ impl Files<'_> {
         };
         let argv = || {
             let argv = parse::argv(cmdline, self.is_cmdline_cut, max_argv_bytes);
-            let is_title = self.time == ReadTime::AnyTime && name::is_title(stat.comm, cmdline, exe);
+            let is_title = self.time == ReadTime::AnyTime
+                && stat.is_some_and(|stat| name::is_title(stat.comm, cmdline, exe));
             if is_title { argv.without_padding(1) } else { argv }
         };
-        let ids = self.status.and_then(parse::real_ids);
+        let of_status = || self.status.and_then(parse::real_ids);
+        let ids = self.ids.map(|ids| (ids.uid, ids.gid)).or_else(of_status);
         let requested = |field| fields.has(field).then_some(());
         let requested_untorn = |field| requested(field).filter(|()| !self.is_torn);
+        let of_stat = |field| requested(field).and(stat);
         ProcessInfo {
             requested: fields,
-            name: requested_untorn(Field::Name).map(|()| name()),
-            ppid: requested(Field::Ppid).map(|()| stat.ppid),
+            name: requested_untorn(Field::Name).and(stat).map(name),
+            ppid: of_stat(Field::Ppid).map(|stat| stat.ppid),
             exe: requested_untorn(Field::Exe).and(self.exe).map(parse::readable),
             argv: requested_untorn(Field::Argv).filter(|()| has_argv).map(|()| argv()),
             cwd: self.cwd.map(parse::readable),
             uid: requested(Field::Uid).and(ids).map(|ids| ids.0),
             gid: requested(Field::Gid).and(ids).map(|ids| ids.1),
             cgroup: self.cgroup.and_then(parse::cgroup_path).map(parse::readable),
-            start_time: requested(Field::StartTime).map(|()| stat.start_time),
-            comm: requested_untorn(Field::Comm).map(|()| parse::readable(stat.comm)),
+            start_time: of_stat(Field::StartTime).map(|stat| stat.start_time),
+            comm: requested_untorn(Field::Comm).and(stat).map(|stat| parse::readable(stat.comm)),
             login_uid: self.login_uid.and_then(parse::login_uid),
         }
     }
@@ -280,7 +322,7 @@ mod tests {
             (AfterExec, None, false, "new"),
         ] {
             let files = Files {
-                stat,
+                stat: Some(stat),
                 cmdline: Some(b"old\0"),
                 is_cmdline_cut: false,
                 exe,
@@ -289,11 +331,12 @@ mod tests {
                 cgroup: None,
                 status: None,
                 login_uid: None,
+                ids: None,
                 time,
                 is_torn: false,
             };
             let stat = parse::stat(stat).unwrap();
-            let info = files.info(Fields::NONE.with(Field::Name), &stat, 100);
+            let info = files.info(Fields::NONE.with(Field::Name), Some(&stat), 100);
             assert_eq!(info.name.as_deref(), Some(expected), "{time:?} {exe:?} {is_exe_hidden}");
         }
     }
@@ -302,7 +345,7 @@ mod tests {
     fn torn_files_give_no_name_comm_exe_or_argv() {
         let stat = b"42 (sh) S 1 1 1 0 0 0 0 0 0 0 3 4 0 0 20 0 7 0 9 18 19 20 5 7 6\n";
         let files = Files {
-            stat,
+            stat: Some(stat),
             cmdline: Some(b"sh\0"),
             is_cmdline_cut: false,
             exe: Some(b"/bin/sh"),
@@ -311,12 +354,13 @@ mod tests {
             cgroup: Some(b"0::/a\n"),
             status: Some(b"Uid:\t5\nGid:\t6\n"),
             login_uid: Some(b"7"),
+            ids: None,
             time: ReadTime::AfterExec,
             is_torn: true,
         };
         let stat = parse::stat(stat).unwrap();
-        let whole = Files { is_torn: false, ..files }.info(Fields::ALL, &stat, 100);
-        let torn = files.info(Fields::ALL, &stat, 100);
+        let whole = Files { is_torn: false, ..files }.info(Fields::ALL, Some(&stat), 100);
+        let torn = files.info(Fields::ALL, Some(&stat), 100);
         assert!(whole.name.is_some() && whole.exe.is_some() && whole.argv.is_some());
         assert_eq!(torn, ProcessInfo { name: None, comm: None, exe: None, argv: None, ..whole });
     }

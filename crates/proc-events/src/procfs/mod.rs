@@ -5,6 +5,7 @@ mod cmdline;
 mod file_buffer;
 mod files;
 mod hung;
+mod ids;
 mod mount;
 pub mod name;
 pub mod parse;

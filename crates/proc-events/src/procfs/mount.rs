@@ -11,6 +11,7 @@ use rustix::time::ClockId;
 use super::clock::clock_ns;
 use super::files::DEFAULT_MAX_ARGV_BYTES;
 use super::hung::{HungReads, ReadState};
+use super::ids::IdReader;
 use super::parse::{self, Stat};
 use crate::error::{Error, ErrorCode};
 use crate::model::event::ProcessInfo;
@@ -25,6 +26,7 @@ pub struct Procfs {
     /// Maximum number of bytes of text that are kept of the arguments of a process.
     pub(super) max_argv_bytes: usize,
     hung: Arc<HungReads>,
+    pub(super) ids: Arc<IdReader>,
 }
 
 impl Procfs {
@@ -40,12 +42,14 @@ impl Procfs {
             return Err(Error::detected(ErrorCode::ProcUnreadable, "not a proc file system"));
         }
         let hz = rustix::param::clock_ticks_per_second().max(1);
-        Ok(Self {
+        let procfs = Self {
             root,
             nanoseconds_per_tick: 1_000_000_000 / hz,
             max_argv_bytes: DEFAULT_MAX_ARGV_BYTES,
             hung: Arc::new(HungReads::new(Arc::default())),
-        })
+            ids: Arc::default(),
+        };
+        Ok(Self { ids: Arc::new(IdReader::new(procfs.is_of_own_pid_namespace())), ..procfs })
     }
 
     /// Sets the maximum number of bytes kept of the arguments of a process, and the counters to use.
@@ -93,14 +97,23 @@ impl Procfs {
         Ok(pids)
     }
 
-    /// Combines what was read of a process. `read_ns` is the time after the read.
+    /// Combines what was read of a process. `read_ns` is the time after the read. Without the stat, the identity of the
+    /// process is unknown.
     pub(super) fn observed(
         &self,
         pid: u32,
-        stat: &Stat<'_>,
+        stat: Option<&Stat<'_>>,
         info: Option<ProcessInfo>,
         read_ns: u64,
     ) -> ObservedProcess {
+        let Some(stat) = stat else {
+            return ObservedProcess {
+                pid,
+                process: info.map(Arc::new),
+                read_ns,
+                ..ObservedProcess::default()
+            };
+        };
         ObservedProcess {
             pid,
             ppid: stat.ppid,

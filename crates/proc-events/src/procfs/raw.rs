@@ -8,6 +8,7 @@ use super::parse;
 use crate::model::event::ProcessInfo;
 use crate::model::interest::Fields;
 use crate::model::snapshot::ObservedProcess;
+use crate::sys::pidfd::PidfdIds;
 
 /// The contents of the files of one process, concatenated.
 #[derive(Debug)]
@@ -16,6 +17,7 @@ pub(crate) struct RawDetails {
     bytes: Box<[u8]>,
     /// Length of each file, in the order of [`RawDetails::copy`]; `None` if the file was not read.
     lengths: [Option<u32>; FILE_COUNT],
+    ids: Option<PidfdIds>,
     is_cmdline_cut: bool,
     is_exe_hidden: bool,
     time: ReadTime,
@@ -27,12 +29,13 @@ const FILE_COUNT: usize = 7;
 impl RawDetails {
     /// Copies the files that were read for `fields`. `read_ns` is the time after the read.
     pub(super) fn copy(files: &Files<'_>, fields: Fields, read_ns: u64) -> Self {
-        let Files { stat, cmdline, exe, cwd, cgroup, status, login_uid, time, .. } = *files;
-        let parts = [Some(stat), cmdline, exe, cwd, cgroup, status, login_uid];
+        let Files { stat, cmdline, exe, cwd, cgroup, status, login_uid, ids, time, .. } = *files;
+        let parts = [stat, cmdline, exe, cwd, cgroup, status, login_uid];
         Self {
             fields,
             bytes: parts.into_iter().flatten().flatten().copied().collect(),
             lengths: parts.map(|part| part.map(|part| part.len() as u32)),
+            ids,
             is_cmdline_cut: files.is_cmdline_cut,
             is_exe_hidden: files.is_exe_hidden,
             time,
@@ -59,9 +62,9 @@ impl RawDetails {
             rest = remainder;
             Some(part)
         });
-        let stat = stat?;
+        let parsed = stat.map(|stat| parse::stat(stat).ok_or(())).transpose().ok()?;
         // If the worker read late, the process may have been in its next exec.
-        let is_torn = parse::stat(stat)?.is_mid_exec;
+        let is_torn = parsed.as_ref().is_some_and(|stat| stat.is_mid_exec);
         let files = Files {
             stat,
             cmdline,
@@ -72,12 +75,12 @@ impl RawDetails {
             cgroup,
             status,
             login_uid,
+            ids: self.ids,
             time: self.time,
             is_torn,
         };
-        let stat = parse::stat(stat)?;
-        let info = files.info(self.fields, &stat, procfs.max_argv_bytes);
-        let observed = procfs.observed(pid, &stat, Some(info), self.read_ns);
+        let info = files.info(self.fields, parsed.as_ref(), procfs.max_argv_bytes);
+        let observed = procfs.observed(pid, parsed.as_ref(), Some(info), self.read_ns);
         // A process that started after the exec has reused the pid.
         Some(observed).filter(|observed| observed.start_ns <= exec_ns)
     }

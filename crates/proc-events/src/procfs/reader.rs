@@ -56,7 +56,7 @@ impl Reader {
     pub(super) fn new(procfs: &Arc<Procfs>, burst: Duration, raise_priority: bool) -> Self {
         let spawner = ThreadSpawner { procfs: Arc::clone(procfs), raise_priority };
         let cmdline = CmdlineReader::new(spawner, Arc::clone(procfs.hung()), burst);
-        Self { procfs: Arc::clone(procfs), files: ProcFiles::new(), cmdline }
+        Self { procfs: Arc::clone(procfs), files: ProcFiles::new(&procfs.ids), cmdline }
     }
 
     /// Returns the proc file system that is read.
@@ -111,8 +111,9 @@ impl Reader {
             return Ok(ReadResult::Zombie);
         };
         let read_ns = clock_ns(ClockId::Monotonic);
-        let info = (!fields.is_empty()).then(|| files.files().info(fields, &stat, procfs.max_argv_bytes));
-        let observed = ObservedProcess { began_ns, ..procfs.observed(pid, &stat, info, read_ns) };
+        let info =
+            (!fields.is_empty()).then(|| files.files().info(fields, Some(&stat), procfs.max_argv_bytes));
+        let observed = ObservedProcess { began_ns, ..procfs.observed(pid, Some(&stat), info, read_ns) };
         Ok(ReadResult::Running(Box::new(observed)))
     }
 
@@ -173,7 +174,7 @@ pub(crate) struct DirectReader {
 
 impl DirectReader {
     pub(super) fn new(procfs: &Arc<Procfs>) -> Self {
-        Self { procfs: Arc::clone(procfs), files: ProcFiles::new() }
+        Self { procfs: Arc::clone(procfs), files: ProcFiles::new(&procfs.ids) }
     }
 
     /// Returns the proc file system that is read.
@@ -190,7 +191,7 @@ impl DirectReader {
             .ok()?;
         let read_ns = clock_ns(ClockId::Monotonic);
         if read_ns.saturating_sub(exec_ns) > RUNS_AFTER_NS {
-            files.extend_after_exec(&procfs.root, pid, fields, &mut Direct);
+            files.extend_after_exec(&procfs.root, pid, fields, &mut Direct).ok()?;
         }
         Some(RawDetails::copy(&files.files(), fields, read_ns))
     }

@@ -180,6 +180,8 @@ struct PidfdInfo {
     ids: [u32; 11],
     exit_code: i32,
 }
+/// `PIDFD_INFO_CREDS` and `PIDFD_INFO_CGROUPID`, `linux/pidfd.h`
+const PIDFD_INFO_IDS: u64 = 1 << 1 | 1 << 2;
 /// `PIDFD_INFO_EXIT`, `linux/pidfd.h`
 const PIDFD_INFO_EXIT: u64 = 1 << 3;
 /// `PIDFD_GET_INFO`, `linux/pidfd.h`: `_IOWR(0xFF, 11, struct pidfd_info)`
@@ -187,11 +189,36 @@ const PIDFD_GET_INFO: libc::Ioctl = rustix::ioctl::opcode::read_write::<PidfdInf
 
 /// Returns the wait status of a reaped process; `None` if it is not reaped yet.
 pub(crate) fn pidfd_exit_status(pidfd: BorrowedFd<'_>) -> io::Result<Option<u32>> {
-    let mut info = PidfdInfo { mask: PIDFD_INFO_EXIT, ..PidfdInfo::default() };
+    let info = pidfd_info(pidfd, PIDFD_INFO_EXIT)?;
+    Ok((info.mask & PIDFD_INFO_EXIT != 0).then_some(info.exit_code as u32))
+}
+
+/// The ids of a process, as its pidfd shows them in the namespaces of this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PidfdIds {
+    /// The parent's pid; 0 if it is outside the pid namespace.
+    pub(crate) ppid: u32,
+    /// The real user id.
+    pub(crate) uid: u32,
+    /// The real group id.
+    pub(crate) gid: u32,
+    /// The id of the cgroup of version 2.
+    pub(crate) cgroup_id: u64,
+}
+
+/// Returns the ids of a process; `None` if the kernel does not tell all of them.
+pub(crate) fn pidfd_ids(pidfd: BorrowedFd<'_>) -> io::Result<Option<PidfdIds>> {
+    let PidfdInfo { mask, cgroup_id, ids: [_, _, ppid, uid, gid, ..], .. } =
+        pidfd_info(pidfd, PIDFD_INFO_IDS)?;
+    Ok((mask & PIDFD_INFO_IDS == PIDFD_INFO_IDS).then_some(PidfdIds { ppid, uid, gid, cgroup_id }))
+}
+
+fn pidfd_info(pidfd: BorrowedFd<'_>, mask: u64) -> io::Result<PidfdInfo> {
+    let mut info = PidfdInfo { mask, ..PidfdInfo::default() };
     // SAFETY: the request number encodes the size of the live structure, whose fields are valid for any bytes.
     let result = unsafe { libc::ioctl(pidfd.as_raw_fd(), PIDFD_GET_INFO, &raw mut info) };
     check(result)?;
-    Ok((info.mask & PIDFD_INFO_EXIT != 0).then_some(info.exit_code as u32))
+    Ok(info)
 }
 
 /// Returns the errno of the last call as an error if `result` is negative.

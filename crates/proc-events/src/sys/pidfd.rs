@@ -1,8 +1,9 @@
 //! Process file descriptors, `pidfd_open(2)`.
 
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
+pub(crate) use super::PidfdIds;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open, test_kill_process};
@@ -27,6 +28,13 @@ pub(crate) fn open_if_running(pid: u32) -> io::Result<Option<OwnedFd>> {
     let mut poll = [PollFd::new(&pidfd, PollFlags::IN)];
     let has_exited = rustix::event::poll(&mut poll, Some(&Timespec::default()))? > 0;
     Ok((!has_exited).then_some(pidfd))
+}
+
+/// Returns the ids of a process. Returns `None` if the process has been reaped, before Linux 6.13, or if no descriptor is left.
+pub(crate) fn ids(pid: u32) -> Option<PidfdIds> {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw)?;
+    let pidfd = pidfd_open(pid, PidfdFlags::empty()).ok()?;
+    super::pidfd_ids(pidfd.as_fd()).ok().flatten()
 }
 
 /// Sends a signal to the process of a pidfd, or without one to the process that has this pid.
