@@ -63,6 +63,7 @@ function observers(): Observer[] {
   ]
   return [
     { name: 'proc-events', command: node('capture.mjs', 'auto'), isOurs: true },
+    { name: 'proc-events, maxLatency 100', command: node('capture.mjs', 'auto', '100'), isOurs: true },
     { name: 'proc-events, ordinary priority', command: node('capture.mjs', 'ordinary'), isOurs: true },
     ...(process.getuid?.() === 0 && isInstalled('setpriv')
       ? [

@@ -11,6 +11,7 @@ import { targets } from './targets.ts'
 
 const usage = `npm run bench [-- OPTIONS]           compare observers under loads
 npm run bench -- capture [OPTIONS]   captured details of short-lived processes
+npm run bench -- slowdown [OPTIONS]  how much captured details slow down the watched programs
 npm run bench -- idle [OPTIONS]      memory and wake-ups of this package while idle
 npm run bench -- micro [OPTIONS]     cost of an event in the facade and in the core
 
@@ -76,6 +77,8 @@ async function compare(): Promise<void> {
 const modes: Record<string, () => Promise<void>> = {
   compare,
   capture: async () => (await import('./capture.ts')).capture(chosen(values.peer), values.quick),
+  slowdown: async () =>
+    (await import('./slowdown.ts')).slowdown(chosen(values.peer), values.quick, Number(values.repeat ?? 5)),
   micro: async () => (await import('./micro/main.ts')).micro(values.quick),
   idle: async () => (await import('./idle.ts')).idle(values.quick),
 }

@@ -1,11 +1,13 @@
 /** Details of short-lived processes, on the real kernel. They are read before the program runs. */
-import { execFileSync, spawnSync } from 'node:child_process'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'ava'
 import type { ProcessInfo } from '../../dist/index.js'
 import { copyOf, monitoring, until } from '../support/helpers.ts'
+import { Load, has } from '../support/load.ts'
 
 const serial = test.serial
 const COUNT = 100
@@ -60,3 +62,33 @@ for (const [name, program] of [
     t.true(whole.length >= 0.75 * COUNT)
   })
 }
+
+serial(
+  'another program gets its share of the CPUs while both are full of execs whose details are captured',
+  async (t) => {
+    if (!has(t, 'cc')) return
+    const load = new Load('pe-full')
+    try {
+      await monitoring(async (monitor) => {
+        let execs = 0
+        monitor.subscribeExec(() => execs++, { capture: ['name', 'exe', 'argv', 'cwd', 'uid', 'cgroup'] })
+        const script = `
+        const began = Date.now()
+        let ticks = 0
+        setInterval(() => ticks++, 5)
+        process.stdin.resume().on('end', () => process.stdout.write(String((5 * ticks) / (Date.now() - began)), process.exit))`
+        const other = spawn(process.execPath, ['-e', script], { stdio: ['pipe', 'pipe', 'inherit'] })
+        let output = ''
+        other.stdout.on('data', (part: Buffer) => (output += part.toString()))
+        await load.storm({ count: 10_000, workers: 2 }).done
+        other.stdin.end()
+        await once(other, 'close')
+        const share = Number(output)
+        t.log(`a timer of 5 ms ran ${(100 * share).toFixed(0)} % of its times`)
+        t.true(execs >= 10_000 && share > 0.2, `${execs} execs, ${share}`)
+      })
+    } finally {
+      load.remove()
+    }
+  },
+)

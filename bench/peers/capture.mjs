@@ -1,10 +1,10 @@
 // This package with captured details. Prints "ready", and at SIGTERM the number of execs with the exe, the arguments and the
-// name. Arguments: the program to count, that program's only argument, and the `priority`.
+// name. Arguments: the program to count, that program's only argument, and the options `priority` and `maxLatency`.
 import { createRequire } from 'node:module'
 import { basename } from 'node:path'
 
 const { getProcessMonitor } = createRequire(import.meta.url)('../../dist/index.js')
-const [program, argument, priority] = process.argv.slice(2)
+const [program, argument, priority, maxLatency = '0'] = process.argv.slice(2)
 const captured = { exe: 0, argv: 0, name: 0 }
 
 const monitor = getProcessMonitor()
@@ -16,7 +16,7 @@ monitor.subscribeExec(
   },
   { capture: ['exe', 'argv', 'name'] },
 )
-await monitor.initialize({ priority })
+await monitor.initialize({ priority, maxLatency: Number(maxLatency) })
 console.log('ready')
 process.once('SIGTERM', async () => {
   const { priority: scheduled } = monitor.stats()
