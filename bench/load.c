@@ -6,7 +6,8 @@
  *   load threads END RATE COUNT SECONDS FILE     COUNT threads as fast as one thread can, and RATE short processes per second
  *   load forks|comms|mixed END RATE COUNT …      like threads, but with processes that exit without an exec, with new names
  *                                                of a thread, or with all three in turns
- *   load crowd END COUNT SECONDS FILE            COUNT processes of the program END until standard input ends
+ *   load crowd END COUNT SECONDS FILE            COUNT processes of the program END until standard input ends. If the
+ *                                                kernel's limits are too low for them, root raises the limits meanwhile
  *
  * END is the program of the short processes. SECONDS limits the time. FILE gets the pid of every process, 32 bits each, at
  * the end, because writing during the load would be additional load. Standard output gets the result as JSON.
@@ -14,6 +15,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -151,9 +153,78 @@ static void beside(void (*const *others)(void), unsigned rate, unsigned count, a
   wait_for(spawner);
 }
 
+/* The kernel's limits of the number of processes, and their values before the crowd. 0: this program has not raised it. */
+static struct limit {
+  const char *path;
+  unsigned before, raised;
+} limits[] = {{.path = "/proc/sys/kernel/pid_max"}, {.path = "/proc/sys/kernel/threads-max"}};
+enum { LIMITS = sizeof limits / sizeof *limits };
+
+/* Returns 0 if the file cannot be read. */
+static unsigned read_number(const char *path) {
+  unsigned number = 0;
+  FILE *file = fopen(path, "re");
+  if (file == NULL) return 0;
+  if (fscanf(file, "%u", &number) != 1) number = 0;
+  fclose(file);
+  return number;
+}
+
+static int write_number(const char *path, unsigned number) {
+  FILE *file = fopen(path, "we");
+  if (file == NULL) return -1;
+  fprintf(file, "%u\n", number);
+  return fclose(file);
+}
+
+static void raise_limits(unsigned count) {
+  for (struct limit *limit = limits; limit < limits + LIMITS; limit++) {
+    /* The other processes of the machine need room, too. */
+    unsigned before = read_number(limit->path), wanted = count + 20000;
+    if (before != 0 && before < wanted && write_number(limit->path, wanted) == 0) {
+      limit->before = before;
+      limit->raised = wanted;
+    }
+  }
+}
+
+/* Leaves a limit alone that another program has changed meanwhile. */
+static void restore_limits(void) {
+  for (struct limit *limit = limits; limit < limits + LIMITS; limit++)
+    if (limit->before != 0 && read_number(limit->path) == limit->raised) write_number(limit->path, limit->before);
+}
+
+static pid_t start_member(pid_t parent) {
+  pid_t pid = vfork();
+  if (pid == 0) {
+    /* The kernel kills the crowd even if this program is killed. */
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == parent) execl(end_program, end_program, (char *)NULL);
+    _exit(127);
+  }
+  if (pid > 0) made->pids[atomic_fetch_add(&made->processes, 1)] = (uint32_t)pid;
+  return pid;
+}
+
+/* Makes as many as possible. Standard error says why they are fewer than `count`. */
 static void crowd(unsigned count) {
-  for (unsigned done = 0; done < count && now() < deadline; done++)
-    if (start() < 0) fail("vfork");
+  /* An interrupt ends the benchmark, and that ends standard input. */
+  static const int ignored[] = {SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGTERM};
+  for (unsigned index = 0; index < sizeof ignored / sizeof *ignored; index++) signal(ignored[index], SIG_IGN);
+  atexit(restore_limits);
+  raise_limits(count);
+  pid_t parent = getpid();
+  unsigned done = 0;
+  while (done < count && now() < deadline && start_member(parent) > 0) done++;
+  if (done < count) fprintf(stderr, "%u of %u processes: %s\n", done, count, now() < deadline ? strerror(errno) : "late");
+}
+
+/* Waits for the end of standard input or of the time. */
+static void wait_for_end(void) {
+  struct pollfd input = {.fd = 0, .events = POLLIN};
+  for (uint64_t moment; (moment = now()) < deadline;) {
+    char byte;
+    if (poll(&input, 1, (int)((deadline - moment) / 1000000) + 1) > 0 && read(0, &byte, 1) <= 0) return;
+  }
 }
 
 static void write_all(int file, const void *bytes, size_t length) {
@@ -197,8 +268,7 @@ int main(int argument_count, char **arguments) {
   printf("{\"processes\":%u,\"others\":%u,\"seconds\":%.6f}\n", made->processes, made->others, took);
   fflush(stdout);
   if (is_crowd) {
-    char byte;
-    while (read(0, &byte, 1) > 0) continue;
+    wait_for_end();
     for (unsigned index = 0; index < made->processes; index++) kill((pid_t)made->pids[index], SIGKILL);
     while (wait(NULL) > 0) continue;
   }
