@@ -1,10 +1,8 @@
 /** `npm run bench -- idle`: additional memory over Node.js alone, and wake-ups while idle. */
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { setTimeout } from 'node:timers/promises'
+import { amid } from './crowd.ts'
 import { buildTools, type Tools } from './peers.ts'
 import { cost, type Cost } from './procfs.ts'
 import { align, figure } from './report.ts'
@@ -34,20 +32,6 @@ async function measure(tools: Tools, what: string, seconds: number): Promise<Idl
   await end(child, { isOurs: true }, tools.hush)
   const [first = 0, last = 0] = text.trim().split('\n').map(Number)
   return { resident, anonymous, wakeUps: (switches - before.switches) / seconds, events: (last - first) / seconds }
-}
-
-/** Runs `use` beside `count` idle processes. */
-async function amid<T>(tools: Tools, count: number, use: () => Promise<T>): Promise<T> {
-  const args = ['crowd', tools.stay, String(count), '60', join(tools.folder, 'pids')]
-  const child = spawn(tools.load, args, { stdio: ['pipe', 'pipe', 'inherit'] })
-  const ended = once(child, 'exit')
-  try {
-    await once(createInterface(child.stdout), 'line')
-    return await use()
-  } finally {
-    child.stdin.end()
-    await ended
-  }
 }
 
 export async function idle(quick: boolean): Promise<void> {

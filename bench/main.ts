@@ -80,6 +80,10 @@ const modes: Record<string, () => Promise<void>> = {
   slowdown: async () =>
     (await import('./slowdown.ts')).slowdown(chosen(values.peer), values.quick, Number(values.repeat ?? 5)),
   micro: async () => (await import('./micro/main.ts')).micro(values.quick),
+  scale: async () => {
+    const parts = await (await import('./scale/main.ts')).scale(chosen(values.scenario), values.quick)
+    if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify({ parts }, undefined, 2)}\n`)
+  },
   idle: async () => (await import('./idle.ts')).idle(values.quick),
 }
 const mode = modes[positionals[0] ?? 'compare']

@@ -10,6 +10,8 @@ export interface Cost {
   /** Resident memory in MB, and its part that no file backs. */
   readonly resident: number
   readonly anonymous: number
+  /** The most resident memory so far, in MB. */
+  readonly peak: number
 }
 
 /** The ticks of all CPUs. */
@@ -23,12 +25,13 @@ export function parseSchedstat(text: string): number {
   return Number.parseInt(text, 10) / 1e9
 }
 
-export function parseStatus(text: string): Pick<Cost, 'switches' | 'resident' | 'anonymous'> {
+export function parseStatus(text: string): Pick<Cost, 'switches' | 'resident' | 'anonymous' | 'peak'> {
   const field = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(text)?.[1] ?? 0)
   return {
     switches: field('voluntary_ctxt_switches') + field('nonvoluntary_ctxt_switches'),
     resident: field('VmRSS') / 1024,
     anonymous: field('RssAnon') / 1024,
+    peak: field('VmHWM') / 1024,
   }
 }
 
@@ -69,11 +72,12 @@ export function cost(pid: number): Cost {
   const others = own.flatMap(({ children }) => children).map((child) => cost(Number(child)))
   const sum = (of: (part: { cpu: number; switches: number }) => number): number =>
     [...own, ...others].reduce((before, part) => before + of(part), 0)
-  const { resident, anonymous } = parseStatus(read(`/proc/${pid}/status`) ?? '')
+  const { resident, anonymous, peak } = parseStatus(read(`/proc/${pid}/status`) ?? '')
   return {
     cpu: sum((part) => part.cpu),
     switches: sum((part) => part.switches),
     resident: others.reduce((before, part) => before + part.resident, resident),
     anonymous: others.reduce((before, part) => before + part.anonymous, anonymous),
+    peak: others.reduce((before, part) => before + part.peak, peak),
   }
 }

@@ -1,0 +1,54 @@
+/** A program of the benchmark that answers requests, see `peers/scale/answer.mjs`. */
+import { fork, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+
+/** The longest time for one answer, in milliseconds. */
+const ANSWER_TIMEOUT_MS = 120_000
+
+export class Child {
+  readonly #process: ChildProcess
+
+  /** Starts the program with `global.gc`. */
+  constructor(file: string) {
+    this.#process = fork(file, { execArgv: ['--expose-gc'] })
+  }
+
+  get pid(): number {
+    return this.#process.pid ?? 0
+  }
+
+  /** Resolves with the answer. Rejects if the child fails, or ends. */
+  async ask<T>(request: string, argument?: unknown): Promise<T> {
+    const ended = new AbortController()
+    const signal = AbortSignal.any([ended.signal, AbortSignal.timeout(ANSWER_TIMEOUT_MS)])
+    const end = (): void => ended.abort(new Error(`${request}: the program has ended`))
+    this.#process.once('exit', end)
+    try {
+      const answered = once(this.#process, 'message', { signal })
+      this.#process.send({ request, argument })
+      const [{ answer, error }] = (await answered) as [{ answer: T; error?: string }]
+      if (error !== undefined) throw new Error(error)
+      return answer
+    } finally {
+      this.#process.off('exit', end)
+    }
+  }
+
+  /** Ends the program. */
+  async end(): Promise<void> {
+    if (this.#process.exitCode !== null || this.#process.signalCode !== null) return
+    const exited = once(this.#process, 'exit')
+    this.#process.kill('SIGKILL')
+    await exited
+  }
+}
+
+/** Ends the program after `use`. */
+export async function withChild<T>(file: string, use: (child: Child) => Promise<T>): Promise<T> {
+  const child = new Child(file)
+  try {
+    return await use(child)
+  } finally {
+    await child.end()
+  }
+}

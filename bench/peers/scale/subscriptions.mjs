@@ -1,0 +1,54 @@
+// This package with many subscriptions, as scale/subscriptions.ts measures it.
+import { createRequire } from 'node:module'
+import { setTimeout } from 'node:timers/promises'
+import { answer } from './answer.mjs'
+import { measureLoop } from './loop-delay.mjs'
+
+const { getProcessMonitor } = createRequire(import.meta.url)('../../../dist/index.js')
+const monitor = getProcessMonitor()
+const filters = {
+  names: (name) => ({ name }),
+  patterns: (name) => ({ name: new RegExp(`^${name}$`) }),
+}
+let unsubscribes = []
+let matched = 0
+let others = 0
+
+/** Returns the milliseconds that `work` takes until the reader thread has applied it. */
+async function timed(work) {
+  const measured = measureLoop()
+  await setTimeout(20)
+  const began = performance.now()
+  work()
+  const done = performance.now()
+  await monitor.flush()
+  const applied = performance.now()
+  await setTimeout(5)
+  return { ms: done - began, appliedMs: applied - began, ...measured() }
+}
+
+answer({
+  start: () => monitor.initialize(),
+  /** Subscribes `count` callbacks. Only the filter of the middle one matches the program `name`. */
+  subscribe({ kind, count, name }) {
+    const middle = Math.floor(count / 2)
+    return timed(() => {
+      for (let i = 0; i < count; i++) {
+        const callback = i === middle ? () => matched++ : () => others++
+        unsubscribes.push(monitor.subscribeExec(callback, filters[kind](i === middle ? name : `other-${i}`)))
+      }
+    })
+  },
+  async counts() {
+    await monitor.flush()
+    return { matched, others }
+  },
+  unsubscribe() {
+    return timed(() => {
+      for (const unsubscribe of unsubscribes) unsubscribe()
+      unsubscribes = []
+    })
+  },
+  collect: () => gc(),
+  stop: () => monitor.stop(),
+})

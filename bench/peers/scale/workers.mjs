@@ -1,0 +1,48 @@
+// This package in many worker threads, as scale/workers.ts measures it.
+import { readFileSync, readdirSync } from 'node:fs'
+import { Worker } from 'node:worker_threads'
+import { answer } from './answer.mjs'
+
+const workers = []
+
+function ask(worker, request) {
+  return new Promise((resolve, reject) => {
+    worker.once('message', resolve)
+    worker.once('error', reject)
+    worker.postMessage(request)
+  })
+}
+
+const askAll = (request) => Promise.all(workers.map((worker) => ask(worker, request)))
+
+async function timed(request) {
+  const began = performance.now()
+  await askAll(request)
+  return performance.now() - began
+}
+
+/** Returns the names of the threads of this process. */
+function threads() {
+  return readdirSync('/proc/self/task').flatMap((tid) => {
+    try {
+      return [readFileSync(`/proc/self/task/${tid}/comm`, 'utf8').trim()]
+    } catch {
+      return []
+    }
+  })
+}
+
+answer({
+  async boot({ count }) {
+    for (let i = 0; i < count; i++) workers.push(new Worker(new URL('worker.mjs', import.meta.url)))
+    await askAll('boot')
+  },
+  start: () => timed('start'),
+  counts: () => askAll('counts'),
+  stop: () => timed('stop'),
+  threads,
+  collect: () => gc(),
+  async end() {
+    await Promise.all(workers.map((worker) => worker.terminate()))
+  },
+})
