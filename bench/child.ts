@@ -1,6 +1,7 @@
 /** A program of the benchmark that answers requests, see `peers/scale/answer.mjs`. */
 import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { cost } from './procfs.ts'
 
 /** The longest time for one answer, in milliseconds. */
 const ANSWER_TIMEOUT_MS = 120_000
@@ -32,6 +33,17 @@ export class Child {
     } finally {
       this.#process.off('exit', end)
     }
+  }
+
+  /** Resolves with the CPU time so far, in seconds. It includes threads that have ended. */
+  async cpu(): Promise<number> {
+    return this.ask('cpu')
+  }
+
+  /** Resolves with the memory in use after a garbage collection, in MB: without files, and without V8's reserve. */
+  async memory(): Promise<number> {
+    const reserve = await this.ask<number>('collect')
+    return cost(this.pid).anonymous - reserve
   }
 
   /** Ends the program. */

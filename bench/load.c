@@ -205,7 +205,18 @@ static pid_t start_member(pid_t parent) {
   return pid;
 }
 
-/* Makes as many as possible. Standard error says why they are fewer than `count`. */
+/* Returns true if a process sleeps, or has ended. */
+static int is_asleep(uint32_t pid) {
+  char path[32], state = 'Z';
+  snprintf(path, sizeof path, "/proc/%u/stat", pid);
+  FILE *file = fopen(path, "re");
+  if (file == NULL) return 1;
+  if (fscanf(file, "%*u (%*[^)]) %c", &state) != 1) state = 'Z';
+  fclose(file);
+  return state == 'S' || state == 'Z';
+}
+
+/* Makes as many as possible, and waits until all of them are idle. Standard error says why they are fewer than `count`. */
 static void crowd(unsigned count) {
   /* An interrupt ends the benchmark, and that ends standard input. */
   static const int ignored[] = {SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGTERM};
@@ -215,6 +226,8 @@ static void crowd(unsigned count) {
   pid_t parent = getpid();
   unsigned done = 0;
   while (done < count && now() < deadline && start_member(parent) > 0) done++;
+  for (unsigned index = 0; index < done; index++)
+    while (!is_asleep(made->pids[index]) && now() < deadline) sleep_until(now() + 1000000);
   if (done < count) fprintf(stderr, "%u of %u processes: %s\n", done, count, now() < deadline ? strerror(errno) : "late");
 }
 
@@ -269,8 +282,11 @@ int main(int argument_count, char **arguments) {
   fflush(stdout);
   if (is_crowd) {
     wait_for_end();
-    for (unsigned index = 0; index < made->processes; index++) kill((pid_t)made->pids[index], SIGKILL);
-    while (wait(NULL) > 0) continue;
+    /* One by one, because thousands that exit at once would keep the CPUs from all others. */
+    for (unsigned index = 0; index < made->processes; index++) {
+      kill((pid_t)made->pids[index], SIGKILL);
+      waitpid((pid_t)made->pids[index], NULL, 0);
+    }
   }
   return 0;
 }

@@ -21,3 +21,9 @@ export function spread(values: readonly number[]): Spread {
   const known = values.filter((value) => !Number.isNaN(value))
   return { median: quantile(known, 0.5), least: quantile(known, 0), most: quantile(known, 1) }
 }
+
+/** Returns the median of each figure of several runs. */
+export function medians(runs: readonly Readonly<Record<string, number>>[]): Record<string, number> {
+  const names = Object.keys(runs[0] ?? {})
+  return Object.fromEntries(names.map((name) => [name, spread(runs.map((run) => run[name] ?? Number.NaN)).median]))
+}

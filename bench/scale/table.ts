@@ -14,29 +14,29 @@ export interface Part {
   /** The unit of work. */
   readonly unit: string
   readonly rows: readonly Row[]
-  /** The names of the figures that must grow no faster than the work. */
-  readonly linear: readonly string[]
+  /** The figures that must grow no faster than the work, with the tolerated factor above that. */
+  readonly linear: Readonly<Record<string, number>>
   /** The greatest permitted value of other figures. */
   readonly limits: Readonly<Record<string, number>>
 }
 
-/** The growth above that of the work that passes as noise. */
-const TOLERANCE = 1.3
+/** The tolerated factor for noise. */
+export const NOISE = 1.3
 
-/** Returns the factors by which the work and a figure have grown since the row before. Undefined for the first row. */
+/** Returns the factors by which the work and a figure have grown since the row before. Undefined without a figure to compare. */
 export function growth(rows: readonly Row[], row: Row, name: string): { work: number; figure: number } | undefined {
   const before = rows.slice(0, rows.indexOf(row)).findLast((other) => other.name === row.name)
   const [from, to] = [before?.figures[name], row.figures[name]]
-  if (before === undefined || from === undefined || to === undefined) return undefined
+  if (before === undefined || from === undefined || to === undefined || from <= 0) return undefined
   return { work: row.work / before.work, figure: to / from }
 }
 
 function table({ title, unit, rows, linear }: Part): string {
   const names = [...new Set(rows.flatMap(({ figures }) => Object.keys(figures)))]
   const cells = rows.map((row) => {
-    const factor = growth(rows, row, names[0] ?? '')?.work
-    const work = `${row.work.toLocaleString('en')}${factor === undefined ? '' : ` (×${figure(factor)})`}`
-    return [row.name, work, ...names.map((name) => cell(rows, row, name, linear.includes(name)))]
+    const before = rows.slice(0, rows.indexOf(row)).findLast(({ name }) => name === row.name)
+    const work = `${row.work.toLocaleString('en')}${before ? ` (×${figure(row.work / before.work)})` : ''}`
+    return [row.name, work, ...names.map((name) => cell(rows, row, name, name in linear))]
   })
   return `${title}\n${align([['', unit, ...names], ...cells])}\n`
 }
@@ -53,10 +53,10 @@ export function verdicts({ rows, linear, limits, unit }: Part): string[] {
   const say = (holds: boolean, what: string): number => lines.push(`${holds ? 'holds' : 'FAILS'}  ${what}`)
   for (const row of rows) {
     const place = `${row.name}, ${row.work.toLocaleString('en')} ${unit}`
-    for (const name of linear) {
+    for (const [name, tolerance] of Object.entries(linear)) {
       const factors = growth(rows, row, name)
       if (factors === undefined || Number.isNaN(factors.figure)) continue
-      const holds = factors.figure <= TOLERANCE * factors.work
+      const holds = factors.figure <= tolerance * factors.work
       say(holds, `${place}: ×${figure(factors.work)} work, ×${figure(factors.figure)} ${name}`)
     }
     for (const [name, limit] of Object.entries(limits)) {

@@ -1,25 +1,31 @@
-// Measures the longest turn of the event loop, and the CPU time of the thread in it. A turn that is long without CPU time was
-// delayed by other programs, or by a lock.
+// Measures the longest turn of the event loop, with and without the time in which the thread waited for a CPU.
+import { openSync, readSync } from 'node:fs'
 
-/** Returns a function that ends the measurement, and returns the figures in milliseconds. */
+/** CPU time, and the time of waiting for a CPU, in nanoseconds. */
+const schedstat = openSync('/proc/self/schedstat', 'r')
+const bytes = Buffer.alloc(64)
+
+function waitedMs() {
+  const length = readSync(schedstat, bytes, 0, bytes.length, 0)
+  return Number(bytes.toString('latin1', 0, length).split(' ')[1]) / 1e6
+}
+
+/** Starts to measure. Returns a function that ends that, and returns the figures in milliseconds. */
 export function measureLoop() {
-  const cpuMs = () => {
-    const { user, system } = process.threadCpuUsage()
-    return (user + system) / 1000
-  }
-  let [time, cpu] = [performance.now(), cpuMs()]
-  let [longestMs, cpuOfTurnMs] = [0, 0]
+  let [time, waited] = [performance.now(), waitedMs()]
+  let [longestMs, longestOwnMs] = [0, 0]
   const look = () => {
-    const now = [performance.now(), cpuMs()]
-    longestMs = Math.max(longestMs, now[0] - time)
-    cpuOfTurnMs = Math.max(cpuOfTurnMs, now[1] - cpu)
-    ;[time, cpu] = now
+    const [now, nowWaited] = [performance.now(), waitedMs()]
+    longestMs = Math.max(longestMs, now - time)
+    longestOwnMs = Math.max(longestOwnMs, now - time - (nowWaited - waited))
+    time = now
+    waited = nowWaited
   }
-  // A turn ends before the next timer, so that no longer turn escapes.
+  // The timer fires once in each turn that takes a millisecond or more.
   const timer = setInterval(look, 1)
   return () => {
     look()
     clearInterval(timer)
-    return { longestMs, longestCpuMs: cpuOfTurnMs }
+    return { longestMs, longestOwnMs }
   }
 }

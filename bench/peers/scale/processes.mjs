@@ -12,7 +12,6 @@ const reports = new Uint8Array(PID_LIMIT).fill(0)
 const monitor = getProcessMonitor()
 
 answer({
-  ready: () => gc(),
   /** Reports all running processes. */
   async start({ capture }) {
     let found = 0
@@ -34,7 +33,6 @@ answer({
     await setTimeout(20)
     return { ms: last - began, found, tracked: monitor.stats().trackedProcesses, ...measured() }
   },
-  collect: () => gc(),
   /** Returns the number of the crowd's processes that were reported exactly once. */
   crowd({ pids }) {
     const bytes = readFileSync(pids)

@@ -32,11 +32,13 @@ answer({
   /** Subscribes `count` callbacks. Only the filter of the middle one matches the program `name`. */
   subscribe({ kind, count, name }) {
     const middle = Math.floor(count / 2)
+    const subscriptions = Array.from({ length: count }, (_, i) => {
+      const isMiddle = i === middle
+      const callback = isMiddle ? () => matched++ : () => others++
+      return [callback, filters[kind](isMiddle ? name : `other-${i}`)]
+    })
     return timed(() => {
-      for (let i = 0; i < count; i++) {
-        const callback = i === middle ? () => matched++ : () => others++
-        unsubscribes.push(monitor.subscribeExec(callback, filters[kind](i === middle ? name : `other-${i}`)))
-      }
+      unsubscribes = subscriptions.map(([callback, filter]) => monitor.subscribeExec(callback, filter))
     })
   },
   async counts() {
@@ -49,6 +51,5 @@ answer({
       unsubscribes = []
     })
   },
-  collect: () => gc(),
   stop: () => monitor.stop(),
 })

@@ -1,6 +1,7 @@
 // This package in one worker thread, see workers.mjs.
 import { createRequire } from 'node:module'
 import { parentPort } from 'node:worker_threads'
+import { collect } from './answer.mjs'
 
 const { getProcessMonitor } = createRequire(import.meta.url)('../../../dist/index.js')
 const monitor = getProcessMonitor()
@@ -8,6 +9,7 @@ const counts = { exec: 0, exit: 0 }
 
 const handlers = {
   boot() {},
+  collect,
   async start() {
     monitor.subscribeExec((_, { origin }) => origin === 'kernel' && counts.exec++)
     monitor.subscribeExit(() => counts.exit++)

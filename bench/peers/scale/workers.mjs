@@ -1,7 +1,7 @@
 // This package in many worker threads, as scale/workers.ts measures it.
 import { readFileSync, readdirSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
-import { answer } from './answer.mjs'
+import { answer, collect } from './answer.mjs'
 
 const workers = []
 
@@ -41,7 +41,10 @@ answer({
   counts: () => askAll('counts'),
   stop: () => timed('stop'),
   threads,
-  collect: () => gc(),
+  async collect() {
+    const reserves = await askAll('collect')
+    return reserves.reduce((sum, reserve) => sum + reserve, collect())
+  },
   async end() {
     await Promise.all(workers.map((worker) => worker.terminate()))
   },
