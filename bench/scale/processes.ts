@@ -30,9 +30,10 @@ async function measure(capture: readonly string[], pids: string, idleSeconds: nu
     const startedCpu = await child.cpu()
     const { peak } = cost(child.pid)
     const after = await child.memory()
-    const before = cost(child.pid)
+    const [before, events] = [cost(child.pid), await child.ask<number>('events')]
     await setTimeout(1000 * idleSeconds)
     const idle = cost(child.pid)
+    const idleEvents = (await child.ask<number>('events')) - events
     const reported = await child.ask<number>('crowd', { pids })
     await child.ask('stop')
     return {
@@ -44,6 +45,7 @@ async function measure(capture: readonly string[], pids: string, idleSeconds: nu
       'peak MB': peak,
       'idle CPU ms/s': (1000 * (idle.cpu - before.cpu)) / idleSeconds,
       'idle wake-ups/s': (idle.switches - before.switches) / idleSeconds,
+      'events/s': idleEvents / idleSeconds,
       reported,
     }
   })

@@ -33,6 +33,7 @@ answer({
     await setTimeout(20)
     return { ms: last - began, found, tracked: monitor.stats().trackedProcesses, ...measured() }
   },
+  events: () => monitor.stats().events,
   /** Returns the number of the crowd's processes that were reported exactly once. */
   crowd({ pids }) {
     const bytes = readFileSync(pids)

@@ -1,16 +1,15 @@
 // This package in many worker threads, as scale/workers.ts measures it.
+import { once } from 'node:events'
 import { readFileSync, readdirSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
 import { answer, collect } from './answer.mjs'
 
 const workers = []
 
-function ask(worker, request) {
-  return new Promise((resolve, reject) => {
-    worker.once('message', resolve)
-    worker.once('error', reject)
-    worker.postMessage(request)
-  })
+async function ask(worker, request) {
+  worker.postMessage(request)
+  const [answered] = await once(worker, 'message')
+  return answered
 }
 
 const askAll = (request) => Promise.all(workers.map((worker) => ask(worker, request)))
