@@ -1,10 +1,11 @@
 /** `npm run bench`: compares this package with other process monitors. */
-import { rmSync, writeFileSync } from 'node:fs'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
+import { curve } from './curve.ts'
 import { loop } from './loop.ts'
 import { buildTools, peers } from './peers.ts'
 import { plot } from './plot.ts'
-import { report, summarize } from './report.ts'
+import { report, summarize, type Summary } from './report.ts'
 import { run, type Run } from './run.ts'
 import { scenarios } from './scenarios.ts'
 import { targets } from './targets.ts'
@@ -14,13 +15,17 @@ npm run bench -- capture [OPTIONS]   captured details of short-lived processes
 npm run bench -- slowdown [OPTIONS]  how much captured details slow down the watched programs
 npm run bench -- idle [OPTIONS]      memory and wake-ups of this package while idle
 npm run bench -- micro [OPTIONS]     cost of an event in the facade and in the core
+npm run bench -- scale [OPTIONS]     growth with many processes, subscriptions, workers
+npm run bench -- plot [OPTIONS]      draw the plots from the results in the file of --json
 
   --peer NAME,...      only these observers
-  --scenario NAME,...  only these loads: ${scenarios.map(({ name }) => name).join(', ')}
+  --scenario NAME,...  only these loads: ${scenarios.map(({ name }) => name).join(', ')};
+                       with scale: processes, subscriptions, workers
   --repeat N           runs of each (default: 3)
   --quick              small loads, one run each
   --json FILE          write every run and the medians
-  --svg FILE           write a plot of CPU time per event`
+  --svg FILE           write a plot of CPU time per event
+  --curve FILE         write a plot of CPU time per event against latency`
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -31,6 +36,7 @@ const { values, positionals } = parseArgs({
     quick: { type: 'boolean', default: false },
     json: { type: 'string' },
     svg: { type: 'string' },
+    curve: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
 })
@@ -54,10 +60,10 @@ async function compare(): Promise<void> {
     for (const scenario of scenarios.filter(({ name }) => chosen(values.scenario)(name))) {
       // Alternate observers, so that other load on the machine affects all of them.
       for (let repeat = 0; repeat < repeats; repeat++) {
-        for (const peer of observers) {
+        for (const peer of observers.filter((observer) => observer.scenarios?.includes(scenario.name) ?? true)) {
           if (process.stderr.isTTY)
             process.stderr.write(`\r${scenario.name} ${repeat + 1}/${repeats} ${peer.name}\x1B[K`)
-          runs.push(await run(tools, peer, scenario, values.quick))
+          runs.push(...(await run(tools, peer, scenario, values.quick)))
         }
       }
     }
@@ -71,11 +77,21 @@ async function compare(): Promise<void> {
   console.log([report(summaries), ...delays].join('\n'))
   console.log(targets(summaries).join('\n'))
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify({ runs, summaries }, undefined, 2)}\n`)
+  draw(summaries)
+}
+
+function draw(summaries: readonly Summary[]): void {
   if (values.svg !== undefined) writeFileSync(values.svg, plot(summaries))
+  if (values.curve !== undefined) writeFileSync(values.curve, curve(summaries))
 }
 
 const modes: Record<string, () => Promise<void>> = {
   compare,
+  plot: async () => {
+    if (values.json === undefined) throw new Error('plot: --json is missing. Name the file that a comparison wrote.')
+    const { summaries } = JSON.parse(readFileSync(values.json, 'utf8')) as { summaries: Summary[] }
+    draw(summaries)
+  },
   capture: async () => (await import('./capture.ts')).capture(chosen(values.peer), values.quick),
   slowdown: async () =>
     (await import('./slowdown.ts')).slowdown(chosen(values.peer), values.quick, Number(values.repeat ?? 5)),

@@ -20,6 +20,8 @@ export interface Peer {
   readonly startsIn?: number
   /** True if it ends without PROC_CN_MCAST_IGNORE, so that the kernel keeps counting its listener. */
   readonly leavesListenerRegistered?: boolean
+  /** The names of the only loads that it is measured under. Default: all. */
+  readonly scenarios?: readonly string[]
   /** Parses the records. */
   readonly parse: (bytes: Uint8Array) => Seen[]
 }
@@ -40,6 +42,9 @@ export interface Tools {
   readonly skipped: readonly string[]
 }
 
+/** The measured values of `maxLatency` besides 0, in milliseconds. */
+const latencies = [5, 20, 50, 100, 200]
+
 /** Returns every available observer. */
 export function peers(tools: Tools): Peer[] {
   const own = { isOurs: true, parse: parseRecords }
@@ -58,9 +63,11 @@ export function peers(tools: Tools): Peer[] {
   return [
     { ...own, name: 'no observer' },
     { ...own, name: 'proc-events', command: node('ours.mjs') },
-    ...[20, 50, 100].map((latency) => {
+    ...latencies.map((latency) => {
       const command = (records: string, has: boolean): string[] => [...node('ours.mjs')(records, has), String(latency)]
-      return Object.assign({ name: `proc-events, ${latency} ms`, command }, own)
+      // The others only draw the curve of `curve.ts`.
+      const only = [20, 100].includes(latency) ? {} : { scenarios: ['paced'] }
+      return Object.assign({ name: `proc-events, ${latency} ms`, command }, own, only)
     }),
     { ...own, name: 'C, filter', command: (records, has) => [listener, 'filter', records, clock(has)] },
     { ...own, name: 'C, plain', command: (records, has) => [listener, 'plain', records, clock(has)] },

@@ -53,10 +53,15 @@ export function parseBpftrace(text: string): Seen[] {
   })
 }
 
-/** Returns the seen events without those of the warm-up. */
-export function without(warmUp: Iterable<number>, seen: readonly Seen[]): Seen[] {
+/** Returns the seen events between those of earlier and of later processes. A pid may be reused. */
+export function between(earlier: Iterable<number>, seen: readonly Seen[], later: Iterable<number>): Seen[] {
+  return without(later, without(earlier, seen).toReversed()).toReversed()
+}
+
+/** Drops the first exec and the first exit for each occurrence of a pid. */
+function without(pids: Iterable<number>, seen: readonly Seen[]): Seen[] {
   const left = { exec: new Map<number, number>(), exit: new Map<number, number>() }
-  for (const counts of Object.values(left)) for (const pid of warmUp) counts.set(pid, (counts.get(pid) ?? 0) + 1)
+  for (const counts of Object.values(left)) for (const pid of pids) counts.set(pid, (counts.get(pid) ?? 0) + 1)
   return seen.filter(({ type, pid }) => {
     const count = left[type].get(pid) ?? 0
     if (count > 0) left[type].set(pid, count - 1)

@@ -1,12 +1,14 @@
 /** A table of the runs: medians, and in brackets minimum and maximum. */
 import type { Run } from './run.ts'
-import { type Scenario, scenarios } from './scenarios.ts'
+import { type Scenario, scenarios, type WarmUp } from './scenarios.ts'
 import { type Spread, spread } from './statistics.ts'
 
 /** The runs of one observer under one load. */
 export interface Summary {
   readonly peer: string
   readonly scenario: string
+  readonly warmUp: WarmUp
+  readonly loadAverage: Spread
   readonly complete: Spread
   readonly cpu: Spread
   readonly cpuPerEvent: Spread
@@ -22,6 +24,7 @@ export interface Summary {
 }
 
 const measured = [
+  'loadAverage',
   'complete',
   'cpu',
   'cpuPerEvent',
@@ -35,16 +38,16 @@ const measured = [
 ] as const
 
 export function summarize(runs: readonly Run[]): Summary[] {
-  const groups = Map.groupBy(runs, ({ peer, scenario }) => `${scenario}\n${peer}`)
-  const rates = (peer: string, scenario: string): Spread =>
-    spread((groups.get(`${scenario}\n${peer}`) ?? []).map(({ rate }) => rate))
+  const groups = Map.groupBy(runs, ({ peer, scenario, warmUp }) => [scenario, warmUp, peer].join('\n'))
+  const rates = (peer: string, scenario: string, warmUp: WarmUp): Spread =>
+    spread((groups.get([scenario, warmUp, peer].join('\n')) ?? []).map(({ rate }) => rate))
   return [...groups.values()].map((group) => {
-    const { peer = '', scenario = '' } = group[0] ?? {}
+    const { peer = '', scenario = '', warmUp = 'long' } = group[0] ?? {}
     const figures = measured.map((name) => [name, spread(group.map((run) => run[name]))])
-    const alone = rates('no observer', scenario).median
-    const slowDown = 100 * (1 - rates(peer, scenario).median / alone)
+    const alone = rates('no observer', scenario, warmUp).median
+    const slowDown = 100 * (1 - rates(peer, scenario, warmUp).median / alone)
     const spreads = Object.fromEntries(figures) as Record<(typeof measured)[number], Spread>
-    return Object.assign(spreads, { peer, scenario, slowDown })
+    return Object.assign(spreads, { peer, scenario, warmUp, slowDown })
   })
 }
 
@@ -68,7 +71,7 @@ function range({ median, least, most }: Spread): string {
   return `${figure(median)} (${figure(least)}–${figure(most)})`
 }
 
-function table(scenario: Scenario, summaries: readonly Summary[]): string {
+function table(title: string, summaries: readonly Summary[]): string {
   const head = [
     'observer',
     'complete %',
@@ -82,6 +85,7 @@ function table(scenario: Scenario, summaries: readonly Summary[]): string {
     'p90 µs',
     'p99 µs',
     'steal %',
+    'load average',
   ]
   const rows = summaries.map((row) => [
     row.peer,
@@ -94,17 +98,27 @@ function table(scenario: Scenario, summaries: readonly Summary[]): string {
     row.peer === 'no observer' ? '' : figure(row.slowDown),
     ...[row.p50, row.p90, row.p99].map(({ median }) => figure(median)),
     figure(row.steal.median),
+    figure(row.loadAverage.median),
   ])
   // Omit empty columns.
   const filled = head.map((_, column) => rows.some((row) => row[column] !== '–' && row[column] !== ''))
   const kept = [head, ...rows].map((row) => row.filter((_, column) => filled[column]))
-  return `${scenario.title}\n${align(kept)}\n`
+  return `${title}\n${align(kept)}\n`
+}
+
+/** Returns the title of a load after a warm-up. */
+export function titleOf({ title }: Scenario, warmUp: WarmUp): string {
+  return warmUp === 'short' ? `${title}, in the first seconds` : title
 }
 
 export function report(summaries: readonly Summary[]): string {
   return scenarios
-    .map((scenario) => [scenario, summaries.filter((row) => row.scenario === scenario.name)] as const)
-    .filter(([, rows]) => rows.length > 0)
-    .map(([scenario, rows]) => table(scenario, rows))
+    .flatMap((scenario) => (['short', 'long'] as const).map((warmUp) => ({ scenario, warmUp })))
+    .map(({ scenario, warmUp }) => ({
+      title: titleOf(scenario, warmUp),
+      rows: summaries.filter((row) => row.scenario === scenario.name && row.warmUp === warmUp),
+    }))
+    .filter(({ rows }) => rows.length > 0)
+    .map(({ title, rows }) => table(title, rows))
     .join('\n')
 }

@@ -2,18 +2,22 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, openSync, readFileSync, rmSync } from 'node:fs'
+import { loadavg } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout } from 'node:timers/promises'
 import type { Peer, Tools } from './peers.ts'
-import { cost, ticks } from './procfs.ts'
-import { coverage, without, words } from './records.ts'
-import { bound, warmUps, type Scenario } from './scenarios.ts'
+import { cost, ticks, type Cost } from './procfs.ts'
+import { between, coverage, words, type Coverage } from './records.ts'
+import { bound, warmUps, type Scenario, type WarmUp } from './scenarios.ts'
 
 /** The result of one run. NaN for values that the observer does not report. */
 export interface Run {
   readonly peer: string
   readonly scenario: string
+  readonly warmUp: WarmUp
+  /** The load average of the machine before the measurement. */
+  readonly loadAverage: number
   /** The number of processes of the load, and of their events that the observer saw. */
   readonly made: number
   readonly execs: number
@@ -104,37 +108,75 @@ async function settled(pid: number): Promise<void> {
   }
 }
 
-export async function run(tools: Tools, peer: Peer, scenario: Scenario, isQuick: boolean): Promise<Run> {
+/** The measurement of one load. Without an observer there is no cost. */
+interface Measured {
+  readonly warmUp: WarmUp
+  readonly loadAverage: number
+  readonly done: Done
+  readonly before: Cost | undefined
+  readonly after: Cost | undefined
+  /** Per cent. */
+  readonly steal: number
+  /** The range of its processes in the list of all. */
+  readonly range: readonly [number, number]
+}
+
+/** Runs one observer under one load, after each of the warm-ups. */
+export async function run(tools: Tools, peer: Peer, scenario: Scenario, isQuick: boolean): Promise<Run[]> {
   const records = join(tools.folder, 'records')
-  const pids = join(tools.folder, 'pids')
   rmSync(records, { force: true })
   const child =
     peer.command && (await observe(peer.command(records, scenario.hasClock), peer.isOurs, records, peer.startsIn))
   const pid = child?.pid
-  // The run measures a warm observer, with compiled code and grown tables.
-  const earlier: number[] = []
-  for (const warmUp of warmUps) {
-    await load(tools, warmUp, isQuick, pids)
-    earlier.push(...words(readFileSync(pids)))
+  // The processes of all loads, in order.
+  const pids: number[] = []
+  const start = async (started: Scenario): Promise<Done> => {
+    const file = join(tools.folder, 'pids')
+    const done = await load(tools, started, isQuick, file)
+    pids.push(...words(readFileSync(file)))
+    return done
   }
-  if (pid !== undefined) await settled(pid)
-  const ticksBefore = ticks()
-  const before = pid === undefined ? undefined : cost(pid)
-  const loading = load(tools, scenario, isQuick, pids)
-  if (pid !== undefined) await scenario.meanwhile?.(pid)
-  const { processes, others, seconds } = await loading
-  const ticksAfter = ticks()
-  if (pid !== undefined) await settled(pid)
-  const after = pid === undefined ? undefined : cost(pid)
+  const measure = async (warmUp: WarmUp): Promise<Measured> => {
+    for (const earlier of warmUps[warmUp]) await start(earlier)
+    if (pid !== undefined) await settled(pid)
+    const begin = pids.length
+    const [loadAverage = 0] = loadavg()
+    const ticksBefore = ticks()
+    const before = pid === undefined ? undefined : cost(pid)
+    const loading = start(scenario)
+    if (pid !== undefined) await scenario.meanwhile?.(pid)
+    const done = await loading
+    const ticksAfter = ticks()
+    if (pid !== undefined) await settled(pid)
+    const after = pid === undefined ? undefined : cost(pid)
+    const steal = (100 * (ticksAfter.steal - ticksBefore.steal)) / Math.max(1, ticksAfter.total - ticksBefore.total)
+    return { warmUp, loadAverage, done, before, after, steal, range: [begin, pids.length] }
+  }
+  const measured: Measured[] = scenario.showsFirstSeconds === true ? [await measure('short')] : []
+  measured.push(await measure('long'))
   if (child) await end(child, peer, tools.hush)
 
-  const made = words(readFileSync(pids))
-  const seen = coverage(made, child ? without(earlier, peer.parse(readFileSync(records))) : [])
-  const events = child ? seen.execs + seen.exits : Number.NaN
+  const seen = child ? peer.parse(readFileSync(records)) : []
+  return measured.map((part) => {
+    const [begin, after] = part.range
+    const own = coverage(
+      Uint32Array.from(pids.slice(begin, after)),
+      between(pids.slice(0, begin), seen, pids.slice(after)),
+    )
+    return result(peer, scenario, part, own)
+  })
+}
+
+function result(peer: Peer, scenario: Scenario, measured: Measured, seen: Coverage): Run {
+  const { warmUp, loadAverage, steal, before, after } = measured
+  const { processes, others, seconds } = measured.done
+  const events = peer.command ? seen.execs + seen.exits : Number.NaN
   const cpu = (after?.cpu ?? Number.NaN) - (before?.cpu ?? 0)
   return {
     peer: peer.name,
     scenario: scenario.name,
+    warmUp,
+    loadAverage,
     made: processes,
     ...seen,
     complete: (100 * events) / (2 * processes),
@@ -143,6 +185,6 @@ export async function run(tools: Tools, peer: Peer, scenario: Scenario, isQuick:
     wakeUpsPerEvent: ((after?.switches ?? Number.NaN) - (before?.switches ?? 0)) / (events || Number.NaN),
     resident: after?.resident ?? Number.NaN,
     rate: (others || processes) / seconds,
-    steal: (100 * (ticksAfter.steal - ticksBefore.steal)) / Math.max(1, ticksAfter.total - ticksBefore.total),
+    steal,
   }
 }

@@ -14,6 +14,8 @@ export interface Scenario {
   readonly quick: number
   /** True if observers record the latency of each event. */
   readonly hasClock: boolean
+  /** True: the load is also measured after the short warm-up. */
+  readonly showsFirstSeconds?: boolean
   /** An action on the observer during the load. */
   readonly meanwhile?: (pid: number) => Promise<void>
 }
@@ -23,11 +25,20 @@ export const bound = 30
 
 const unmeasured = { title: 'warm-up', hasClock: false }
 
-/** The loads before each measurement: many events at once, and some one by one. */
-export const warmUps: readonly Scenario[] = [
-  { ...unmeasured, name: 'warm-up-storm', mode: 'storm', how: 2, count: 12_000, quick: 500 },
-  { ...unmeasured, name: 'warm-up-paced', mode: 'paced', how: 1000, count: 2000, quick: 100 },
-]
+/** The state of an observer at the begin of a measurement. Just-in-time compilers still work in the first seconds. */
+export type WarmUp = 'short' | 'long'
+
+/**
+ * The loads before a measurement: many events at once, and some one by one. The long warm-up follows the measurement after
+ * the short one, if there is one.
+ */
+export const warmUps: Readonly<Record<WarmUp, readonly Scenario[]>> = {
+  short: [{ ...unmeasured, name: 'first', mode: 'storm', how: 1, count: 100, quick: 50 }],
+  long: [
+    { ...unmeasured, name: 'warm-up-storm', mode: 'storm', how: 2, count: 12_000, quick: 500 },
+    { ...unmeasured, name: 'warm-up-paced', mode: 'paced', how: 1000, count: 2000, quick: 100 },
+  ],
+}
 
 export const scenarios: readonly Scenario[] = [
   {
@@ -37,6 +48,7 @@ export const scenarios: readonly Scenario[] = [
     how: 1,
     count: 20_000,
     quick: 2000,
+    showsFirstSeconds: true,
     hasClock: false,
   },
   {
@@ -46,6 +58,7 @@ export const scenarios: readonly Scenario[] = [
     how: 2,
     count: 30_000,
     quick: 2000,
+    showsFirstSeconds: true,
     hasClock: false,
   },
   {
@@ -55,6 +68,7 @@ export const scenarios: readonly Scenario[] = [
     how: 1000,
     count: 4000,
     quick: 500,
+    showsFirstSeconds: true,
     hasClock: true,
   },
   { name: 'single', title: '20 processes a second', mode: 'paced', how: 20, count: 60, quick: 10, hasClock: true },
