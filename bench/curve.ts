@@ -43,6 +43,18 @@ function time(microseconds: number): string {
   return microseconds >= 1000 ? `${microseconds / 1000} ms` : `${microseconds} µs`
 }
 
+interface Label {
+  readonly x: number
+  readonly y: number
+}
+
+/** Moves a label down until it covers no other one. */
+function freePlace(others: readonly Label[], { x, y }: Label): Label {
+  const [labelWidth, labelHeight] = [150, 13]
+  const covered = others.find((other) => Math.abs(other.x - x) < labelWidth && Math.abs(other.y - y) < labelHeight)
+  return covered === undefined ? { x, y } : freePlace(others, { x, y: covered.y + labelHeight })
+}
+
 /** Returns the points of the observers that saw events and recorded their latency. */
 export function points(summaries: readonly Summary[]): Point[] {
   return summaries
@@ -91,7 +103,8 @@ export function curve(summaries: readonly Summary[]): string {
     text(area.left, area.bottom + 38, 'latency from the kernel to the callback (logarithmic)')
     const line = own.map(({ p50, cpu }) => `${x.place(p50).toFixed(1)} ${y.place(cpu).toFixed(1)}`).join('L')
     if (own.length > 1) parts.push(`<path d="M${line}" fill="none" stroke="#2a7" stroke-width="2"/>`)
-    for (const { name, p50, p99, cpu } of all) {
+    const labels: Label[] = []
+    for (const { name, p50, p99, cpu } of all.toSorted((a, b) => b.cpu - a.cpu)) {
       const latency = latencyOf(name)
       const color = latency === undefined ? '#579' : '#2a7'
       const [cx, cy, to] = [x.place(p50), y.place(cpu), x.place(p99)]
@@ -100,7 +113,9 @@ export function curve(summaries: readonly Summary[]): string {
         `<circle cx="${cx.toFixed(1)}" cy="${cy.toFixed(1)}" r="4" fill="${color}"/>`,
       )
       const label = latency === undefined || latency === 0 ? name : `${latency} ms`
-      text(to + 6, cy + 4, `${label}, ${figure(cpu)} µs`, `fill="${color}"`)
+      const place = freePlace(labels, { x: to + 6, y: cy + 4 })
+      labels.push(place)
+      text(place.x, place.y, `${label}, ${figure(cpu)} µs`, `fill="${color}"`)
     }
   }
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" font-family="system-ui, sans-serif" font-size="12">

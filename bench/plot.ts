@@ -4,11 +4,11 @@ import { scenarios } from './scenarios.ts'
 
 const width = 760
 const bar = 16
-const left = 130
+const left = 140
 
 /** The logarithmic scale, because observers differ by orders of magnitude. It begins at 1 µs. */
 function length(value: number): number {
-  return Math.max(2, (Math.log10(value + 1) / 3) * (width - left - 90))
+  return Math.max(2, (Math.log10(value + 1) / 3) * (width - left - 110))
 }
 
 /** Returns one group of bars for each load. The line over a bar spans from the minimum to the maximum. */

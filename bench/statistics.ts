@@ -27,3 +27,13 @@ export function medians(runs: readonly Readonly<Record<string, number>>[]): Reco
   const names = Object.keys(runs[0] ?? {})
   return Object.fromEntries(names.map((name) => [name, spread(runs.map((run) => run[name] ?? Number.NaN)).median]))
 }
+
+/** Repeats a measurement. Resolves with the median of each figure. */
+export async function repeatedly(
+  times: number,
+  measure: () => Promise<Readonly<Record<string, number>>>,
+): Promise<Record<string, number>> {
+  const runs: Readonly<Record<string, number>>[] = []
+  for (let done = 0; done < times; done++) runs.push(await measure())
+  return medians(runs)
+}

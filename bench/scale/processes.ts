@@ -5,7 +5,7 @@ import { withChild } from '../child.ts'
 import { amid } from '../crowd.ts'
 import type { Tools } from '../peers.ts'
 import { cost } from '../procfs.ts'
-import { medians } from '../statistics.ts'
+import { repeatedly } from '../statistics.ts'
 import { NOISE, type Part, type Row } from './table.ts'
 
 const program = join(import.meta.dirname, '..', 'peers', 'scale', 'processes.mjs')
@@ -14,8 +14,6 @@ const program = join(import.meta.dirname, '..', 'peers', 'scale', 'processes.mjs
 interface Started {
   /** The time from `initialize` to the last running process, in milliseconds. */
   readonly ms: number
-  readonly found: number
-  readonly tracked: number
   /** The longest turn of the event loop, and the longest one without the time in which the thread waited for a CPU. */
   readonly longestMs: number
   readonly longestOwnMs: number
@@ -56,9 +54,8 @@ export async function amidProcesses(tools: Tools, quick: boolean): Promise<Part>
   for (const size of quick ? [50, 500] : [500, 5000, 50_000]) {
     await amid(tools, size, async (work, pids) => {
       for (const [name, capture] of Object.entries(kinds)) {
-        const runs: Row['figures'][] = []
-        for (let repeat = 0; repeat < (quick ? 1 : 3); repeat++) runs.push(await measure(capture, pids, quick ? 1 : 3))
-        rows.push({ name, work, figures: medians(runs) })
+        const figures = await repeatedly(quick ? 1 : 3, () => measure(capture, pids, quick ? 1 : 3))
+        rows.push({ name, work, figures })
       }
     })
   }

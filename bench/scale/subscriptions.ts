@@ -5,7 +5,7 @@ import { withChild } from '../child.ts'
 import type { Tools } from '../peers.ts'
 import { load } from '../run.ts'
 import type { Scenario } from '../scenarios.ts'
-import { medians } from '../statistics.ts'
+import { repeatedly } from '../statistics.ts'
 import { NOISE, type Part, type Row } from './table.ts'
 
 const program = join(import.meta.dirname, '..', 'peers', 'scale', 'subscriptions.mjs')
@@ -20,12 +20,6 @@ const storm: Scenario = {
   hasClock: false,
 }
 
-/** Milliseconds: of the calls, and until the reader thread has applied them; the longest turn of the event loop meanwhile. */
-interface Timed {
-  readonly ms: number
-  readonly appliedMs: number
-}
-
 async function measure(tools: Tools, kind: string, count: number, quick: boolean): Promise<Row['figures']> {
   return withChild(program, async (child) => {
     await child.ask('start')
@@ -36,7 +30,7 @@ async function measure(tools: Tools, kind: string, count: number, quick: boolean
       await child.ask('unsubscribe')
     }
     const empty = await child.memory()
-    const subscribed = await child.ask<Timed>('subscribe', { kind, count, name: basename(tools.end) })
+    const subscribed = await child.ask<number>('subscribe', { kind, count, name: basename(tools.end) })
     const full = await child.memory()
     await load(tools, storm, true, join(tools.folder, 'pids'))
     await child.ask('counts')
@@ -45,11 +39,11 @@ async function measure(tools: Tools, kind: string, count: number, quick: boolean
     const { processes } = await load(tools, storm, quick, join(tools.folder, 'pids'))
     const { matched, others } = await child.ask<{ matched: number; others: number }>('counts')
     const after = await child.cpu()
-    const unsubscribed = await child.ask<Timed>('unsubscribe')
+    const unsubscribed = await child.ask<number>('unsubscribe')
     await child.ask('stop')
     return {
-      'subscribe ms': subscribed.appliedMs,
-      'unsubscribe ms': unsubscribed.appliedMs,
+      'subscribe ms': subscribed,
+      'unsubscribe ms': unsubscribed,
       'kB each': (1024 * (full - empty)) / count,
       'CPU µs/event': (1e6 * (after - before)) / processes,
       'matched %': (100 * (matched - first.matched)) / processes,
@@ -65,9 +59,8 @@ export async function withSubscriptions(built: Tools, quick: boolean): Promise<P
   const rows: Row[] = []
   for (const kind of ['names', 'patterns']) {
     for (const work of quick ? [10, 100] : [10, 100, 1000, 10_000]) {
-      const runs: Row['figures'][] = []
-      for (let repeat = 0; repeat < (quick ? 1 : 3); repeat++) runs.push(await measure(tools, kind, work, quick))
-      rows.push({ name: kind, work, figures: medians(runs) })
+      const figures = await repeatedly(quick ? 1 : 3, () => measure(tools, kind, work, quick))
+      rows.push({ name: kind, work, figures })
     }
   }
   return {

@@ -4,7 +4,7 @@ import { withChild } from '../child.ts'
 import type { Tools } from '../peers.ts'
 import { load } from '../run.ts'
 import type { Scenario } from '../scenarios.ts'
-import { medians } from '../statistics.ts'
+import { repeatedly } from '../statistics.ts'
 import { NOISE, type Part, type Row } from './table.ts'
 
 const program = join(import.meta.dirname, '..', 'peers', 'scale', 'workers.mjs')
@@ -73,9 +73,11 @@ async function measure(tools: Tools, count: number, quick: boolean): Promise<Row
 export async function inWorkers(tools: Tools, quick: boolean): Promise<Part> {
   const rows: Row[] = []
   for (const work of quick ? [1, 4] : [1, 8, 64]) {
-    const runs: Row['figures'][] = []
-    for (let repeat = 0; repeat < (quick ? 1 : 3); repeat++) runs.push(await measure(tools, work, quick))
-    rows.push({ name: 'exec and exit', work, figures: medians(runs) })
+    rows.push({
+      name: 'exec and exit',
+      work,
+      figures: await repeatedly(quick ? 1 : 3, () => measure(tools, work, quick)),
+    })
   }
   return {
     title: 'worker threads that share the reader',

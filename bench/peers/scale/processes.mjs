@@ -14,13 +14,11 @@ const monitor = getProcessMonitor()
 answer({
   /** Reports all running processes. */
   async start({ capture }) {
-    let found = 0
     let last = 0
     monitor.subscribeExec(
       (pid, { origin }) => {
         if (origin !== 'bootstrap') return
         reports[pid]++
-        found++
         last = performance.now()
       },
       { capture },
@@ -31,7 +29,7 @@ answer({
     const began = performance.now()
     await monitor.initialize()
     await setTimeout(20)
-    return { ms: last - began, found, tracked: monitor.stats().trackedProcesses, ...measured() }
+    return { ms: last - began, ...measured() }
   },
   events: () => monitor.stats().events,
   /** Returns the number of the crowd's processes that were reported exactly once. */

@@ -1,4 +1,5 @@
 // This package in one worker thread, see workers.mjs.
+/* oxlint-disable unicorn/require-post-message-target-origin -- a thread is no window */
 import { createRequire } from 'node:module'
 import { parentPort } from 'node:worker_threads'
 import { collect } from './answer.mjs'

@@ -1,4 +1,5 @@
 // This package in many worker threads, as scale/workers.ts measures it.
+/* oxlint-disable unicorn/require-post-message-target-origin -- a thread is no window */
 import { once } from 'node:events'
 import { readFileSync, readdirSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
