@@ -40,10 +40,15 @@ export class Child {
     return this.ask('cpu')
   }
 
-  /** Resolves with the memory in use after a garbage collection, in MB: without files, and without V8's reserve. */
+  /** Resolves with the size of the JavaScript objects after a garbage collection, in MB. */
+  async objects(): Promise<number> {
+    return this.ask('collect')
+  }
+
+  /** Resolves with the resident memory that no file backs after a garbage collection, in MB. */
   async memory(): Promise<number> {
-    const reserve = await this.ask<number>('collect')
-    return cost(this.pid).anonymous - reserve
+    await this.objects()
+    return cost(this.pid).anonymous
   }
 
   /** Ends the program. */

@@ -20,6 +20,12 @@ const storm: Scenario = {
   hasClock: false,
 }
 
+/** The time until the reader thread has applied the calls, and the CPU time of all threads meanwhile. */
+interface Timed {
+  readonly ms: number
+  readonly cpuMs: number
+}
+
 async function measure(tools: Tools, kind: string, count: number, quick: boolean): Promise<Row['figures']> {
   return withChild(program, async (child) => {
     await child.ask('start')
@@ -29,9 +35,9 @@ async function measure(tools: Tools, kind: string, count: number, quick: boolean
       await child.ask('subscribe', warm)
       await child.ask('unsubscribe')
     }
-    const empty = await child.memory()
-    const subscribed = await child.ask<number>('subscribe', { kind, count, name: basename(tools.end) })
-    const full = await child.memory()
+    const empty = await child.objects()
+    const subscribed = await child.ask<Timed>('subscribe', { kind, count, name: basename(tools.end) })
+    const full = await child.objects()
     await load(tools, storm, true, join(tools.folder, 'pids'))
     await child.ask('counts')
     const before = await child.cpu()
@@ -39,12 +45,14 @@ async function measure(tools: Tools, kind: string, count: number, quick: boolean
     const { processes } = await load(tools, storm, quick, join(tools.folder, 'pids'))
     const { matched, others } = await child.ask<{ matched: number; others: number }>('counts')
     const after = await child.cpu()
-    const unsubscribed = await child.ask<number>('unsubscribe')
+    const unsubscribed = await child.ask<Timed>('unsubscribe')
     await child.ask('stop')
     return {
-      'subscribe ms': subscribed,
-      'unsubscribe ms': unsubscribed,
-      'kB each': (1024 * (full - empty)) / count,
+      'subscribe ms': subscribed.ms,
+      'subscribe CPU ms': subscribed.cpuMs,
+      'unsubscribe ms': unsubscribed.ms,
+      'unsubscribe CPU ms': unsubscribed.cpuMs,
+      'JS heap kB each': (1024 * (full - empty)) / count,
       'CPU µs/event': (1e6 * (after - before)) / processes,
       'matched %': (100 * (matched - first.matched)) / processes,
       'wrongly matched': others,
@@ -68,7 +76,7 @@ export async function withSubscriptions(built: Tools, quick: boolean): Promise<P
     unit: 'subscriptions',
     rows,
     // V8 keeps compiled code for each pattern. Ten thousand exceed the CPU's caches, also in a program without this package.
-    linear: { 'subscribe ms': NOISE, 'unsubscribe ms': NOISE, 'CPU µs/event': 3 },
+    linear: { 'subscribe CPU ms': NOISE, 'unsubscribe CPU ms': NOISE, 'CPU µs/event': 3 },
     limits: {},
   }
 }

@@ -1,6 +1,6 @@
 // This package with many subscriptions, as scale/subscriptions.ts measures it.
 import { createRequire } from 'node:module'
-import { answer } from './answer.mjs'
+import { answer, cpu } from './answer.mjs'
 
 const { getProcessMonitor } = createRequire(import.meta.url)('../../../dist/index.js')
 const monitor = getProcessMonitor()
@@ -12,12 +12,12 @@ let unsubscribes = []
 let matched = 0
 let others = 0
 
-/** Returns the milliseconds until the reader thread has applied the calls of `work`. */
+/** Returns the time until the reader thread has applied the calls of `work`, and the CPU time of all threads meanwhile. */
 async function timed(work) {
-  const began = performance.now()
+  const [began, cpuBefore] = [performance.now(), cpu()]
   work()
   await monitor.flush()
-  return performance.now() - began
+  return { ms: performance.now() - began, cpuMs: 1000 * (cpu() - cpuBefore) }
 }
 
 answer({

@@ -42,8 +42,8 @@ answer({
   stop: () => timed('stop'),
   threads,
   async collect() {
-    const reserves = await askAll('collect')
-    return reserves.reduce((sum, reserve) => sum + reserve, collect())
+    const sizes = await askAll('collect')
+    return sizes.reduce((sum, size) => sum + size, collect())
   },
   async end() {
     await Promise.all(workers.map((worker) => worker.terminate()))
