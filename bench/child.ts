@@ -1,6 +1,7 @@
 /** A program of the benchmark that answers requests, see `peers/scale/answer.mjs`. */
 import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { setTimeout } from 'node:timers/promises'
 import { cost } from './procfs.ts'
 
 /** The longest time for one answer, in milliseconds. */
@@ -20,18 +21,20 @@ export class Child {
 
   /** Resolves with the answer. Rejects if the child fails, or ends. */
   async ask<T>(request: string, argument?: unknown): Promise<T> {
-    const ended = new AbortController()
-    const signal = AbortSignal.any([ended.signal, AbortSignal.timeout(ANSWER_TIMEOUT_MS)])
-    const end = (): void => ended.abort(new Error(`${request}: the program has ended`))
-    this.#process.once('exit', end)
+    const over = new AbortController()
+    const { signal } = over
     try {
       const answered = once(this.#process, 'message', { signal })
+      const ended = once(this.#process, 'exit', { signal })
+      const late = setTimeout(ANSWER_TIMEOUT_MS, undefined, { signal })
       this.#process.send({ request, argument })
-      const [{ answer, error }] = (await answered) as [{ answer: T; error?: string }]
-      if (error !== undefined) throw new Error(error)
+      const first = await Promise.race([answered, ended.then(() => 'ended'), late.then(() => 'did not answer')])
+      if (typeof first === 'string') throw new Error(`${request}: the program ${first}`)
+      const [{ answer, error }] = first as [{ answer: T; error?: string }]
+      if (error !== undefined) throw new Error(`${request}: ${error}`)
       return answer
     } finally {
-      this.#process.off('exit', end)
+      over.abort()
     }
   }
 
