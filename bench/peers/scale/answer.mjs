@@ -1,7 +1,7 @@
 // Answers the requests of child.ts, one after the other.
 
 /** Returns the CPU time of all threads so far, in seconds. */
-export function cpu() {
+function cpu() {
   const { user, system } = process.cpuUsage()
   return (user + system) / 1e6
 }
