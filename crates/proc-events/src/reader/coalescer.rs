@@ -12,6 +12,8 @@ use std::time::Duration;
 pub(super) const COALESCE_DELAY: Duration = Duration::from_micros(1500);
 /// The rate is high if there were this many events in [`RATE_WINDOW_NS`].
 const BURST_EVENTS: u32 = 48;
+/// Number of events in one accepted delay above which the next delay probably has events, too: those of one process.
+const SPARSE_EVENTS: u32 = 2;
 /// Time window of the rate, in nanoseconds.
 const RATE_WINDOW_NS: u64 = 20_000_000;
 
@@ -25,8 +27,8 @@ pub(super) struct Coalescer {
     rate: f32,
     /// True if the last read left events in the socket.
     has_backlog: bool,
-    /// True if the last read returned events.
-    had_events: bool,
+    /// Number of events that the last read returned.
+    last_count: u32,
     /// The longest delay that all subscribers accept.
     max_latency: Duration,
 }
@@ -56,9 +58,10 @@ impl Coalescer {
     }
 
     /// Returns true if the reader should read again without waiting for the socket. This saves a wake-up, and the
-    /// processes that cause the events need not wake the reader.
+    /// processes that cause the events need not wake the reader. If no event came meanwhile, it costs a wake-up instead.
     pub(super) fn should_read_again(&self) -> bool {
-        self.had_events && (self.is_burst() || self.accepts_delay() && !self.has_backlog)
+        let is_dense = self.accepts_delay() && !self.has_backlog && self.last_count > SPARSE_EVENTS;
+        self.last_count > 0 && (self.is_burst() || is_dense)
     }
 
     /// Records a read of `count` events, of which the last happened at `last_ns`. `is_drained` is true if none is left.
@@ -67,7 +70,7 @@ impl Coalescer {
         self.rate = (self.decayed_rate(last_ns) + count as f32).min(2.0 * BURST_EVENTS as f32);
         self.last_ns = last_ns;
         self.has_backlog = !is_drained;
-        self.had_events = count > 0;
+        self.last_count = count;
     }
 
     /// Returns the rate, which decays linearly to 0 within [`RATE_WINDOW_NS`] after the last event.
@@ -105,6 +108,9 @@ mod tests {
         coalescer.record_read(3, true, MS);
         assert_eq!(coalescer.coalesce_delay(false, || MS), Some(latency));
         assert!(coalescer.should_read_again(), "one wake-up a batch");
+        coalescer.record_read(2, true, MS);
+        assert!(!coalescer.should_read_again(), "the next batch would probably be empty");
+        coalescer.record_read(3, true, MS);
         assert_eq!(coalescer.coalesce_delay(true, || MS), None, "a snapshot is awaited");
         coalescer.record_read(1024, false, MS);
         assert_eq!(coalescer.coalesce_delay(false, || MS), None, "events are left");
