@@ -5,7 +5,7 @@ use std::io;
 
 use rustix::io::Errno;
 
-use crate::sys::datagram::Datagram;
+use crate::sys::datagram::{Datagram, MEMORY_MAX};
 
 /// A source of datagrams of the process connector.
 pub trait DatagramSource {
@@ -57,6 +57,11 @@ impl Batch {
     /// Returns true if all datagrams have been handled.
     pub const fn is_empty(&self) -> bool {
         self.next == self.end
+    }
+
+    /// Returns an upper bound of the part of the receive buffer that the datagrams took, if the kernel sent them.
+    pub(crate) const fn kernel_memory(&self) -> usize {
+        (self.end - self.next) * MEMORY_MAX
     }
 
     /// Takes the next datagram.

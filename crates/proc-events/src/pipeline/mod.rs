@@ -59,7 +59,7 @@ pub struct Pipeline<'a, D, P> {
     stats: &'a Stats,
     drops: DropCounter,
     batch: Batch,
-    /// Upper bound of the kernel memory of the datagrams that were handled since the socket was drained last.
+    /// Upper bound of the kernel memory of the datagrams that were received since the socket was drained last.
     undrained_bytes: usize,
     last_message: MessageId,
     /// Number of interest changes that subscribers have made. Incremented by their threads.

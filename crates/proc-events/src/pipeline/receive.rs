@@ -83,10 +83,12 @@ impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
             }
             if let Some(datagram) = self.batch.pop() {
                 handled += 1;
-                self.undrained_bytes += datagram.kernel_memory();
                 match datagram.message() {
                     Some(bytes) => self.handle_datagram(bytes),
-                    None => self.stats.rejected.count(),
+                    None => {
+                        self.undrained_bytes += datagram.foreign_memory();
+                        self.stats.rejected.count();
+                    }
                 }
                 // The kernel takes the time of an event before it queues the datagram. All that was queued before
                 // `until_ns` is therefore ahead of this datagram.
@@ -99,7 +101,10 @@ impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
             } else {
                 self.needs_receive = false;
                 match source.receive(&mut self.batch) {
-                    Ok(drained) => is_drained = drained,
+                    Ok(drained) => {
+                        self.undrained_bytes += self.batch.kernel_memory();
+                        is_drained = drained;
+                    }
                     Err(Errno::INTR) => {}
                     // The socket overflowed. Without a drop counter, the loss is at least one datagram.
                     Err(Errno::NOBUFS) => {

@@ -14,15 +14,15 @@ pub struct Datagram {
     pub port: Option<u32>,
 }
 
-/// Upper bound of the kernel memory of a datagram besides its bytes: Linux 6.18 uses 832 bytes in all.
-const OVERHEAD_MAX: usize = 4096;
+/// Upper bound of the kernel memory of a datagram of [`DATAGRAM_LEN`] bytes. Linux 6.18 uses 832 bytes.
+pub(crate) const MEMORY_MAX: usize = 4096;
 
 impl Datagram {
     pub(crate) const EMPTY: Self = Self { bytes: [0; DATAGRAM_LEN], len: 0, port: None };
 
-    /// Returns an upper bound of the part of the receive buffer that the datagram took.
-    pub(crate) const fn kernel_memory(&self) -> usize {
-        OVERHEAD_MAX + 2 * self.len
+    /// Returns an upper bound of the part of the receive buffer that the datagram took beyond [`MEMORY_MAX`].
+    pub(crate) const fn foreign_memory(&self) -> usize {
+        2 * self.len
     }
 
     /// Returns the bytes if the kernel sent the datagram, and it was not cut.
