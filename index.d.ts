@@ -269,13 +269,30 @@ export declare interface MonitorOptions {
   /**
    * The source of events. Default: `'netlink'`.
    *
-   * `'netlink'`: the kernel's process connector; `initialize` rejects if it is unavailable. `'polling'`: /proc snapshots, which
-   * miss short-lived processes, but need no permission and work in containers. `'auto'`: netlink, or polling with a process
-   * warning if netlink is unavailable or has failed for good.
+   * - `'netlink'`: the kernel's process connector. `initialize` rejects if it is unavailable.
+   * - `'polling'`: a thread looks at each new process id, and at a pidfd of each process. That needs no permission, and works in
+   *   containers. It misses some of the processes that live less than a millisecond.
+   * - `'auto'`: netlink, or polling with a process warning if netlink is unavailable or has failed for good.
    */
   readonly source?: 'auto' | 'netlink' | 'polling' | undefined
-  /** Milliseconds between snapshots when polling: 1 to 2,147,483,647. Default: 250. */
+  /**
+   * The longest time in milliseconds between two looks of the polling source: 1 to 2,147,483,647. Default: 250.
+   *
+   * It looks more often in most cases, see `effort`. Where it can only take snapshots of /proc, this is the time between two.
+   */
   readonly pollingInterval?: number | undefined
+  /**
+   * How hard the polling source looks for short-lived processes. Default: `'normal'`.
+   *
+   * | effort | wake-ups a second, idle | while processes start | sees most processes that live |
+   * |---|---|---|---|
+   * | `'low'` | 4 | 100 | 10 ms |
+   * | `'normal'` | 20 | 1,000 | 1 ms |
+   * | `'high'` | 1,000 | 4,000 | 1 ms, also where the opening of programs cannot be watched |
+   *
+   * An opened program and each exit wake it as well.
+   */
+  readonly effort?: 'low' | 'normal' | 'high' | undefined
   /**
    * Bytes requested for the socket's receive buffer: 1 to 2,147,483,647. Default: 8 MiB. `stats().receiveBufferSize` is
    * the size that the kernel granted.
@@ -329,6 +346,19 @@ export declare interface MonitorOptions {
 export declare interface MonitorStats {
   /** Gauge: the source of events. null: nothing is monitored. */
   readonly source: 'netlink' | 'polling' | null
+  /**
+   * Gauge: how processes are noticed without the connector. `'cursor'`: by the last process id, and a pidfd of each process.
+   * `'snapshot'`: by snapshots of /proc only, for example of the /proc of another pid namespace. null: the connector reports
+   * them, or nothing is monitored. `'perf'` is reserved.
+   */
+  readonly watching: 'perf' | 'cursor' | 'snapshot' | null
+  /**
+   * Process ids that were given out and free again before the polling source could look at them. Each is a process or a
+   * thread that was never seen.
+   */
+  readonly unseen: number
+  /** Exits of which the polling source could not get the exit code. */
+  readonly exitsWithoutStatus: number
   /** Events received, of all types. */
   readonly events: number
   /** Exec events received. */

@@ -44,7 +44,7 @@ export declare class Source {
   /** Queues a `FLUSHED` record with `id`, after all events that the kernel has reported by now. */
   flush(id: number): void
   /**
-   * Fills `out` with 21 numbers. Counters start at 0 when the source is opened; gauges are present values.
+   * Fills `out` with 24 numbers. Counters start at 0 when the source is opened; gauges are present values.
    *
    * 0. counter: events read from the source.
    * 1. counter: execs among them.
@@ -67,6 +67,9 @@ export declare class Source {
    * 18. counter: events queued without their texts, because the byte budget for texts was used up.
    * 19. counter: batches of records that were copied.
    * 20. counter: records of the largest batch.
+   * 21. counter: process ids that were free again before the reader could look at them.
+   * 22. counter: exits whose status could not be had, without the connector.
+   * 23. gauge: how processes are noticed without the connector (0: not at all, 1: snapshots, 2: last process id).
    */
   stats(out: Float64Array): void
   /** Asks the reader to release this subscription. A `CLOSED` record is the last one. */
@@ -138,8 +141,10 @@ export interface NativeFilterRule {
 export interface NativeOptions {
   /** 0: netlink. 1: polling. 2: netlink, or polling if netlink is unavailable or fails. */
   source: number
-  /** Time between two snapshots of the polling source, in milliseconds. */
+  /** Longest time between two looks of the polling source, in milliseconds. */
   pollingInterval: number
+  /** How hard the polling source looks. 0: low. 1: normal. 2: high. */
+  effort: number
   /** Requested size of the socket's receive buffer, in bytes. 0: the default. */
   receiveBufferSize: number
   /** Maximum number of queued events. 0: the default. */

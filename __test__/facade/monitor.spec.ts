@@ -37,6 +37,7 @@ test('initialize() opens the source and scans once', async (t) => {
   t.deepEqual(fake.source.options, {
     source: 0,
     pollingInterval: 250,
+    effort: 1,
     receiveBufferSize: 4096,
     queueSize: 64,
     maxArgvBytes: 512,
@@ -210,17 +211,20 @@ test('thirty rounds of starting and stopping open and close thirty sources', asy
 
 test('stats are zero before the start, current while monitoring, and gauges are zero afterwards', async (t) => {
   const { monitor, fake, r } = loadFacade(t)
-  const { references, source, priority, ...before } = monitor.stats()
+  const { references, source, watching, priority, ...before } = monitor.stats()
   t.is(references, 1)
-  t.deepEqual([source, priority], [null, null])
+  t.deepEqual([source, watching, priority], [null, null, null])
   t.deepEqual([...new Set(Object.values(before))], [0])
   monitor.subscribeExec(noop)
   await monitor.initialize()
   fake.source.push(r.exec(1), r.exec(2))
   await settled(fake)
-  fake.source.counters = [...Array.from({ length: 15 }, (_, i) => i + 1), 2, 17, 18, 19, 20, 21]
+  fake.source.counters = [...Array.from({ length: 15 }, (_, i) => i + 1), 2, 17, 18, 19, 20, 21, 22, 23, 2]
   const now = {
     source: 'netlink',
+    watching: 'cursor',
+    unseen: 22,
+    exitsWithoutStatus: 23,
     events: 1,
     exec: 2,
     exit: 3,
@@ -249,6 +253,7 @@ test('stats are zero before the start, current while monitoring, and gauges are 
   await monitor.stop()
   const gauges = {
     source: null,
+    watching: null,
     priority: null,
     queueDepth: 0,
     receiveBufferSize: 0,

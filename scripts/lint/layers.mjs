@@ -13,7 +13,7 @@ const crates = {
     ['delivery', 'procfs'],
     ['connector'],
     ['process', 'options', 'probe', 'signal'],
-    ['capture', 'pipeline'],
+    ['capture', 'cursor', 'pipeline'],
     ['reader'],
     ['subscription'],
     ['lib'],

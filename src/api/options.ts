@@ -6,13 +6,30 @@ export interface MonitorOptions {
   /**
    * The source of events. Default: `'netlink'`.
    *
-   * `'netlink'`: the kernel's process connector; `initialize` rejects if it is unavailable. `'polling'`: /proc snapshots, which
-   * miss short-lived processes, but need no permission and work in containers. `'auto'`: netlink, or polling with a process
-   * warning if netlink is unavailable or has failed for good.
+   * - `'netlink'`: the kernel's process connector. `initialize` rejects if it is unavailable.
+   * - `'polling'`: a thread looks at each new process id, and at a pidfd of each process. That needs no permission, and works in
+   *   containers. It misses some of the processes that live less than a millisecond.
+   * - `'auto'`: netlink, or polling with a process warning if netlink is unavailable or has failed for good.
    */
   readonly source?: 'auto' | 'netlink' | 'polling' | undefined
-  /** Milliseconds between snapshots when polling: 1 to 2,147,483,647. Default: 250. */
+  /**
+   * The longest time in milliseconds between two looks of the polling source: 1 to 2,147,483,647. Default: 250.
+   *
+   * It looks more often in most cases, see `effort`. Where it can only take snapshots of /proc, this is the time between two.
+   */
   readonly pollingInterval?: number | undefined
+  /**
+   * How hard the polling source looks for short-lived processes. Default: `'normal'`.
+   *
+   * | effort | wake-ups a second, idle | while processes start | sees most processes that live |
+   * |---|---|---|---|
+   * | `'low'` | 4 | 100 | 10 ms |
+   * | `'normal'` | 20 | 1,000 | 1 ms |
+   * | `'high'` | 1,000 | 4,000 | 1 ms, also where the opening of programs cannot be watched |
+   *
+   * An opened program and each exit wake it as well.
+   */
+  readonly effort?: 'low' | 'normal' | 'high' | undefined
   /**
    * Bytes requested for the socket's receive buffer: 1 to 2,147,483,647. Default: 8 MiB. `stats().receiveBufferSize` is
    * the size that the kernel granted.

@@ -7,6 +7,19 @@
 export interface MonitorStats {
   /** Gauge: the source of events. null: nothing is monitored. */
   readonly source: 'netlink' | 'polling' | null
+  /**
+   * Gauge: how processes are noticed without the connector. `'cursor'`: by the last process id, and a pidfd of each process.
+   * `'snapshot'`: by snapshots of /proc only, for example of the /proc of another pid namespace. null: the connector reports
+   * them, or nothing is monitored. `'perf'` is reserved.
+   */
+  readonly watching: 'perf' | 'cursor' | 'snapshot' | null
+  /**
+   * Process ids that were given out and free again before the polling source could look at them. Each is a process or a
+   * thread that was never seen.
+   */
+  readonly unseen: number
+  /** Exits of which the polling source could not get the exit code. */
+  readonly exitsWithoutStatus: number
   /** Events received, of all types. */
   readonly events: number
   /** Exec events received. */

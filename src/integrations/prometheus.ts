@@ -93,6 +93,22 @@ const FAMILIES: readonly MetricFamily[] = [
     read: ({ source }) => oneHot(['netlink', 'polling'], source),
   },
   {
+    name: 'proc_events_watching',
+    help: 'How processes are noticed without the connector: 1 for the present way, 0 for the others.',
+    by: 'watching',
+    read: ({ watching }) => oneHot(['perf', 'cursor', 'snapshot'], watching),
+  },
+  {
+    name: 'proc_events_unseen_pids_total',
+    help: 'Process ids that were free again before the polling source could look at them.',
+    read: (stats) => stats.unseen,
+  },
+  {
+    name: 'proc_events_exits_without_status_total',
+    help: 'Exits of which the polling source could not get the exit code.',
+    read: (stats) => stats.exitsWithoutStatus,
+  },
+  {
     name: 'proc_events_priority',
     help: 'Scheduling of the native thread: 1 for the current priority, 0 for the others.',
     by: 'priority',

@@ -23,6 +23,8 @@ import { warnOfFallback, warnOfIgnoredOptions } from './warnings.js'
 
 /** The index is the binding's number. */
 const PRIORITIES = ['ordinary', 'short-slice', 'realtime'] as const
+/** The index is the binding's number. */
+const WATCHING = [null, 'snapshot', 'cursor'] as const
 
 const WAIT_OPTIONS: KnownKeys<WaitOptions> = { signal: true, startTime: true }
 
@@ -158,6 +160,9 @@ class Monitor extends CheckedEmitter implements ProcessMonitor {
     const gauge = (index: number): number => (this.#session === null ? 0 : counters[index]!)
     return {
       source: this.#session?.kind ?? null,
+      watching: WATCHING[gauge(23)] ?? null,
+      unseen: counter(21),
+      exitsWithoutStatus: counter(22),
       events: counter(0),
       exec: counter(1),
       exit: counter(2),

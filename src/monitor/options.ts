@@ -13,10 +13,13 @@ export const LATENCY_MAX_MS: number = 10_000
 const ARGV_BYTES_MAX = 2 ** 20
 /** The index is the binding's number. */
 const SOURCES: readonly string[] = ['netlink', 'polling', 'auto']
+/** The index is the binding's number. */
+const EFFORTS: readonly string[] = ['low', 'normal', 'high']
 
 const OPTIONS: KnownKeys<MonitorOptions> = {
   source: true,
   pollingInterval: true,
+  effort: true,
   receiveBufferSize: true,
   queueSize: true,
   maxArgvBytes: true,
@@ -39,6 +42,7 @@ type EffectiveOptions = Defaults & { readonly procRoot: string } & Pick<MonitorO
 const DEFAULTS: Defaults = {
   source: 'netlink',
   pollingInterval: 250,
+  effort: 'normal',
   receiveBufferSize: 8 * 2 ** 20,
   queueSize: 65_536,
   maxArgvBytes: 65_536,
@@ -70,6 +74,7 @@ export function checkOptions(options: MonitorOptions): CheckedOptions {
   }
   if (source !== undefined) checkOneOf('options.source', source, SOURCES)
   if (pollingInterval !== undefined) checkInteger('options.pollingInterval', pollingInterval, 1, TIMER_MAX_MS)
+  if (options.effort !== undefined) checkOneOf('options.effort', options.effort, EFFORTS)
   if (receiveBufferSize !== undefined) checkInteger('options.receiveBufferSize', receiveBufferSize, 1, SIZE_MAX)
   if (queueSize !== undefined) checkInteger('options.queueSize', queueSize, 1, SIZE_MAX)
   if (maxArgvBytes !== undefined) checkInteger('options.maxArgvBytes', maxArgvBytes, 1, ARGV_BYTES_MAX)
@@ -80,6 +85,7 @@ export function checkOptions(options: MonitorOptions): CheckedOptions {
     native: {
       source: SOURCES.indexOf(effective.source),
       pollingInterval: effective.pollingInterval,
+      effort: EFFORTS.indexOf(effective.effort),
       // The native part has its own defaults of the sizes.
       receiveBufferSize: receiveBufferSize ?? 0,
       queueSize: queueSize ?? 0,

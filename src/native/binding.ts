@@ -17,7 +17,7 @@ import type { FilterRule } from './interest.js'
 import { loadBinding } from './loader.js'
 
 /** The number of counters that `stats` fills. */
-export const STATS_LENGTH = 21
+export const STATS_LENGTH = 24
 
 /** The exports of the binding. */
 export interface NativeBinding {
@@ -61,8 +61,10 @@ export type OnRecords = (end: number, isAll: boolean) => void
 export interface NativeOptions {
   /** 0: netlink; 1: polling; 2: netlink, or polling if that is unavailable. */
   readonly source: number
-  /** The time between two snapshots, in milliseconds. */
+  /** The longest time between two looks of the polling source, in milliseconds. */
   readonly pollingInterval: number
+  /** How hard the polling source looks. 0: low; 1: normal; 2: high. */
+  readonly effort: number
   /** The size of the socket's receive buffer, in bytes. */
   readonly receiveBufferSize: number
   /** The most events that may wait for JavaScript. */

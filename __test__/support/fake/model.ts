@@ -39,7 +39,7 @@ interface Session {
 const FIGURES = (
   'events exec exit restart reinitFailed processScanFailed lostSocket lostQueue resync ' +
   'queueDepth queueHighWater receiveBufferSize trackedProcesses rejected ignored ' +
-  'priority captureTimeouts stuckThreads detailsDropped batches largestBatch'
+  'priority captureTimeouts stuckThreads detailsDropped batches largestBatch unseen exitsWithoutStatus watching'
 ).split(' ')
 const GAUGES = new Set(['queueDepth', 'receiveBufferSize', 'trackedProcesses', 'stuckThreads'])
 export const COUNTERS: number[] = FIGURES.map((figure, place) => (figure === 'priority' ? 1 : place + 1))
@@ -148,6 +148,7 @@ export class Model {
         callbackExecuted: this.#executed,
         ...Object.fromEntries(FIGURES.map((figure, i) => [figure, counts(figure) ? COUNTERS[i] : 0])),
         priority: running ? 'short-slice' : null,
+        watching: null,
       },
     }
   }

@@ -21,7 +21,7 @@ use proc_events::{FilterRule, Interest, Procfs, Subscription};
 use record_writer::RecordWriter;
 
 /// Length of the array that [`Source::stats`] fills.
-const STATS_LEN: usize = 21;
+const STATS_LEN: usize = 24;
 
 /// One subscription to the process-wide reader thread.
 #[napi]
@@ -113,7 +113,7 @@ impl Source {
         self.writer.borrow().subscription.flush(id);
     }
 
-    /// Fills `out` with 21 numbers. Counters start at 0 when the source is opened; gauges are present values.
+    /// Fills `out` with 24 numbers. Counters start at 0 when the source is opened; gauges are present values.
     ///
     /// 0. counter: events read from the source.
     /// 1. counter: execs among them.
@@ -136,6 +136,9 @@ impl Source {
     /// 18. counter: events queued without their texts, because the byte budget for texts was used up.
     /// 19. counter: batches of records that were copied.
     /// 20. counter: records of the largest batch.
+    /// 21. counter: process ids that were free again before the reader could look at them.
+    /// 22. counter: exits whose status could not be had, without the connector.
+    /// 23. gauge: how processes are noticed without the connector (0: not at all, 1: snapshots, 2: last process id).
     #[napi(catch_unwind)]
     pub fn stats(&self, mut out: Float64ArraySlice<'_>) {
         #[expect(unsafe_code, reason = "the type cannot express that JavaScript does not run meanwhile")]
@@ -167,6 +170,9 @@ impl Source {
             queue.details_dropped,
             writer.batches,
             writer.largest_batch,
+            counts.unseen,
+            counts.exits_without_status,
+            gauges.watching,
         ];
         for (target, value) in out.iter_mut().zip(values) {
             *target = value as f64;

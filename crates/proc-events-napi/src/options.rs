@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use napi_derive::napi;
-use proc_events::{Ancestor, EventTypes, Fields, FilterRule, Options, SourceKind};
+use proc_events::{Ancestor, Effort, EventTypes, Fields, FilterRule, Options, SourceKind};
 
 /// Selects events by type, and by the process. All given properties must match.
 #[napi(object)]
@@ -55,8 +55,10 @@ impl From<NativeFilterRule> for FilterRule {
 pub struct NativeOptions {
     /// 0: netlink. 1: polling. 2: netlink, or polling if netlink is unavailable or fails.
     pub source: u32,
-    /// Time between two snapshots of the polling source, in milliseconds.
+    /// Longest time between two looks of the polling source, in milliseconds.
     pub polling_interval: u32,
+    /// How hard the polling source looks. 0: low. 1: normal. 2: high.
+    pub effort: u32,
     /// Requested size of the socket's receive buffer, in bytes. 0: the default.
     pub receive_buffer_size: u32,
     /// Maximum number of queued events. 0: the default.
@@ -91,6 +93,11 @@ impl NativeOptions {
             source: if self.source == 1 { SourceKind::Polling } else { SourceKind::Netlink },
             falls_back: self.source == 2,
             polling_interval: Duration::from_millis(self.polling_interval.into()),
+            effort: match self.effort {
+                0 => Effort::Low,
+                1 => Effort::Normal,
+                _ => Effort::High,
+            },
             receive_buffer_size,
             proc_root: PathBuf::from(self.proc_root),
             raise_priority: self.raise_priority,

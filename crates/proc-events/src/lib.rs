@@ -39,6 +39,8 @@ mod capture;
 #[doc(hidden)]
 pub mod connector;
 #[doc(hidden)]
+pub mod cursor;
+#[doc(hidden)]
 pub mod delivery;
 mod error;
 #[doc(hidden)]
@@ -62,12 +64,13 @@ pub mod sys;
 pub use delivery::filter::{Ancestor, FilterRule};
 pub use delivery::queue::QueueStats;
 pub use error::{Error, ErrorCode};
+pub use model::effort::Effort;
 pub use model::event::{
     AncestryTag, AncestryTags, Argv, EventData, ExitStatus, Origin, ProcessEvent, ProcessInfo, RunTime,
 };
 pub use model::interest::{EventType, EventTypes, Field, Fields, Interest};
 pub use model::notification::{LossCause, LossReport, Notification, WatchResult};
-pub use model::source_kind::SourceKind;
+pub use model::source_kind::{SourceKind, Watching};
 pub use options::Options;
 pub use probe::{Probe, probe};
 pub use procfs::{Procfs, realtime_offset_ns};

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::connector::DEFAULT_RECEIVE_BUFFER_SIZE;
+use crate::model::effort::Effort;
 use crate::model::source_kind::SourceKind;
 use crate::procfs::DEFAULT_MAX_ARGV_BYTES;
 
@@ -14,8 +15,10 @@ pub struct Options {
     pub source: SourceKind,
     /// Polls `/proc` if the connector is unavailable, or has failed for good.
     pub falls_back: bool,
-    /// Time between two snapshots when polling.
+    /// Longest time between two looks at the processes where the kernel does not report them.
     pub polling_interval: Duration,
+    /// How hard the reader looks where the kernel does not report processes.
+    pub effort: Effort,
     /// Requested size of the socket's receive buffer, in bytes. The kernel may limit it.
     pub receive_buffer_size: usize,
     /// Mount point of the host's proc file system.
@@ -37,6 +40,7 @@ impl Default for Options {
             source: SourceKind::Netlink,
             falls_back: false,
             polling_interval: Duration::from_millis(250),
+            effort: Effort::default(),
             receive_buffer_size: DEFAULT_RECEIVE_BUFFER_SIZE,
             proc_root: "/proc".into(),
             raise_priority: true,

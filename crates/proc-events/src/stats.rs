@@ -52,6 +52,11 @@ counters! {
     ignored,
     /// Number of processes whose arguments were not read, because a read of that process did not return in time.
     capture_timeouts,
+    /// Number of process ids that were given out, and free again before the reader could look at them. Those of threads
+    /// are among them.
+    unseen,
+    /// Number of reported exits whose status could not be had.
+    exits_without_status,
 }
 
 /// A counter. Uses relaxed ordering, because no counter depends on another.

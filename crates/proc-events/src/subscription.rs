@@ -29,6 +29,8 @@ pub struct Gauges {
     pub receive_buffer_size: u64,
     /// Number of live processes in the process table.
     pub tracked_processes: u64,
+    /// The way in which processes are noticed without the connector, a [`crate::Watching`] as number.
+    pub watching: u64,
     /// The scheduling priority in force, a [`crate::Priority`] as number.
     pub priority: u64,
     /// Number of threads of this program that were abandoned, because a read does not return.
@@ -194,6 +196,7 @@ impl Subscription {
             Gauges {
                 receive_buffer_size: value(&handle.receive_buffer_size),
                 tracked_processes: value(&handle.tracked_processes),
+                watching: value(&handle.watching),
                 priority: value(&handle.priority),
                 stuck_threads: stuck_threads() as u64,
             }

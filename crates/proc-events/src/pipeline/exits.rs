@@ -159,7 +159,7 @@ impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
         };
         let is_awaited =
             !is_another && self.table.knows(pid) && !target.is_another(self.table.start_time(pid));
-        if !is_running && is_awaited && self.source.is_some() {
+        if !is_running && is_awaited && self.is_reported() {
             let noticed = self.table.position();
             self.await_report(pid, noticed, now).requesters.push((queue, target));
             return;

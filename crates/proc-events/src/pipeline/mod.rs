@@ -7,6 +7,7 @@ mod exits;
 mod loss_ledger;
 mod receive;
 mod reconcile;
+mod reports;
 pub mod resync;
 mod snapshots;
 
@@ -43,6 +44,8 @@ const BATCH_EVENTS: usize = 1024;
 pub struct Pipeline<'a, D, P> {
     /// The socket; `None` while `/proc` is polled.
     pub source: Option<D>,
+    /// True while a thread of this program reports processes, see [`Pipeline::apply_reports`].
+    pub has_reporter: bool,
     /// The machine's processes.
     pub processes: P,
     /// One queue a subscriber.
@@ -95,6 +98,7 @@ impl<'a, D: DatagramSource, P: ProcessInspector> Pipeline<'a, D, P> {
     ) -> Self {
         Self {
             source: None,
+            has_reporter: false,
             processes,
             queues,
             interest,
@@ -127,6 +131,12 @@ impl<'a, D: DatagramSource, P: ProcessInspector> Pipeline<'a, D, P> {
         self.batch = Batch::default();
         self.undrained_bytes = 0;
         self.source = source;
+    }
+
+    /// Returns true if changes of processes are reported, by the kernel or by a thread of this program. Snapshots show them,
+    /// too, and may do so before the report.
+    const fn is_reported(&self) -> bool {
+        self.source.is_some() || self.has_reporter
     }
 
     /// Returns the number of renames of main threads since the last call.

@@ -45,9 +45,7 @@ impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
     fn read(&mut self, budget: usize, until_ns: u64) -> Result<(), Error> {
         let read = self.receive(budget, until_ns);
         self.dispatch(!matches!(read, Ok(false)) || !self.exited_watches.is_empty());
-        for requester in std::mem::take(&mut self.exited_watches) {
-            self.answer_exited(requester, self.last_ns());
-        }
+        self.answer_exited_watches(self.last_ns());
         self.count_drops();
         let is_drained = read?;
         if is_drained {
@@ -62,6 +60,12 @@ impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
         if let Some(Ok(drops)) = source.map(DatagramSource::drops) {
             let lost = self.drops.observe(drops);
             self.count_lost(lost.into());
+        }
+    }
+
+    pub(super) fn answer_exited_watches(&mut self, now_ns: u64) {
+        for requester in std::mem::take(&mut self.exited_watches) {
+            self.answer_exited(requester, now_ns);
         }
     }
 
@@ -254,6 +258,11 @@ impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
         self.ancestry.observe_parent(pid, ppid, timestamp_ns);
         self.change_table(|table, sink| table.apply(message, None, sink));
         self.needs_receive |= self.table.has_tentative_exit(pid);
+        self.after_exit(pid);
+    }
+
+    /// Answers the requests that wait for an exit that was applied to the table.
+    pub(super) fn after_exit(&mut self, pid: u32) {
         // If the table still knows the pid, this was the late report of an earlier process.
         if !self.table.knows(pid) {
             if let Some(pending) = self.pending_exits.remove(&pid) {

@@ -35,6 +35,11 @@ const RECHECK_DELAY: Duration = Duration::from_secs(1);
 /// The longest time between two snapshots.
 const AUDIT_INTERVAL: Duration = Duration::from_secs(300);
 
+/// The least time between two snapshots that show what a thread of this program has missed.
+const POLLING_AUDIT_INTERVAL: Duration = Duration::from_secs(10);
+/// The same, as a multiple of what the last one took: 0.2 % of a CPU.
+const POLLING_AUDIT_BACKOFF_FACTOR: u32 = 500;
+
 /// Schedules snapshots, and reconciles the process table with them.
 #[expect(clippy::struct_excessive_bools, reason = "each is a reason of its own")]
 #[derive(Debug)]
@@ -50,12 +55,31 @@ pub struct Resync {
     lost: u64,
     loss_ledger: LossLedger,
     not_before: Instant,
-    /// Time between the starts of two snapshots, if they are the source of events.
-    polling: Option<Duration>,
+    /// Set if there is no connector.
+    polling: Option<Polling>,
     /// True if scans report kernel threads.
     reports_kernel_threads: bool,
     /// True once the table was reconciled with a snapshot. Before that, no process can be missing from it.
     is_complete: bool,
+}
+
+/// How often a snapshot is taken without a connector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Polling {
+    /// Snapshots are the only source of events. The time is that between the starts of two.
+    Only(Duration),
+    /// A thread of this program reports processes, and snapshots show what it has missed.
+    Audit,
+}
+
+impl Polling {
+    /// Returns the time between the starts of two snapshots that take as long as the last one `took`.
+    fn interval(self, took: Duration) -> Duration {
+        match self {
+            Self::Only(interval) => interval.max(took * 2),
+            Self::Audit => POLLING_AUDIT_INTERVAL.max(took * POLLING_AUDIT_BACKOFF_FACTOR),
+        }
+    }
 }
 
 /// A subscriber that waits for a snapshot.
@@ -99,10 +123,11 @@ impl Resync {
         }
     }
 
-    /// Makes snapshots the source of events from now on.
-    pub const fn poll_every(&mut self, interval: Duration, now: Instant) {
-        self.polling = Some(interval);
-        self.not_before = now;
+    /// Takes snapshots regularly from now on. The first one follows at once, unless that is done already.
+    pub fn poll(&mut self, polling: Polling, now: Instant) {
+        if self.polling.replace(polling) != Some(polling) {
+            self.not_before = now;
+        }
     }
 
     /// Makes scans report kernel threads, or not.
@@ -259,7 +284,7 @@ impl Resync {
         let Some(in_flight) = &self.in_flight else { return Ok(()) };
         let took = in_flight.took.unwrap_or_else(|| now.instant.saturating_duration_since(in_flight.started));
         self.not_before = match self.polling {
-            Some(interval) => in_flight.started + interval.max(took * 2),
+            Some(polling) => in_flight.started + polling.interval(took),
             None => now.instant + MIN_RESYNC_INTERVAL.max(took * RESYNC_BACKOFF_FACTOR),
         };
         let snapshot = match snapshot {

@@ -36,7 +36,7 @@ impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
             return Err(error);
         }
         let snapshot = match snapshot {
-            Ok(snapshot) if self.source.is_some() => {
+            Ok(snapshot) if self.is_reported() => {
                 match self.resync.defer_snapshot(snapshot, now.instant, &self.table) {
                     Some(snapshot) => Ok(snapshot),
                     None => return Ok(()),

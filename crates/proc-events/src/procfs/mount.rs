@@ -71,6 +71,14 @@ impl Procfs {
         state.show(rustix::fs::openat(&self.root, "thread-self/stat", flags, Mode::empty()).ok());
     }
 
+    /// Opens a file that is not of one process.
+    ///
+    /// # Errors
+    /// The errno of `openat`.
+    pub(crate) fn open_file(&self, path: &str) -> Result<OwnedFd, Errno> {
+        rustix::fs::openat(&self.root, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+    }
+
     /// Returns true if this proc file system shows the pid namespace of this process.
     #[must_use]
     pub fn is_of_own_pid_namespace(&self) -> bool {

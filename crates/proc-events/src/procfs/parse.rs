@@ -25,7 +25,7 @@ pub struct Stat<'a> {
     /// Time at which the process was created, in clock ticks since boot.
     pub start_time: u64,
     /// Identifies the program: a hash of the start addresses of its code and stack, which the kernel randomizes at each
-    /// exec. 0 if this user may not see them.
+    /// exec. 0 if this user may not see them, or an exec is setting them.
     pub program: u64,
     /// True while an exec replaces the program: the new memory exists, but its start of code is not set yet. False if
     /// this user may not see it.
@@ -101,7 +101,7 @@ pub fn stat(text: &[u8]) -> Option<Stat<'_>> {
         flags: flags as u32,
         threads: threads as u32,
         start_time,
-        program: if start_stack == 0 { 0 } else { start_code ^ start_stack.rotate_left(20) },
+        program: if start_stack == 0 || is_mid_exec { 0 } else { start_code ^ start_stack.rotate_left(20) },
         is_mid_exec,
         exit_status: exit_status.map(|status| status as u32),
     })
@@ -237,7 +237,7 @@ const ESCAPE_LEN: usize = 4;
 
 /// Parses a decimal number. Returns `None` for anything else, and for a number above `u64::MAX`. Ignores a minus sign,
 /// because no field that is parsed here is negative.
-pub(super) fn number(digits: &[u8]) -> Option<u64> {
+pub(crate) fn number(digits: &[u8]) -> Option<u64> {
     let digits = digits.strip_prefix(b"-").unwrap_or(digits);
     if digits.is_empty() {
         return None;

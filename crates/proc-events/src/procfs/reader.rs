@@ -1,5 +1,6 @@
 //! Readers of single processes. [`Reader`] bounds its waits and parses; [`DirectReader`] does neither.
 
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,8 +10,8 @@ use rustix::time::ClockId;
 
 use super::clock::clock_ns;
 use super::cmdline::{CmdlineReader, ThreadSpawner};
-use super::file_buffer::ProcPath;
-use super::files::{Direct, ProcFiles, ReadTime};
+use super::file_buffer::{FileBuffer, ProcPath};
+use super::files::{Direct, ProcFiles, ReadCmdline, ReadTime};
 use super::mount::Procfs;
 use super::parse::Stat;
 use super::raw::{self, RawDetails};
@@ -37,7 +38,13 @@ impl Procfs {
         Reader::new(self, BURST, true)
     }
 
-    /// Creates a reader that reads on the calling thread, and hangs if a read hangs.
+    /// Creates a [`Procfs::reader`] that reads arguments on the calling thread, and hangs if such a read hangs.
+    pub(crate) fn unbounded_reader(self: &Arc<Self>) -> Reader {
+        let files = ProcFiles::new(&self.ids);
+        Reader { procfs: Arc::clone(self), files, cmdline: Cmdline::SameThread }
+    }
+
+    /// Creates a reader that reads on the calling thread, and hangs if a read hangs. It does not parse.
     pub(crate) fn direct_reader(self: &Arc<Self>) -> DirectReader {
         DirectReader::new(self)
     }
@@ -48,7 +55,25 @@ impl Procfs {
 pub struct Reader {
     procfs: Arc<Procfs>,
     files: ProcFiles,
-    cmdline: CmdlineReader,
+    cmdline: Cmdline,
+}
+
+/// The thread on which arguments are read.
+#[derive(Debug)]
+enum Cmdline {
+    /// A helper, with bounded waits.
+    Helper(CmdlineReader),
+    /// The thread of the reader, which hangs if a read hangs.
+    SameThread,
+}
+
+impl ReadCmdline for Cmdline {
+    fn read_cmdline(&mut self, root: &OwnedFd, pid: u32, limit: usize, buffer: &mut FileBuffer) {
+        match self {
+            Self::Helper(helper) => helper.read_cmdline(root, pid, limit, buffer),
+            Self::SameThread => Direct.read_cmdline(root, pid, limit, buffer),
+        }
+    }
 }
 
 impl Reader {
@@ -56,7 +81,8 @@ impl Reader {
     pub(super) fn new(procfs: &Arc<Procfs>, burst: Duration, raise_priority: bool) -> Self {
         let spawner = ThreadSpawner { procfs: Arc::clone(procfs), raise_priority };
         let cmdline = CmdlineReader::new(spawner, Arc::clone(procfs.hung()), burst);
-        Self { procfs: Arc::clone(procfs), files: ProcFiles::new(&procfs.ids), cmdline }
+        let (files, cmdline) = (ProcFiles::new(&procfs.ids), Cmdline::Helper(cmdline));
+        Self { procfs: Arc::clone(procfs), files, cmdline }
     }
 
     /// Returns the proc file system that is read.
@@ -125,16 +151,34 @@ impl Reader {
         seen.filter(|observed| observed.start_ns <= exec_ns).unwrap_or_else(|| raw::nothing_read(fields))
     }
 
+    /// Reads the stat of a process, which may be a zombie. Returns `None` if it is gone or hidden.
+    pub(crate) fn look(&mut self, pid: u32) -> Option<StatLook> {
+        let Self { procfs, files, .. } = self;
+        files.read(&procfs.root, pid, Fields::NONE, 0, &mut Direct, ReadTime::AnyTime).ok()?;
+        let stat = files.stat()?;
+        let (is_mid_exec, is_zombie, status) = (stat.is_mid_exec, stat.has_exited(), stat.exit_status);
+        let observed = procfs.observed(pid, Some(&stat), None, clock_ns(ClockId::Monotonic));
+        let status = if is_zombie { self.visible_status(pid, status) } else { None };
+        Some(StatLook { observed, is_mid_exec, is_zombie, status })
+    }
+
     /// Returns the exit status of a zombie. Returns `Some(None)` if this user may not see the status, and `None` if
     /// there is no such zombie.
     pub fn zombie_status(&mut self, pid: u32) -> Option<Option<ExitStatus>> {
         let status = self.zombie_stat(pid)?.exit_status;
+        Some(self.visible_status(pid, status))
+    }
+
+    /// Returns the status of a zombie whose stat shows `status`, if this user may see it.
+    fn visible_status(&self, pid: u32, status: Option<u32>) -> Option<ExitStatus> {
         // For other users' processes the kernel hides the status as 0. Trust 0 only for root and the owner.
-        let owner =
-            rustix::fs::statat(&self.procfs.root, ProcPath::new(pid, "").as_bytes(), AtFlags::empty());
-        let user = rustix::process::geteuid();
-        let is_visible = user.is_root() || owner.is_ok_and(|owner| owner.st_uid == user.as_raw());
-        Some(status.or(is_visible.then_some(0)).map(ExitStatus))
+        let is_visible = || {
+            let user = rustix::process::geteuid();
+            let path = ProcPath::new(pid, "");
+            let owner = || rustix::fs::statat(&self.procfs.root, path.as_bytes(), AtFlags::empty());
+            user.is_root() || owner().is_ok_and(|owner| owner.st_uid == user.as_raw())
+        };
+        status.or_else(|| is_visible().then_some(0)).map(ExitStatus)
     }
 
     /// Returns the exit status of a zombie. Returns `None` if the status is 0, if this user may not see it, or if there
@@ -147,6 +191,17 @@ impl Reader {
         self.files.read(&self.procfs.root, pid, Fields::NONE, 0, &mut Direct, ReadTime::AnyTime).ok()?;
         self.files.stat().filter(Stat::has_exited)
     }
+}
+
+/// A process as its stat shows it.
+#[derive(Debug)]
+pub(crate) struct StatLook {
+    pub(crate) observed: ObservedProcess,
+    /// True if an exec is about to replace the program.
+    pub(crate) is_mid_exec: bool,
+    pub(crate) is_zombie: bool,
+    /// The wait status of a zombie; `None` if this user may not see it.
+    pub(crate) status: Option<ExitStatus>,
 }
 
 /// The result of reading one process.

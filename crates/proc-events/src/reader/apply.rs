@@ -45,6 +45,9 @@ impl Reader<'_> {
         if has_new_ancestor || !before.fields.covers(pipeline.interest.fields) {
             pipeline.resync.request_refresh();
         }
+        if let Some(cursor) = &self.cursor {
+            cursor.set_fields(pipeline.interest.fields);
+        }
         let result = self.handle.kernel_filter.set(|| self.kernel_types());
         self.apply_capture();
         result

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::command_queue::{Command, CommandQueue};
 use crate::connector::kernel_filter::KernelFilter;
+use crate::model::source_kind::Watching;
 use crate::options::Options;
 use crate::stats::Stats;
 use crate::sys::scheduling::Priority;
@@ -25,6 +26,8 @@ pub(crate) struct ReaderHandle {
     pub(crate) receive_buffer_size: AtomicU64,
     /// Number of live processes in the process table.
     pub(crate) tracked_processes: AtomicU64,
+    /// The [`Watching`] in force.
+    pub(crate) watching: AtomicU64,
     /// The [`Priority`] in force.
     pub(crate) priority: AtomicU64,
     /// True once the reader accepts no further subscription.
@@ -94,6 +97,7 @@ impl ReaderHandle {
             interest_changes: Arc::default(),
             receive_buffer_size: AtomicU64::new(0),
             tracked_processes: AtomicU64::new(0),
+            watching: AtomicU64::new(Watching::Nothing as u64),
             priority: AtomicU64::new(Priority::Ordinary as u64),
             is_ending: AtomicBool::new(false),
             thread: Mutex::new(None),

@@ -3,6 +3,7 @@
 //! ```text
 //!  socket is readable ──→ pipeline.drain ────────────┐
 //!  watched process exited → pipeline.on_watched_exits ┼─→ process table ─→ subscriber queues
+//!  cursor has reported ──→ pipeline.apply_reports ────┤
 //!  snapshot finished ───→ pipeline.finish_snapshot ──┘
 //!  command of a subscriber → interest ─→ kernel filter, capture workers
 //!  self-test timer ─────→ reopen the source if the kernel no longer reports
@@ -19,6 +20,7 @@ pub(crate) mod handle;
 mod host;
 mod interest;
 mod interval;
+mod polling;
 mod renames;
 mod snapshot_task;
 mod supervision;
@@ -37,6 +39,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::connector::Connector;
 use crate::connector::namespace::clock_offset_ns;
+use crate::cursor::CursorSource;
 use crate::delivery::queue::SubscriberQueue;
 use crate::error::{Error, ErrorCode};
 use crate::model::notification::Notification;
@@ -107,6 +110,8 @@ enum Wake {
     /// The socket is readable.
     Readable,
     Snapshot(Result<Snapshot, Error>),
+    /// The cursor's thread has reported processes, or has ended.
+    Reported,
     /// The pids of watched processes that exited.
     Exited(Vec<u32>),
     /// The self-test timer has ticked.
@@ -119,6 +124,10 @@ struct Reader<'a> {
     handle: &'a ReaderHandle,
     commands: CommandReceiver<'a>,
     pipeline: Pipeline<'a, Connector, LinuxProcesses>,
+    /// The thread that notices processes without the connector.
+    cursor: Option<CursorSource>,
+    /// Time of the next check for a thread of the cursor that hangs.
+    cursor_check: Option<Instant>,
     /// The snapshot in flight.
     snapshot_task: Option<SnapshotTask>,
     scheduling: ThreadScheduling,
@@ -163,6 +172,8 @@ impl<'a> Reader<'a> {
             handle,
             commands,
             pipeline,
+            cursor: None,
+            cursor_check: None,
             snapshot_task: None,
             scheduling: ThreadScheduling::of_this_thread(),
             coalescer: Coalescer::default(),
@@ -196,7 +207,12 @@ impl<'a> Reader<'a> {
 
     /// Waits for the next wake-up.
     async fn next_wake(&mut self) -> Result<Wake, Error> {
-        let report_due = self.pipeline.expected_until().into_iter().chain(self.rename_pause.until);
+        let report_due = self
+            .pipeline
+            .expected_until()
+            .into_iter()
+            .chain(self.rename_pause.until)
+            .chain(self.cursor_check);
         let reads_again = self.coalescer.should_read_again() && self.update_scheduling();
         let is_behind = self.pipeline.is_behind();
         let Pipeline { source, processes, resync, .. } = &mut self.pipeline;
@@ -220,6 +236,7 @@ impl<'a> Reader<'a> {
             exited = exit_watcher.exited(), if !exit_watcher.is_empty() => exited.map(Wake::Exited),
             () = until(due) => Ok(Wake::Due),
             tick = self.self_test_timer.tick() => tick.map(|()| Wake::SelfTestDue),
+            ready = reported(self.cursor.as_ref()), if self.cursor.is_some() => ready.map(|()| Wake::Reported),
             ready = readable(source.as_ref(), is_behind || reads_again) => ready.map(|()| Wake::Readable),
         };
         wake.map_err(|error| Error::from_io("epoll_wait", "of the reader thread", &error))
@@ -241,14 +258,23 @@ impl<'a> Reader<'a> {
         if is_unused? {
             return Ok(true);
         }
+        // What was reported before a snapshot ended must be in the table.
+        if self.cursor.is_some() {
+            self.apply_reports(now.instant);
+        }
         match wake {
             Wake::Command(command) => return self.handle_command(command),
             Wake::Readable => self.read_socket()?,
-            Wake::Snapshot(snapshot) => self.pipeline.finish_snapshot(snapshot, now)?,
+            Wake::Snapshot(snapshot) => {
+                self.look_now();
+                self.pipeline.finish_snapshot(snapshot, now)?;
+            }
             Wake::Exited(pids) => self.pipeline.on_watched_exits(&pids, now)?,
+            Wake::Reported => {}
             Wake::SelfTestDue => self.check_connector()?,
             Wake::Due => {
                 self.resume_renames_if_due(now.instant)?;
+                self.replace_cursor_if_hung(now);
                 self.pipeline.expire_pending_exits(now)?;
                 self.pipeline.finish_snapshot_if_due(now)?;
             }
@@ -319,6 +345,7 @@ impl<'a> Reader<'a> {
             return Ok(true);
         }
         if self.pipeline.begin_snapshot_if_due(now)? {
+            self.look_now();
             let fields = self.pipeline.interest.fields;
             let known = self.pipeline.table.known(fields);
             self.snapshot_task = Some(SnapshotTask::begin(self.pipeline.processes.procfs(), fields, known));
@@ -335,6 +362,14 @@ fn now() -> Now {
 async fn finished(task: Option<&mut SnapshotTask>) -> Result<Snapshot, Error> {
     match task {
         Some(task) => task.finished().await,
+        None => pending().await,
+    }
+}
+
+/// Waits until the cursor's thread has reported processes. Waits forever without one.
+async fn reported(cursor: Option<&CursorSource>) -> io::Result<()> {
+    match cursor {
+        Some(cursor) => cursor.readable().await,
         None => pending().await,
     }
 }

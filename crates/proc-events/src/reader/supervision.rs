@@ -36,10 +36,11 @@ impl Reader<'_> {
         self.handle.kernel_filter.attach(connector.as_ref()).map_err(failed)?;
         let queues = &*self.pipeline.queues;
         self.handle.kernel_filter.set(|| kernel_types(queues))?;
-        if connector.is_none() {
-            self.pipeline.resync.poll_every(self.handle.options.polling_interval, Instant::now());
-        }
+        let is_polling = connector.is_none();
         self.pipeline.attach(connector);
+        if is_polling {
+            self.start_polling();
+        }
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 #![expect(unsafe_code, reason = "the one audited module of the crate")]
 
 pub mod datagram;
+pub(crate) mod descriptors;
 pub(crate) mod exit_watcher;
 pub(crate) mod pidfd;
 pub mod scheduling;

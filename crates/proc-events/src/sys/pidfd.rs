@@ -37,6 +37,21 @@ pub(crate) fn ids(pid: u32) -> Option<PidfdIds> {
     super::pidfd_ids(pidfd.as_fd()).ok().flatten()
 }
 
+/// Opens a pidfd of a process, which may be a zombie.
+///
+/// # Errors
+/// `ESRCH` if there is no process or thread with this id; `EINVAL` or `ENOENT` if the id is that of a thread.
+pub(crate) fn open(pid: u32) -> Result<OwnedFd, Errno> {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(Errno::SRCH)?;
+    pidfd_open(pid, PidfdFlags::empty())
+}
+
+/// Returns true if the process of this pidfd has exited. It may be a zombie.
+pub(crate) fn has_exited(pidfd: &OwnedFd) -> bool {
+    let mut poll = [PollFd::new(pidfd, PollFlags::IN)];
+    rustix::event::poll(&mut poll, Some(&Timespec::default())).is_ok_and(|count| count > 0)
+}
+
 /// Sends a signal to the process of a pidfd, or without one to the process that has this pid.
 ///
 /// # Errors

@@ -3,6 +3,7 @@
 use super::ProcessTable;
 use super::entry::{LeaderExit, Process};
 use super::exits::{LATE_EXIT_WINDOW_NS, UNLIKELY_EXIT_WINDOW_NS};
+use super::messages::Exit;
 use crate::model::event::{ExitStatus, Origin};
 use crate::model::snapshot::ObservedProcess;
 use crate::model::stream_position::StreamPosition;
@@ -24,7 +25,8 @@ impl ProcessTable {
             if !observed.leader_exited {
                 // The late report of the process that had the pid before. If an exec of another thread had retracted a
                 // leader's exit there, one more report is to come.
-                self.on_exit(pid, exit.timestamp_ns, exit.status, exit.ppid, sink);
+                let LeaderExit { timestamp_ns, status, ppid, .. } = exit;
+                self.on_exit(pid, Exit { timestamp_ns, status, ppid, origin: Origin::Kernel }, sink);
                 self.suppressed_exits.add(pid, exit.timestamp_ns, LATE_EXIT_WINDOW_NS);
                 // The process that runs now was created before this report.
                 if let Some(exits) = &mut self.exits_since_snapshot {
@@ -75,7 +77,9 @@ impl ProcessTable {
         let Some(exit) = leader_exit.filter(|exit| exit.position <= noticed) else { return false };
         let last_report_ns = process.and_then(Process::last_report_ns);
         let earlier_exit = self.exits_since_snapshot.as_ref().map(|exits| exits.get(&pid).copied());
-        self.on_exit(pid, now_ns, status.or(exit.status), exit.ppid, sink);
+        let LeaderExit { status: leaders, ppid, .. } = exit;
+        let status = status.or(leaders);
+        self.on_exit(pid, Exit { timestamp_ns: now_ns, status, ppid, origin: Origin::Kernel }, sink);
         // The process exited at some time before now. Another one that was created in between may have the pid.
         if let (Some(earlier), Some(last_report_ns), Some(exits)) =
             (earlier_exit, last_report_ns, &mut self.exits_since_snapshot)

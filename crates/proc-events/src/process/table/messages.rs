@@ -15,6 +15,18 @@ use crate::process::event_sink::EventSink;
 /// The resolution of creation times: `USER_HZ` is 100.
 const TICK_NS: u64 = 10_000_000;
 
+/// A reported exit.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Exit {
+    /// Time of the exit, in nanoseconds.
+    pub(super) timestamp_ns: u64,
+    /// The wait status; `None` if unknown.
+    pub(super) status: Option<ExitStatus>,
+    /// The parent's pid; `None` if unknown.
+    pub(super) ppid: Option<u32>,
+    pub(super) origin: Origin,
+}
+
 impl ProcessTable {
     /// Applies one message. `observed` is the process as `/proc` showed it at an exec or fork, if it was read. Events go to
     /// `sink`. An exec may remove the exit of the same process from the pending events.
@@ -33,14 +45,16 @@ impl ProcessTable {
         };
         match message.event {
             ProcEvent::Exec { process_tgid, .. } => {
-                self.on_exec(process_tgid as u32, timestamp_ns, observed.unwrap_or_default(), sink);
+                let observed = observed.unwrap_or_default();
+                self.on_exec(process_tgid as u32, timestamp_ns, observed, Origin::Kernel, sink);
             }
             ProcEvent::Exit { process_pid, process_tgid, exit_code, parent_tgid, .. }
                 if process_pid == process_tgid =>
             {
                 let ppid = known_pid(parent_tgid);
                 let status = Some(ExitStatus(exit_code));
-                self.on_exit(process_tgid as u32, timestamp_ns, status, ppid, sink);
+                let exit = Exit { timestamp_ns, status, ppid, origin: Origin::Kernel };
+                self.on_exit(process_tgid as u32, exit, sink);
             }
             ProcEvent::Fork { parent_tgid, child_pid, child_tgid, .. } if child_pid == child_tgid => {
                 self.tentative_exits.remove(child_tgid as u32);
@@ -81,10 +95,17 @@ impl ProcessTable {
         }
     }
 
-    fn on_exec(&mut self, pid: u32, timestamp_ns: u64, observed: ObservedProcess, sink: &mut impl EventSink) {
+    pub(super) fn on_exec(
+        &mut self,
+        pid: u32,
+        timestamp_ns: u64,
+        observed: ObservedProcess,
+        origin: Origin,
+        sink: &mut impl EventSink,
+    ) {
         self.retract_exit(pid, timestamp_ns, &observed, sink);
         if self.processes.get(&pid).is_some_and(|process| process.is_before(&observed)) {
-            self.synthesize_exit(pid, timestamp_ns, Origin::Kernel, sink);
+            self.synthesize_exit(pid, timestamp_ns, origin, sink);
         }
         self.suppressed_exits.on_next_process(pid, timestamp_ns);
         let process = self.processes.entry(pid).or_default();
@@ -109,21 +130,15 @@ impl ProcessTable {
         sink.push(ProcessEvent {
             pid,
             timestamp_ns,
-            origin: Origin::Kernel,
+            origin,
             data: EventData::Exec { again },
             process: observed.process,
             ancestry: None,
         });
     }
 
-    pub(super) fn on_exit(
-        &mut self,
-        pid: u32,
-        timestamp_ns: u64,
-        status: Option<ExitStatus>,
-        ppid: Option<u32>,
-        sink: &mut impl EventSink,
-    ) {
+    pub(super) fn on_exit(&mut self, pid: u32, exit: Exit, sink: &mut impl EventSink) {
+        let Exit { timestamp_ns, status, ppid, origin } = exit;
         if let Some(exits) = &mut self.exits_since_snapshot {
             let last = exits.entry(pid).or_default();
             *last = timestamp_ns.max(*last);
@@ -147,14 +162,7 @@ impl ProcessTable {
             known: process.as_ref().is_some_and(|process| process.reported),
         };
         let info = process.as_ref().and_then(|process| process.info.clone());
-        sink.push(ProcessEvent {
-            pid,
-            timestamp_ns,
-            origin: Origin::Kernel,
-            data,
-            process: info,
-            ancestry: None,
-        });
+        sink.push(ProcessEvent { pid, timestamp_ns, origin, data, process: info, ancestry: None });
         // This is the late report of an earlier process. The exit of the later one stays tentative.
         if self.tentative_exits.is_after(pid, timestamp_ns) {
             return;

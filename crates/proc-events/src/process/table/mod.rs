@@ -6,6 +6,7 @@ mod leader_exits;
 mod messages;
 mod recent_exits;
 mod reconcile;
+mod reports;
 
 use std::sync::Arc;
 

@@ -1,0 +1,165 @@
+//! The processes of this machine, as the cursor asks about them.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use rustix::event::epoll;
+use rustix::io::Errno;
+use rustix::process::{Resource, getrlimit};
+use rustix::time::ClockId;
+
+use super::host::{Details, Look, PidHost, PidOwner};
+use crate::model::event::ExitStatus;
+use crate::model::interest::{Field, Fields};
+use crate::model::snapshot::ObservedProcess;
+use crate::procfs::{Procfs, ReadState, Reader, StatLook, clock_ns, parse};
+use crate::sys::{self, pidfd};
+
+/// Descriptors that are left for files, out of those that one table may have.
+const SPARE_FDS: u64 = 64;
+/// The largest number of pidfds in a table of the thread's own.
+const OWN_PIDFDS_MAX: u64 = 65_536;
+/// The largest number of pidfds in the table of the program. More would make each of its forks slow.
+const SHARED_PIDFDS_MAX: u64 = 256;
+/// More processes and threads cannot have started since the calling thread.
+const STARTED_SINCE_MAX: u32 = 10_000;
+/// The largest process id on 64 bits, plus 1: `PID_MAX_LIMIT`, `linux/threads.h`.
+const PID_MAX_LIMIT: u32 = 1 << 22;
+
+/// Opens, reads and watches the processes of this pid namespace.
+#[derive(Debug)]
+pub(super) struct LinuxPids {
+    reader: Reader,
+    epoll: OwnedFd,
+    loadavg: OwnedFd,
+    /// The number of open pidfds.
+    open: u64,
+    open_max: u64,
+    /// The [`Fields`] to read at an exec.
+    fields: Arc<AtomicU16>,
+    /// Shows the reader a read of arguments that hangs.
+    state: Arc<ReadState>,
+    is_abandoned: bool,
+}
+
+impl LinuxPids {
+    /// Opens the files. `has_own_table`: the calling thread has a descriptor table of its own.
+    pub(super) fn new(
+        procfs: &Arc<Procfs>,
+        fields: Arc<AtomicU16>,
+        state: Arc<ReadState>,
+        has_own_table: bool,
+    ) -> io::Result<Self> {
+        let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX).saturating_sub(SPARE_FDS);
+        Ok(Self {
+            // A helper thread would take longer than most processes live.
+            reader: procfs.unbounded_reader(),
+            epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
+            loadavg: procfs.open_file("loadavg")?,
+            open: 0,
+            open_max: limit.min(if has_own_table { OWN_PIDFDS_MAX } else { SHARED_PIDFDS_MAX }),
+            fields,
+            state,
+            is_abandoned: false,
+        })
+    }
+
+    /// Returns true if a read has returned late, and the reader has abandoned this thread.
+    pub(super) const fn is_abandoned(&self) -> bool {
+        self.is_abandoned
+    }
+
+    pub(super) const fn epoll(&self) -> &OwnedFd {
+        &self.epoll
+    }
+
+    /// Lists the pids of all processes. Returns none if that fails.
+    pub(super) fn pids(&self) -> Vec<u32> {
+        self.reader.procfs().pids().unwrap_or_default()
+    }
+
+    /// Returns the id that was last given out in the pid namespace of this process. Some sandboxes show 0.
+    pub(super) fn last_pid(&self) -> Option<u32> {
+        let mut buffer = [0; 128];
+        let len = rustix::io::pread(&self.loadavg, &mut buffer, 0).ok()?;
+        let text = buffer.get(..len)?.trim_ascii_end();
+        parse::number(text.rsplit(|&byte| byte == b' ').next()?).map(|pid| pid as u32)
+    }
+
+    /// Returns true if the last id is near that of the calling thread, which has just been started.
+    pub(super) fn is_cursor_live(&self) -> bool {
+        let own = rustix::thread::gettid().as_raw_nonzero().get() as u32;
+        self.last_pid().is_some_and(|last| (own..own + STARTED_SINCE_MAX).contains(&last))
+    }
+}
+
+impl PidHost for LinuxPids {
+    type Pidfd = OwnedFd;
+
+    fn pid_max(&mut self) -> u32 {
+        let read = || {
+            let file = self.reader.procfs().open_file("sys/kernel/pid_max").ok()?;
+            let mut buffer = [0; 16];
+            let len = rustix::io::read(&file, &mut buffer).ok()?;
+            parse::number(buffer.get(..len)?.trim_ascii_end()).map(|max| max as u32)
+        };
+        read().unwrap_or(PID_MAX_LIMIT)
+    }
+
+    fn open(&mut self, pid: u32) -> PidOwner<OwnedFd> {
+        if self.open >= self.open_max {
+            return PidOwner::Unknown;
+        }
+        match pidfd::open(pid) {
+            Ok(pidfd) => {
+                self.open += 1;
+                PidOwner::Process(pidfd)
+            }
+            Err(Errno::SRCH) => PidOwner::Free,
+            Err(Errno::INVAL | Errno::NOENT) => PidOwner::Thread,
+            Err(_) => PidOwner::Unknown,
+        }
+    }
+
+    fn watch(&mut self, pid: u32, generation: u32, pidfd: &OwnedFd) -> bool {
+        let data = epoll::EventData::new_u64(u64::from(generation) << 32 | u64::from(pid));
+        epoll::add(&self.epoll, pidfd, data, epoll::EventFlags::IN | epoll::EventFlags::ET).is_ok()
+    }
+
+    fn close(&mut self, pidfd: OwnedFd) {
+        self.open -= 1;
+        // A forked child may hold a copy if the table is shared. The call fails if the pidfd was not watched.
+        let _ = epoll::delete(&self.epoll, &pidfd);
+    }
+
+    fn has_exited(&mut self, pidfd: &OwnedFd) -> bool {
+        pidfd::has_exited(pidfd)
+    }
+
+    fn reaped_status(&mut self, pidfd: &OwnedFd) -> Option<ExitStatus> {
+        sys::pidfd_exit_status(pidfd.as_fd()).ok().flatten().map(ExitStatus)
+    }
+
+    fn look(&mut self, pid: u32) -> Option<Look> {
+        let StatLook { observed, is_mid_exec, is_zombie, status } = self.reader.look(pid)?;
+        Some(Look { observed, is_mid_exec, is_zombie, status })
+    }
+
+    fn details(&mut self, look: &Look) -> Details {
+        let fields = Fields::from_bits(self.fields.load(Ordering::Relaxed));
+        let known = &look.observed;
+        if fields.is_empty() {
+            return Details { observed: known.clone(), is_complete: true };
+        }
+        self.state.begin(known.pid, clock_ns(ClockId::Monotonic));
+        let mut observed = self.reader.capture(known.pid, fields, u64::MAX);
+        self.is_abandoned |= self.state.end();
+        if observed.start_time != known.start_time {
+            observed = ObservedProcess { process: observed.process, ..known.clone() };
+        }
+        let argv = observed.process.as_ref().and_then(|info| info.argv.as_ref());
+        Details { is_complete: !fields.has(Field::Argv) || argv.is_some(), observed }
+    }
+}

@@ -1,0 +1,86 @@
+//! The source without the connector: the cursor's thread, and snapshots for what it misses. Without the thread, snapshots
+//! alone.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Reader;
+use crate::cursor::{CursorOptions, CursorSource};
+use crate::model::event::Origin;
+use crate::model::now::Now;
+use crate::model::source_kind::Watching;
+use crate::pipeline::resync::Polling;
+use crate::procfs::{STUCK_MAX, stuck_threads};
+
+/// Time between two checks for a cursor's thread that hangs.
+const CURSOR_CHECK_INTERVAL: Duration = Duration::from_secs(1);
+
+impl Reader<'_> {
+    /// Starts to notice processes without the connector.
+    pub(super) fn start_polling(&mut self) {
+        let options = &self.handle.options;
+        let cursor = CursorOptions {
+            proc_root: options.proc_root.clone(),
+            max_argv_bytes: options.max_argv_bytes,
+            effort: options.effort,
+            raise_priority: options.raise_priority,
+            interval: options.polling_interval,
+        };
+        // It works in no sandbox that hides the last process id. Snapshots work everywhere.
+        let fields = self.pipeline.interest.fields;
+        let can_start = stuck_threads() < STUCK_MAX;
+        self.cursor = None;
+        self.cursor =
+            can_start.then(|| CursorSource::start(cursor, &self.handle.stats, fields).ok()).flatten();
+        let now = Instant::now();
+        self.cursor_check = self.cursor.as_ref().map(|_| now + CURSOR_CHECK_INTERVAL);
+        self.schedule_polling(now);
+    }
+
+    /// Applies the reports of the cursor's thread. Goes on with snapshots alone if the thread has ended.
+    pub(super) fn apply_reports(&mut self, now: Instant) {
+        let Some(cursor) = &self.cursor else { return };
+        // Ask first, because the thread reports before it ends.
+        let has_ended = cursor.has_ended();
+        let reports = cursor.take_reports();
+        if !reports.is_empty() {
+            self.pipeline.apply_reports(reports, Origin::Polling);
+        }
+        if has_ended {
+            (self.cursor, self.cursor_check) = (None, None);
+        }
+        self.schedule_polling(now);
+    }
+
+    /// Replaces the cursor's thread if it hangs, because a process holds its memory lock. A snapshot shows what was missed.
+    pub(super) fn replace_cursor_if_hung(&mut self, now: Now) {
+        if self.cursor_check.is_none_or(|due| due > now.instant) {
+            return;
+        }
+        self.cursor_check = Some(now.instant + CURSOR_CHECK_INTERVAL);
+        if self.cursor.as_mut().is_some_and(|cursor| cursor.abandon_if_hung(now.monotonic_ns)) {
+            self.handle.stats.capture_timeouts.count();
+            self.start_polling();
+            self.pipeline.resync.request_refresh();
+        }
+    }
+
+    /// Makes the cursor's thread look at once, so that it reports what a snapshot shows.
+    pub(super) fn look_now(&self) {
+        if let Some(cursor) = &self.cursor {
+            cursor.look_now();
+        }
+    }
+
+    /// Sets how often snapshots are taken: seldom, unless some processes are not watched.
+    fn schedule_polling(&mut self, now: Instant) {
+        self.pipeline.has_reporter = self.cursor.is_some();
+        let is_watched = self.cursor.as_ref().is_some_and(|cursor| !cursor.is_limited());
+        let interval = self.handle.options.polling_interval;
+        self.pipeline.resync.poll(if is_watched { Polling::Audit } else { Polling::Only(interval) }, now);
+        let watching = if self.cursor.is_some() { Watching::Cursor } else { Watching::Snapshot };
+        self.handle.watching.store(watching as u64, Ordering::Relaxed);
+    }
+}

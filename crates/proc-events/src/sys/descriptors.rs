@@ -1,0 +1,80 @@
+//! A descriptor table of the calling thread's own.
+
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::sync::Arc;
+
+use super::check;
+
+/// `CLOSE_RANGE_UNSHARE`, `linux/close_range.h`
+const CLOSE_RANGE_UNSHARE: libc::c_uint = 2;
+/// The first descriptor that is neither input, output nor error output.
+const FIRST: libc::c_uint = 3;
+
+/// Gives the calling thread a descriptor table of its own, with only the standard ones and those of `shared`. Returns its
+/// own descriptors of `shared`, which must be two different ones. Threads that it starts share its table.
+///
+/// Thousands of descriptors in the table of the program would make each of its forks slow.
+///
+/// The thread must then use no descriptor that it had before. In particular it must not drop one, because that would close
+/// another one, or none. It has to give `shared` back to another thread.
+///
+/// # Errors
+/// Before Linux 5.9, or if a sandbox refuses the call. Nothing has changed then.
+pub(crate) fn unshare(shared: &Arc<[OwnedFd; 2]>) -> io::Result<[OwnedFd; 2]> {
+    let own = shared.each_ref().map(|fd| fd.as_raw_fd() as libc::c_uint);
+    let mut last = libc::c_uint::MAX;
+    let mut flags = CLOSE_RANGE_UNSHARE;
+    // The highest range comes first, so that only the descriptors below it are copied.
+    for number in [own[0].max(own[1]), own[0].min(own[1])] {
+        close_range(number + 1, last, flags)?;
+        (last, flags) = (number.saturating_sub(1), 0);
+    }
+    if last >= FIRST {
+        close_range(FIRST, last, flags)?;
+    }
+    // SAFETY: the numbers are open in the table that this thread now has for itself, and nothing else there owns them.
+    Ok(own.map(|number| unsafe { OwnedFd::from_raw_fd(number as libc::c_int) }))
+}
+
+fn close_range(first: libc::c_uint, last: libc::c_uint, flags: libc::c_uint) -> io::Result<()> {
+    if first > last {
+        return Ok(());
+    }
+    // SAFETY: the system call accesses no memory. In a table of its own, the thread owns no descriptor of the range.
+    let result = unsafe { libc::syscall(libc::SYS_close_range, first, last, flags) };
+    check(result as libc::c_int)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use std::sync::mpsc::sync_channel;
+
+    use rustix::event::{EventfdFlags, eventfd};
+
+    #[test]
+    fn own_table_has_only_the_shared_descriptors() {
+        let shared = Arc::new([0, 1].map(|_| eventfd(0, EventfdFlags::CLOEXEC).unwrap()));
+        let (sender, receiver) = sync_channel(1);
+        let given = Arc::clone(&shared);
+        let thread = std::thread::spawn(move || {
+            let Ok(own) = unshare(&given) else { return sender.send((given, 0)).unwrap() };
+            rustix::io::write(&own[1], &7u64.to_ne_bytes()).unwrap();
+            let open = std::fs::read_dir("/proc/thread-self/fd").unwrap().count();
+            sender.send((given, open)).unwrap();
+        });
+        let (given, open) = receiver.recv().unwrap();
+        thread.join().unwrap();
+        drop(given);
+        // Not permitted: there is nothing to test.
+        if open == 0 {
+            return;
+        }
+        assert!(open <= 3 + 2 + 1, "{open}: the standard ones, the two, and that of the listing");
+        let mut value = [0; 8];
+        rustix::io::read(&shared[1], &mut value).unwrap();
+        assert_eq!(u64::from_ne_bytes(value), 7, "both tables have the same eventfd");
+    }
+}

@@ -1,0 +1,237 @@
+//! The one fake of the machine that the cursor asks about: process ids that wrap, threads, zombies, and descriptors that run
+//! out. Nothing happens on it by itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proc_events::ExitStatus;
+use proc_events::cursor::host::{Details, Look, PidHost, PidOwner};
+use proc_events::model::snapshot::{ObservedProcess, Snapshot};
+
+/// The resolution of creation times, in nanoseconds.
+const TICK_NS: u64 = 10_000_000;
+
+/// A process, from its creation on and after its end.
+#[derive(Clone, Debug)]
+pub(crate) struct Instance {
+    pub(crate) pid: u32,
+    pub(crate) start_time: u64,
+    pub(crate) program: u64,
+    pub(crate) execs: u32,
+    pub(crate) has_exited: bool,
+    pub(crate) is_reaped: bool,
+    pub(crate) code: u32,
+}
+
+#[derive(Debug)]
+pub(crate) struct PidMachine {
+    pub(crate) instances: Vec<Instance>,
+    /// The instance that has each pid, until it is reaped.
+    pub(crate) owners: BTreeMap<u32, usize>,
+    pub(crate) threads: BTreeSet<u32>,
+    /// The id that was given out last.
+    pub(crate) last: u32,
+    pub(crate) pid_max: u32,
+    pub(crate) free_descriptors: usize,
+    pub(crate) free_watches: usize,
+    /// The watched pidfds that have not become readable yet: the instance, and the generation.
+    pub(crate) watched: BTreeMap<usize, u32>,
+    /// True if this user may not see the status of zombies.
+    pub(crate) hides_statuses: bool,
+    /// True if an exec has not set the arguments yet.
+    pub(crate) hides_arguments: bool,
+    /// The processes that this user may not see.
+    pub(crate) hidden: BTreeSet<u32>,
+    /// The process that its parent reaps just before its stat is read next.
+    pub(crate) vanishing: Option<u32>,
+    pub(crate) looks: usize,
+}
+
+impl Default for PidMachine {
+    fn default() -> Self {
+        Self {
+            instances: Vec::new(),
+            owners: BTreeMap::new(),
+            threads: BTreeSet::new(),
+            last: 1,
+            pid_max: 1 << 22,
+            free_descriptors: usize::MAX,
+            free_watches: usize::MAX,
+            watched: BTreeMap::new(),
+            hides_statuses: false,
+            hides_arguments: false,
+            hidden: BTreeSet::new(),
+            vanishing: None,
+            looks: 0,
+        }
+    }
+}
+
+impl PidMachine {
+    /// Gives out the next free id, and wraps after the largest one. Returns `None` if all are taken.
+    fn next_id(&mut self) -> Option<u32> {
+        for _ in 0..self.pid_max {
+            self.last = if self.last + 1 >= self.pid_max { 1 } else { self.last + 1 };
+            if !self.owners.contains_key(&self.last) && !self.threads.contains(&self.last) {
+                return Some(self.last);
+            }
+        }
+        None
+    }
+
+    /// Creates a process, and returns its pid.
+    pub(crate) fn fork(&mut self) -> Option<u32> {
+        let pid = self.next_id()?;
+        let start_time = self.instances.len() as u64 + 100;
+        self.owners.insert(pid, self.instances.len());
+        let (has_exited, is_reaped) = (false, false);
+        let program = start_time << 8;
+        self.instances.push(Instance { pid, start_time, program, execs: 0, has_exited, is_reaped, code: 0 });
+        Some(pid)
+    }
+
+    pub(crate) fn start_thread(&mut self) -> Option<u32> {
+        let id = self.next_id()?;
+        self.threads.insert(id);
+        Some(id)
+    }
+
+    pub(crate) fn running(&mut self, pid: u32) -> Option<&mut Instance> {
+        let &instance = self.owners.get(&pid)?;
+        Some(&mut self.instances[instance]).filter(|instance| !instance.has_exited)
+    }
+
+    pub(crate) fn exec(&mut self, pid: u32) {
+        if let Some(instance) = self.running(pid) {
+            instance.execs += 1;
+            instance.program += 1;
+        }
+    }
+
+    pub(crate) fn exit(&mut self, pid: u32, code: u32) {
+        if let Some(instance) = self.running(pid) {
+            (instance.has_exited, instance.code) = (true, code);
+        }
+    }
+
+    pub(crate) fn reap(&mut self, pid: u32) {
+        let Some(&owner) = self.owners.get(&pid) else { return };
+        if self.instances[owner].has_exited {
+            self.instances[owner].is_reaped = true;
+            self.owners.remove(&pid);
+        }
+    }
+
+    /// Lets a process run from its fork to its end.
+    pub(crate) fn run(&mut self, code: u32) -> Option<u32> {
+        let pid = self.fork()?;
+        self.exec(pid);
+        self.exit(pid, code);
+        self.reap(pid);
+        Some(pid)
+    }
+
+    /// Returns the pids of all processes, and the zombies.
+    pub(crate) fn pids(&self) -> Vec<u32> {
+        self.owners.keys().copied().collect()
+    }
+
+    /// Takes the pidfds that have become readable: the pid and the generation of each.
+    pub(crate) fn take_exits(&mut self) -> Vec<(u32, u32)> {
+        let instances = &self.instances;
+        let readable = self.watched.iter().filter(|&(&instance, _)| instances[instance].has_exited);
+        readable.map(|(&instance, &generation)| (instances[instance].pid, generation)).collect()
+    }
+
+    fn observed(instance: &Instance) -> ObservedProcess {
+        ObservedProcess {
+            pid: instance.pid,
+            ppid: 1,
+            session: 1,
+            start_time: instance.start_time,
+            start_ns: instance.start_time * TICK_NS,
+            never_execed: instance.execs == 0,
+            // A zombie has no program any more.
+            program: if instance.has_exited { 0 } else { instance.program },
+            ..ObservedProcess::default()
+        }
+    }
+
+    /// Returns what a snapshot shows.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let owners = self.owners.values().map(|&owner| &self.instances[owner]);
+        let running = owners.filter(|instance| !instance.has_exited);
+        Snapshot { processes: running.map(Self::observed).collect(), unread: Vec::new() }
+    }
+}
+
+impl PidHost for PidMachine {
+    type Pidfd = usize;
+
+    fn pid_max(&mut self) -> u32 {
+        self.pid_max
+    }
+
+    fn open(&mut self, pid: u32) -> PidOwner<usize> {
+        if self.free_descriptors == 0 {
+            return PidOwner::Unknown;
+        }
+        match self.owners.get(&pid) {
+            Some(&owner) => {
+                self.free_descriptors -= 1;
+                PidOwner::Process(owner)
+            }
+            None if self.threads.contains(&pid) => PidOwner::Thread,
+            None => PidOwner::Free,
+        }
+    }
+
+    fn watch(&mut self, pid: u32, generation: u32, pidfd: &usize) -> bool {
+        assert_eq!(self.instances[*pidfd].pid, pid);
+        assert_ne!(generation, 0);
+        if self.free_watches == 0 {
+            return false;
+        }
+        self.free_watches -= 1;
+        self.watched.insert(*pidfd, generation);
+        true
+    }
+
+    fn close(&mut self, pidfd: usize) {
+        self.free_descriptors += 1;
+        if self.watched.remove(&pidfd).is_some() {
+            self.free_watches += 1;
+        }
+    }
+
+    fn has_exited(&mut self, pidfd: &usize) -> bool {
+        self.instances[*pidfd].has_exited
+    }
+
+    fn reaped_status(&mut self, pidfd: &usize) -> Option<ExitStatus> {
+        let instance = &self.instances[*pidfd];
+        instance.is_reaped.then_some(ExitStatus(instance.code << 8))
+    }
+
+    fn look(&mut self, pid: u32) -> Option<Look> {
+        self.looks += 1;
+        if self.vanishing == Some(pid) {
+            self.vanishing = None;
+            self.exit(pid, 1);
+            self.reap(pid);
+        }
+        let instance = self.owners.get(&pid).map(|&owner| &self.instances[owner])?;
+        if self.hidden.contains(&pid) {
+            return None;
+        }
+        let status = (instance.has_exited && !self.hides_statuses).then_some(ExitStatus(instance.code << 8));
+        let (is_zombie, is_mid_exec) = (instance.has_exited, false);
+        Some(Look { observed: Self::observed(instance), is_mid_exec, is_zombie, status })
+    }
+
+    fn details(&mut self, look: &Look) -> Details {
+        let owner = self.owners.get(&look.observed.pid).map(|&owner| &self.instances[owner]);
+        let same = owner.filter(|instance| instance.start_time == look.observed.start_time);
+        let observed = same.map_or_else(|| look.observed.clone(), Self::observed);
+        Details { observed, is_complete: same.is_some() && !self.hides_arguments }
+    }
+}
