@@ -39,6 +39,8 @@ pub(super) struct LinuxPids {
     open_max: u64,
     /// The [`Fields`] to read at an exec.
     fields: Arc<AtomicU16>,
+    /// True if no other thread has the pidfds.
+    has_own_table: bool,
     /// Shows the reader a read of arguments that hangs.
     state: Arc<ReadState>,
     is_abandoned: bool,
@@ -61,6 +63,7 @@ impl LinuxPids {
             open: 0,
             open_max: limit.min(if has_own_table { OWN_PIDFDS_MAX } else { SHARED_PIDFDS_MAX }),
             fields,
+            has_own_table,
             state,
             is_abandoned: false,
         })
@@ -130,8 +133,10 @@ impl PidHost for LinuxPids {
 
     fn close(&mut self, pidfd: OwnedFd) {
         self.open -= 1;
-        // A forked child may hold a copy if the table is shared. The call fails if the pidfd was not watched.
-        let _ = epoll::delete(&self.epoll, &pidfd);
+        // A forked child may hold a copy, so that closing this one would not end the watch. The call fails if there is none.
+        if !self.has_own_table {
+            let _ = epoll::delete(&self.epoll, &pidfd);
+        }
     }
 
     fn has_exited(&mut self, pidfd: &OwnedFd) -> bool {

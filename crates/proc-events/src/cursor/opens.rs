@@ -9,12 +9,15 @@ use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 
 /// The largest number of watches. All programs of a user share 8,192 or more.
 const WATCHES_MAX: usize = 64;
+/// Number of programs in known directories after which only each so many of them is looked at.
+const FAMILIAR_MAX: u32 = 64;
 /// Number of wake-ups in a row without a new process after which a directory is no longer watched.
 const USELESS_MAX: u32 = 512;
 
-/// Files that each exec of a dynamically linked program opens.
-const FILES: [&str; 6] = [
-    "/etc/ld.so.cache",
+/// The list of libraries, which a dynamically linked program opens when it begins to run.
+const LIBRARIES: &str = "/etc/ld.so.cache";
+/// The interpreters, which the exec of a dynamically linked program opens before.
+const INTERPRETERS: [&str; 5] = [
     "/lib64/ld-linux-x86-64.so.2",
     "/lib/ld-linux-aarch64.so.1",
     "/lib/ld-musl-x86_64.so.1",
@@ -34,6 +37,10 @@ pub(super) struct OpenWatcher {
     directories: Vec<PathBuf>,
     /// The watches of the last wake-up.
     woken: Vec<i32>,
+    /// The watch of [`LIBRARIES`].
+    libraries: Option<i32>,
+    /// The number of programs since the last one in a new directory.
+    familiar: u32,
 }
 
 impl OpenWatcher {
@@ -41,8 +48,9 @@ impl OpenWatcher {
     pub(super) fn new() -> io::Result<Self> {
         let inotify = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)?;
         let (watches, directories, woken) = (Vec::new(), Vec::new(), Vec::new());
-        let mut watcher = Self { inotify, watches, directories, woken };
-        for file in FILES {
+        let mut watcher = Self { inotify, watches, directories, woken, libraries: None, familiar: 0 };
+        watcher.libraries = watcher.watch(Path::new(LIBRARIES), WatchFlags::OPEN);
+        for file in INTERPRETERS {
             watcher.watch(Path::new(file), WatchFlags::OPEN);
         }
         for directory in DIRECTORIES {
@@ -60,18 +68,26 @@ impl OpenWatcher {
         self.watches.is_empty()
     }
 
-    /// Returns true if another directory can be watched.
-    pub(super) const fn has_room(&self) -> bool {
-        self.directories.len() < WATCHES_MAX - FILES.len()
+    /// Returns true if the directory of the next program is worth a look: another one can be watched, and new ones were not
+    /// rare lately.
+    pub(super) const fn wants_directory(&mut self) -> bool {
+        self.familiar += 1;
+        self.has_room() && (self.familiar < FAMILIAR_MAX || self.familiar.is_multiple_of(FAMILIAR_MAX))
     }
 
-    fn watch(&mut self, path: &Path, flags: WatchFlags) {
-        if let Ok(watch) = inotify::add_watch(&self.inotify, path, flags) {
+    const fn has_room(&self) -> bool {
+        self.directories.len() < WATCHES_MAX - INTERPRETERS.len()
+    }
+
+    fn watch(&mut self, path: &Path, flags: WatchFlags) -> Option<i32> {
+        let watch = inotify::add_watch(&self.inotify, path, flags).ok();
+        if let Some(watch) = watch {
             // Two paths of one file have one watch.
             if !self.watches.iter().any(|&(known, _)| known == watch) {
                 self.watches.push((watch, 0));
             }
         }
+        watch
     }
 
     /// Watches the directory of a program, unless it is watched, or there is no room.
@@ -83,20 +99,26 @@ impl OpenWatcher {
 
     fn watch_directory(&mut self, directory: &Path) {
         if self.has_room() && !self.directories.iter().any(|known| known == directory) {
+            self.familiar = 0;
             self.directories.push(directory.to_owned());
             self.watch(directory, WatchFlags::OPEN | WatchFlags::ONLYDIR);
         }
     }
 
-    /// Reads the pending wake-ups.
-    pub(super) fn drain(&mut self) {
+    /// Reads the pending wake-ups. Returns true if a program has begun to run.
+    pub(super) fn drain(&mut self) -> bool {
         let mut space = Vec::with_capacity(4096);
         let mut events = inotify::Reader::new(&self.inotify, space.spare_capacity_mut());
         while let Ok(event) = events.next() {
             if self.woken.last() != Some(&event.wd()) {
                 self.woken.push(event.wd());
             }
+            // The rest wakes the thread again.
+            if events.is_buffer_empty() {
+                break;
+            }
         }
+        self.libraries.is_some_and(|libraries| self.woken.contains(&libraries))
     }
 
     /// Counts the last wake-ups as useful or useless. Directories that are opened for other purposes are no longer watched.

@@ -33,7 +33,7 @@ pub(super) fn next_look_ns(phase: Phase, age_ns: u64) -> Option<u64> {
         Phase::Forked if age_ns < EXEC_LATE_NS => Some(MS),
         Phase::Forked => (age_ns < FORKED_MAX_NS).then_some(age_ns / 10),
         Phase::Starting => Some(20 * US),
-        Phase::Running => (age_ns < RUNNING_MAX_NS).then_some(if age_ns < MS { MS } else { 2 * age_ns }),
+        Phase::Running => (age_ns < RUNNING_MAX_NS).then_some((2 * age_ns).max(2 * MS)),
     }
 }
 
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn running_process_is_looked_at_after_powers_of_three() {
-        assert_eq!(looks(Phase::Running), [1, 3, 9, 27, 81, 243, 729, 2187].map(|ms| ms * MS));
+    fn running_process_is_looked_at_ever_more_rarely() {
+        assert_eq!(looks(Phase::Running), [2, 6, 18, 54, 162, 486, 1458].map(|ms| ms * MS));
     }
 }

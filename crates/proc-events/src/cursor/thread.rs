@@ -347,9 +347,9 @@ impl Watcher {
                 _ => {}
             }
         }
-        let opens = opens.as_mut().filter(|_| is_opened);
-        if is_opened {
-            tracker.on_program_opened(now_ns);
+        let mut opens = opens.as_mut().filter(|_| is_opened);
+        if opens.as_mut().is_some_and(|opens| opens.drain()) {
+            tracker.on_program_started(now_ns);
         }
         // New processes come first, because they may be gone soon.
         let is_new = host.last_pid().is_some_and(|last| tracker.on_cursor(host, last, now_ns));
@@ -365,7 +365,6 @@ impl Watcher {
             }
         }
         if let Some(opens) = opens {
-            opens.drain();
             opens.judge(is_new || tracker.has_young());
         }
     }
@@ -374,8 +373,8 @@ impl Watcher {
     fn watch_directories(&mut self, reports: &[ProcessReport]) {
         let Some(opens) = &mut self.opens else { return };
         for report in reports.iter().filter(|report| matches!(report.change, Change::Execed(_))) {
-            if !opens.has_room() {
-                return;
+            if !opens.wants_directory() {
+                continue;
             }
             let link = self.proc_root.join(report.pid.to_string()).join("exe");
             if let Ok(program) = std::fs::read_link(link) {

@@ -280,8 +280,8 @@ impl<H> CursorTracker<H> {
         true
     }
 
-    /// Looks soon at the processes that have been forked lately, because a program was opened.
-    pub fn on_program_opened(&mut self, now_ns: u64) {
+    /// Looks soon at the processes that have been forked lately, because a new program has begun to run.
+    pub fn on_program_started(&mut self, now_ns: u64) {
         let may_exec = |young: &&mut Young| {
             young.phase == Phase::Forked && now_ns.saturating_sub(young.since_ns) < EXEC_LATE_NS
         };
@@ -347,7 +347,7 @@ impl<H> CursorTracker<H> {
     /// Handles the pidfd of a process that has become readable: the process has exited, or its parent has reaped it.
     pub fn on_exit(&mut self, host: &mut impl PidHost<Pidfd = H>, pid: u32, generation: u32, now_ns: u64) {
         let known = self.processes.get(&pid).filter(|known| known.generation == generation);
-        let Some(known) = known.filter(|known| host.has_exited(&known.pidfd)) else { return };
+        let Some(known) = known else { return };
         let (start_time, end) = (known.start_time, known.end);
         let reaped = host.reaped_status(&known.pidfd);
         // A zombie still shows if it has called exec, and to its user the status.

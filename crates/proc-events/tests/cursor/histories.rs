@@ -21,7 +21,7 @@ fn process_is_reported_from_its_fork_to_its_exit() {
     h.wake();
     assert_eq!(h.take(), ["exec 2"]);
     h.machine.exec(pid);
-    h.advance(MS);
+    h.advance(2 * MS);
     h.wake();
     assert_eq!(h.take(), ["exec 2 again"]);
     h.machine.exit(pid, 3);
@@ -227,12 +227,12 @@ fn process_without_a_descriptor_or_a_watch_is_left_to_the_snapshots() {
 }
 
 #[test]
-fn opened_program_makes_young_processes_be_looked_at_once() {
+fn started_program_makes_young_processes_be_looked_at_at_once() {
     let mut h = harness();
     let pid = h.machine.fork().unwrap();
     h.wake();
     h.machine.exec(pid);
-    h.tracker.on_program_opened(h.now_ns);
+    h.tracker.on_program_started(h.now_ns);
     h.wake();
     assert_eq!(h.take(), ["fork 2", "exec 2"]);
 }
