@@ -65,6 +65,8 @@ export declare type ErrorCode =
   | 'ERR_NATIVE_BINDING'
   /** The proc file system cannot be read. */
   | 'ERR_PROC_UNREADABLE'
+  /** The proc file system shows another pid namespace, so that its pids are not those of this process. */
+  | 'ERR_PROC_NAMESPACE'
   /** The source failed for a reason without a code of its own. */
   | 'ERR_SOURCE_FAILED'
   /** The function is already subscribed to this type of event. */

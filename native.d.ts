@@ -37,6 +37,7 @@ export declare class Source {
    * - Running: the next exit record of `pid` is the exit of this process.
    * - Gone: the last exit record of `pid`, if any, was the exit of this process. With a `startTime`, only if the record has it.
    * - Exited: the process is a zombie, or has just exited. The record carries its exit status if that is known.
+   * - Foreign: `/proc` shows another pid namespace.
    *
    * With a `startTime` in clock ticks, a process with this pid that was created at another time does not count.
    */
@@ -100,6 +101,7 @@ export interface NativeError {
    * - 4: the kernel has no process connector.
    * - 5: the proc file system cannot be used.
    * - 6: the source failed for another reason.
+   * - 7: the proc file system shows another pid namespace.
    */
   code: number
   /** The error number, positive; 0 if there is none. */

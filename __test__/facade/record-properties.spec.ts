@@ -14,7 +14,7 @@ import { initialized, settled } from '../support/fake/facade.ts'
 const require = createRequire(import.meta.url)
 const { FIRST_RECORD, RecordBuffer, hasProcess, readEvent, readProcess } =
   require('../../dist/src/native/record.js') as typeof Records
-const { containerIdOf } = require('../../dist/src/native/container-id.js') as typeof ContainerId
+const { containerIdIn, containerIdOf } = require('../../dist/src/native/container-id.js') as typeof ContainerId
 const { compileFilter } = require('../../dist/src/monitor/filter.js') as typeof Filters
 const { RecordView } = require('../../dist/src/native/record-view.js') as typeof RecordViews
 const r = require('../support/fake/records.cjs')
@@ -162,6 +162,19 @@ test('a decoded thread name of up to 16 bytes equals the encoded one', (t) => {
     }),
   )
   t.pass()
+})
+
+test('the own container is found by the files that docker and podman mount', (t) => {
+  const hex = 'a1'.repeat(32)
+  const mount = (root: string, point: string): string =>
+    `22 21 0:5 / /proc rw - proc proc rw\n647 627 8:1 ${root} ${point} rw,relatime - ext4 /dev/sda1 rw\n`
+  const docker = `/var/lib/docker/containers/${hex}/resolv.conf`
+  const podman = `/home/me/.local/share/containers/storage/overlay-containers/${hex}/userdata/hostname`
+  t.is(containerIdIn(mount(docker, '/etc/resolv.conf')), hex)
+  t.is(containerIdIn(mount(podman, '/etc/hostname')), hex)
+  // The files of a Kubernetes pod are those of its sandbox, and a log shipper mounts those of all containers.
+  t.is(containerIdIn(mount(`/run/containerd/io.containerd.grpc.v1.cri/sandboxes/${hex}/hosts`, '/etc/hosts')), null)
+  t.is(containerIdIn(mount(`/var/lib/docker/containers/${hex}/json.log`, '/logs/json.log')), null)
 })
 
 test('the container id is the last run of 64 hex digits in the cgroup', (t) => {

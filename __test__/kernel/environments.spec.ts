@@ -108,6 +108,18 @@ serial("a network namespace without the right to join the host's rejects with ER
   await rejects(t, 'ERR_NETWORK_NAMESPACE', ['unshare', '-n', ...without])
 })
 
+serial('a user namespace is named before a network namespace, because nothing else helps', async (t) => {
+  if (!has(t, 'unshare')) return
+  await rejects(t, 'ERR_USER_NAMESPACE', ['unshare', '-U', '-r', '-n'])
+})
+
+serial('one hint names all that a container with its own pid and network namespaces lacks', async (t) => {
+  if (!has(t, 'unshare', 'setpriv')) return
+  const without = ['setpriv', '--bounding-set=-sys_admin', '--inh-caps=-sys_admin']
+  const { probe } = await rejects(t, 'ERR_NETWORK_NAMESPACE', ['unshare', '-p', '-f', '-n', '--mount-proc', ...without])
+  t.regex(probe.hint!, /--net=host --pid=host .*source: 'auto'.*CAP_SYS_PTRACE/)
+})
+
 serial('all three namespaces reject with the code of one of them', async (t) => {
   if (!has(t, 'unshare')) return
   const { error } = await attempt(t, ['unshare', '-U', '-r', '-p', '-f', '-n', '--mount-proc'])

@@ -21,6 +21,8 @@ export type ErrorCode =
   | 'ERR_NATIVE_BINDING'
   /** The proc file system cannot be read. */
   | 'ERR_PROC_UNREADABLE'
+  /** The proc file system shows another pid namespace, so that its pids are not those of this process. */
+  | 'ERR_PROC_NAMESPACE'
   /** The source failed for a reason without a code of its own. */
   | 'ERR_SOURCE_FAILED'
   /** The function is already subscribed to this type of event. */
@@ -80,6 +82,7 @@ const NATIVE_CODES: readonly ErrorCode[] = [
   'ERR_CONNECTOR_UNAVAILABLE',
   'ERR_PROC_UNREADABLE',
   'ERR_SOURCE_FAILED',
+  'ERR_PROC_NAMESPACE',
 ]
 
 /** The error numbers of a process, or a machine, without a free file descriptor. They outweigh the code's own hint. */
@@ -89,16 +92,18 @@ const DESCRIPTOR_HINT = 'No file descriptor is free. Raise the limit (ulimit -n,
 /** The next thing to do, in full sentences. */
 const HINTS: Partial<Record<ErrorCode, string>> = {
   ERR_PERMISSION:
-    'The kernel or a sandbox refuses the process connector to this user. Run as root, with CAP_NET_ADMIN, or on Linux 6.6 or newer, which needs no privilege. Let seccomp and SELinux policies allow AF_NETLINK sockets.',
+    "The kernel or a sandbox refuses the process connector to this user. Run as root, with CAP_NET_ADMIN, or on Linux 6.6 or newer, which needs no privilege. Let seccomp and SELinux policies allow AF_NETLINK sockets. Or use source: 'auto'.",
   ERR_PID_NAMESPACE:
-    "The kernel reports processes to the host's pid namespace only. Start the container with --pid=host (Kubernetes: hostPID: true).",
+    "The kernel reports processes to the host's pid namespace only. Start the container with --pid=host (Kubernetes: hostPID: true), or use source: 'auto'.",
   ERR_USER_NAMESPACE:
-    'The kernel reports processes to the initial user namespace only. Run outside the rootless or user-remapped container (docker: --userns=host; Kubernetes: hostUsers: true).',
+    "The kernel reports processes to the initial user namespace only. Run outside the rootless or user-remapped container (docker: --userns=host; Kubernetes: hostUsers: true), or use source: 'auto'.",
   ERR_NETWORK_NAMESPACE:
-    "The kernel reports processes to the host's network namespace only. Start the container with --net=host (Kubernetes: hostNetwork: true). As an alternative, give it CAP_SYS_ADMIN, and set $HOST_PROC to the host's /proc.",
+    "The kernel reports processes to the host's network and pid namespaces only. Start the container with --net=host --pid=host (Kubernetes: hostNetwork: true, hostPID: true), or use source: 'auto'. As an alternative to --net=host, give it CAP_SYS_ADMIN and CAP_SYS_PTRACE, which are effective only without --user, and set $HOST_PROC to the host's /proc.",
   ERR_CONNECTOR_UNAVAILABLE:
-    'This kernel has no process connector. Use a kernel built with CONFIG_CONNECTOR=y and CONFIG_PROC_EVENTS=y.',
+    "This kernel has no process connector. Use a kernel built with CONFIG_CONNECTOR=y and CONFIG_PROC_EVENTS=y, or use source: 'auto'.",
   ERR_PROC_UNREADABLE: 'Mount a proc file system there, or name another one in the option procRoot or in $HOST_PROC.',
+  ERR_PROC_NAMESPACE:
+    "Use the /proc of this process's own pid namespace (procRoot, $HOST_PROC), or start the container with --pid=host.",
   ERR_SOURCE_FAILED: 'Call initialize() to start again.',
   ERR_UNSUPPORTED_PLATFORM: "Run it on Linux, or check process.platform === 'linux' first.",
 }
@@ -153,6 +158,17 @@ export function stoppedError(): ProcessMonitorError {
     'ERR_STOPPED',
     'monitor: stopped before the call completed. Call getProcessMonitor().initialize() to start again.',
   )
+}
+
+/** Returns the message of an error without the next thing to do. */
+export function findingOf({ code, message }: ProcessMonitorError): string {
+  const hint = hintFor(code)
+  return hint === undefined ? message : message.replace(` ${hint}`, () => '').replace(/\.$/, '')
+}
+
+/** Returns the error of a call that needs the pids of this process's own namespace, where /proc shows those of another. */
+export function foreignProcError(subject: string): ProcessMonitorError {
+  return nativeError('ERR_PROC_NAMESPACE', { errno: 0, context: `${subject}: /proc shows another pid namespace` })
 }
 
 /** Returns the error of a call that needs an initialized monitor. */

@@ -26,6 +26,7 @@ const UNSUPPORTED: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'ERR_UNSUPPORTED_PLATFORM',
   'ERR_NATIVE_BINDING',
   'ERR_PROC_UNREADABLE',
+  'ERR_PROC_NAMESPACE',
 ])
 
 /** The command line is invalid. The message says why. */
@@ -55,7 +56,8 @@ const COMMAND_HINTS: Partial<Record<ErrorCode, string>> = {
 /** Returns the message of an error of the API with the command's advice. */
 export function commandMessage(message: string, code: ErrorCode): string {
   const [hint, commandHint] = [hintFor(code), COMMAND_HINTS[code]]
-  return hint === undefined || commandHint === undefined ? message : message.replace(hint, () => commandHint)
+  const adapted = hint === undefined || commandHint === undefined ? message : message.replace(hint, () => commandHint)
+  return adapted.replaceAll("source: 'auto'", '--source auto').replaceAll('procRoot, $HOST_PROC', '$HOST_PROC')
 }
 
 /** Returns an error as one line: its code, if any, and the next thing to do. */

@@ -1,5 +1,5 @@
 /** The pending promises of `waitForExit`, by process. */
-import { ProcessMonitorError, abortError, stoppedError } from '../api/errors.js'
+import { ProcessMonitorError, abortError, foreignProcError, stoppedError } from '../api/errors.js'
 import type { ExitEvent } from '../api/event-types.js'
 import type { InterestBuilder } from '../native/interest.js'
 import { EXIT, type RecordView } from '../native/record-view.js'
@@ -54,8 +54,11 @@ export class ExitWaits implements StopListener {
     for (const wait of waits) wait.onExit(record.event as ExitEvent)
   }
 
-  /** Handles a watch result: true if the process is running, its exit if that is known, or false. */
-  onWatchResult(id: number, result: boolean | ExitEvent): void {
+  /**
+   * Handles a watch result: true if the process is running, its exit if that is known, or false. null: /proc shows another pid
+   * namespace.
+   */
+  onWatchResult(id: number, result: boolean | ExitEvent | null): void {
     this.#byId.get(id)?.onWatchResult(result)
   }
 
@@ -114,7 +117,8 @@ class PendingWait implements Wait {
     else this.#lastExit = event
   }
 
-  onWatchResult(result: boolean | ExitEvent): void {
+  onWatchResult(result: boolean | ExitEvent | null): void {
+    if (result === null) return this.reject(foreignProcError('pid'))
     this.#isRunning = result === true
     if (this.#isRunning) return
     const exit = typeof result === 'object' ? result : null

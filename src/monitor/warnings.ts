@@ -1,9 +1,17 @@
 /** The process warnings of the monitor. Their name is `ProcessMonitorWarning`. */
-import type { ProcessMonitorError } from '../api/errors.js'
+import { type ErrorCode, type ProcessMonitorError, findingOf } from '../api/errors.js'
 
-/** Warns that the process connector is unavailable or has failed, and that /proc is polled instead. */
+/** The consequence of a limit of /proc. The other codes are reasons why the process connector is unavailable or has failed. */
+const LIMITS: Partial<Record<ErrorCode, string>> = {
+  ERR_PROC_NAMESPACE:
+    'whose pids are not those of this program, so that it may miss short-lived processes, and waitForExit() is refused',
+  ERR_PROC_UNREADABLE: "which shows only this user's processes",
+}
+
+/** Warns that /proc is polled, and of what may be missed. */
 export function warnOfFallback(reason: ProcessMonitorError): void {
-  warn(`Polling /proc, which misses short-lived processes. ${reason.message}`, reason.code)
+  const limit = LIMITS[reason.code] ?? 'which may miss processes that live less than a millisecond'
+  warn(`Polling /proc, ${limit} (${findingOf(reason)}).`, reason.code)
 }
 
 /** Warns that a later call of `initialize()` has other options than the call that started the monitor. */

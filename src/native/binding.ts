@@ -106,7 +106,7 @@ export interface NativeSource {
   /**
    * Queues a `WATCH_RESULT` record with this `id`. If the process is running, the next exit record of the pid is the exit of
    * that process, and it is sure to follow. If not, all exits of the pid precede the record. If the process exited recently or
-   * is a zombie, the record holds its exit. With a `startTime`, a process that was created at another time does not count.
+   * is a zombie, the record holds its exit. If /proc shows another pid namespace, the record says so. With a `startTime`, a process that was created at another time does not count.
    */
   watchExit(id: number, pid: number, startTime?: number): void
   /** Queues a `FLUSHED` record with this `id` after all events that the kernel has reported by now. */

@@ -1,4 +1,5 @@
 /** Finds the id of a container in a cgroup path. */
+import { readFileSync } from 'node:fs'
 
 /**
  * Matches the last generated id in a path. Docker, containerd, cri-o, podman and Kubernetes have 64 hexadecimal digits. Tasks of
@@ -18,8 +19,35 @@ const NAMED = [
   /\/systemd-nspawn@([^/]+)\.service(?!\/supervisor)/,
 ]
 
+/** Matches a file that docker or podman mounts into each container, by its place on the host. */
+const MOUNTED =
+  /^\S+ \S+ \S+ \S*\/(?:overlay-)?containers\/([0-9a-f]{64})\/\S* \/etc\/(?:hostname|hosts|resolv\.conf) /m
+
+let own: string | null | undefined
+
+/**
+ * Returns the id of the container that this process is in, if it has a cgroup namespace of its own. There the cgroup of all its
+ * processes is `/`.
+ */
+function ownContainerId(): string | null {
+  if (own !== undefined) return own
+  try {
+    const isRoot = readFileSync('/proc/self/cgroup', 'utf8').trimEnd().endsWith('::/')
+    own = isRoot ? containerIdIn(readFileSync('/proc/self/mountinfo', 'utf8')) : null
+  } catch {
+    own = null
+  }
+  return own
+}
+
+/** Returns the id of the container that has these mounts. null: they are of no container of docker or podman. */
+export function containerIdIn(mountinfo: string): string | null {
+  return MOUNTED.exec(mountinfo)?.[1] ?? null
+}
+
 /** Returns the container's id in a cgroup path. null: the path has none. */
 export function containerIdOf(cgroup: string): string | null {
+  if (cgroup === '/') return ownContainerId()
   if (MONITOR.test(cgroup)) return null
   const generated = GENERATED_ID.exec(cgroup)
   if (generated !== null) return generated[1]!

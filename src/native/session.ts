@@ -33,7 +33,7 @@ export interface SessionListener {
   /** Every process that a scan found has been reported. */
   onScanFinished(id: number): void
   /** The answer to `watchExit`: true if the process is running, its exit if that is known, or false. */
-  onWatchResult(id: number, result: boolean | ExitEvent): void
+  onWatchResult(id: number, result: boolean | ExitEvent | null): void
   /** All that the kernel had reported before the request `flush` has been handled. */
   onFlushed(id: number): void
   onLoss(report: LossReport): void
@@ -265,7 +265,7 @@ export class Session implements RuleListener {
       case CONTROL.WATCH_RESULT:
         return this.#listener.onWatchResult(
           words[at + 5]!,
-          words[at + 6] === 2 ? readPastExit(words, at) : words[at + 6] === 1,
+          words[at + 6] === 3 ? null : words[at + 6] === 2 ? readPastExit(words, at) : words[at + 6] === 1,
         )
       case CONTROL.FLUSHED:
         return this.#listener.onFlushed(words[at + 5]!)

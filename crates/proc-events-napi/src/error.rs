@@ -15,6 +15,7 @@ pub struct NativeError {
     /// - 4: the kernel has no process connector.
     /// - 5: the proc file system cannot be used.
     /// - 6: the source failed for another reason.
+    /// - 7: the proc file system shows another pid namespace.
     pub code: u32,
     /// The error number, positive; 0 if there is none.
     pub errno: i32,

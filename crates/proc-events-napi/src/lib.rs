@@ -99,6 +99,7 @@ impl Source {
     /// - Running: the next exit record of `pid` is the exit of this process.
     /// - Gone: the last exit record of `pid`, if any, was the exit of this process. With a `startTime`, only if the record has it.
     /// - Exited: the process is a zombie, or has just exited. The record carries its exit status if that is known.
+    /// - Foreign: `/proc` shows another pid namespace.
     ///
     /// With a `startTime` in clock ticks, a process with this pid that was created at another time does not count.
     #[napi(catch_unwind)]

@@ -43,6 +43,7 @@ pub(crate) fn write(notification: &Notification, subscriber: u32, words: &mut [u
             head[6] = match watch {
                 WatchResult::Gone => 0,
                 WatchResult::Running => 1,
+                WatchResult::Foreign => 3,
                 WatchResult::Exited { pid, timestamp_ns, status } => {
                     head[2] = *pid;
                     (head[3], head[4]) = text::halves(*timestamp_ns);

@@ -19,10 +19,12 @@ pub enum ErrorCode {
     NetworkNamespace,
     /// The kernel was built without the process connector.
     ConnectorUnavailable,
-    /// `/proc` is missing or unreadable, or shows another machine or pid namespace.
+    /// `/proc` is missing or unreadable, or hides processes.
     ProcUnreadable,
     /// The event source failed for another reason.
     SourceFailed,
+    /// `/proc` shows another pid namespace, so that its process ids are not those of this process.
+    ProcNamespace,
 }
 
 impl ErrorCode {
@@ -36,6 +38,7 @@ impl ErrorCode {
             Self::ConnectorUnavailable => "the kernel has no process connector",
             Self::ProcUnreadable => "the proc file system cannot be used",
             Self::SourceFailed => "the event source failed",
+            Self::ProcNamespace => "the proc file system shows another pid namespace",
         }
     }
 }

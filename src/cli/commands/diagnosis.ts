@@ -55,12 +55,14 @@ export function diagnose(facts: Facts): readonly Check[] {
       : check('live events', 'failed', `unavailable (${facts.netlink.code})`, facts.netlink.hint),
     facts.polls
       ? check('polling', 'ok', `${facts.procRoot} can be read`)
-      : check(
-          'polling',
-          'failed',
-          `${facts.procRoot} cannot be read`,
-          'Mount a proc file system there, or set HOST_PROC.',
-        ),
+      : facts.hidepid !== null
+        ? check('polling', 'warning', `${facts.procRoot} shows only your own processes (${facts.hidepid})`)
+        : check(
+            'polling',
+            'failed',
+            `${facts.procRoot} cannot be read`,
+            'Mount a proc file system there, or set HOST_PROC.',
+          ),
     details(facts),
     ...(facts.hidepid === null ? [] : [hidden(facts.hidepid, facts.capabilities)]),
     ...(facts.selfTest === null ? [] : selfTestChecks(facts.selfTest)),

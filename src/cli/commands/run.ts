@@ -1,11 +1,12 @@
 /** `run`: runs a command as a child, and reports all processes that it and its descendants started. */
+import { foreignProcError } from '../../api/errors.js'
 import { redactSecrets } from '../../redact/redact-secrets.js'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, openSync, writeFileSync } from 'node:fs'
 import { type Entry, isEvent } from '../entries/entry.js'
 import { LiveEntries } from '../entries/live.js'
 import { jsonLine } from '../entries/ndjson.js'
-import { isForeground, isRunning } from '../entries/proc.js'
+import { isForeground, isRunning, showsOwnPids } from '../entries/proc.js'
 import { EXIT_CODES, PROCESS_EXIT_CODES, describe, signalCode } from '../exit-codes.js'
 import type { RunOptions } from '../flags/args.js'
 import { lossText } from '../output/format.js'
@@ -30,6 +31,7 @@ const REPORT_TIMEOUT_MS = 2000
  * @throws where nothing can be monitored, or no report be written: then nothing has been run.
  */
 export async function run(options: RunOptions, notify: (text: string) => void): Promise<number> {
+  if (!showsOwnPids()) throw foreignProcError('run')
   const report = new Report()
   let lost = 0
   const onEntry = (entry: Entry): void => {

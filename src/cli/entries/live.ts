@@ -73,7 +73,11 @@ export class LiveEntries {
     for (const pid of this.#pids) this.#forgetAtExit(pid)
     await initialized
     if (show.source === 'polling') {
-      this.#note('polling', 'Polling /proc, which misses short-lived processes, as --source says.', null)
+      this.#note(
+        'polling',
+        'Polling /proc, which may miss processes that live less than a millisecond, as --source says.',
+        null,
+      )
     }
   }
 

@@ -1,5 +1,5 @@
 /** Reads the /proc files of single processes. */
-import { readFileSync, statSync } from 'node:fs'
+import { readFileSync, readlinkSync, statSync } from 'node:fs'
 import { defaultProcRoot } from '../../native/binding.js'
 
 /** Returns the fields after the name in /proc/PID/stat: state, parent, process group and so on; null if there is no such process. */
@@ -12,6 +12,15 @@ function statOf(pid: number | 'self', from: string = defaultProcRoot()): readonl
 export function isRunning(pid: number): boolean {
   const state = statOf(pid)?.[0]
   return state !== undefined && state !== 'Z' && state !== 'X'
+}
+
+/** Returns true if /proc shows the pids of this process's own pid namespace. A /proc that cannot be read is no reason against it. */
+export function showsOwnPids(): boolean {
+  try {
+    return readlinkSync(`${defaultProcRoot()}/self`) === String(process.pid)
+  } catch {
+    return true
+  }
 }
 
 /** Returns true if the terminal, if there is one, sends its signals to this process. */

@@ -163,7 +163,7 @@ export const OPTIONS: readonly Option[] = [
     value: 'SOURCE',
     kind: SOURCES,
     brief: 'netlink, polling or auto (netlink)',
-    text: "The source of events. netlink: the kernel's process connector (default). polling: /proc snapshots, which miss short-lived processes. auto: netlink if available, else polling.",
+    text: "The source of events. netlink: the kernel's process connector (default). polling: new process ids and /proc, which needs no permission and may miss processes that live less than a millisecond. auto: netlink if available, else polling.",
   },
   {
     name: 'latency',

@@ -25,7 +25,7 @@
 //! | [`SCAN_FINISHED`] | id of the scan |
 //! | [`FLUSHED`] | id of the request |
 //! | [`LOSS`] | cause (0: socket, 1: queue), lost events, recovered execs, recovered exits |
-//! | [`WATCH_RESULT`] | id of the request, state (0: gone, 1: running, 2: exited), exit code, signal |
+//! | [`WATCH_RESULT`] | id of the request, state (0: gone, 1: running, 2: exited, 3: not of this pid namespace), exit code, signal |
 //!
 //! Failure records are [`RESTART`], [`FAILED`] and [`FELL_BACK`]. They carry the values of a
 //! [`NativeError`](crate::error::NativeError):

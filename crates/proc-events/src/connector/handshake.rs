@@ -232,7 +232,12 @@ fn socket_cause(errno: Errno) -> ErrorCode {
 /// The cause of a failed LISTEN.
 fn listen_cause(errno: Errno) -> ErrorCode {
     // The kernel's socket of the connector exists in the initial network namespace only.
-    if errno == Errno::CONNREFUSED { ErrorCode::NetworkNamespace } else { permission_cause(errno) }
+    match errno {
+        // Once in the host's network namespace, the kernel would still not answer.
+        Errno::CONNREFUSED if namespace::is_other_user_namespace() => ErrorCode::UserNamespace,
+        Errno::CONNREFUSED => ErrorCode::NetworkNamespace,
+        errno => permission_cause(errno),
+    }
 }
 
 #[cfg(test)]

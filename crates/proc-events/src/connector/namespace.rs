@@ -70,9 +70,7 @@ fn is_own_network(namespace: &OwnedFd) -> bool {
 /// Returns the cause of a LISTEN that `sendto` accepted and the kernel did not acknowledge. The kernel ignores
 /// listeners outside the initial user and pid namespaces.
 pub(crate) fn why_ignored(proc_root: &Path) -> Error {
-    let inode = |namespace: &str| rustix::fs::stat(Path::new("/proc/thread-self/ns").join(namespace)).ok();
-    let is_other = |namespace, initial| inode(namespace).is_some_and(|stat| stat.st_ino != initial);
-    let code = if is_other("user", PROC_USER_INIT_INO) {
+    let code = if is_other_user_namespace() {
         ErrorCode::UserNamespace
     } else if is_other("pid", PROC_PID_INIT_INO) {
         ErrorCode::PidNamespace
@@ -82,6 +80,16 @@ pub(crate) fn why_ignored(proc_root: &Path) -> Error {
         ErrorCode::SourceFailed
     };
     Error::detected(code, "sendto PROC_CN_MCAST_LISTEN was not acknowledged")
+}
+
+/// Returns true if this thread is not in the initial user namespace, so that nothing else helps.
+pub(crate) fn is_other_user_namespace() -> bool {
+    is_other("user", PROC_USER_INIT_INO)
+}
+
+fn is_other(namespace: &str, initial: u64) -> bool {
+    let inode = rustix::fs::stat(Path::new("/proc/thread-self/ns").join(namespace));
+    inode.is_ok_and(|stat| stat.st_ino != initial)
 }
 
 /// Returns true if the kernel lists its connectors, and the process connector is not among them. The list exists in the

@@ -44,7 +44,8 @@ pub enum Notification {
     Loss(LossReport),
     /// The source failed for this reason and was reopened.
     Restart(Error),
-    /// The process connector is unavailable for this reason. The reader polls `/proc` instead.
+    /// The process connector is unavailable for this reason. The reader polls `/proc` instead. Another one follows if that
+    /// lacks something.
     FellBackToPolling(Error),
     /// The source could not be opened, or has failed for good.
     Failed(Error),
@@ -57,6 +58,8 @@ pub enum Notification {
 pub enum WatchResult {
     /// The process runs. The next exit of its pid is its exit.
     Running,
+    /// `/proc` shows another pid namespace, so that this pid is that of another process there.
+    Foreign,
     /// The process has exited. If its pid had an exit since the request, the last one is its exit.
     Gone,
     /// The process has just exited, or is a zombie. Its exit may have been reported before the request.

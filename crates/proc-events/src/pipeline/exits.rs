@@ -47,7 +47,12 @@ impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
                 self.ancestry.on_exit(pid);
                 self.processes.unwatch(pid);
             } else if self.table.knows(pid) {
-                self.await_report(pid, noticed, now);
+                let is_reported = self.is_reported();
+                let pending = self.await_report(pid, noticed, now);
+                // No report comes. Without a status, the parent may soon reap the process.
+                if !is_reported && status.is_some() {
+                    pending.until = now.instant;
+                }
             }
         }
         self.dispatch(true);

@@ -44,7 +44,7 @@ const BATCH_EVENTS: usize = 1024;
 pub struct Pipeline<'a, D, P> {
     /// The socket; `None` while `/proc` is polled.
     pub source: Option<D>,
-    /// True while a thread of this program reports processes, see [`Pipeline::apply_reports`].
+    /// True while a thread of this program reports all processes, see [`Pipeline::apply_reports`].
     pub has_reporter: bool,
     /// The machine's processes.
     pub processes: P,

@@ -49,15 +49,18 @@ impl Procfs {
     ///
     /// # Errors
     /// [`ErrorCode::ProcUnreadable`] if the directory cannot be read, or no descriptor or memory is left.
+    /// [`ErrorCode::ProcNamespace`] if it shows another pid namespace.
     pub fn exited_among(self: &Arc<Self>, pids: &[u32]) -> Result<Vec<u32>, Error> {
         let listed: FxHashSet<u32> = self.pids()?.into_iter().collect();
-        let is_own = self.is_of_own_pid_namespace();
+        if !self.is_of_own_pid_namespace() {
+            return Err(Error::detected(ErrorCode::ProcNamespace, "/proc/self is not this process"));
+        }
         let mut reader = self.reader();
         let mut exited = Vec::new();
         for &pid in pids {
             let has_exited = match pidfd::open_if_running(pid) {
                 // A pidfd also shows processes that `/proc` hides from this user.
-                Ok(running) if is_own => running.is_none(),
+                Ok(running) => running.is_none(),
                 _ if !listed.contains(&pid) => true,
                 _ => {
                     let read = reader.read_process(pid, Fields::NONE).map_err(unreadable_process)?;

@@ -6,7 +6,7 @@ use super::Reader;
 use super::command_queue::Command;
 use super::now;
 use crate::error::Error;
-use crate::model::notification::Notification;
+use crate::model::notification::{Notification, WatchResult};
 
 impl Reader<'_> {
     /// Handles the pending commands, and applies a change of the interest. Returns true if the last subscription has
@@ -55,6 +55,10 @@ impl Reader<'_> {
             Command::InterestChanged => self.apply_interest_if_changed()?,
             Command::Scan(queue, id) => self.pipeline.resync.request_scan(queue, id),
             Command::WatchExit(queue, target) => {
+                if !self.pipeline.processes.shows_own_pids() {
+                    queue.notify(Notification::Watched { id: target.id, watch: WatchResult::Foreign });
+                    return Ok(false);
+                }
                 let now = now();
                 // Watching reads the socket. An interest that was set before must apply to the datagrams that this
                 // reads.

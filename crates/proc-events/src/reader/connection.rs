@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::connector::Connector;
 use crate::error::{Error, ErrorCode};
-use crate::model::interest::EventTypes;
+use crate::model::interest::{EventTypes, Fields};
 use crate::model::source_kind::SourceKind;
 use crate::options::Options;
 use crate::probe::shows_other_users;
@@ -25,9 +25,23 @@ pub(super) fn open(
     }
     match open_connector(options, procfs, types) {
         Ok(connector) => Ok((Some(connector), None)),
-        Err(reason) if options.falls_back && shows_other_users(procfs).is_ok() => Ok((None, Some(reason))),
+        Err(reason) if options.falls_back && shows_own_process(procfs) => Ok((None, Some(reason))),
         Err(reason) => Err(reason),
     }
+}
+
+/// Returns true if `/proc` shows at least the processes of this user.
+fn shows_own_process(procfs: &Arc<Procfs>) -> bool {
+    let is_own_shown = || procfs.reader().observe(std::process::id(), Fields::NONE).is_some();
+    shows_other_users(procfs).is_ok() || procfs.is_of_own_pid_namespace() && is_own_shown()
+}
+
+/// Returns what is missing in `/proc` as a source: the pids of this process, or the processes of other users.
+pub(super) fn polling_limit(procfs: &Arc<Procfs>) -> Option<Error> {
+    if procfs.is_of_own_pid_namespace() {
+        return shows_other_users(procfs).err();
+    }
+    Some(Error::detected(ErrorCode::ProcNamespace, "its pids are not those of this process"))
 }
 
 /// Opens the connector, and checks that `/proc` shows the pid namespace of its events.

@@ -56,6 +56,8 @@ impl SpareFd {
 #[derive(Debug)]
 pub(super) struct LinuxProcesses {
     procfs: procfs::Reader,
+    /// True if `/proc` shows the pid namespace of this process.
+    shows_own_pids: bool,
     /// True if the kernel has pidfds, and `/proc` shows the pid namespace of this process.
     supports_pidfd: bool,
     exit_watcher: ExitWatcher,
@@ -67,16 +69,22 @@ pub(super) struct LinuxProcesses {
 impl LinuxProcesses {
     /// Opens the readers of `/proc`. Must be called within a tokio runtime.
     pub(super) fn new(procfs: &Arc<Procfs>, raise_priority: bool) -> io::Result<Self> {
-        let supports_pidfd =
-            procfs.is_of_own_pid_namespace() && pidfd::open_if_running(std::process::id()).is_ok();
+        let shows_own_pids = procfs.is_of_own_pid_namespace();
+        let supports_pidfd = shows_own_pids && pidfd::open_if_running(std::process::id()).is_ok();
         let procfs = if raise_priority { procfs.high_priority_reader() } else { procfs.reader() };
         Ok(Self {
             procfs,
+            shows_own_pids,
             supports_pidfd,
             exit_watcher: ExitWatcher::new()?,
             spare_fd: SpareFd::default(),
             workers: None,
         })
+    }
+
+    /// Returns true if `/proc` shows the pid namespace of this process.
+    pub(super) const fn shows_own_pids(&self) -> bool {
+        self.shows_own_pids
     }
 
     pub(super) const fn procfs(&self) -> &Arc<Procfs> {

@@ -76,8 +76,9 @@ impl Reader<'_> {
 
     /// Sets how often snapshots are taken: seldom, unless some processes are not watched.
     fn schedule_polling(&mut self, now: Instant) {
-        self.pipeline.has_reporter = self.cursor.is_some();
         let is_watched = self.cursor.as_ref().is_some_and(|cursor| !cursor.is_limited());
+        // Otherwise a report may never come.
+        self.pipeline.has_reporter = is_watched;
         let interval = self.handle.options.polling_interval;
         self.pipeline.resync.poll(if is_watched { Polling::Audit } else { Polling::Only(interval) }, now);
         let watching = if self.cursor.is_some() { Watching::Cursor } else { Watching::Snapshot };

@@ -7,7 +7,7 @@ use rustix::time::ClockId;
 use tokio::time::Instant;
 
 use super::Reader;
-use super::connection::{THREAD_NAME, open_connector};
+use super::connection::{THREAD_NAME, open_connector, polling_limit};
 use super::interest::kernel_types;
 use crate::connector::Connector;
 use crate::delivery::queue::SubscriberQueue;
@@ -25,6 +25,11 @@ impl Reader<'_> {
         queue.notify(Notification::Opened { receive_buffer_size, source });
         if let Some(reason) = &self.fallback_reason {
             queue.notify(Notification::FellBackToPolling(reason.clone()));
+        }
+        if self.pipeline.source.is_none()
+            && let Some(limit) = polling_limit(self.pipeline.processes.procfs())
+        {
+            queue.notify(Notification::FellBackToPolling(limit));
         }
     }
 

@@ -1,0 +1,144 @@
+/** The polling source on the real kernel, in pid namespaces of its own, as an ordinary user. */
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { realpathSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import test, { type ExecutionContext } from 'ava'
+import type { MonitorOptions } from '../../dist/index.js'
+import { has, skipped } from '../support/load.ts'
+import { monitoring } from '../support/helpers.ts'
+
+const serial = test.serial
+const pathOf = (path: string): string => realpathSync(fileURLToPath(new URL(path, import.meta.url)))
+const program = pathOf('../support/programs/namespaced.mjs')
+const command = pathOf('../../dist/src/cli/main.js')
+const nobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups']
+const namespace = ['unshare', '-p', '-f', '--mount-proc']
+/** A pid namespace of its own whose /proc is still that of the namespace outside. */
+const foreign = ['unshare', '-p', '-f']
+
+interface Seen {
+  readonly source: string
+  readonly watching: string | null
+  readonly warnings: readonly string[]
+  readonly forks: number
+  readonly execs: number
+  readonly exits: number
+  readonly codes: number
+  readonly doubled: number
+  readonly strangers: number
+  readonly unseen: number
+  readonly waited: number | string
+  readonly waitedMs: number
+  readonly deleted: boolean | string
+}
+
+async function watch(
+  t: ExecutionContext,
+  environment: readonly string[],
+  options: MonitorOptions,
+  count = 1,
+  seconds = 0.02,
+): Promise<Seen> {
+  const args = [...environment, process.execPath, program, JSON.stringify(options), `${count}`, `${seconds}`]
+  const child = spawn(args[0]!, args.slice(1), { stdio: ['ignore', 'pipe', 'pipe'], timeout: 60_000 })
+  let output = ''
+  let complaints = ''
+  child.stdout.on('data', (chunk) => (output += String(chunk)))
+  child.stderr.on('data', (chunk) => (complaints += String(chunk)))
+  t.deepEqual(await once(child, 'close'), [0, null], complaints)
+  const seen = JSON.parse(output) as Seen
+  t.log(output.trim())
+  t.is(seen.doubled, 0, 'a process has one exit')
+  return seen
+}
+
+/** Returns true if user nobody can read the package, and the tools are there. */
+function canRun(t: ExecutionContext): boolean {
+  if (!has(t, 'unshare', 'setpriv')) return false
+  const [setpriv, ...args] = [...nobody, process.execPath, '-e', `require('fs').accessSync(${JSON.stringify(program)})`]
+  return spawnSync(setpriv!, args).status === 0 || skipped(t, 'user nobody cannot read the package')
+}
+
+serial('an ordinary user sees short-lived processes in a pid namespace, with their exit codes', async (t) => {
+  if (!canRun(t)) return
+  const seen = await watch(t, [...namespace, ...nobody], { source: 'polling' }, 50, 0.005)
+  t.deepEqual([seen.source, seen.watching, seen.warnings], ['polling', 'cursor', []])
+  // On a quiet machine these are 50.
+  t.true(seen.forks >= 40 && seen.execs >= 40 && seen.exits >= 40 && seen.codes >= 40)
+})
+
+serial('waitForExit() and findDeletedProcesses() work at once with the polling source', async (t) => {
+  if (!canRun(t)) return
+  const { waited, waitedMs, deleted } = await watch(t, [...namespace, ...nobody], { source: 'polling' })
+  t.deepEqual([waited, deleted], [9, true])
+  t.true(waitedMs < 200, `${waitedMs} ms after the parent`)
+})
+
+serial('without free descriptors, snapshots show processes and waitForExit() still works', async (t) => {
+  if (!canRun(t)) return
+  // A limit of descriptors that leaves none for pidfds.
+  const limited = [...namespace, 'sh', '-c', 'ulimit -n 60 && exec "$@"', 'sh', ...nobody]
+  const { execs, waited } = await watch(t, limited, { source: 'polling', pollingInterval: 20 }, 3, 0.3)
+  t.deepEqual([execs, waited], [3, 9])
+})
+
+serial(
+  'in the /proc of another pid namespace, calls that need own pids are refused, and a warning says so',
+  async (t) => {
+    if (!canRun(t)) return
+    const seen = await watch(t, foreign, { source: 'auto', pollingInterval: 20 })
+    t.deepEqual(
+      [seen.source, seen.watching, seen.warnings],
+      ['polling', 'snapshot', ['ERR_PID_NAMESPACE', 'ERR_PROC_NAMESPACE']],
+    )
+    t.deepEqual([seen.waited, seen.deleted], ['ERR_PROC_NAMESPACE', 'ERR_PROC_NAMESPACE'])
+  },
+)
+
+serial('run and wait refuse the /proc of another pid namespace', (t) => {
+  if (!canRun(t)) return
+  for (const args of [
+    ['run', '--source', 'auto', 'true'],
+    ['wait', '--source', 'auto', '1'],
+  ]) {
+    const [unshare, ...rest] = [...foreign, process.execPath, command, ...args]
+    const { status, stderr } = spawnSync(unshare!, rest, { encoding: 'utf8', timeout: 20_000 })
+    t.is(status, 3, stderr)
+    t.regex(stderr, /ERR_PROC_NAMESPACE: .*another pid namespace/)
+  }
+})
+
+serial("with hidepid 'auto' watches one's own processes, and a warning says that others are missing", async (t) => {
+  if (!canRun(t)) return
+  const hidden = [
+    ...foreign,
+    'unshare',
+    '-m',
+    'sh',
+    '-c',
+    'mount -t proc -o hidepid=2 proc /proc; "$@"; exit $?',
+    'sh',
+    ...nobody,
+  ]
+  const { source, watching, warnings, execs, codes } = await watch(t, hidden, { source: 'auto' }, 10)
+  t.deepEqual([source, watching, warnings], ['polling', 'cursor', ['ERR_PID_NAMESPACE', 'ERR_PROC_UNREADABLE']])
+  t.true(execs >= 8 && codes >= 8)
+})
+
+serial('a listener outside does not make processes of another pid namespace appear', async (t) => {
+  if (!canRun(t)) return
+  // As in WSL2, the network namespace is shared, so that the datagrams for another listener arrive, too.
+  await monitoring(async () => {
+    const noise = setInterval(() => spawn('/bin/true', { stdio: 'ignore' }), 5)
+    try {
+      for (const source of ['auto', 'polling'] as const) {
+        const { execs, strangers, watching } = await watch(t, namespace, { source }, 10)
+        t.deepEqual([watching, strangers], ['cursor', 0])
+        t.true(execs >= 8)
+      }
+    } finally {
+      clearInterval(noise)
+    }
+  })
+})
