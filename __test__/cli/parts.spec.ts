@@ -236,6 +236,7 @@ const healthy: Facts = {
     captured: 2,
     latenciesNs: [30_000, 2_000_000, 20_000],
   },
+  pollingTest: { watching: 'cursor', started: 20, execs: 18, exits: 20 },
 }
 
 test('each check of the doctor has a name, a status, and advice if something is wrong', (t) => {
@@ -252,6 +253,11 @@ test('each check of the doctor has a name, a status, and advice if something is 
   t.deepEqual(found({ polls: false }), [false, 'polling failed'])
   t.deepEqual(found({ capabilities: [], hidepid: 'hidepid=2' }), [true, 'permissions warning', 'hidepid warning'])
   t.deepEqual(found({ hidepid: 'hidepid=2' }), [true])
+  t.deepEqual(found({ polls: false, hidepid: 'hidepid=2' }), [true, 'polling warning'])
+  t.deepEqual(found({ polls: false, hidepid: 'hidepid=2', pollingTest: null }), [true, 'polling warning'])
+  const pollingTest = healthy.pollingTest!
+  t.deepEqual(found({ pollingTest: { ...pollingTest, execs: 17 } }), [true, 'polling warning'])
+  t.deepEqual(found({ pollingTest: { ...pollingTest, watching: 'snapshot' } }), [true, 'polling warning'])
   const selfTest = healthy.selfTest!
   t.deepEqual(found({ selfTest: { ...selfTest, priority: 'ordinary', captured: 1 } }), [
     true,
@@ -270,6 +276,7 @@ test('the advice of the command is not a call in JavaScript', (t) => {
     'ERR_NETWORK_NAMESPACE',
     'ERR_CONNECTOR_UNAVAILABLE',
     'ERR_PROC_UNREADABLE',
+    'ERR_PROC_NAMESPACE',
     'ERR_SOURCE_FAILED',
     'ERR_UNSUPPORTED_PLATFORM',
   ]

@@ -16,6 +16,8 @@ export interface Facts {
   readonly hidepid: string | null
   /** null if it could not run. */
   readonly selfTest: SelfTest | null
+  /** The same with the polling source; null if it could not run. */
+  readonly pollingTest: PollingTest | null
 }
 
 export interface Problem {
@@ -37,6 +39,11 @@ export interface SelfTest {
   readonly latenciesNs: readonly number[]
 }
 
+/** The short-lived processes that the polling source saw. */
+export interface PollingTest extends Pick<SelfTest, 'started' | 'execs' | 'exits'> {
+  readonly watching: 'perf' | 'cursor' | 'snapshot' | null
+}
+
 export interface Check {
   readonly name: string
   readonly status: 'ok' | 'warning' | 'failed'
@@ -44,6 +51,7 @@ export interface Check {
   readonly advice: string | null
 }
 
+const GROUP = "Run as root, or as a member of the mount's group (gid=)."
 /** The default size of the receive buffer, in bytes. */
 const BUFFER_BYTES = 8 * 2 ** 20
 
@@ -53,16 +61,7 @@ export function diagnose(facts: Facts): readonly Check[] {
     facts.netlink === null
       ? check('live events', 'ok', "the kernel's process connector answers")
       : check('live events', 'failed', `unavailable (${facts.netlink.code})`, facts.netlink.hint),
-    facts.polls
-      ? check('polling', 'ok', `${facts.procRoot} can be read`)
-      : facts.hidepid !== null
-        ? check('polling', 'warning', `${facts.procRoot} shows only your own processes (${facts.hidepid})`)
-        : check(
-            'polling',
-            'failed',
-            `${facts.procRoot} cannot be read`,
-            'Mount a proc file system there, or set HOST_PROC.',
-          ),
+    polling(facts),
     details(facts),
     ...(facts.hidepid === null ? [] : [hidden(facts.hidepid, facts.capabilities)]),
     ...(facts.selfTest === null ? [] : selfTestChecks(facts.selfTest)),
@@ -72,6 +71,29 @@ export function diagnose(facts: Facts): readonly Check[] {
 /** Returns true if no check failed. */
 export function isHealthy(checks: readonly Check[]): boolean {
   return checks.every(({ status }) => status !== 'failed')
+}
+
+/** The least share of short-lived processes that the polling source sees on a machine that is not overloaded. */
+const POLLING_SHARE = 0.9
+
+function polling({ procRoot, polls, hidepid, pollingTest }: Facts): Check {
+  if (!polls && hidepid === null)
+    return check('polling', 'failed', `${procRoot} cannot be read`, 'Mount a proc file system there, or set HOST_PROC.')
+  const readable = polls ? `${procRoot} can be read` : `${procRoot} shows only your own processes (${hidepid})`
+  if (pollingTest === null)
+    return polls ? check('polling', 'ok', readable) : check('polling', 'warning', readable, GROUP)
+  const { started, execs, exits, watching } = pollingTest
+  const seen = `${readable}; of ${plural(started, 'process', 'processes')} started, ${execs} execs and ${exits} exits were seen`
+  if (watching === 'snapshot')
+    return check('polling', 'warning', `${readable}, by snapshots only`, "Use the /proc of one's own pid namespace.")
+  if (Math.min(execs, exits) < started * POLLING_SHARE)
+    return check(
+      'polling',
+      'warning',
+      seen,
+      'Processes that live less than a millisecond are missed on a busy machine.',
+    )
+  return polls ? check('polling', 'ok', seen) : check('polling', 'warning', seen, GROUP)
 }
 
 function details({ user, capabilities }: Facts): Check {
@@ -85,7 +107,7 @@ function hidden(hidepid: string, capabilities: readonly string[]): Check {
   if (capabilities.includes('CAP_SYS_PTRACE'))
     return check('hidepid', 'ok', `${hidepid}, but CAP_SYS_PTRACE exempts you`)
   const detail = `${hidepid}: other users' processes are reported without their details`
-  return check('hidepid', 'warning', detail, "Run as root, or as a member of the mount's group (gid=).")
+  return check('hidepid', 'warning', detail, GROUP)
 }
 
 const LATE =

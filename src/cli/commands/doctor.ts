@@ -4,17 +4,20 @@ import { userInfo } from 'node:os'
 import { getProcessMonitor } from '../../monitor/monitor.js'
 import { type ProbeReport, defaultProcRoot, probe } from '../../native/binding.js'
 import { jsonLine } from '../entries/ndjson.js'
-import { read } from '../entries/proc.js'
+import { read, showsOwnPids } from '../entries/proc.js'
 import { EXIT_CODES, commandMessage, describe } from '../exit-codes.js'
 import { print } from '../output/output.js'
 import { layoutOf } from '../output/present.js'
 import { type Piece, type Style, line, printable } from '../output/text.js'
-import { type Check, type Facts, type SelfTest, diagnose, isHealthy } from './diagnosis.js'
+import { type Check, type Facts, type PollingTest, type SelfTest, diagnose, isHealthy } from './diagnosis.js'
 
 /** Processes started for the self-test. */
 const SELF_TEST_PROCESSES = 20
-/** Milliseconds that their events may take. */
-const EVENT_TIMEOUT_MS = 2000
+/** Milliseconds that their events may take. The polling source may not see all. */
+const EVENT_TIMEOUT_MS = { netlink: 2000, polling: 200 }
+
+/** In the /proc of another pid namespace, the processes that the test starts cannot be told from others. */
+const FOREIGN: PollingTest = { watching: 'snapshot', started: 0, execs: 0, exits: 0 }
 
 const CAPABILITIES: readonly (readonly [bit: bigint, name: string])[] = [
   [12n, 'CAP_NET_ADMIN'],
@@ -41,11 +44,13 @@ async function facts(version: string): Promise<Facts> {
   let selfTest: SelfTest | null = null
   if (netlink === null) {
     try {
-      selfTest = await runSelfTest()
+      selfTest = await runSelfTest('netlink')
     } catch (error) {
       netlink = { code: (error as { code?: string }).code ?? 'ERR', hint: describe(error) }
     }
   }
+  // It fails where /proc cannot be read, which the report says.
+  const pollingTest = showsOwnPids() ? await runSelfTest('polling').catch(() => null) : FOREIGN
   return {
     version,
     node: process.versions.node,
@@ -57,6 +62,7 @@ async function facts(version: string): Promise<Facts> {
     capabilities: capabilities(),
     hidepid: /\bhidepid=(?!0\b|off\b)\w+/.exec(mountOf(root))?.[0] ?? null,
     selfTest,
+    pollingTest,
   }
 }
 
@@ -66,7 +72,7 @@ function problem({ reason, hint }: ProbeReport): Facts['netlink'] {
 }
 
 /** Starts processes one after the other, and counts their events. */
-async function runSelfTest(): Promise<SelfTest> {
+async function runSelfTest(source: 'netlink' | 'polling'): Promise<SelfTest & PollingTest> {
   const monitor = getProcessMonitor()
   const latenciesNs: number[] = []
   const wanted = { ancestor: process.pid, capture: ['argv'] } as const
@@ -82,13 +88,13 @@ async function runSelfTest(): Promise<SelfTest> {
     counted.exits++
   }, wanted)
   try {
-    await monitor.initialize({ source: 'netlink' })
+    await monitor.initialize({ source })
     for (let n = 0; n < SELF_TEST_PROCESSES; n++) await startOne()
-    const deadline = performance.now() + EVENT_TIMEOUT_MS
+    const deadline = performance.now() + EVENT_TIMEOUT_MS[source]
     while (counted.exits < SELF_TEST_PROCESSES && performance.now() < deadline)
       await new Promise((resolve) => setTimeout(resolve, 5))
-    const { priority, receiveBufferSize, trackedProcesses: tracked } = monitor.stats()
-    return { priority, receiveBufferSize, tracked, started: SELF_TEST_PROCESSES, ...counted, latenciesNs }
+    const { priority, receiveBufferSize, trackedProcesses: tracked, watching } = monitor.stats()
+    return { priority, receiveBufferSize, tracked, watching, started: SELF_TEST_PROCESSES, ...counted, latenciesNs }
   } finally {
     await monitor.stop()
   }
