@@ -232,6 +232,7 @@ fn run(options: CursorOptions, given: Arc<Wakes>, shared: &Shared, stats: &Arc<S
     let _guard = EndGuard(shared, &reader);
     match Watcher::start(options, shared, stats, woken, has_own_table) {
         Ok(mut watcher) => {
+            shared.is_limited.store(watcher.tracker.is_limited(), Ordering::Relaxed);
             shared.set_started(Ok(()));
             watcher.run(shared, stats, &reader);
         }
@@ -317,7 +318,11 @@ impl Watcher {
                 let pids = self.host.pids();
                 self.tracker.on_list(&mut self.host, &pids, false, now_ns);
             }
-            shared.is_limited.store(self.tracker.is_limited(), Ordering::Relaxed);
+            if shared.is_limited.swap(self.tracker.is_limited(), Ordering::Relaxed)
+                != self.tracker.is_limited()
+            {
+                wake(reader);
+            }
             stats.unseen.add(self.tracker.take_unseen());
             let reports = self.tracker.take_reports();
             self.watch_directories(&reports);
@@ -402,5 +407,73 @@ fn wait(epoll: &OwnedFd, events: &mut Vec<epoll::Event>, timeout_ns: u64) -> rus
         // Kernels before 5.11 wait for whole milliseconds.
         Err(Errno::NOSYS) => wait(events, timeout_ns.next_multiple_of(1_000_000)),
         result => result,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use std::process::Command;
+    use std::time::Instant;
+
+    fn start() -> Option<CursorSource> {
+        let options = CursorOptions {
+            proc_root: "/proc".into(),
+            max_argv_bytes: 4096,
+            effort: Effort::Normal,
+            raise_priority: false,
+            interval: Duration::from_millis(250),
+        };
+        // Some sandboxes hide the last process id: there is nothing to test.
+        CursorSource::start(options, &Arc::default(), Fields::NONE).ok()
+    }
+
+    fn with_runtime(test: impl Future<Output = ()>) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.unwrap().block_on(test);
+    }
+
+    #[test]
+    fn reports_of_a_child_wake_the_reader_in_their_order() {
+        with_runtime(async {
+            let Some(source) = start() else { return };
+            let mut child = Command::new("/bin/sleep").arg("0.05").spawn().unwrap();
+            let pid = child.id();
+            let waiter = std::thread::spawn(move || child.wait().unwrap());
+            let mut seen = Vec::new();
+            while !seen.contains(&"exited") {
+                source.readable().await.unwrap();
+                let reports = source.take_reports();
+                seen.extend(reports.iter().filter(|report| report.pid == pid).map(
+                    |report| match report.change {
+                        Change::Forked(_) => "forked",
+                        Change::Execed(_) => "execed",
+                        Change::Exited { .. } => "exited",
+                    },
+                ));
+            }
+            assert_eq!(seen, ["forked", "execed", "exited"]);
+            assert!(waiter.join().unwrap().success());
+        });
+    }
+
+    #[test]
+    fn thread_that_hangs_in_a_read_is_abandoned_and_delays_nothing() {
+        with_runtime(async {
+            let Some(mut source) = start() else { return };
+            let now_ns = 10 * HUNG_NS;
+            source.shared.reading.show(None);
+            assert!(!source.abandon_if_hung(now_ns));
+            source.shared.reading.begin(7, now_ns);
+            assert!(!source.abandon_if_hung(now_ns + HUNG_NS), "it is not late yet");
+            assert!(source.abandon_if_hung(now_ns + 2 * HUNG_NS));
+            let shared = Arc::clone(&source.shared);
+            let began = Instant::now();
+            drop(source);
+            assert!(began.elapsed() < END_TIMEOUT);
+            assert!(shared.reading.end(), "the thread must end once the read returns");
+            assert!(shared.wait_ended(), "and it does");
+        });
     }
 }

@@ -135,7 +135,7 @@ impl<'a, D: DatagramSource, P: ProcessInspector> Pipeline<'a, D, P> {
 
     /// Returns true if changes of processes are reported, by the kernel or by a thread of this program. Snapshots show them,
     /// too, and may do so before the report.
-    const fn is_reported(&self) -> bool {
+    pub const fn is_reported(&self) -> bool {
         self.source.is_some() || self.has_reporter
     }
 

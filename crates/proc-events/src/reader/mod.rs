@@ -267,6 +267,7 @@ impl<'a> Reader<'a> {
             Wake::Readable => self.read_socket()?,
             Wake::Snapshot(snapshot) => {
                 self.look_now();
+                self.take_watched_exits(now)?;
                 self.pipeline.finish_snapshot(snapshot, now)?;
             }
             Wake::Exited(pids) => self.pipeline.on_watched_exits(&pids, now)?,

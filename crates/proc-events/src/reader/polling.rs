@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::Reader;
 use crate::cursor::{CursorOptions, CursorSource};
+use crate::error::Error;
 use crate::model::event::Origin;
 use crate::model::now::Now;
 use crate::model::source_kind::Watching;
@@ -65,6 +66,18 @@ impl Reader<'_> {
             self.start_polling();
             self.pipeline.resync.request_refresh();
         }
+    }
+
+    /// Reports the watched exits that have not been handled before a snapshot, because only their pidfds show the status. With
+    /// a source of reports, the snapshot waits for these.
+    pub(super) fn take_watched_exits(&mut self, now: Now) -> Result<(), Error> {
+        if self.pipeline.is_reported() {
+            return Ok(());
+        }
+        // The next wait reports a failure.
+        let exited = self.pipeline.processes.exit_watcher().take_exited().unwrap_or_default();
+        self.pipeline.on_watched_exits(&exited, now)?;
+        self.pipeline.expire_pending_exits(now)
     }
 
     /// Makes the cursor's thread look at once, so that it reports what a snapshot shows.

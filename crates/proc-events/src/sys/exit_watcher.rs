@@ -77,18 +77,26 @@ impl ExitWatcher {
         sys::pidfd_exit_status(self.watched.get(&pid)?.as_fd()).ok().flatten()
     }
 
+    /// Returns the pids of watched processes that have exited, without waiting. Returns each pid once.
+    ///
+    /// # Errors
+    /// The error of `epoll_wait`.
+    pub(crate) fn take_exited(&self) -> io::Result<Vec<u32>> {
+        let mut events = Vec::with_capacity(64);
+        epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), Some(&Timespec::default()))?;
+        Ok(events.iter().map(|event| event.data.u64() as u32).collect())
+    }
+
     /// Waits until watched processes have exited, and returns their pids. Returns each pid once.
     ///
     /// # Errors
     /// The error of `epoll_wait`.
-    pub(crate) async fn exited(&mut self) -> io::Result<Vec<u32>> {
+    pub(crate) async fn exited(&self) -> io::Result<Vec<u32>> {
         let mut ready = self.epoll.readable().await?;
-        let mut events = Vec::with_capacity(64);
-        epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), Some(&Timespec::default()))?;
-        if events.is_empty() {
+        let exited = self.take_exited()?;
+        if exited.is_empty() {
             ready.clear_ready();
         }
-        drop(ready);
-        Ok(events.iter().map(|event| event.data.u64() as u32).collect())
+        Ok(exited)
     }
 }
