@@ -98,6 +98,8 @@ test('systemd accepts the unit, and the unit is hardened', (t) => {
   optionsExist(t, args!.split(' '))
   // By default, systemd gives up after five starts within ten seconds.
   t.true(Number(/^RestartSec=(\d+)$/m.exec(unit)?.[1]) > 2)
+  // The command exits with 3 if it is not supported or not permitted here.
+  t.regex(unit, /^RestartPreventExitStatus=3$/m)
   if (!has(t, 'systemd-analyze')) return
   const folder = mkdtempSync(join(tmpdir(), 'proc-events-unit-'))
   t.teardown(() => rmSync(folder, { recursive: true }))
