@@ -79,7 +79,7 @@ serial('without free descriptors, snapshots show processes and waitForExit() sti
   if (!canRun(t)) return
   // A limit of descriptors that leaves none for pidfds.
   const limited = [...namespace, 'sh', '-c', 'ulimit -n 60 && exec "$@"', 'sh', ...nobody]
-  const { execs, waited } = await watch(t, limited, { source: 'polling', pollingInterval: 20 }, 3, 0.3)
+  const { execs, waited } = await watch(t, limited, { source: 'polling', pollingInterval: 20 }, 3, 1)
   t.deepEqual([execs, waited], [3, 9])
 })
 
