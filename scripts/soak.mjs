@@ -145,6 +145,22 @@ const rounds = {
     })
   },
 
+  /** Without the connector, the model converges as well, and no process has two exits. */
+  async polling() {
+    const options = { source: 'polling', queueSize: 400_000 }
+    const capture = total.starts % 2 === 0 ? ['name', 'argv'] : []
+    await monitoring(options, capture, async (model) => {
+      for (let storms = 0; storms < 3; storms++) {
+        const storm = await load.storm({ count: 3000, stays: 10 }).done
+        noteStorm(storm)
+        await repaired(model, storm)
+        storm.stays.forEach((pid) => load.end(pid))
+        await until('the exits are reported', () => !storm.stays.some((pid) => model.running.has(pid)))
+        checkNone(model.withoutOneExit(storm.stays), 'not one exit')
+      }
+    })
+  },
+
   /** The receive buffer holds ten events. */
   async socketOverflow() {
     const capture = total.starts % 2 === 0 ? ['name', 'exe', 'argv', 'cwd', 'uid', 'gid', 'cgroup'] : []

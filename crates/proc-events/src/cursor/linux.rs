@@ -17,6 +17,9 @@ use crate::model::snapshot::ObservedProcess;
 use crate::procfs::{Procfs, ReadState, Reader, StatLook, clock_ns, parse};
 use crate::sys::{self, pidfd};
 
+/// The files that end with the last process id of the pid namespace that reads them. The second one needs
+/// `CONFIG_CHECKPOINT_RESTORE`, and is slower.
+const CURSORS: [&str; 2] = ["loadavg", "sys/kernel/ns_last_pid"];
 /// Descriptors that are left for files, out of those that one table may have.
 const SPARE_FDS: u64 = 64;
 /// The largest number of pidfds in a table of the thread's own.
@@ -33,7 +36,8 @@ const PID_MAX_LIMIT: u32 = 1 << 22;
 pub(super) struct LinuxPids {
     reader: Reader,
     epoll: OwnedFd,
-    loadavg: OwnedFd,
+    /// The file that ends with the last process id.
+    cursor: OwnedFd,
     /// The number of open pidfds.
     open: u64,
     open_max: u64,
@@ -47,19 +51,29 @@ pub(super) struct LinuxPids {
 }
 
 impl LinuxPids {
-    /// Opens the files. `has_own_table`: the calling thread has a descriptor table of its own.
+    /// Opens the files. `has_own_table`: the calling thread, which has just been started, has a descriptor table of its own.
+    ///
+    /// # Errors
+    /// If there are no pidfds, or no file shows the last process id.
     pub(super) fn new(
         procfs: &Arc<Procfs>,
         fields: Arc<AtomicU16>,
         state: Arc<ReadState>,
         has_own_table: bool,
     ) -> io::Result<Self> {
+        pidfd::open(std::process::id())?;
+        let own = rustix::thread::gettid().as_raw_nonzero().get() as u32;
+        let cursor = CURSORS.iter().find_map(|path| {
+            let file = procfs.open_file(path).ok()?;
+            // Some sandboxes show 0, and lxcfs an old id.
+            last_pid(&file).is_some_and(|last| (own..own + STARTED_SINCE_MAX).contains(&last)).then_some(file)
+        });
         let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX).saturating_sub(SPARE_FDS);
         Ok(Self {
             // A helper thread would take longer than most processes live.
             reader: procfs.unbounded_reader(),
             epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
-            loadavg: procfs.open_file("loadavg")?,
+            cursor: cursor.ok_or(io::ErrorKind::Unsupported)?,
             open: 0,
             open_max: limit.min(if has_own_table { OWN_PIDFDS_MAX } else { SHARED_PIDFDS_MAX }),
             fields,
@@ -83,19 +97,18 @@ impl LinuxPids {
         self.reader.procfs().pids().unwrap_or_default()
     }
 
-    /// Returns the id that was last given out in the pid namespace of this process. Some sandboxes show 0.
+    /// Returns the id that was last given out in the pid namespace of this process.
     pub(super) fn last_pid(&self) -> Option<u32> {
-        let mut buffer = [0; 128];
-        let len = rustix::io::pread(&self.loadavg, &mut buffer, 0).ok()?;
-        let text = buffer.get(..len)?.trim_ascii_end();
-        parse::number(text.rsplit(|&byte| byte == b' ').next()?).map(|pid| pid as u32)
+        last_pid(&self.cursor)
     }
+}
 
-    /// Returns true if the last id is near that of the calling thread, which has just been started.
-    pub(super) fn is_cursor_live(&self) -> bool {
-        let own = rustix::thread::gettid().as_raw_nonzero().get() as u32;
-        self.last_pid().is_some_and(|last| (own..own + STARTED_SINCE_MAX).contains(&last))
-    }
+/// Returns the number at the end of a file.
+fn last_pid(file: &OwnedFd) -> Option<u32> {
+    let mut buffer = [0; 128];
+    let len = rustix::io::pread(file, &mut buffer, 0).ok()?;
+    let text = buffer.get(..len)?.trim_ascii_end();
+    parse::number(text.rsplit(|&byte| byte == b' ').next()?).map(|pid| pid as u32)
 }
 
 impl PidHost for LinuxPids {

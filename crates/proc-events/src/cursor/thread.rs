@@ -277,9 +277,6 @@ impl Watcher {
             let (fields, state) = (Arc::clone(&shared.fields), Arc::clone(&shared.reading));
             LinuxPids::new(&procfs, fields, state, has_own_table)?
         };
-        if !host.is_cursor_live() {
-            return Err(io::ErrorKind::Unsupported.into());
-        }
         let last = host.last_pid().unwrap_or_default();
         let mut tracker = CursorTracker::new(last);
         let pids = host.pids();
