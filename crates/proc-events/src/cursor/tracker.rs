@@ -165,7 +165,7 @@ impl<H> CursorTracker<H> {
             }
             match host.open(pid) {
                 PidOwner::Process(pidfd) if is_first => self.on_running_process(host, pid, pidfd, now_ns),
-                PidOwner::Process(pidfd) => self.on_new_process(host, pid, pidfd, now_ns),
+                PidOwner::Process(pidfd) => self.on_new_process(host, pid, pidfd, true, now_ns),
                 PidOwner::Unknown => self.is_limited = true,
                 PidOwner::Thread | PidOwner::Free => {}
             }
@@ -213,7 +213,7 @@ impl<H> CursorTracker<H> {
             self.finish(host, pid, status, true, now_ns);
         }
         match host.open(pid) {
-            PidOwner::Process(pidfd) => self.on_new_process(host, pid, pidfd, now_ns),
+            PidOwner::Process(pidfd) => self.on_new_process(host, pid, pidfd, false, now_ns),
             PidOwner::Thread | PidOwner::Free if now_ns < until_ns => self.retried.push((pid, until_ns)),
             PidOwner::Free => self.unseen += 1,
             PidOwner::Unknown => self.is_limited = true,
@@ -235,7 +235,15 @@ impl<H> CursorTracker<H> {
         }
     }
 
-    fn on_new_process(&mut self, host: &mut impl PidHost<Pidfd = H>, pid: u32, pidfd: H, now_ns: u64) {
+    /// Reports and watches a process, unless it is an older zombie, or one in a list: a snapshot may have shown its exit.
+    fn on_new_process(
+        &mut self,
+        host: &mut impl PidHost<Pidfd = H>,
+        pid: u32,
+        pidfd: H,
+        is_listed: bool,
+        now_ns: u64,
+    ) {
         let Some(look) = host.look(pid) else {
             if host.has_exited(&pidfd) {
                 // Only its exit can still be reported.
@@ -248,6 +256,13 @@ impl<H> CursorTracker<H> {
         };
         let observed = &look.observed;
         if !self.track(host, pid, pidfd, Some(observed)) {
+            return;
+        }
+        let is_old = is_listed || observed.start_ns + RECENT_NS <= now_ns;
+        if look.is_zombie && is_old {
+            if let Some(known) = self.processes.get_mut(&pid) {
+                known.end = End::Reported;
+            }
             return;
         }
         self.report(pid, now_ns, Change::Forked(Box::new(observed.clone())));
@@ -290,8 +305,13 @@ impl<H> CursorTracker<H> {
 
     /// Looks at the processes whose time has come, and gives up the statuses that were awaited for too long.
     pub fn look_at_due(&mut self, host: &mut impl PidHost<Pidfd = H>, now_ns: u64) {
-        // A look puts the process back with a later time.
-        while let Some(at) = self.young.iter().position(|young| young.next_ns <= now_ns) {
+        let mut at = 0;
+        while at < self.young.len() {
+            if self.young[at].next_ns > now_ns {
+                at += 1;
+                continue;
+            }
+            // A look puts the process back at the end, with a later time.
             let young = self.young.swap_remove(at);
             match host.look(young.pid) {
                 Some(look) => self.follow(host, young, look, now_ns),

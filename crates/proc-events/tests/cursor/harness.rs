@@ -1,6 +1,6 @@
 //! A tracker on a fake machine, and a process table that its reports are applied to. It checks each report.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proc_events::cursor::tracker::CursorTracker;
 use proc_events::model::report::Change;
@@ -21,6 +21,8 @@ pub(crate) struct Harness {
     /// The number of reports that caused no event.
     pub(crate) ignored: usize,
     events: Vec<ProcessEvent>,
+    /// The creation times of the processes whose exit the tracker has reported.
+    exited: BTreeSet<u64>,
     /// The pids that are known to subscribers: an exec was reported, and no exit.
     reported: BTreeMap<u32, bool>,
 }
@@ -28,12 +30,15 @@ pub(crate) struct Harness {
 impl Harness {
     /// Returns a harness whose tracker has seen the first list and whose table has the first snapshot.
     pub(crate) fn new(mut machine: PidMachine) -> Self {
-        let now_ns = 1_000_000 * MS;
+        // Processes that were created at the start are not old yet.
+        let now_ns = 500 * MS;
         let mut tracker = CursorTracker::new(machine.last);
         let pids = machine.pids();
         tracker.on_list(&mut machine, &pids, true, now_ns);
         let (table, events, reported) = (ProcessTable::default(), Vec::new(), BTreeMap::new());
-        let mut harness = Self { machine, tracker, table, now_ns, unseen: 0, ignored: 0, events, reported };
+        let exited = BTreeSet::new();
+        let mut harness =
+            Self { machine, tracker, table, now_ns, unseen: 0, ignored: 0, events, exited, reported };
         harness.snapshot();
         harness.take();
         harness
@@ -69,18 +74,21 @@ impl Harness {
     fn apply(&mut self) {
         self.unseen += self.tracker.take_unseen();
         for report in self.tracker.take_reports() {
+            let instances = &self.machine.instances;
             let of = |start_time| {
                 let is_it = |instance: &&crate::pid_machine::Instance| instance.start_time == start_time;
-                self.machine.instances.iter().find(is_it).unwrap()
+                instances.iter().find(is_it).unwrap()
             };
             match &report.change {
                 Change::Forked(observed) => assert_eq!(of(observed.start_time).pid, report.pid),
                 Change::Execed(observed) => {
                     let instance = of(observed.start_time);
                     assert!(instance.pid == report.pid && instance.execs > 0, "an invented exec");
+                    assert!(!self.exited.contains(&observed.start_time), "an exec after the exit");
                 }
                 &Change::Exited { start_time, status, .. } => {
                     if start_time != 0 {
+                        assert!(self.exited.insert(start_time), "a second exit");
                         let instance = of(start_time);
                         assert!(instance.pid == report.pid && instance.has_exited, "an invented exit");
                         assert!(status.is_none_or(|status| status.code() == Some(instance.code as u8)));

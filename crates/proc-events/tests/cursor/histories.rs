@@ -194,6 +194,25 @@ fn zombie_is_not_reported_again_by_a_list_or_after_a_wrap() {
 }
 
 #[test]
+fn zombie_whose_exit_a_snapshot_has_shown_is_not_reported_by_a_list() {
+    let mut h = Harness::new(PidMachine { free_descriptors: 0, ..PidMachine::default() });
+    let pid = h.machine.fork().unwrap();
+    h.machine.exec(pid);
+    h.wake();
+    h.snapshot();
+    h.machine.exit(pid, 0);
+    h.snapshot();
+    assert_eq!(h.take(), ["exec 2", "exit 2"]);
+    h.machine.free_descriptors = 1;
+    h.list();
+    h.wake();
+    assert!(h.take().is_empty());
+    h.machine.reap(pid);
+    h.wake();
+    assert!(h.take().is_empty() && h.tracker.is_empty());
+}
+
+#[test]
 fn hidden_process_is_not_reported() {
     let mut h = harness();
     let pid = h.machine.fork().unwrap();

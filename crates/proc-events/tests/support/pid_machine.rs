@@ -7,8 +7,8 @@ use proc_events::ExitStatus;
 use proc_events::cursor::host::{Details, Look, PidHost, PidOwner};
 use proc_events::model::snapshot::{ObservedProcess, Snapshot};
 
-/// The resolution of creation times, in nanoseconds.
-const TICK_NS: u64 = 10_000_000;
+/// The resolution of creation times, in nanoseconds. Short, so that all processes are new at the start of a test.
+const TICK_NS: u64 = 1_000;
 
 /// A process, from its creation on and after its end.
 #[derive(Clone, Debug)]
