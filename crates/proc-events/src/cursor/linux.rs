@@ -97,6 +97,11 @@ impl LinuxPids {
         self.reader.procfs().pids().unwrap_or_default()
     }
 
+    /// Returns the path of the program that a process runs. Empty if it is unknown.
+    pub(super) fn program_of(&mut self, pid: u32) -> Vec<u8> {
+        self.reader.program(pid).to_owned()
+    }
+
     /// Returns the id that was last given out in the pid namespace of this process.
     pub(super) fn last_pid(&self) -> Option<u32> {
         last_pid(&self.cursor)

@@ -3,7 +3,6 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
 
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 
@@ -34,7 +33,7 @@ pub(super) struct OpenWatcher {
     /// The watches, each with the number of its useless wake-ups in a row.
     watches: Vec<(i32, u32)>,
     /// The directories that are watched, or were and proved useless.
-    directories: Vec<PathBuf>,
+    directories: Vec<Vec<u8>>,
     /// The watches of the last wake-up.
     woken: Vec<i32>,
     /// The watch of [`LIBRARIES`].
@@ -49,12 +48,12 @@ impl OpenWatcher {
         let inotify = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)?;
         let (watches, directories, woken) = (Vec::new(), Vec::new(), Vec::new());
         let mut watcher = Self { inotify, watches, directories, woken, libraries: None, familiar: 0 };
-        watcher.libraries = watcher.watch(Path::new(LIBRARIES), WatchFlags::OPEN);
+        watcher.libraries = watcher.watch(LIBRARIES.as_bytes(), WatchFlags::OPEN);
         for file in INTERPRETERS {
-            watcher.watch(Path::new(file), WatchFlags::OPEN);
+            watcher.watch(file.as_bytes(), WatchFlags::OPEN);
         }
         for directory in DIRECTORIES {
-            watcher.watch_directory(Path::new(directory));
+            watcher.watch_directory(directory.as_bytes());
         }
         Ok(watcher)
     }
@@ -79,7 +78,7 @@ impl OpenWatcher {
         self.directories.len() < WATCHES_MAX - INTERPRETERS.len()
     }
 
-    fn watch(&mut self, path: &Path, flags: WatchFlags) -> Option<i32> {
+    fn watch(&mut self, path: &[u8], flags: WatchFlags) -> Option<i32> {
         let watch = inotify::add_watch(&self.inotify, path, flags).ok();
         if let Some(watch) = watch {
             // Two paths of one file have one watch.
@@ -91,13 +90,14 @@ impl OpenWatcher {
     }
 
     /// Watches the directory of a program, unless it is watched, or there is no room.
-    pub(super) fn watch_directory_of(&mut self, program: &Path) {
-        if let Some(directory) = program.parent().filter(|directory| directory.is_absolute()) {
-            self.watch_directory(directory);
+    pub(super) fn watch_directory_of(&mut self, program: &[u8]) {
+        // The link of a program in another mount namespace may have no absolute path.
+        if let Some(end) = program.iter().rposition(|&byte| byte == b'/').filter(|&end| end > 0) {
+            self.watch_directory(&program[..end]);
         }
     }
 
-    fn watch_directory(&mut self, directory: &Path) {
+    fn watch_directory(&mut self, directory: &[u8]) {
         if self.has_room() && !self.directories.iter().any(|known| known == directory) {
             self.familiar = 0;
             self.directories.push(directory.to_owned());

@@ -251,7 +251,6 @@ struct Watcher {
     opens: Option<OpenWatcher>,
     pace: Pace,
     woken: OwnedFd,
-    proc_root: PathBuf,
 }
 
 impl Watcher {
@@ -289,7 +288,7 @@ impl Watcher {
         if let Some(opens) = &opens {
             watch(opens.fd(), OPENED)?;
         }
-        Ok(Self { host, tracker, opens, pace: Pace::new(effort, interval), woken, proc_root })
+        Ok(Self { host, tracker, opens, pace: Pace::new(effort, interval), woken })
     }
 
     fn run(&mut self, shared: &Shared, stats: &Stats, reader: &OwnedFd) {
@@ -378,10 +377,7 @@ impl Watcher {
             if !opens.wants_directory() {
                 continue;
             }
-            let link = self.proc_root.join(report.pid.to_string()).join("exe");
-            if let Ok(program) = std::fs::read_link(link) {
-                opens.watch_directory_of(&program);
-            }
+            opens.watch_directory_of(&self.host.program_of(report.pid));
         }
     }
 }

@@ -202,6 +202,12 @@ impl ProcFiles {
         }
     }
 
+    /// Reads the path of the program. Empty if it is unknown.
+    pub(super) fn read_program(&mut self, root: &OwnedFd, pid: u32) -> &[u8] {
+        self.exe.read_link(root, pid, "exe");
+        self.exe.bytes()
+    }
+
     /// Parses the stat that was read last.
     pub(super) fn stat(&self) -> Option<Stat<'_>> {
         parse::stat(self.stat.bytes())

@@ -151,6 +151,11 @@ impl Reader {
         seen.filter(|observed| observed.start_ns <= exec_ns).unwrap_or_else(|| raw::nothing_read(fields))
     }
 
+    /// Reads the path of the program that a process runs. Empty if it is unknown.
+    pub(crate) fn program(&mut self, pid: u32) -> &[u8] {
+        self.files.read_program(&self.procfs.root, pid)
+    }
+
     /// Reads the stat of a process, which may be a zombie. Returns `None` if it is gone or hidden.
     pub(crate) fn look(&mut self, pid: u32) -> Option<StatLook> {
         let Self { procfs, files, .. } = self;
