@@ -87,12 +87,11 @@ impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
             }
             if let Some(datagram) = self.batch.pop() {
                 handled += 1;
-                match datagram.message() {
-                    Some(bytes) => self.handle_datagram(bytes),
-                    None => {
-                        self.undrained_bytes += datagram.foreign_memory();
-                        self.stats.rejected.count();
-                    }
+                if let Some(bytes) = datagram.message() {
+                    self.handle_datagram(bytes);
+                } else {
+                    self.undrained_bytes += datagram.foreign_memory();
+                    self.stats.rejected.count();
                 }
                 // The kernel takes the time of an event before it queues the datagram. All that was queued before
                 // `until_ns` is therefore ahead of this datagram.
