@@ -103,6 +103,18 @@ serial('a half full buffer ends the wait', async (t) => {
   t.true(pids.every((pid) => seen.has(pid)))
 })
 
+serial('half as many events as the queue holds end the wait', async (t) => {
+  const monitor = getProcessMonitor()
+  const seen = execs(monitor)
+  await monitor.initialize({ maxLatency: LONG, queueSize: 100 })
+  const pids: number[] = []
+  for (let round = 0; round < 300; round++) pids.push(await short())
+  await monitor.flush()
+  const { lostQueue } = monitor.stats()
+  await monitor.stop()
+  t.deepEqual([lostQueue, pids.filter((pid) => !seen.has(pid))], [0, []])
+})
+
 serial('arguments are captured at the exec, although the events wait', async (t) => {
   const monitor = getProcessMonitor()
   const seen = new Map<number, readonly string[] | null>()

@@ -183,7 +183,7 @@ export interface EventsOptions<
   readonly types?: readonly T[] | undefined
   /**
    * The most events that may wait for a slow loop: 1 to 2,147,483,647. Default: 65,536. Beyond it, the iterator rejects
-   * with `ERR_QUEUE_OVERFLOW`.
+   * with `ERR_QUEUE_OVERFLOW`. With `maxLatency`, the events of that time arrive at once.
    */
   readonly queueSize?: number | undefined
 }

@@ -53,6 +53,11 @@ impl fmt::Debug for SubscriberQueue {
 }
 
 impl SubscriberQueue {
+    /// Returns the number of live events that the queue holds.
+    pub fn capacity(&self) -> usize {
+        self.state().capacity
+    }
+
     /// Creates a queue for `capacity` live events, at least one. The reader thread calls `waker`, which must not block.
     /// Live events wait until [`SubscriberQueue::deliver_scan`].
     #[must_use]

@@ -194,10 +194,11 @@ impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
         let pid = target.pid;
         let shown = self.processes.read_reported(pid, Fields::NONE, u64::MAX);
         let is_another_shown = target.is_another(shown.start_time);
-        // An exit without a known creation time may be that of the process that is shown.
-        let accepts = |exit: &RecentExit| {
-            !target.is_another(exit.start_time) && (exit.start_time != 0 || !is_another_shown)
+        // An exit without a known creation time may be that of the process that is shown, unless it was before its creation.
+        let is_of_shown = |exit: &RecentExit| {
+            is_another_shown && exit.start_time == 0 && exit.timestamp_ns >= shown.start_ns
         };
+        let accepts = |exit: &RecentExit| !target.is_another(exit.start_time) && !is_of_shown(exit);
         if let Some(RecentExit { timestamp_ns, status, .. }) = self.table.recent_exit(pid, now_ns, accepts) {
             return WatchResult::Exited { pid, timestamp_ns, status };
         }

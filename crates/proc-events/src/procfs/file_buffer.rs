@@ -15,8 +15,6 @@ const RETAINED_MAX: usize = (64 << 10) + 4096;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Extent {
     Nothing,
-    /// Nothing, because this user may not read the file.
-    Hidden,
     /// The file is longer than the limit.
     Beginning,
     All,
@@ -61,14 +59,9 @@ impl FileBuffer {
         self.extent == Extent::Beginning
     }
 
-    /// Returns true if this user may not read the file.
-    pub(super) fn is_hidden(&self) -> bool {
-        self.extent == Extent::Hidden
-    }
-
     /// Returns the content; `None` if nothing was read.
     pub(super) fn content(&self) -> Option<&[u8]> {
-        matches!(self.extent, Extent::Beginning | Extent::All).then(|| self.bytes())
+        (self.extent != Extent::Nothing).then(|| self.bytes())
     }
 
     /// Reads up to `limit` bytes of a file. On failure the buffer has no content.
@@ -129,10 +122,8 @@ impl FileBuffer {
         self.clear();
         let path = ProcPath::new(pid, file);
         let target = &mut self.bytes[..PATH_MAX];
-        match rustix::fs::readlinkat_raw(root, path.as_bytes(), target) {
-            Ok(len) => (self.len, self.extent) = (len, Extent::All),
-            Err(Errno::ACCESS | Errno::PERM) => self.extent = Extent::Hidden,
-            Err(_) => {}
+        if let Ok(len) = rustix::fs::readlinkat_raw(root, path.as_bytes(), target) {
+            (self.len, self.extent) = (len, Extent::All);
         }
     }
 }

@@ -148,6 +148,11 @@ impl ProcFiles {
         }
         if fields.has(Field::Cgroup) {
             self.id_reader.read_cgroup(root, pid, self.ids, CGROUP_MAX, &mut self.cgroup);
+            // Hierarchies of version 1 show an exiting process in their root.
+            let is_root = parse::cgroup_path(self.cgroup.bytes()) == Some(b"/");
+            if is_root && time != ReadTime::BeforeRun && self.is_exiting(root, pid) {
+                self.cgroup.clear();
+            }
         }
         if self.ids.is_none() && (fields.has(Field::Uid) || fields.has(Field::Gid)) {
             self.status.read(root, pid, "status", STATUS_MAX);
@@ -208,6 +213,13 @@ impl ProcFiles {
         self.exe.bytes()
     }
 
+    /// Returns true if the process exits or has exited.
+    fn is_exiting(&mut self, root: &OwnedFd, pid: u32) -> bool {
+        let mut stat = FileBuffer::new();
+        let read = stat.try_read(root, pid, "stat", STAT_MAX);
+        read.is_err() || parse::stat(stat.bytes()).is_none_or(|stat| stat.is_exiting())
+    }
+
     /// Parses the stat that was read last.
     pub(super) fn stat(&self) -> Option<Stat<'_>> {
         parse::stat(self.stat.bytes())
@@ -220,7 +232,6 @@ impl ProcFiles {
             cmdline: self.cmdline.content(),
             is_cmdline_cut: self.cmdline.is_cut(),
             exe: self.exe.content(),
-            is_exe_hidden: self.exe.is_hidden(),
             cwd: self.cwd.content(),
             cgroup: self.cgroup.content(),
             status: self.status.content(),
@@ -245,7 +256,6 @@ pub(super) struct Files<'a> {
     pub(super) cmdline: Option<&'a [u8]>,
     pub(super) is_cmdline_cut: bool,
     pub(super) exe: Option<&'a [u8]>,
-    pub(super) is_exe_hidden: bool,
     pub(super) cwd: Option<&'a [u8]>,
     pub(super) cgroup: Option<&'a [u8]>,
     pub(super) status: Option<&'a [u8]>,
@@ -266,11 +276,10 @@ impl Files<'_> {
         let name = |stat: &Stat<'_>| match self.time {
             _ if is_kernel_thread => parse::readable(stat.comm),
             ReadTime::BeforeRun => name::at_exec(stat.comm, cmdline, exe),
-            // An exiting process has no executable any more. Its first argument may be anything.
-            ReadTime::AfterExec if exe.is_empty() && !self.is_exe_hidden => {
-                name::at_exec(stat.comm, cmdline, exe)
-            }
-            ReadTime::AfterExec | ReadTime::AnyTime => name::since_exec(stat.comm, cmdline, exe),
+            // Without the executable, the comm says more than the first argument, which may be anything.
+            ReadTime::AfterExec if exe.is_empty() => name::at_exec(stat.comm, cmdline, exe),
+            ReadTime::AfterExec => name::after_exec(stat.comm, cmdline, exe),
+            ReadTime::AnyTime => name::since_exec(stat.comm, cmdline, exe),
         };
         let argv = || {
             let argv = parse::argv(cmdline, self.is_cmdline_cut, max_argv_bytes);
@@ -317,22 +326,19 @@ mod tests {
     fn name_of_a_renamed_process_depends_on_what_was_read() {
         use ReadTime::{AfterExec, AnyTime, BeforeRun};
         let stat = b"42 (new) S 1 1 1 0 0 0 0 0 0 0 3 4 0 0 20 0 7 0 9 18 19 20 5 7 6\n";
-        for (time, exe, is_exe_hidden, expected) in [
-            (BeforeRun, Some(&b"/bin/prog"[..]), false, "new"),
-            (AfterExec, Some(b"/bin/prog"), false, "prog"),
-            (AnyTime, Some(b"/bin/prog"), false, "prog"),
-            // Another user's process.
-            (AfterExec, None, true, "old"),
-            (AnyTime, None, true, "old"),
-            // The process exits.
-            (AfterExec, None, false, "new"),
+        for (time, exe, expected) in [
+            (BeforeRun, Some(&b"/bin/prog"[..]), "new"),
+            (AfterExec, Some(b"/bin/prog"), "prog"),
+            (AnyTime, Some(b"/bin/prog"), "prog"),
+            // Another user's process, or one that exits.
+            (AfterExec, None, "new"),
+            (AnyTime, None, "old"),
         ] {
             let files = Files {
                 stat: Some(stat),
                 cmdline: Some(b"old\0"),
                 is_cmdline_cut: false,
                 exe,
-                is_exe_hidden,
                 cwd: None,
                 cgroup: None,
                 status: None,
@@ -343,7 +349,7 @@ mod tests {
             };
             let stat = parse::stat(stat).unwrap();
             let info = files.info(Fields::NONE.with(Field::Name), Some(&stat), 100);
-            assert_eq!(info.name.as_deref(), Some(expected), "{time:?} {exe:?} {is_exe_hidden}");
+            assert_eq!(info.name.as_deref(), Some(expected), "{time:?} {exe:?}");
         }
     }
 
@@ -355,7 +361,6 @@ mod tests {
             cmdline: Some(b"sh\0"),
             is_cmdline_cut: false,
             exe: Some(b"/bin/sh"),
-            is_exe_hidden: false,
             cwd: Some(b"/"),
             cgroup: Some(b"0::/a\n"),
             status: Some(b"Uid:\t5\nGid:\t6\n"),

@@ -31,6 +31,17 @@ pub fn at_exec(comm: &[u8], cmdline: &[u8], exe: &[u8]) -> Box<str> {
     as_name(completed.unwrap_or(comm))
 }
 
+/// Returns the name of a program that may have changed its comm soon after the exec. An argument that agrees with the comm is then
+/// the name of a script, which may be executed without a path.
+#[must_use]
+pub fn after_exec(comm: &[u8], cmdline: &[u8], exe: &[u8]) -> Box<str> {
+    let mut arguments = cmdline.split(|&byte| byte == 0).take(SCRIPT_ARGUMENTS);
+    if arguments.any(|argument| agrees(comm, base_name(argument))) {
+        return at_exec(comm, cmdline, exe);
+    }
+    since_exec(comm, cmdline, exe)
+}
+
 /// Returns the name of a program that may have changed its comm since the exec. If it has, the name is the base name of
 /// the executable, or else of the first argument.
 #[must_use]
@@ -210,6 +221,13 @@ mod tests {
             let found = since_exec(comm.as_bytes(), cmdline.as_bytes(), exe.as_bytes());
             assert_eq!(&*found, name, "{comm} {cmdline:?} {exe}");
         }
+    }
+
+    #[test]
+    fn script_without_a_path_keeps_its_name_soon_after_its_exec() {
+        let name = |cmdline: &[u8]| after_exec(b"myscr", cmdline, b"/bin/sh");
+        assert_eq!(["myscr", "sh"], [&*name(b"/bin/sh\0myscr\0"), &*name(b"/bin/sh\0other\0")]);
+        assert_eq!(&*since_exec(b"myscr", b"/bin/sh\0myscr\0", b"/bin/sh"), "sh");
     }
 
     #[test]

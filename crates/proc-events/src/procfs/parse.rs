@@ -2,6 +2,8 @@
 
 use crate::model::event::Argv;
 
+/// `PF_EXITING`, `linux/sched.h`: the main thread exits.
+const PF_EXITING: u32 = 0x4;
 /// `PF_FORKNOEXEC`, `linux/sched.h`: the process has not called exec since it was forked.
 const PF_FORKNOEXEC: u32 = 0x40;
 /// `PF_KTHREAD`, `linux/sched.h`: a kernel thread.
@@ -56,6 +58,11 @@ impl Stat<'_> {
     #[must_use]
     pub const fn leader_has_exited(&self) -> bool {
         matches!(self.state, b'Z' | b'X' | b'x')
+    }
+    /// Returns true if the main thread exits or has exited.
+    #[must_use]
+    pub const fn is_exiting(&self) -> bool {
+        self.flags & PF_EXITING != 0 || self.leader_has_exited()
     }
     /// Returns true if the process has not called exec since it was forked.
     #[must_use]

@@ -19,7 +19,6 @@ pub(crate) struct RawDetails {
     lengths: [Option<u32>; FILE_COUNT],
     ids: Option<PidfdIds>,
     is_cmdline_cut: bool,
-    is_exe_hidden: bool,
     time: ReadTime,
     read_ns: u64,
 }
@@ -37,7 +36,6 @@ impl RawDetails {
             lengths: parts.map(|part| part.map(|part| part.len() as u32)),
             ids,
             is_cmdline_cut: files.is_cmdline_cut,
-            is_exe_hidden: files.is_exe_hidden,
             time,
             read_ns,
         }
@@ -70,7 +68,6 @@ impl RawDetails {
             cmdline,
             is_cmdline_cut: self.is_cmdline_cut,
             exe,
-            is_exe_hidden: self.is_exe_hidden,
             cwd,
             cgroup,
             status,

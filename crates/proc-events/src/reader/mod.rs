@@ -66,6 +66,10 @@ const READ_BUDGET: usize = 1024;
 /// The socket's buffer fills at most so fast that half of it lasts for its size divided by this, in microseconds: 100,000
 /// events a second of some 840 bytes.
 const BYTES_PER_MICROSECOND: u64 = 168;
+/// The shortest time between two checks of the buffer.
+const MIN_SLICE: Duration = Duration::from_micros(500);
+/// Memory of a datagram in the socket's buffer, in bytes.
+const DATAGRAM_BYTES: u64 = 832;
 
 /// Runs a reader until its last subscription leaves, or until it fails. This is the body of the reader thread.
 pub(crate) fn run(handle: &ReaderHandle) {
@@ -308,21 +312,24 @@ impl<'a> Reader<'a> {
         self.snapshot_task.is_some() || resync.has_reason() || self.pipeline.expected_until().is_some()
     }
 
-    /// Sleeps, so that more events arrive. The socket does not end the sleep, but a half full buffer does. Returns false
+    /// Sleeps, so that more events arrive. The socket does not end the sleep, but a half full buffer does, and so do half as many
+    /// events as the shortest queue holds. Returns false
     /// if a command or the exit of a watched process must be handled first.
     fn sleep(&mut self, delay: Duration) -> bool {
         let began = *self.sleep_began.get_or_insert_with(Instant::now);
         let Self { commands, pipeline, .. } = self;
-        let Pipeline { source, processes, .. } = pipeline;
+        let Pipeline { source, processes, queues, .. } = pipeline;
         let Some(connector) = source else { return true };
         let exit_watcher = processes.exit_watcher();
         // The delay at a high rate is too short to be worth checks of the buffer.
-        let capacity = self.handle.receive_buffer_size.load(Ordering::Relaxed);
-        let (slice, checks) = if delay <= COALESCE_DELAY {
-            (delay, false)
-        } else {
-            (Duration::from_micros((capacity / BYTES_PER_MICROSECOND).max(1)), true)
-        };
+        let checks = delay > COALESCE_DELAY;
+        let (mut slice, mut capacity) = (delay, u64::MAX);
+        if checks {
+            let queue_bytes = queues.iter().map(|queue| queue.capacity() as u64 * DATAGRAM_BYTES).min();
+            let buffer_bytes = self.handle.receive_buffer_size.load(Ordering::Relaxed);
+            capacity = buffer_bytes.min(queue_bytes.unwrap_or(u64::MAX));
+            slice = MIN_SLICE.max(Duration::from_micros(capacity / BYTES_PER_MICROSECOND));
+        }
         loop {
             let left = delay.saturating_sub(began.elapsed());
             if left.is_zero() || checks && u64::from(connector.queued_bytes()) > capacity / 2 {

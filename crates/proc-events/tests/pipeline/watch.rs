@@ -110,6 +110,8 @@ fn watch_of_recent_exit_tells_processes_by_creation_time() {
         (true, Some(1100), 1100, false),
         (false, None, 900, true),
         (false, Some(1100), 900, false),
+        // Another process was created after the exit.
+        (false, Some(1101), 900, true),
     ] {
         let mut harness = Harness::new(Fields::NONE);
         let what = format!("{is_identified} {shown:?} {watched}");
