@@ -150,7 +150,7 @@ impl ProcFiles {
             self.id_reader.read_cgroup(root, pid, self.ids, CGROUP_MAX, &mut self.cgroup);
             // Hierarchies of version 1 show an exiting process in their root.
             let is_root = parse::cgroup_path(self.cgroup.bytes()) == Some(b"/");
-            if is_root && time != ReadTime::BeforeRun && self.is_exiting(root, pid) {
+            if is_root && time != ReadTime::BeforeRun && is_exiting(root, pid) {
                 self.cgroup.clear();
             }
         }
@@ -213,13 +213,6 @@ impl ProcFiles {
         self.exe.bytes()
     }
 
-    /// Returns true if the process exits or has exited.
-    fn is_exiting(&mut self, root: &OwnedFd, pid: u32) -> bool {
-        let mut stat = FileBuffer::new();
-        let read = stat.try_read(root, pid, "stat", STAT_MAX);
-        read.is_err() || parse::stat(stat.bytes()).is_none_or(|stat| stat.is_exiting())
-    }
-
     /// Parses the stat that was read last.
     pub(super) fn stat(&self) -> Option<Stat<'_>> {
         parse::stat(self.stat.bytes())
@@ -241,6 +234,13 @@ impl ProcFiles {
             is_torn: self.is_torn,
         }
     }
+}
+
+/// Returns true if the process exits or has exited.
+fn is_exiting(root: &OwnedFd, pid: u32) -> bool {
+    let mut stat = FileBuffer::new();
+    let read = stat.try_read(root, pid, "stat", STAT_MAX);
+    read.is_err() || parse::stat(stat.bytes()).is_none_or(|stat| stat.is_exiting())
 }
 
 /// Returns true if the process called exec between the two stats. Each is ([`Stat::program`], [`Stat::is_mid_exec`]).

@@ -31,12 +31,12 @@ pub fn at_exec(comm: &[u8], cmdline: &[u8], exe: &[u8]) -> Box<str> {
     as_name(completed.unwrap_or(comm))
 }
 
-/// Returns the name of a program that may have changed its comm soon after the exec. An argument that agrees with the comm is then
-/// the name of a script, which may be executed without a path.
+/// Returns the name of a program that may have changed its comm soon after the exec. If the argument behind the interpreter agrees
+/// with the comm, it is the name of a script, which may be executed without a path.
 #[must_use]
 pub fn after_exec(comm: &[u8], cmdline: &[u8], exe: &[u8]) -> Box<str> {
-    let mut arguments = cmdline.split(|&byte| byte == 0).take(SCRIPT_ARGUMENTS);
-    if arguments.any(|argument| agrees(comm, base_name(argument))) {
+    let script = cmdline.split(|&byte| byte == 0).nth(1);
+    if script.is_some_and(|script| agrees(comm, base_name(script))) {
         return at_exec(comm, cmdline, exe);
     }
     since_exec(comm, cmdline, exe)
