@@ -62,6 +62,7 @@
   const laneTops = heights.map(() => 0)
   for (let lane = 1; lane < heights.length; lane++) laneTops[lane] = laneTops[lane - 1] + heights[lane - 1]
   const laneRows = heights.reduce((sum, height) => sum + height, 0)
+  let inPaintOrder = paintOrder()
   let colors = {}
   let isScheduled = false
 
@@ -85,6 +86,12 @@
         open.push(child)
       }
     }
+  }
+
+  /** Failures are painted last, so that no neighbour hides them. Bars that the search has not found come first. */
+  function paintOrder() {
+    const rank = ({ isFailed, isFound }) => (isFound ? 2 : 0) + (isFailed ? 1 : 0)
+    return bars.toSorted((a, b) => rank(a) - rank(b))
   }
 
   function rowOf(bar) {
@@ -180,14 +187,17 @@
     const labels = []
     // The right end of what is painted in each row: bars that are narrower than a pixel are painted once.
     const painted = new Map()
-    for (const bar of bars) {
+    for (const bar of inPaintOrder) {
       if (!view.isTree && bar.lane < 0) continue
       const row = rowOf(bar)
       const y = top + row * ROW
       if (y + ROW < AXIS || y > height) continue
       const x = left + (bar.start - view.from) * scale
       const length = Math.max(bar.length * scale, 2)
-      if (x + length < left || x > width) continue
+      if (x + length < left || x > width) {
+        if (view.isTree) drawHint(context, x > width, y, left, width)
+        continue
+      }
       const key = row * 2 + (bar.isFailed ? 1 : 0)
       if (length <= 2 && x + length <= (painted.get(key) ?? -1) && bar.index !== view.selected) continue
       painted.set(key, Math.max(painted.get(key) ?? -1, x + length))
@@ -224,6 +234,17 @@
       context.lineWidth = 2
       context.strokeRect(x, y + 2, Math.max(end - x, 3), ROW - 4)
     }
+  }
+
+  /** Draws an arrow to a bar that is before or after the visible time. */
+  function drawHint(context, isAfter, y, left, width) {
+    const [edge, point] = isAfter ? [width - 9, width - 3] : [left + 9, left + 3]
+    context.fillStyle = colors.dim
+    context.beginPath()
+    context.moveTo(edge, y + 6)
+    context.lineTo(point, y + ROW / 2)
+    context.lineTo(edge, y + ROW - 6)
+    context.fill()
   }
 
   /** Draws the label in its bar, or beside it in a tree. */
@@ -320,9 +341,14 @@
     }
     context.fillStyle = colors.bad
     for (const bar of bars) if (bar.isFailed) context.fillRect(x(bar.start + bar.length) - 1, 0, 2, 4)
-    context.fillStyle = colors.dim
     context.font = '11px system-ui, sans-serif'
-    context.fillText(`${most} at once at most`, 6, 11)
+    const text = `at most ${most} at once`
+    context.globalAlpha = 0.8
+    context.fillStyle = colors.back
+    context.fillRect(2, 3, context.measureText(text).width + 8, 16)
+    context.globalAlpha = 1
+    context.fillStyle = colors.dim
+    context.fillText(text, 6, 11)
     if (view.span < totalMs) {
       const [from, to] = [x(view.from), x(view.from + view.span)]
       context.fillStyle = colors.shade
@@ -474,7 +500,22 @@
     viewport.scrollTop = view.selected === null ? 0 : rowOf(bars[view.selected]) * ROW - viewport.clientHeight / 2
   }
 
-  function zoom(factor, at = 0.5) {
+  /** Returns the part of the visible time that a zoom without a pointer keeps: where the selected or the visible bars are. */
+  function center() {
+    let of = view.selected === null ? [] : [bars[view.selected]]
+    if (of.length === 0 && view.isTree) {
+      const first = Math.floor(viewport.scrollTop / ROW)
+      const last = first + Math.ceil((viewport.clientHeight - AXIS) / ROW)
+      if (last - first < bars.length) of = bars.filter(({ row }) => row >= first && row <= last)
+    }
+    if (of.length === 0) return 0.5
+    const from = Math.min(...of.map(({ start }) => start))
+    const to = Math.max(...of.map(({ start, length }) => start + length))
+    const at = ((from + to) / 2 - view.from) / view.span
+    return at >= 0 && at <= 1 ? at : 0.5
+  }
+
+  function zoom(factor, at = center()) {
     const span = Math.min(Math.max(view.span * factor, 0.001), totalMs)
     view.from += (view.span - span) * at
     view.span = span
@@ -491,6 +532,7 @@
       bar.isFound = has && (!isFailed || bar.isFailed)
       if (bar.isFound) found++
     }
+    inPaintOrder = paintOrder()
     byId('found').textContent = view.isFiltered ? `${found} found` : ''
     redraw()
   }

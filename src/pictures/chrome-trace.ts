@@ -116,9 +116,12 @@ export function chromeTraceOf(timeline: Timeline): ChromeTrace {
   return { displayTimeUnit: 'ms', otherData: { ...where, startNs, ...missing }, traceEvents }
 }
 
-/** Returns the command line, or else the machine. */
+/** Returns the command line: of the command, or of the only process without a parent; or else the machine. */
 export function titleOf({ tree, outcome }: Timeline): string {
   if (outcome.command.length > 0) return excerpt(commandOf({ argv: outcome.command }), COMMAND_MAX)
+  const [root, another] = tree.roots
+  const rootCommand = root === undefined || another !== undefined ? null : commandLineOf(root, COMMAND_MAX)
+  if (rootCommand !== null) return rootCommand
   const host = tree.start?.host ?? null
   return host === null ? 'processes' : `processes of ${host}`
 }

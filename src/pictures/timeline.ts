@@ -50,11 +50,9 @@ export function timelineOf(
   { minDurationNs = 0, most = BARS_MAX }: TimelineOptions = {},
 ): Timeline {
   const nodes = selected(tree, minDurationNs, most)
+  const startNs = Number.isFinite(tree.startNs) ? tree.startNs : 0
   const hasRunning = nodes.some(({ end }) => end === null)
-  const endNs = nodes.reduce(
-    (last, node) => Math.max(last, latestOf(node)),
-    hasRunning ? tree.endNs : Math.max(tree.startNs, 0),
-  )
+  const endNs = nodes.reduce((last, node) => Math.max(last, latestOf(node)), hasRunning ? tree.endNs : startNs)
   const bars = new Map<ProcessNode, Bar>()
   // Parents come before their children.
   for (const node of nodes) {
@@ -71,7 +69,7 @@ export function timelineOf(
   return {
     tree,
     outcome,
-    startNs: Number.isFinite(tree.startNs) ? tree.startNs : 0,
+    startNs,
     endNs,
     bars: ordered,
     hidden: tree.processes - ordered.length,
