@@ -54,6 +54,8 @@
   const AXIS = 22
   /** The most bars that are shown as a tree unless the reader asks for it. */
   const TREE_MAX = 300
+  /** The folders of a path, which the column of names leaves out. */
+  const FOLDERS = /(?:\/[^\s/'"=:]+){2,}\/(?=[^\s/'"])/g
   /** From this width on, a tree has a column of names. */
   const WITH_NAMES = 720
 
@@ -213,7 +215,8 @@
   function drawBar(context, bar, x, y, end, scale, left) {
     context.globalAlpha = bar.isFound ? 1 : 0.22
     context.fillStyle = bar.isFailed ? colors.bad : bar.color < 0 ? colors.other : colors[`c${bar.color}`]
-    context.fillRect(x, y + 2, end - x, ROW - 4)
+    // Neighbours of one colour stay apart.
+    context.fillRect(x, y + 2, end - x > 3 ? end - x - 1 : end - x, ROW - 4)
     if (end - x > 8) {
       context.fillStyle = colors.back
       // A process that replaces its program has a mark at each exec.
@@ -295,7 +298,7 @@
       const shown = fitted(context, name, left - x - 8)
       context.fillText(shown, x, y + ROW / 2 + 0.5)
       // What the arguments add to the name.
-      const rest = bar.command.slice(bar.command.indexOf(' ') + 1)
+      const rest = bar.command.slice(bar.command.indexOf(' ') + 1).replaceAll(FOLDERS, '…/')
       const at = x + context.measureText(shown).width + 8
       if (bar.command.includes(' ') && left - at > 40) {
         context.font = '11px ui-monospace, monospace'
@@ -405,7 +408,8 @@
       if (context.measureText(`${text.slice(0, middle)}…`).width <= width) kept = middle
       else cut = middle
     }
-    return kept > 0 ? `${text.slice(0, kept)}…` : ''
+    // A letter alone says nothing.
+    return kept > 1 ? `${text.slice(0, kept)}…` : ''
   }
 
   function barAt({ offsetX, offsetY }) {

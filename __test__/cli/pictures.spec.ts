@@ -19,7 +19,7 @@ import type { Entry } from '../../dist/src/recording/entry.js'
 import { toEntry } from '../../dist/src/recording/ndjson.js'
 import { openPage } from '../support/browser.ts'
 import { command } from '../support/cli-harness.ts'
-import { temporaryFolder } from '../support/helpers.ts'
+import { temporaryFolder, until } from '../support/helpers.ts'
 import { importIntoSpeedscope } from '../support/speedscope.ts'
 import { checkTrace } from '../support/trace-check.ts'
 
@@ -228,6 +228,24 @@ test('the failed and the longest processes are drawn, and the others are counted
   )
 })
 
+test('thousands of failures do not displace the longest processes', (t) => {
+  const entries: Entry[] = []
+  for (let n = 0; n < 100; n++) entries.push(fork(n, n + 10, 1), exit(n + 1, n + 10, { exitCode: 1 }))
+  for (let n = 0; n < 100; n++) entries.push(fork(n + 200, n + 200, 1), exit(n + 700, n + 200))
+  const { bars, tree } = timeline(entries, { most: 20 })
+  t.deepEqual([tree.failed, bars.filter(({ node }) => node.end!.exitCode === 1).length, bars.length], [100, 10, 20])
+})
+
+test('processes that are only counted are mentioned', (t) => {
+  const tree = new ProcessTree({ processes: 3 })
+  for (const one of build) tree.add(one)
+  const some = timelineOf(tree, outcome)
+  for (const text of [markdown(some), htmlPage(some)])
+    t.true(
+      text.includes('4 processes · 2 failed') && text.includes('of those after the first 3, only the number is known'),
+    )
+})
+
 test('more parallel processes than lanes are counted as not drawn', (t) => {
   const entries: Entry[] = []
   for (let n = 0; n < 300; n++) entries.push(fork(n, n + 10, 1))
@@ -235,6 +253,7 @@ test('more parallel processes than lanes are counted as not drawn', (t) => {
   const { traceEvents, otherData } = chromeTraceOf(timeline(entries))
   t.is(otherData['notDrawn'], 100)
   t.like(checkTrace(traceEvents), { crossing: 0, lanes: 200, slices: 200 })
+  t.true(htmlPage(timeline(entries)).includes('no lane was free for 100 processes: see the tree'))
 })
 
 test('the counter of running processes keeps its peak', (t) => {
@@ -259,7 +278,7 @@ test('losses are drawn at their moments', (t) => {
     traceEvents.find(({ ph }) => ph === 'i'),
     { name: '7 events lost', ts: 55_000, s: 'g', cat: 'loss' },
   )
-  t.regex(htmlPage(timeline(entries)), /1 loss(es)?, drawn/)
+  t.regex(htmlPage(timeline(entries)), /1 loss: see the red lines/)
 })
 
 test('the own times of folded stacks add up to the lifetime of the root', (t) => {
@@ -490,6 +509,17 @@ test.serial('Markdown is added to the summary of a GitHub step, and replaces ano
     t.is(text.startsWith('before\n### `true`'), kept)
     t.true(text.includes('### `true`'))
   }
+})
+
+test.serial('a recording that does not end is reported at a signal', async (t) => {
+  const it = command(t, ['run', '--replay', '-', '--format', 'folded'])
+  const lines = build.map((one) => JSON.stringify(one)).join('\n')
+  // More than a pipe holds: it reads, and expects a signal.
+  it.child.stdin!.on('error', () => {}).write(`${lines}\n${' '.repeat(2 ** 20)}\n`)
+  await until('it has read most of it', () => it.child.stdin!.writableLength === 0)
+  it.child.kill('SIGINT')
+  t.deepEqual(await it.ended, [0, null])
+  t.is(it.stderr, '')
 })
 
 test.serial('secrets are hidden in every picture', async (t) => {

@@ -82,13 +82,20 @@ function selected(tree: ProcessTree, minDurationNs: number, most: number): reado
   const long = longLived(tree, minDurationNs)
   const nodes = [...nodesOf(tree)].filter((node) => long === null || long.has(node))
   if (nodes.length <= most) return nodes
-  const isFirst = ({ end, parent }: ProcessNode): boolean => parent === null || (end !== null && isFailed(end))
-  const ranked = nodes.toSorted((a, b) => Number(isFirst(b)) - Number(isFirst(a)) || compareLives(a, b))
+  const byLife = nodes.toSorted(compareLives)
   const kept = new Set<ProcessNode>()
-  for (const node of ranked) {
-    if (kept.size >= most) break
-    addWithAncestors(kept, node)
+  const keep = (some: readonly ProcessNode[], limit: number): void => {
+    for (const node of some) {
+      if (kept.size >= limit) return
+      addWithAncestors(kept, node)
+    }
   }
+  // Thousands of failures do not displace what took the time.
+  keep(
+    byLife.filter(({ end }) => end !== null && isFailed(end)),
+    most / 2,
+  )
+  keep(byLife, most)
   return nodes.filter((node) => kept.has(node))
 }
 

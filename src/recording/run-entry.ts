@@ -69,52 +69,80 @@ export function isRun(value: unknown): value is RunEntry {
 }
 
 /**
- * Returns the entries that a report stands for, in the order of their times. A key that an older version did not write is
+ * Yields the entries that a report stands for, in the order of their times. A key that an older version did not write is
  * unknown.
  *
  * @throws Error if a required key is missing or has another type.
  */
-export function entriesOfRun(run: RunEntry): Entry[] {
-  const { start = null, end = null, losses = [], processes, lost } = run
-  const { command } = run
+export function* entriesOfRun(run: RunEntry): Generator<Entry> {
+  checkRun(run)
+  const { start = null, end = null, losses = [], processes, lost = 0 } = run
+  if (start !== null) yield checked(start)
+  // A report may have many processes. Each entry exists only while it is read.
+  const moments = [
+    ...processes.flatMap(momentsOf),
+    ...losses.map((loss) => ({ ns: loss.timestampNs, entry: () => loss })),
+  ]
+  // A fork comes before an exec of the same moment, and an exit after it, because the sort is stable.
+  moments.sort((a, b) => a.ns - b.ns)
+  for (const { entry } of moments) yield checked(entry(start))
+  const unknown = lost - losses.reduce((sum, loss) => sum + loss.lost, 0)
+  if (unknown > 0) {
+    // An older version wrote no moments of losses.
+    const rest = { cause: 'socket', lost: unknown, recoveredExecs: 0, recoveredExits: 0 } as const
+    yield { type: 'loss', ...moment(moments.at(-1)?.ns ?? 0, start), ...rest }
+  }
+  if (end !== null) yield checked(end)
+}
+
+function checkRun(run: RunEntry): void {
+  const { command, processes, losses = [] } = run
   if (!Array.isArray(command) || !command.every((word) => typeof word === 'string'))
     throw new Error('"command" is missing or not an array of strings')
   for (const key of COUNTS) if (!Number.isInteger(run[key] ?? 0)) throw new Error(`"${key}" is not an integer`)
-  if (!Array.isArray(processes)) throw new Error('"processes" is missing or not an array')
   if (!Array.isArray(losses)) throw new Error('"losses" is not an array')
-  const entries = [...processes.flatMap((one) => entriesOfProcess(one, start)), ...losses.map((loss) => checked(loss))]
-  // A fork comes before an exec of the same moment, and an exit after it, because the sort is stable.
-  entries.sort((a, b) => a.timestampNs - b.timestampNs)
-  const [first, last] = [entries[0]?.timestampNs ?? 0, entries.at(-1)?.timestampNs ?? 0]
-  const known = losses.reduce((sum, loss) => sum + loss.lost, 0)
-  // An older version wrote no moments.
-  const unknown = Math.max(0, (lost ?? 0) - known)
-  const rest = { cause: 'socket', lost: unknown, recoveredExecs: 0, recoveredExits: 0 } as const
-  return [
-    ...(start === null ? [] : [checked(start)]),
-    ...entries,
-    ...(unknown === 0 ? [] : [{ type: 'loss', ...moment(last, start), ...rest } as const]),
-    ...(end === null ? [] : [checked({ ...end, timestampNs: Math.max(end.timestampNs, first) })]),
-  ]
+  if (!Array.isArray(processes)) throw new Error('"processes" is missing or not an array')
+  for (const one of processes) if (!Array.isArray(one?.execs)) throw new Error('"execs" is missing or not an array')
 }
 
-function entriesOfProcess(given: RunProcess, start: StartEntry | null): Entry[] {
-  const { pid, ppid, timestampNs, durationNs, exitCode, signal, coreDumped, uid, user, execs, usage = null } = given
-  if (!Array.isArray(execs)) throw new Error('"execs" is missing or not an array')
-  const { forked = true, parentName = null, startTime = null } = given
-  const own = { pid, ppid, parentName, startTime }
-  const at = (ns: number) => ({ ...own, ...moment(ns, start) })
-  const list: object[] = execs.map((exec: RunExec) => ({ type: 'exec', uid, user, ...at(exec.timestampNs), ...exec }))
-  if (forked) list.unshift({ type: 'fork', ...at(timestampNs), name: parentName })
-  if (durationNs !== null) {
-    const endNs = timestampNs + durationNs
-    const durationSince = forked ? 'start' : 'exec'
-    const last = execs.at(-1)
-    const { exe = null, argv = null, cwd = null, name = parentName } = last ?? {}
-    const known = { name, exe, argv, cwd, uid, user }
-    list.push({ type: 'exit', ...at(endNs), ...known, exitCode, signal, coreDumped, durationNs, durationSince, usage })
-  }
-  return list.map((one) => checked(one))
+interface Moment {
+  readonly ns: number
+  /** Returns the entry, which is not checked. */
+  readonly entry: (start: StartEntry | null) => object
+}
+
+function momentsOf(process: RunProcess): Moment[] {
+  const { timestampNs, durationNs, execs, forked = true } = process
+  const moments = execs.map((exec): Moment => ({
+    ns: exec.timestampNs,
+    entry: (start) => execOf(process, exec, start),
+  }))
+  if (forked) moments.unshift({ ns: timestampNs, entry: (start) => forkOf(process, start) })
+  if (durationNs !== null) moments.push({ ns: timestampNs + durationNs, entry: (start) => exitOf(process, start) })
+  return moments
+}
+
+function forkOf(process: RunProcess, start: StartEntry | null): object {
+  const { parentName = null, timestampNs } = process
+  return { type: 'fork', ...identityOf(process), ...moment(timestampNs, start), name: parentName }
+}
+
+function execOf(process: RunProcess, exec: RunExec, start: StartEntry | null): object {
+  const { uid, user } = process
+  return { type: 'exec', uid, user, ...identityOf(process), ...moment(exec.timestampNs, start), ...exec }
+}
+
+function exitOf(process: RunProcess, start: StartEntry | null): object {
+  const { timestampNs, durationNs, exitCode, signal, coreDumped, uid, user, usage = null, parentName = null } = process
+  const { exe = null, argv = null, cwd = null, name = parentName } = process.execs.at(-1) ?? {}
+  const known = { name, exe, argv, cwd, uid, user }
+  const durationSince = (process.forked ?? true) ? 'start' : 'exec'
+  const how = { exitCode, signal, coreDumped, durationNs, durationSince, usage }
+  return { type: 'exit', ...identityOf(process), ...moment(timestampNs + durationNs!, start), ...known, ...how }
+}
+
+function identityOf({ pid, ppid, parentName = null, startTime = null }: RunProcess): object {
+  return { pid, ppid, parentName, startTime }
 }
 
 /** The time of day is that of the clock at the start. */

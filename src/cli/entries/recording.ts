@@ -13,7 +13,7 @@ const LINE_MAX = 2 ** 27
 
 /**
  * Yields the entries until the end of the file, or the signal, because a pipe may never end. `onRun` gets each report of
- * `run`, whose entries follow.
+ * `run` after its entries.
  *
  * @throws Error with the file and the line, if a line cannot be read.
  */
@@ -56,16 +56,17 @@ async function* linesOf(input: Readable): AsyncGenerator<string> {
   yield pieces.join('')
 }
 
-function read(text: string, where: string, onRun: (run: RunEntry) => void): readonly Entry[] {
+/** Yields the entries of a line: those of a report, one, or none. */
+function* read(text: string, where: string, onRun: (run: RunEntry) => void): Generator<Entry> {
   try {
     const value: unknown = JSON.parse(text)
     if (isRun(value)) {
-      const entries = entriesOfRun(value)
+      yield* entriesOfRun(value)
       onRun(value)
-      return entries
+    } else {
+      const entry = toEntry(value)
+      if (entry !== null) yield entry
     }
-    const entry = toEntry(value)
-    return entry === null ? [] : [entry]
   } catch (error) {
     throw new Error(`${where}: ${error instanceof Error ? error.message : error}`, { cause: error })
   }

@@ -13,6 +13,9 @@ export function headline({ tree, outcome, startNs, endNs, hidden }: Timeline): s
     formatElapsed((endNs - startNs) / 1e6),
     ...(isKnown ? [signal === null ? `exit ${exitCode}` : statusOf(outcome)] : []),
     ...(hidden > 0 ? [`${hidden} not drawn`] : []),
+    ...(tree.unlisted > 0
+      ? [`of those after the first ${tree.processes - tree.unlisted}, only the number is known`]
+      : []),
     ...(lost > 0 ? [`${plural(lost, 'event')} lost`] : []),
   ].join(' · ')
 }

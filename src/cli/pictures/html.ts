@@ -3,13 +3,13 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { titleOf } from '../../pictures/chrome-trace.js'
-import { lanesOf } from '../../pictures/lanes.js'
+import { type Lanes, lanesOf } from '../../pictures/lanes.js'
 import { commandLineOf, endingOf, hasFailed, labelOf, programOf } from '../../pictures/names.js'
 import { type ProgramTotal, programNameOf, programTotals } from '../../pictures/program-totals.js'
 import { runningCounts } from '../../pictures/running-counts.js'
 import type { Bar, Timeline } from '../../pictures/timeline.js'
 import { excerpt, printable } from '../../recording/text.js'
-import { formatBytes, formatDuration, formatOffset } from '../output/format.js'
+import { formatBytes, formatDuration, formatOffset, plural } from '../output/format.js'
 import { headline } from './headline.js'
 
 const ASSETS = join(__dirname, '..', '..', '..', '..', 'assets')
@@ -23,6 +23,7 @@ const COLORS_MAX = 7
 const COUNTS_MAX = 2000
 
 export function htmlPage(timeline: Timeline): string {
+  const lanes = lanesOf(timeline.bars)
   const style = asset('timeline.css')
   const script = asset('timeline.js')
   const title = excerpt(printable(titleOf(timeline)), TITLE_MAX)
@@ -30,11 +31,11 @@ export function htmlPage(timeline: Timeline): string {
     csp: `default-src 'none'; style-src '${digest(style)}'; script-src '${digest(script)}'; base-uri 'none'; form-action 'none'`,
     title: escaped(title),
     headline: escaped(headline(timeline)),
-    facts: escaped(facts(timeline)),
+    facts: escaped(facts(timeline, lanes)),
     style,
     tables: tables(timeline),
     footer: escaped(footer(timeline)),
-    data: embedded(dataOf(timeline)),
+    data: embedded(dataOf(timeline, lanes)),
     script,
   }
   // The hashes are those of whole elements, without space around the text.
@@ -54,11 +55,12 @@ function digest(text: string): string {
   return `sha256-${createHash('sha256').update(text).digest('base64')}`
 }
 
-function facts({ tree: { start, losses } }: Timeline): string {
+function facts({ tree: { start, losses } }: Timeline, { unplaced }: Lanes): string {
   return [
     ...(start === null ? [] : [start.time, start.host ?? '', `proc-events ${start.version}`]),
     ...(start?.source === 'polling' ? ['polled: short-lived processes are missing'] : []),
-    ...(losses.length > 0 ? [`${losses.length} losses, drawn as red lines`] : []),
+    ...(losses.length > 0 ? [`${plural(losses.length, 'loss', 'losses')}: see the red lines`] : []),
+    ...(unplaced > 0 ? [`no lane was free for ${plural(unplaced, 'process', 'processes')}: see the tree`] : []),
   ]
     .filter(Boolean)
     .map((fact) => printable(fact))
@@ -84,10 +86,9 @@ class Strings {
 }
 
 /** Returns the data of the page. Times are in milliseconds since the start. */
-function dataOf(timeline: Timeline): object {
+function dataOf(timeline: Timeline, { placed, heights }: Lanes): object {
   const { bars, startNs, endNs, tree } = timeline
   const strings = new Strings()
-  const { placed, heights } = lanesOf(bars)
   const places = new Map(placed.map((one) => [one.bar, one]))
   const numbers = new Map(bars.map((bar, index) => [bar, index]))
   const ms = (ns: number): number => Math.round((ns - startNs) / 1e3) / 1e3
