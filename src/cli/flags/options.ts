@@ -195,7 +195,7 @@ export const OPTIONS: readonly Option[] = [
     value: 'FORMAT',
     kind: FORMATS,
     brief: 'tree, json, trace, html, folded or markdown',
-    text: 'The form of the report. tree: text (default). json: one object, as --json. trace: a trace for ui.perfetto.dev and speedscope.app; name it FILE.trace.json. html: a page with a timeline, in one file. folded: stacks of programs with microseconds, for flame graphs. markdown: a table and a Mermaid chart, for the summaries of CI services. A picture draws at most 20,000 processes, the failed and the longest ones, and says how many it does not show.',
+    text: 'The form of the report. tree: text (default). json: one object, as --json. trace: a trace for ui.perfetto.dev and speedscope.app; name it FILE.trace.json. html: a page with a timeline, in one file. folded: stacks of programs with microseconds, for flame graphs. markdown: a table and a Mermaid chart, for the summaries of CI services. On a terminal, trace and html need --output. A picture draws at most 20,000 processes, the failed and the longest ones, and says how many it does not show.',
   },
   {
     name: 'weight',
