@@ -150,6 +150,18 @@ test('a child is on the lane of its parent only if it ends within it', (t) => {
   }
 })
 
+test('programs of one process do not overlap if their times are out of order', (t) => {
+  const entries = [fork(0, 10, 1), exec(2, 10, 'a'), exec(1.5, 10, 'b'), exit(4, 10)]
+  const programs = slicesOf(entries).filter(({ cat }) => cat === 'program')
+  t.deepEqual(
+    programs.map(({ name, ts, dur }) => [name, ts, dur]),
+    [
+      ['fork', 0, 2000],
+      ['b', 2000, 2000],
+    ],
+  )
+})
+
 test('a child of a program that its parent has replaced leaves the lane', (t) => {
   const slices = slicesOf([
     fork(0, 10, 1),
@@ -202,6 +214,13 @@ test('a process that ran before the recording begins where its exit says', (t) =
       [101, false, 101],
     ],
   )
+})
+
+test('the totals of programs include processes that are not drawn', (t) => {
+  const some = timeline(build, { most: 1 })
+  t.is(some.bars.length, 1)
+  t.true(markdown(some).includes('| cc | 2 | 1 | 98.0ms | 55.0ms |'))
+  t.true(markdown(some).includes('| make | 1 | 1 | 80.0ms | 80.0ms |'))
 })
 
 test('the failed and the longest processes are drawn, and the others are counted', (t) => {

@@ -96,12 +96,13 @@ function timeline(report) {
 }
 
 /** Draws a row for each process, below its parent. */
-function draw({ bars, startNs, endNs, outcome, tree }) {
+function draw(whole) {
+  const { bars, startNs, endNs, outcome, tree } = whole
   const [width, names, row, top] = [860, 270, 18, 58]
   const rows = inTreeOrder(bars)
   const height = top + rows.length * row + 14
   const x = (ns) => names + ((ns - startNs) / (endNs - startNs)) * (width - names - 12)
-  const colors = programTotals(bars).map(({ name }) => name)
+  const colors = programTotals(whole).map(({ name }) => name)
   const s = (endNs - startNs) / 1e9
   const step = [0.05, 0.1, 0.2, 0.5, 1, 2, 5].find((one) => s / one <= 8) ?? 10
   const ticks = Array.from({ length: Math.floor(s / step) + 1 }, (_, n) => n * step)

@@ -89,7 +89,9 @@ function close({ open }: Lane, ns: number): void {
 function segmentsOf({ node, startNs, endNs }: Bar): readonly Segment[] {
   const { execs } = node
   if (execs.length < 2) return []
-  const starts = execs.map(({ timestampNs }) => Math.min(Math.max(timestampNs, startNs), endNs))
+  // Each begins after the one before, even if the clocks of a snapshot and of the kernel differ.
+  const starts: number[] = []
+  for (const { timestampNs } of execs) starts.push(Math.min(Math.max(timestampNs, starts.at(-1) ?? startNs), endNs))
   const programs = execs.map((exec, index): Segment => {
     const name = index === execs.length - 1 && node.omittedExecs > 0 ? `… ${programOf(exec)}` : programOf(exec)
     return { name, startNs: starts[index]!, endNs: starts[index + 1] ?? endNs }

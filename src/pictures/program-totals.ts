@@ -1,6 +1,7 @@
 /** Sums over the processes of each program. */
 import { hasFailed, labelOf, programOf } from './names.js'
-import type { Bar } from './timeline.js'
+import { type ProcessNode, nodesOf } from './process-tree.js'
+import type { Timeline } from './timeline.js'
 
 export interface ProgramTotal {
   readonly name: string
@@ -14,10 +15,13 @@ export interface ProgramTotal {
   maxRssBytes: number | null
 }
 
-/** Returns the totals, the longest total lifetime first. A process counts for its last program. */
-export function programTotals(bars: readonly Bar[]): readonly ProgramTotal[] {
+/**
+ * Returns the totals of all listed processes, drawn or not, the longest total lifetime first. A process counts for its last
+ * program.
+ */
+export function programTotals({ tree, endNs }: Timeline): readonly ProgramTotal[] {
   const totals = new Map<string, ProgramTotal>()
-  for (const { node, startNs, endNs } of bars) {
+  for (const node of nodesOf(tree)) {
     const name = programNameOf(node)
     let total = totals.get(name)
     if (total === undefined) {
@@ -27,8 +31,9 @@ export function programTotals(bars: readonly Bar[]): readonly ProgramTotal[] {
     const usage = node.end?.usage ?? null
     total.processes++
     if (hasFailed(node)) total.failed++
-    total.lifeNs += endNs - startNs
-    total.longestNs = Math.max(total.longestNs, endNs - startNs)
+    const lifeNs = Math.max(0, (node.end?.ns ?? endNs) - node.beganNs)
+    total.lifeNs += lifeNs
+    total.longestNs = Math.max(total.longestNs, lifeNs)
     if (usage === null) continue
     total.cpuNs = (total.cpuNs ?? 0) + usage.cpuNs
     if (usage.maxRssBytes !== null) total.maxRssBytes = Math.max(total.maxRssBytes ?? 0, usage.maxRssBytes)
@@ -37,7 +42,7 @@ export function programTotals(bars: readonly Bar[]): readonly ProgramTotal[] {
 }
 
 /** Returns the last program of a process; `(fork of PARENT)` without any. */
-export function programNameOf(node: Bar['node']): string {
+export function programNameOf(node: ProcessNode): string {
   const last = node.execs.at(-1)
   return last === undefined ? labelOf(node) : programOf(last)
 }

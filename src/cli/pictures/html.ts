@@ -93,7 +93,7 @@ function dataOf(timeline: Timeline, { placed, heights }: Lanes): object {
   const numbers = new Map(bars.map((bar, index) => [bar, index]))
   const ms = (ns: number): number => Math.round((ns - startNs) / 1e3) / 1e3
   const short = (text: string): number => strings.numberOf(printable(excerpt(text, TEXT_MAX)))
-  const colored = programTotals(bars)
+  const colored = programTotals(timeline)
     .slice(0, COLORS_MAX)
     .map(({ name }) => short(name))
   const rows = bars.map((bar) => {
@@ -132,19 +132,19 @@ function embedded(data: object): string {
 }
 
 function tables(timeline: Timeline): string {
-  const { bars, hasUsage } = timeline
+  const { bars, hasUsage, tree } = timeline
   const numbers = new Map(bars.map((bar, index) => [bar, index]))
   const row = (bar: Bar) => processRow(bar, numbers.get(bar)!, timeline)
   const failed = bars.filter(({ node }) => hasFailed(node))
   const longest = bars.toSorted((a, b) => b.endNs - b.startNs - (a.endNs - a.startNs))
   const head = ['program', 'pid:', 'start:', 'lifetime:', ...(hasUsage ? ['CPU:', 'memory:'] : []), 'ended', 'command']
-  const programs = programTotals(bars)
+  const programs = programTotals(timeline)
   const shown = programs.slice(0, PROGRAMS_MAX).map((total) => programRow(total, hasUsage))
   const programHead = ['program', 'processes:', 'failed:', 'total lifetime:', 'longest:']
   const costHead = hasUsage ? ['CPU:', 'peak memory:'] : []
   return [
-    table('Failed', head, failed.slice(0, PROCESSES_MAX).map(row), failed.length),
-    table('Longest', head, longest.slice(0, PROCESSES_MAX).map(row), longest.length),
+    table('Failed', head, failed.slice(0, PROCESSES_MAX).map(row), tree.failed),
+    table('Longest', head, longest.slice(0, PROCESSES_MAX).map(row), tree.processes),
     table('Programs', [...programHead, ...costHead], shown, programs.length),
   ].join('')
 }

@@ -13,7 +13,7 @@ const [FAILED_MAX, LONGEST_MAX, PROGRAMS_MAX, CHART_MAX] = [20, 20, 10, 40]
 const [COMMAND_MAX, NAME_MAX] = [120, 40]
 
 export function markdown(timeline: Timeline): string {
-  const { bars, outcome } = timeline
+  const { bars, outcome, tree } = timeline
   const failed = bars.filter(({ node }) => hasFailed(node))
   const byLife = bars.toSorted((a, b) => lifeOf(b) - lifeOf(a))
   const longest = byLife.slice(0, LONGEST_MAX)
@@ -21,9 +21,9 @@ export function markdown(timeline: Timeline): string {
   return [
     `### ${title}`,
     headline(timeline),
-    ...section('Failed', processTable(failed.slice(0, FAILED_MAX), timeline), failed.length - FAILED_MAX),
-    ...section('Longest', processTable(longest, timeline), bars.length - LONGEST_MAX),
-    ...section('Programs', programTable(programTotals(bars).slice(0, PROGRAMS_MAX), timeline), 0),
+    ...section('Failed', processTable(failed.slice(0, FAILED_MAX), timeline), tree.failed - FAILED_MAX),
+    ...section('Longest', processTable(longest, timeline), tree.processes - LONGEST_MAX),
+    ...section('Programs', programTable(programTotals(timeline).slice(0, PROGRAMS_MAX), timeline), 0),
     ...(bars.length === 0 ? [] : chart(byLife.slice(0, CHART_MAX), timeline)),
     '',
   ].join('\n\n')
