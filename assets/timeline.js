@@ -54,6 +54,8 @@
   const AXIS = 22
   /** The most bars that are shown as a tree unless the reader asks for it. */
   const TREE_MAX = 300
+  /** Round parts of minutes and hours, in milliseconds. */
+  const LONG_STEPS = [15, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600].map((s) => s * 1000)
   /** The folders of a path, which the column of names leaves out. */
   const FOLDERS = /(?:\/[^\s/'"=:]+){2,}\/(?=[^\s/'"])/g
   /** From this width on, a tree has a column of names. */
@@ -367,7 +369,8 @@
   function ticksOf(from, span, most) {
     const rough = span / Math.max(most, 2)
     const power = 10 ** Math.floor(Math.log10(rough))
-    const step = [1, 2, 5, 10].map((factor) => factor * power).find((one) => one >= rough) ?? rough
+    const steps = rough > 10_000 ? LONG_STEPS : [1, 2, 5, 10].map((factor) => factor * power)
+    const step = steps.find((one) => one >= rough) ?? Math.ceil(rough / 3_600_000) * 3_600_000
     const ticks = []
     for (let at = Math.ceil(from / step - 1e-9); at * step <= from + span; at++) ticks.push(at * step)
     return ticks
