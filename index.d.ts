@@ -33,6 +33,50 @@ export declare type CapturedInfo<Field extends ProcessField> = Required<
   Pick<ProcessInfo, Field | (Field extends 'cgroup' ? 'containerId' : never)>
 >
 
+/** A trace. Write it with `JSON.stringify` to a file that is named `*.trace.json`. */
+export declare interface ChromeTrace {
+  /** The unit that viewers show. */
+  readonly displayTimeUnit: 'ms'
+  /** Where and when the trace was made, and how much it does not show. */
+  readonly otherData: Readonly<Record<string, string | number | null>>
+  /** The events of the trace. */
+  readonly traceEvents: readonly ChromeTraceEvent[]
+}
+
+/** An event in the Trace Event Format. */
+export declare interface ChromeTraceEvent {
+  /** `X`: a slice. `M`: a name. `C`: a counter. `s` and `f`: an arrow. `i`: a moment. */
+  readonly ph: 'X' | 'M' | 'C' | 's' | 'f' | 'i'
+  /** The text of the event. */
+  readonly name: string
+  /** The group of lanes: always 1. */
+  readonly pid: 1
+  /** The lane, from 1 on. It is no thread: processes that do not overlap share a lane. */
+  readonly tid?: number
+  /** Microseconds since the first process began. */
+  readonly ts?: number
+  /** The length of a slice, in microseconds. */
+  readonly dur?: number
+  /** The kind of the event: `process`, `program`, `fork`, `loss`; `failed` for a process that failed. */
+  readonly cat?: string
+  /** The number that both ends of an arrow have. */
+  readonly id?: number
+  /** The end of an arrow belongs to the slice around it. */
+  readonly bp?: 'e'
+  /** The scope of a moment: the whole trace. */
+  readonly s?: 'g'
+  /** The colour in chrome://tracing. */
+  readonly cname?: string
+  /** The details that viewers show. */
+  readonly args?: Readonly<Record<string, unknown>>
+}
+
+/** Options of {@link toChromeTrace}. */
+export declare interface ChromeTraceOptions {
+  /** The shortest lifetime that is shown, in milliseconds. Default: 0. Ancestors of processes shown are shown, too. */
+  readonly minDurationMs?: number | undefined
+}
+
 /** A thread has changed its name. */
 export declare interface CommEvent extends EventBase<'comm'> {
   /** The thread's id. For the main thread it equals `pid`. */
@@ -813,6 +857,17 @@ export declare interface PtraceEvent extends EventBase<'ptrace'> {
 }
 
 /**
+ * An object of a recording: a parsed line of `proc-events --json`, or of `proc-events run --json`. The file
+ * `schema/recording.schema.json` of the package describes its keys.
+ */
+export declare interface RecordedEntry {
+  /** The type of an event, `start`, `end`, `loss`, `note` or `run`. Other objects are ignored. */
+  readonly type: string
+  /** Nanoseconds on CLOCK_MONOTONIC. `run` has none. */
+  readonly timestampNs?: number
+}
+
+/**
  * Removes confidential text from a process's arguments, and returns the arguments to show.
  *
  * It is given once, to `initialize`, and holds for all callbacks, iterators and channels. It is called once for each event
@@ -924,6 +979,28 @@ export declare interface SubscribeOptions<
 }
 
 /**
+ * Draws processes as a trace that [Perfetto](https://ui.perfetto.dev), [speedscope](https://www.speedscope.app) and
+ * `chrome://tracing` open. It takes events, as a callback or an iterator received them, or the objects of a recording, or
+ * the one object of `proc-events run --json`. Entries must be in the order of their times.
+ *
+ * Slices of a lane nest strictly. A child is on the lane of its parent if it ends within it. Otherwise it is on the next
+ * free lane, and an arrow shows its parent. At most 20,000 processes are drawn, the failed and the longest ones.
+ *
+ * ```ts
+ * const events: ProcessEvent[] = []
+ * const options = { ancestor: process.pid, capture: ['name', 'argv'] } as const
+ * for (const type of ['fork', 'exec', 'exit'] as const) monitor.subscribe(type, (_, event) => events.push(event), options)
+ * await build()
+ * await monitor.flush()
+ * writeFileSync('build.trace.json', JSON.stringify(toChromeTrace(events)))
+ * ```
+ *
+ * @param entries - events, or parsed lines of `proc-events --json`. Objects of other types are ignored.
+ * @throws TypeError `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` for an argument that is not as typed.
+ */
+export declare function toChromeTrace(entries: Iterable<TraceEntry>, options?: ChromeTraceOptions): ChromeTrace
+
+/**
  * Converts an event to OpenTelemetry's semantic conventions. It needs no other package. It reads nothing of the process, so
  * capture the details that the attributes need.
  *
@@ -937,6 +1014,9 @@ export declare interface SubscribeOptions<
  * @throws TypeError `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` for an argument that is not as typed.
  */
 export declare function toOpenTelemetry(event: ProcessEvent, options?: OpenTelemetryOptions): OpenTelemetryEvent
+
+/** An event of the monitor, or an object of a recording. */
+export declare type TraceEntry = ProcessEvent | RecordedEntry
 
 /** A process has changed its user ids. */
 export declare interface UidEvent extends EventBase<'uid'> {

@@ -47,6 +47,9 @@ export type {
   OpenTelemetryEvent,
   OpenTelemetryOptions,
 } from './src/integrations/opentelemetry.js'
+export { toChromeTrace } from './src/pictures/chrome-trace.js'
+export type { ChromeTrace, ChromeTraceEvent, ChromeTraceOptions } from './src/pictures/chrome-trace.js'
+export type { RecordedEntry, TraceEntry } from './src/pictures/entries.js'
 export type {
   LossReport,
   MonitorEvents,

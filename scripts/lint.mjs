@@ -8,6 +8,7 @@ import { project, root } from './toolchain.mjs'
 const generated = [
   'index.d.ts',
   'docs/api/*',
+  'docs/recordings.md',
   'native.d.ts',
   'man/*.1',
   'Cargo.lock',

@@ -49,16 +49,23 @@ test('options of the other commands are parsed', (t) => {
   t.like(parse(['--json', '-h']), { command: 'help', about: { name: '' } })
   t.like(parse(['run', '-h']), { command: 'help', about: { name: 'run' } })
   t.deepEqual(parse(['--version']), { command: 'version' })
-  const order = { sort: 'start', minDurationMs: 0 } as const
-  const run = { command: 'run', ...show, ...order, program: 'make', programArgs: [] as string[] }
+  const order = { sort: 'start', minDurationMs: 0, format: 'tree', weight: 'time' } as const
+  const target = (...command: string[]) => ({ target: { command } })
+  const run = { command: 'run', ...show, ...order, ...target('make') }
   const cases: [string[], object][] = [
     [['run', 'make'], run],
     [['run', '--', 'make'], run],
-    [['run', 'make', '--json', '-h', '--', 'x'], { ...run, programArgs: ['--json', '-h', '--', 'x'] }],
-    [['run', '--json', '--output', 'f', '--', 'make', '-h'], { ...run, json: true, output: 'f', programArgs: ['-h'] }],
-    [['run', '--', '--json'], { ...run, program: '--json' }],
-    [['run', 'make', '--sort', 'life', '--sort'], { ...run, programArgs: ['--sort', 'life', '--sort'] }],
+    [['run', 'make', '--json', '-h', '--', 'x'], { ...run, ...target('make', '--json', '-h', '--', 'x') }],
+    [
+      ['run', '--json', '--output', 'f', '--', 'make', '-h'],
+      { ...run, json: true, format: 'json', output: 'f', ...target('make', '-h') },
+    ],
+    [['run', '--', '--json'], { ...run, ...target('--json') }],
+    [['run', 'make', '--sort', 'life', '--sort'], { ...run, ...target('make', '--sort', 'life', '--sort') }],
     [['run', '--sort', 'life', '--min-duration=100ms', 'make'], { ...run, sort: 'life', minDurationMs: 100 }],
+    [['run', '--format', 'json', 'make'], { ...run, json: true, format: 'json' }],
+    [['run', '--format=folded', '--weight=cpu', 'make'], { ...run, format: 'folded', weight: 'cpu' }],
+    [['run', '--replay', '-', '--format', 'html'], { ...run, format: 'html', target: { replay: '-' } }],
     [['wait', '1', '2', '1'], { command: 'wait', ...show, pids: [1, 2] }],
     [['wait', '7', '--duration', '2'], { command: 'wait', ...show, pids: [7], durationMs: 2000 }],
     [['doctor', '--json'], { command: 'doctor', json: true }],
@@ -175,6 +182,10 @@ test('an invalid command line is rejected with a message', (t) => {
     [['--json', '--json'], /^--json: given more than once$/],
     [['wait', '1', '--duration', '1', '--duration=1'], /^--duration: given more than once$/],
     [['run', '--sort', 'life', '--sort', 'life', 'make'], /^--sort: given more than once$/],
+    [['run', '--format', 'svg', 'make'], /^--format: expected tree, json, trace, html, folded or markdown, got 'svg'/],
+    [['run', '--json', '--format', 'json', 'make'], /^--json and --format cannot be combined$/],
+    [['run', '--weight', 'cpu', 'make'], /^--weight needs --format folded$/],
+    [['run', '--replay', 'x', 'make'], /^run: --replay takes the place of CMD$/],
     [['run', '--sort', 'name', 'make'], /^--sort: expected start or life, got 'name'$/],
     [['--descendants-of', '0'], /^--descendants-of: expected an integer from 1/],
     [['--name', 'a', '--name', '/(/'], /^--name: .*\(/],
@@ -222,7 +233,10 @@ test('a misspelt word leads to the nearest one', (t) => {
     t.true(message.endsWith(ending) && (ending.startsWith(',') || message === ending), `${args.join(' ')}: ${message}`)
   }
   // The words of CMD are its own.
-  t.like(parse(['run', 'make', '--jsn']), { programArgs: ['--jsn'] })
+  t.deepEqual(parse(['run', 'make', '--jsn']), {
+    ...(parse(['run', 'make']) as object),
+    target: { command: ['make', '--jsn'] },
+  } as never)
 })
 
 test('an option of another command leads to that command', (t) => {

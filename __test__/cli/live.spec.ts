@@ -18,6 +18,16 @@ function commanded(args: readonly string[], then: string, before = ''): ReturnTy
   `)
 }
 
+/** Returns the entries between the start and the end of a recording. */
+function inside(stdout: string): any[] {
+  const entries = stdout
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+  if (entries[0].type !== 'start' || entries.at(-1).type !== 'end') throw new Error(stdout)
+  return entries.slice(1, -1)
+}
+
 const exec = `fake.source.push(r.exec(10, { process: { name: 'sh', ppid: 1, argv: ['sh'] } }))`
 
 test.serial('a loss is printed in its place and counted', async (t) => {
@@ -31,10 +41,7 @@ test.serial('a loss is printed in its place and counted', async (t) => {
   t.regex(third!, /exit .* sh$/)
   t.regex(text.stderr, /^1 exec and 1 exit in .*, 0 failed, 3 events lost\n/)
   const json = await commanded(['--json'], then)
-  const [, loss] = json.stdout
-    .trimEnd()
-    .split('\n')
-    .map((line) => JSON.parse(line))
+  const [, loss] = inside(json.stdout)
   t.deepEqual(Object.keys(loss), ['type', 'time', 'timestampNs', 'cause', 'lost', 'recoveredExecs', 'recoveredExits'])
   t.like(loss, { type: 'loss', cause: 'socket', lost: 3, recoveredExecs: 1, recoveredExits: 0 })
 })
@@ -43,7 +50,8 @@ test.serial('an unreported loss is printed at the end', async (t) => {
   const then = `fake.source.counters[6] = 2; ${exec}; setTimeout(() => process.kill(process.pid, 'SIGINT'), 50)`
   const { stdout, stderr } = await commanded(['--json'], then)
   t.regex(stderr, /, 2 events lost\n/)
-  t.is(JSON.parse(stdout.trimEnd().split('\n').at(-1)!).type, 'loss')
+  t.is(inside(stdout).at(-1).type, 'loss')
+  t.like(JSON.parse(stdout.trimEnd().split('\n').at(-1)!), { type: 'end', lost: 2 })
 })
 
 test.serial('the fallback to polling and a restart are printed in their place', async (t) => {
@@ -51,10 +59,8 @@ test.serial('the fallback to polling and a restart are printed in their place', 
     setTimeout(() => process.kill(process.pid, 'SIGINT'), 50)`
   const polling = `fake.behaviour.open = () => [r.fallenBack('ERR_SOURCE_FAILED', 1, 'bind'), r.opened(0, 1)];`
   const { stdout, stderr } = await commanded(['--source', 'auto', '--json'], then, polling)
-  const [fallen, restart] = stdout
-    .trimEnd()
-    .split('\n')
-    .map((line) => JSON.parse(line))
+  const [fallen, restart] = inside(stdout)
+  t.like(JSON.parse(stdout.split('\n')[0]!), { type: 'start', source: 'polling' })
   t.deepEqual(Object.keys(fallen), ['type', 'time', 'timestampNs', 'note', 'code', 'message'])
   t.like(fallen, { type: 'note', note: 'polling', code: 'ERR_SOURCE_FAILED' })
   t.regex(fallen.message, /^Polling \/proc, which may miss .* \(bind: EPERM, operation not permitted\)\.$/)
@@ -77,10 +83,7 @@ test.serial('the container filter is applied in the command', async (t) => {
   const then = `${of(10, '/')}${of(11, `/docker/${id}`)}; setTimeout(() => process.kill(process.pid, 'SIGINT'), 50)`
   const { stdout } = await commanded(['--container', '3f3f', '--json'], then)
   t.deepEqual(
-    stdout
-      .trimEnd()
-      .split('\n')
-      .map((line) => JSON.parse(line).pid),
+    inside(stdout).map(({ pid }) => pid),
     [11],
   )
 })
@@ -90,11 +93,7 @@ test.serial('an event that several alternatives select is printed once, and --pi
   const then = `${exec(10, 'a')}${exec(11, 'b')}${exec(12, 'c')}fake.source.push(r.exit(10, { code: 0 }));
     setTimeout(() => { ${exec(10, 'b')} setTimeout(() => process.kill(process.pid, 'SIGINT'), 50) }, 20)`
   const printed = async (...args: string[]) =>
-    (await commanded(['--json', ...args], then)).stdout
-      .trimEnd()
-      .split('\n')
-      .map((line) => JSON.parse(line))
-      .map(({ type, pid, name }) => `${type} ${pid} ${name}`)
+    inside((await commanded(['--json', ...args], then)).stdout).map(({ type, pid, name }) => `${type} ${pid} ${name}`)
   t.deepEqual(await printed('--name', 'a', '--name', '/^[ab]$/'), ['exec 10 a', 'exec 11 b', 'exec 10 b'])
   t.deepEqual(await printed('--pid', '10', '--pid', '12'), ['exec 10 a', 'exec 12 c', 'exit 10 a'])
   t.deepEqual(await printed('--pid', '10', '--name', 'b', '--name', 'a'), ['exec 10 a'])

@@ -7,12 +7,13 @@ import { stripVTControlCharacters } from 'node:util'
 import test from 'ava'
 import { parse } from '../../dist/src/cli/flags/args.js'
 import type { EventType } from '../../dist/src/api/event-types.js'
-import type { Entry } from '../../dist/src/cli/entries/entry.js'
+import type { Entry } from '../../dist/src/recording/entry.js'
 import { ProcessNames } from '../../dist/src/cli/entries/process-names.js'
-import { jsonLine, readEntry } from '../../dist/src/cli/entries/ndjson.js'
+import { jsonLine, readEntry } from '../../dist/src/recording/ndjson.js'
 import { entryFilter } from '../../dist/src/cli/entries/filters.js'
 import { widthOf } from '../../dist/src/cli/output/text.js'
 import { Users } from '../../dist/src/cli/entries/users.js'
+import { ProcessTree } from '../../dist/src/pictures/process-tree.js'
 import { Histogram } from '../../dist/src/cli/views/histogram.js'
 import { Lines } from '../../dist/src/cli/views/lines.js'
 import { Report } from '../../dist/src/cli/views/report.js'
@@ -38,12 +39,12 @@ test('no line is wider than the terminal at any width', (t) => {
     .map((line) => readEntry(line)!)
   for (let columns = 1; columns <= 130; columns++) {
     const layout = { columns, colors: columns % 2 === 0 }
-    const [tree, lines, top, report] = [new Tree(), new Lines(), new Top(), new Report()]
+    const [tree, lines, top, report] = [new Tree(), new Lines(), new Top(), new Report(new ProcessTree())]
     const shown = [...tree.header(layout), ...lines.header(layout)]
     for (const entry of entries) {
       shown.push(...tree.add(entry, layout), ...lines.add(entry, layout))
       top.add(entry)
-      if ('pid' in entry) report.add(entry)
+      report.tree.add(entry)
     }
     shown.push(...top.frame(entries.at(-1)!.timestampNs, { ...layout, rows: 24 }))
     shown.push(...report.lines({ command: [], exitCode: 0, signal: null, lost: 0 }, layout))
@@ -78,7 +79,7 @@ test('the tree stays bounded if children outlive their parents repeatedly', (t) 
 })
 
 test('a reused pid appears as two processes in a report', (t) => {
-  const report = new Report()
+  const report = new Report(new ProcessTree())
   for (const over of [
     { pid: 10, name: 'a', timestampNs: 1e9 },
     { pid: 11, ppid: 10, name: 'b', timestampNs: 2e9 },
@@ -87,10 +88,12 @@ test('a reused pid appears as two processes in a report', (t) => {
     { pid: 11, ppid: 10, name: 'd', timestampNs: 5e9 },
   ]) {
     const entry = event(over)
-    if ('pid' in entry) report.add(entry)
+    report.tree.add(entry)
   }
   const outcome = { command: ['a'], exitCode: 0, signal: null, lost: 0 }
-  const { processes, ...rest } = report.toObject(outcome) as { processes: { depth: number; execs: unknown[] }[] }
+  const { processes, ...rest } = report.toObject(outcome) as unknown as {
+    processes: { depth: number; execs: unknown[] }[]
+  }
   t.deepEqual(
     processes.map(({ depth, execs }) => [depth, execs.length]),
     [
@@ -100,11 +103,11 @@ test('a reused pid appears as two processes in a report', (t) => {
     ],
   )
   t.like(rest, { type: 'run', failed: 1, running: 2, unlisted: 0 })
-  t.deepEqual(report.running(), [10, 11])
+  t.deepEqual(report.tree.runningPids(), [10, 11])
 })
 
 test('a report is sorted by lifetime, and shows long lives with their ancestors', (t) => {
-  const report = new Report()
+  const report = new Report(new ProcessTree())
   const start = (pid: number, ppid: number, ms: number) => event({ pid, ppid, name: `p${pid}`, timestampNs: ms * 1e6 })
   const exit = (pid: number, ms: number) => event({ type: 'exit', pid, exitCode: 0, timestampNs: ms * 1e6 })
   for (const entry of [
@@ -122,12 +125,12 @@ test('a report is sorted by lifetime, and shows long lives with their ancestors'
     start(16, 10, 1160),
     exit(10, 1200),
   ]) {
-    if ('pid' in entry) report.add(entry)
+    report.tree.add(entry)
   }
   const outcome = { command: [], exitCode: 0, signal: null, lost: 0 }
   const shown = (sort: 'start' | 'life', minMs: number) => {
     const order = { sort, minDurationNs: minMs * 1e6 }
-    const { processes, hidden } = report.toObject(outcome, order) as {
+    const { processes, hidden } = report.toObject(outcome, order) as unknown as {
       hidden: number
       processes: { pid: number; depth: number; offsetNs: number }[]
     }
@@ -151,13 +154,15 @@ test('a report is sorted by lifetime, and shows long lives with their ancestors'
 })
 
 test('a deep tree is reported in any order', (t) => {
-  const report = new Report()
+  const report = new Report(new ProcessTree())
   for (let pid = 2; pid < 50_000; pid++) {
     const entry = event({ pid, ppid: pid - 1, timestampNs: 1e9 + pid })
-    if ('pid' in entry) report.add(entry)
+    report.tree.add(entry)
   }
   const outcome = { command: [], exitCode: 0, signal: null, lost: 0 }
-  const { processes } = report.toObject(outcome, { sort: 'life', minDurationNs: 1 }) as { processes: unknown[] }
+  const { processes } = report.toObject(outcome, { sort: 'life', minDurationNs: 1 }) as unknown as {
+    processes: unknown[]
+  }
   t.is(processes.length, 49_998)
 })
 
@@ -275,7 +280,7 @@ test('a report keeps a bounded number of execs and counts the omitted ones', (t)
   const layout = { columns: Infinity, colors: false }
   const exec = (report: Report, pid: number, argv: string[]) => {
     const entry = event({ pid, name: 'x', argv })
-    if ('pid' in entry) report.add(entry)
+    report.tree.add(entry)
   }
   type ReportJson = {
     omittedExecs: number
@@ -283,9 +288,9 @@ test('a report keeps a bounded number of execs and counts the omitted ones', (t)
     processes: { omittedExecs?: number; execs: { argv: string[] | null }[] }[]
   }
 
-  const looping = new Report()
+  const looping = new Report(new ProcessTree())
   for (let n = 0; n < 300_000; n++) exec(looping, 5, [`n${n}`])
-  const reported = looping.toObject(outcome) as ReportJson
+  const reported = looping.toObject(outcome) as unknown as ReportJson
   const { execs, omittedExecs } = reported.processes[0]!
   t.deepEqual([execs.length, omittedExecs, reported.omittedExecs], [100, 299_900, 299_900])
   t.deepEqual([execs[0]!.argv, execs[98]!.argv, execs[99]!.argv], [['n0'], ['n98'], ['n299999']])
@@ -294,9 +299,9 @@ test('a report keeps a bounded number of execs and counts the omitted ones', (t)
   t.is(lines.at(-1), 'left out: 299900 execs')
 
   // This limit applies to all processes together.
-  const many = new Report({ execs: 4 })
+  const many = new Report(new ProcessTree({ execs: 4 }))
   for (const pid of [1, 2, 3]) for (const n of [1, 2, 3]) exec(many, pid, [`n${n}`])
-  const { processes } = many.toObject(outcome) as ReportJson
+  const { processes } = many.toObject(outcome) as unknown as ReportJson
   t.deepEqual(
     processes.map((one) => [one.execs.map(({ argv }) => argv![0]), one.omittedExecs ?? 0]),
     [
@@ -306,9 +311,9 @@ test('a report keeps a bounded number of execs and counts the omitted ones', (t)
     ],
   )
 
-  const wordy = new Report({ characters: 1000 })
+  const wordy = new Report(new ProcessTree({ characters: 1000 }))
   for (const pid of [1, 2, 3]) exec(wordy, pid, ['x'.repeat(400)])
-  const short = wordy.toObject(outcome) as ReportJson
+  const short = wordy.toObject(outcome) as unknown as ReportJson
   t.is(short.omittedArguments, 1)
   t.deepEqual(
     short.processes.map(({ execs: [one] }) => one!.argv?.[0]!.length),
@@ -316,7 +321,7 @@ test('a report keeps a bounded number of execs and counts the omitted ones', (t)
   )
   t.is(wordy.lines(outcome, layout).at(-1), 'left out: the arguments of 1 exec')
 
-  const crowd = new Report({ processes: 1, characters: 1000 })
+  const crowd = new Report(new ProcessTree({ processes: 1, characters: 1000 }))
   for (const pid of [1, 2]) exec(crowd, pid, ['x'.repeat(800)])
   t.like(crowd.toObject(outcome), { unlisted: 1, omittedArguments: 0 })
 })
@@ -496,14 +501,20 @@ test('no view prints text of another process unescaped', (t) => {
     const entries = hostileEntries(text)
     for (const columns of [40, 80, 200, Infinity]) {
       const layout = { columns, colors: false }
-      const [tree, lines, top, report, summary] = [new Tree(), new Lines(), new Top(), new Report(), new Summary()]
+      const [tree, lines, top, report, summary] = [
+        new Tree(),
+        new Lines(),
+        new Top(),
+        new Report(new ProcessTree()),
+        new Summary(),
+      ]
       const shown: string[] = []
       for (const entry of entries) {
         shown.push(...tree.add(entry, layout), ...lines.add(entry, layout), jsonLine(entry))
         t.deepEqual(JSON.parse(shown.at(-1)!), entry)
         top.add(entry)
         summary.add(entry)
-        if ('pid' in entry) report.add(entry)
+        report.tree.add(entry)
       }
       const outcome = { command: [text], exitCode: null, signal: text, lost: 0 }
       const objects = [top.toObject(3e9), summary.toObject(1), report.toObject(outcome)]

@@ -10,7 +10,10 @@ import { until } from '../support/helpers.ts'
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 const scripts = new Set(Object.keys(manifest.scripts))
 const readme = readFileSync(join(root, 'README.md'), 'utf8')
-const help = execFileSync(process.execPath, [main, '--help'], { encoding: 'utf8' })
+/** The help of every command. */
+const help = [[], ['run'], ['wait']]
+  .map((words) => execFileSync(process.execPath, [main, ...words, '--help'], { encoding: 'utf8' }))
+  .join('')
 
 const documents = [
   ...readdirSync(root).filter((name) => name.endsWith('.md')),

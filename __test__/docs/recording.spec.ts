@@ -32,6 +32,16 @@ test('process names are escaped in the SVG', (t) => {
   t.true(svg.includes('<title>&lt;&amp;</title>'))
 })
 
+test('the committed picture of a build has no script, no external resource, and a row for each process', (t) => {
+  const svg = readFileSync(join(root, 'docs', 'build.svg'), 'utf8')
+  t.notRegex(svg, /<script|<image|<foreignObject|\bon\w+=|url\(|@import/)
+  t.deepEqual(svg.match(/https?:[^"]*/g), ['http://www.w3.org/2000/svg'])
+  const [, processes, failed] = /(\d+) processes · (\d+) failed/.exec(svg)!
+  t.is(svg.match(/<rect class="(c\d|bad)"/g)?.length, Number(processes))
+  t.is(svg.match(/<rect class="bad"/g)?.length, Number(failed))
+  t.true(svg.includes('@media (prefers-color-scheme: dark)'))
+})
+
 test('the committed recording has no script, no external resource and no missing line', (t) => {
   const svg = readFileSync(join(root, 'docs', 'recording.svg'), 'utf8')
   t.notRegex(svg, /<script|<image|<foreignObject|\bon\w+=|url\(|@import/)

@@ -35,7 +35,7 @@ const asked = files
 
 test('the package contains run-time files only', (t) => {
   const needed =
-    /^(package\.json|README\.md|LICENSE|man\/proc-events\.1|index\.d\.ts|dist\/[\w/-]+\.js|dist\/([\w/-]+\/)?prometheus\.d\.ts)$/
+    /^(package\.json|README\.md|LICENSE|man\/proc-events\.1|index\.d\.ts|dist\/[\w/-]+\.js|dist\/([\w/-]+\/)?prometheus\.d\.ts|assets\/timeline\.(html|css|js)|schema\/recording\.schema\.json)$/
   t.deepEqual(
     files.filter((file) => !needed.test(file)),
     [],
@@ -75,7 +75,7 @@ test('each entry is published with its declarations, and these import only what 
 test('every compiled module is published', (t) => {
   const compiled = readdirSync(join(root, 'dist'), { recursive: true, encoding: 'utf8' })
   const modules = compiled.filter((file) => file.endsWith('.js')).map((file) => `dist/${file}`)
-  t.deepEqual(files.filter((file) => file.endsWith('.js')).sort(), modules.sort())
+  t.deepEqual(files.filter((file) => /^dist\/.*\.js$/.test(file)).sort(), modules.sort())
 })
 
 test('the main package depends only on platform packages of its version and has no install script', (t) => {

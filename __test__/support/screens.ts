@@ -2,8 +2,9 @@
  * The expected screens of each view of the command, on one recording. `node __test__/support/screens.ts` writes screens/ again.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
-import { isEvent } from '../../dist/src/cli/entries/entry.js'
-import { jsonLine, readEntry } from '../../dist/src/cli/entries/ndjson.js'
+import { isEvent } from '../../dist/src/recording/entry.js'
+import { jsonLine, readEntry } from '../../dist/src/recording/ndjson.js'
+import { ProcessTree } from '../../dist/src/pictures/process-tree.js'
 import type { Layout } from '../../dist/src/cli/output/text.js'
 import { Lines } from '../../dist/src/cli/views/lines.js'
 import { Report } from '../../dist/src/cli/views/report.js'
@@ -52,7 +53,7 @@ function frame(columns: number, rows: number, colors = false): readonly string[]
 
 const outcome = { command: ['bash', 'script'], exitCode: 0, signal: null, lost: 17 }
 function report(): Report {
-  const it = new Report()
+  const it = new Report(new ProcessTree())
   const root = {
     ...entries.find(isEvent)!,
     ppid: 999,
@@ -61,8 +62,8 @@ function report(): Report {
     type: 'exec',
     name: 'bash',
   } as const
-  it.add({ ...root, argv: ['bash', 'script'] })
-  for (const entry of entries) if (isEvent(entry)) it.add(entry)
+  it.tree.add({ ...root, argv: ['bash', 'script'] })
+  for (const entry of entries) it.tree.add(entry)
   return it
 }
 

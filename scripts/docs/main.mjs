@@ -1,5 +1,5 @@
-// Writes what the sources declare: index.d.ts, from the compiled declarations, and the API reference, docs/api, from the
-// comments. Fails if a public symbol has no comment.
+// Writes what the sources declare: index.d.ts, from the compiled declarations, the API reference, docs/api, from the
+// comments, and the keys of recordings, from their schema. Fails if a public symbol has no comment.
 
 import { join } from 'node:path'
 import { packagesAreInstalled } from '../packages.mjs'
@@ -17,5 +17,6 @@ const done =
   (packagesAreInstalled(here) || step("Installing the docs' npm packages", machine, ['npm', 'ci'], here)) &&
   step('index.d.ts', env, extractor) &&
   step('index.d.ts, layout', env, ['prettier', '--write', 'index.d.ts']) &&
-  step('API reference', env, typedoc)
+  step('API reference', env, typedoc) &&
+  step('docs/recordings.md', env, ['node', join(here, 'recording-keys.mjs')])
 process.exitCode = done ? 0 : 1

@@ -9,7 +9,8 @@ import { watch } from './commands/watch.js'
 import { describe, exitCodeOf } from './exit-codes.js'
 import { type Request, parse } from './flags/args.js'
 import { print } from './output/output.js'
-import { printable } from './output/text.js'
+import { version } from './version.js'
+import { printable } from '../recording/text.js'
 
 /** stdout has only results. A message may contain a file name or an argument, so escape it. */
 function notify(text: string): void {
@@ -38,10 +39,6 @@ async function execute(request: Request): Promise<number> {
       await print(process.stdout, completion(request.shell))
   }
   return 0
-}
-
-function version(): string {
-  return (require('../../../package.json') as { version: string }).version
 }
 
 async function main(): Promise<void> {

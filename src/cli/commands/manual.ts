@@ -57,12 +57,13 @@ const FILTERS_TEXT = `The filters ${repeatable.join(', ')} may be given more tha
 
 const JSON_TEXT = [
   "Each line is an object. Every event has, in this order: type, time (ISO 8601), timestampNs (the kernel's monotonic clock), pid, ppid, name, origin (kernel: live; resync, polling: concluded from /proc); then the keys of its type: exitCode, signal, coreDumped, durationNs, durationSince (exec or start; exit); tid, comm (comm); ruid, euid (uid); rgid, egid (gid); tracerPid (ptrace); then parentName, uid, user, exe, argv (argvTruncated: true if its end is missing), cgroup, containerId, comm (the present name, where name is that at the exec), cwd, gid, loginUid (the user of the login, before su and sudo), startTime (clock ticks since boot). Unknown values are null.",
-  'Other lines are losses (type loss, time, timestampNs, cause: socket, queue or output, lost, recoveredExecs, recoveredExits) and notes (type note, time, timestampNs, note: polling or restart, code, message). --summary, --top, run and doctor print objects of the types summary, top, run and doctor.',
+  'The first line is the start of the recording (type start, time, timestampNs, version, host, bootId, clock, source: netlink or polling), and the last one its end (type end, time, timestampNs, lost). Other lines are losses (type loss, time, timestampNs, cause: socket, queue or output, lost, recoveredExecs, recoveredExits) and notes (type note, time, timestampNs, note: polling or restart, code, message). --summary, --top, run and doctor print objects of the types summary, top, run and doctor.',
 ] as const
 
 const EXAMPLES = [
   ['proc-events --name node --redact', 'Show Node.js programs that start, with their arguments.'],
   ['proc-events run -- make', 'Show the processes of a build, with failures and lifetimes.'],
+  ['proc-events run --format html --output build.html -- make', 'Draw them as a page with a timeline.'],
   ['proc-events --json --events all > events.ndjson', 'Record everything.'],
   ['proc-events --replay events.ndjson --tree --user www-data', 'Show the recording later.'],
 ] as const

@@ -2,17 +2,18 @@
 import { foreignProcError } from '../../api/errors.js'
 import { redactSecrets } from '../../redact/redact-secrets.js'
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, openSync, writeFileSync } from 'node:fs'
-import { type Entry, isEvent } from '../entries/entry.js'
+import { ProcessTree } from '../../pictures/process-tree.js'
+import type { CommandOutcome } from '../../pictures/timeline.js'
+import type { Entry } from '../../recording/entry.js'
+import { now } from '../entries/clock.js'
 import { LiveEntries } from '../entries/live.js'
-import { jsonLine } from '../entries/ndjson.js'
 import { isForeground, isRunning, showsOwnPids } from '../entries/proc.js'
+import { recorded } from '../entries/recording.js'
 import { EXIT_CODES, PROCESS_EXIT_CODES, describe, signalCode } from '../exit-codes.js'
 import type { RunOptions } from '../flags/args.js'
 import { lossText } from '../output/format.js'
-import { print } from '../output/output.js'
-import { layoutOf } from '../output/present.js'
-import { type CommandOutcome, Report } from '../views/report.js'
+import { ReportFile } from '../output/report-file.js'
+import { Shutdown } from '../shutdown.js'
 
 interface ExitStatus {
   readonly pid: number
@@ -20,59 +21,104 @@ interface ExitStatus {
   readonly signal: string | null
 }
 
+/** A command line. */
+type Command = readonly [program: string, ...args: string[]]
+
 /** The time that an event may wait, in milliseconds. The report is flushed at the end. */
 const LATENCY_MS = 100
 /** The longest wait for an exit event, in milliseconds. */
 const REPORT_TIMEOUT_MS = 2000
 
 /**
- * Resolves with the exit code of the command.
+ * Resolves with the exit code of the command, or with 0 after a recording.
  *
  * @throws where nothing can be monitored, or no report be written: then nothing has been run.
  */
 export async function run(options: RunOptions, notify: (text: string) => void): Promise<number> {
+  const { target } = options
+  return 'replay' in target ? replay(options, target.replay) : runCommand(options, target.command, notify)
+}
+
+async function runCommand(options: RunOptions, command: Command, notify: (text: string) => void): Promise<number> {
   if (!showsOwnPids()) throw foreignProcError('run')
-  const report = new Report()
-  let lost = 0
+  const tree = new ProcessTree()
   const onEntry = (entry: Entry): void => {
-    if (isEvent(entry)) report.add(entry)
-    else if (entry.type === 'note') notify(entry.message)
-    else lost += entry.lost
+    tree.add(entry)
+    if (entry.type === 'note') notify(entry.message)
     if (entry.type === 'loss') notify(lossText(entry))
   }
   // This process starts only the command, so all its descendants belong to the command.
   const filter = { ancestor: [process.pid] }
-  const wanted = { types: ['fork', 'exec', 'exit'], filter, show: options, latencyMs: LATENCY_MS } as const
+  const needsDetails = options.format !== 'tree'
+  const wanted = {
+    types: ['fork', 'exec', 'exit'],
+    filter,
+    show: options,
+    latencyMs: LATENCY_MS,
+    needsDetails,
+  } as const
   const live = new LiveEntries(wanted, onEntry, (error) => notify(describe(error)))
   await live.start().catch(async (error: unknown) => {
     await live.stop()
     throw error
   })
-  let file: number | null = null
+  let file: ReportFile | null = null
   try {
-    if (options.output !== undefined) file = openSync(options.output, 'w')
-    const ended = await execute(options)
+    file = new ReportFile(options)
+    tree.add(live.startEntry())
+    const ended = await execute(command)
     if (ended instanceof Error) {
-      const isMissing = ended.code === 'ENOENT' || options.program === ''
+      const isMissing = ended.code === 'ENOENT' || command[0] === ''
       const why = isMissing ? 'command not found' : `cannot be run (${ended.code ?? ended.message})`
-      notify(`${options.program}: ${why}`)
+      notify(`${command[0]}: ${why}`)
       return (isMissing ? PROCESS_EXIT_CODES.notFound : PROCESS_EXIT_CODES.notRunnable).code
     }
     await live.flush()
-    await exitsReported(report, ended.pid)
-    const command = commandOf(options)
-    if (options.args !== 'hidden') report.complete(ended.pid, command)
-    const { exitCode, signal } = outcomeOf(ended, report)
-    await write(file, options, report, { command, exitCode, signal, lost })
+    await exitsReported(tree, ended.pid)
+    tree.add({ type: 'end', ...now(), lost: tree.lost })
+    const shown = shownCommand(command, options)
+    if (options.args !== 'hidden') tree.complete(ended.pid, shown)
+    const { exitCode, signal } = outcomeOf(ended, tree)
+    await file.write(tree, { command: shown, exitCode, signal, lost: tree.lost })
     return signal === null ? (exitCode ?? EXIT_CODES.failed.code) : signalCode(signal)
   } finally {
-    if (file !== null) closeSync(file)
+    file?.close()
     await live.stop()
   }
 }
 
+/** Reports the processes of a recording. */
+async function replay(options: RunOptions, path: string): Promise<number> {
+  const tree = new ProcessTree()
+  const shutdown = new Shutdown()
+  const stopped = new AbortController()
+  let outcome: Omit<CommandOutcome, 'lost'> = { command: [], exitCode: null, signal: null }
+  const read = async (): Promise<void> => {
+    const entries = recorded(path, {}, options, stopped.signal, (report) => {
+      const { exitCode, signal, hidden = 0, unlisted = 0, omittedExecs = 0, omittedArguments = 0 } = report
+      tree.omit({ unlisted: unlisted + hidden, omittedExecs, omittedArguments })
+      outcome = { command: shownCommand(report.command, options), exitCode, signal }
+    })
+    for await (const entry of entries) if (!shutdown.isReached) tree.add(entry)
+    shutdown.end()
+  }
+  try {
+    await Promise.race([read(), shutdown.reached])
+  } finally {
+    shutdown.release()
+    stopped.abort()
+  }
+  const file = new ReportFile(options)
+  try {
+    await file.write(tree, { ...outcome, lost: tree.lost })
+  } finally {
+    file.close()
+  }
+  return EXIT_CODES.done.code
+}
+
 /** Resolves when the command has exited. Until then, signals are passed to it. */
-async function execute({ program, programArgs }: RunOptions): Promise<ExitStatus | NodeJS.ErrnoException> {
+async function execute([program, ...args]: Command): Promise<ExitStatus | NodeJS.ErrnoException> {
   let child: ChildProcess | undefined
   // Register the handlers first, because the command may be ready before this function continues.
   const passed = SIGNALS.map(([signal, sentByTerminal]) => {
@@ -85,7 +131,7 @@ async function execute({ program, programArgs }: RunOptions): Promise<ExitStatus
   })
   try {
     return await new Promise((resolve) => {
-      const started = spawn(program, programArgs, { stdio: 'inherit' })
+      const started = spawn(program, args, { stdio: 'inherit' })
       child = started
       started.once('error', resolve)
       started.once('exit', (exitCode, signal) => resolve({ pid: started.pid!, exitCode, signal }))
@@ -109,34 +155,20 @@ const SIGNALS: readonly (readonly [NodeJS.Signals, boolean])[] = [
 ]
 
 /** Resolves when the exits of all processes that have exited are reported. Processes that run on stay in the report. */
-async function exitsReported(report: Report, pid: number): Promise<void> {
+async function exitsReported(tree: ProcessTree, pid: number): Promise<void> {
   const deadline = performance.now() + REPORT_TIMEOUT_MS
-  const areReported = (): boolean => report.endOf(pid) !== null && !report.running().some((other) => !isRunning(other))
+  const areReported = (): boolean =>
+    (tree.rootOf(pid)?.end ?? null) !== null && !tree.runningPids().some((other) => !isRunning(other))
   while (!areReported() && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 2))
 }
 
 /** Node.js has no name for a real-time signal, and reports a command that one has killed as code 0: the kernel does not. */
-function outcomeOf(ended: ExitStatus, report: Report): Pick<ExitStatus, 'exitCode' | 'signal'> {
-  const { exitCode = null, signal = null } = report.endOf(ended.pid) ?? {}
+function outcomeOf(ended: ExitStatus, tree: ProcessTree): Pick<ExitStatus, 'exitCode' | 'signal'> {
+  const { exitCode = null, signal = null } = tree.rootOf(ended.pid)?.end ?? {}
   // The kernel's own report may have been lost.
   return exitCode === null && signal === null ? ended : { exitCode, signal }
 }
 
-function commandOf({ program, programArgs, args }: RunOptions): readonly string[] {
-  const command = [program, ...programArgs]
-  return args === 'shown' ? command : args === 'redacted' ? redactSecrets(command) : [program]
-}
-
-async function write(
-  file: number | null,
-  { json, sort, minDurationMs }: RunOptions,
-  report: Report,
-  outcome: CommandOutcome,
-): Promise<void> {
-  const order = { sort, minDurationNs: minDurationMs * 1e6 }
-  const layout = file === null ? layoutOf(process.stderr) : { columns: Infinity, colors: false }
-  const lines = json ? [jsonLine(report.toObject(outcome, order))] : report.lines(outcome, layout, order)
-  const text = `${lines.join('\n')}\n`
-  if (file === null) await print(process.stderr, text)
-  else writeFileSync(file, text)
+function shownCommand(command: readonly string[], { args }: RunOptions): readonly string[] {
+  return args === 'shown' ? command : args === 'redacted' ? redactSecrets(command) : command.slice(0, 1)
 }

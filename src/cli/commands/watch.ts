@@ -1,7 +1,7 @@
 /** The default command: shows live events, or a recording, in a view. */
 import { findDeletedProcesses } from '../../native/binding.js'
 import { now } from '../entries/clock.js'
-import { type Entry, isEvent } from '../entries/entry.js'
+import { type EndEntry, type Entry, isEvent } from '../../recording/entry.js'
 import { containerMatcher } from '../entries/filters.js'
 import { LiveEntries } from '../entries/live.js'
 import { recorded } from '../entries/recording.js'
@@ -19,6 +19,8 @@ interface EntrySource {
   stop(): Promise<void>
   /** Returns the last entry, if the end adds one. */
   rest(summary: Summary): Entry | null
+  /** Returns the entry for the end of a recording, unless the source has its own. */
+  end(lost: number): EndEntry | null
   /** Milliseconds that the events span; null before the start. */
   readonly elapsedMs: number | null
   /** The current time on the clock of the entries. */
@@ -61,6 +63,8 @@ export async function watch(options: WatchOptions): Promise<void> {
     if (elapsedMs !== null) {
       const rest = source.rest(summary)
       if (rest !== null) show(rest)
+      const end = source.end(summary.lost)
+      if (end !== null) show(end)
       await view.end(elapsedMs)
       if (output.open && options.view !== 'summary') {
         stderr.write(summaryText(summary, elapsedMs, !options.json, stderr))
@@ -82,9 +86,14 @@ class LiveSource implements EntrySource {
     const { types, view: kind, filter, durationMs } = this.#options
     refuseExited(filter)
     const isInContainer = containerMatcher(filter.container)
+    const begin = (): void => {
+      if (this.#started !== null) return
+      this.#started = performance.now()
+      show(this.#live!.startEntry())
+    }
     const onEntry = (entry: Entry): void => {
       // The first entry may arrive before the start is complete.
-      if (isNews(entry)) this.#started ??= performance.now()
+      if (isNews(entry)) begin()
       if (!isEvent(entry) || isInContainer(entry)) show(entry)
     }
     const all = kind === 'tree' ? [...new Set([...types, 'fork' as const])] : types
@@ -92,13 +101,17 @@ class LiveSource implements EntrySource {
     const wanted = { types: all, filter, show: this.#options, latencyMs: latencyFor(this.#options), needsCgroup }
     this.#live = new LiveEntries(wanted, onEntry, shutdown.fail)
     await this.#live.start()
-    this.#started ??= performance.now()
+    begin()
     view.begin()
     if (durationMs !== undefined) shutdown.endAfter(durationMs)
   }
 
   async stop(): Promise<void> {
     await this.#live?.stop()
+  }
+
+  end(lost: number): EndEntry {
+    return { type: 'end', ...now(), lost }
   }
 
   rest(summary: Summary): Entry | null {
@@ -167,6 +180,10 @@ class RecordingSource implements EntrySource {
 
   async stop(): Promise<void> {
     this.#stopped.abort()
+  }
+
+  end(): null {
+    return null
   }
 
   rest(): null {

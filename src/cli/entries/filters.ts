@@ -3,7 +3,7 @@ import type { ProcessFilter } from '../../api/options.js'
 import { compileFilter } from '../../monitor/filter.js'
 import type { FilterSubject } from '../../native/record-view.js'
 import type { Pattern, WatchFilter } from '../flags/args.js'
-import { type Entry, type EventEntry, isEvent } from './entry.js'
+import { type Entry, type EventEntry, isEvent } from '../../recording/entry.js'
 
 /** One of the filters that together select the processes. */
 export interface MonitorFilter {

@@ -1,13 +1,16 @@
 /** Subscribes to the monitor, and completes its events to entries. */
+import { hostname } from 'node:os'
 import type { EventType, ProcessEvent, ProcessField } from '../../api/event-types.js'
 import type { ProcessMonitor } from '../../api/monitor-types.js'
 import { getProcessMonitor } from '../../monitor/monitor.js'
 import { redactSecrets } from '../../redact/redact-secrets.js'
 import { describe } from '../exit-codes.js'
 import type { ShowOptions, WatchFilter } from '../flags/args.js'
+import { version } from '../version.js'
 import { now } from './clock.js'
-import { type Entry, type LossEntry, type NoteEntry, eventEntry } from './entry.js'
+import { type Entry, type LossEntry, type NoteEntry, type StartEntry, eventEntry } from '../../recording/entry.js'
 import { monitorFilters } from './filters.js'
+import { bootId } from './proc.js'
 import { ProcessNames } from './process-names.js'
 import { Users } from './users.js'
 import { onMonitorWarning } from './warnings.js'
@@ -21,6 +24,8 @@ export interface LiveOptions {
   readonly latencyMs: number
   /** True: a filter reads it, though it is not shown. */
   readonly needsCgroup?: boolean
+  /** True: every detail is captured, as for JSON. */
+  readonly needsDetails?: boolean
 }
 
 export class LiveEntries {
@@ -34,6 +39,7 @@ export class LiveEntries {
   /** The last event. Each subscription that it matches gets the same object. */
   #last: ProcessEvent | null = null
   #restoreWarnings: (() => void) | null = null
+  readonly #begun = now()
 
   /** `onEntry` gets every entry, the processes already running among them; `fail` the error that has ended it for good. */
   constructor(options: LiveOptions, onEntry: (entry: Entry) => void, fail: (error: unknown) => void) {
@@ -54,9 +60,9 @@ export class LiveEntries {
 
   /** Resolves when those that run already have been told, and from then on nothing is missed. */
   async start(): Promise<void> {
-    const { types, filter, show, needsCgroup = false } = this.#options
+    const { types, filter, show, needsCgroup = false, needsDetails = show.json } = this.#options
     this.#restoreWarnings = onMonitorWarning((message, code) => this.#note('polling', message, code))
-    const capture = fieldsFor(show, needsCgroup)
+    const capture = fieldsFor(show, needsCgroup, needsDetails)
     for (const one of monitorFilters(filter)) {
       for (const type of types) {
         const onEvent = (pid: number, event: ProcessEvent): void => {
@@ -79,6 +85,13 @@ export class LiveEntries {
         null,
       )
     }
+  }
+
+  /** Returns the entry for the start of a recording. The source is known once it is open. */
+  startEntry(): StartEntry {
+    const { source } = this.#monitor.stats()
+    const place = { version: version(), host: hostname(), bootId: bootId() }
+    return { type: 'start', ...this.#begun, ...place, clock: 'CLOCK_MONOTONIC', source }
   }
 
   /** Delivers what the kernel has reported until now. */
@@ -134,10 +147,10 @@ export class LiveEntries {
 }
 
 /** Returns the fields to capture. Expensive ones are captured only if they are shown. */
-function fieldsFor({ json, args }: ShowOptions, needsCgroup: boolean): ProcessField[] {
+function fieldsFor({ args }: ShowOptions, needsCgroup: boolean, needsDetails: boolean): ProcessField[] {
   const fields: ProcessField[] = ['name', 'ppid', 'uid']
   if (args !== 'hidden') fields.push('argv')
-  if (json) fields.push('exe', 'comm', 'cwd', 'gid', 'loginUid', 'startTime')
-  if (json || needsCgroup) fields.push('cgroup')
+  if (needsDetails) fields.push('exe', 'comm', 'cwd', 'gid', 'loginUid', 'startTime')
+  if (needsDetails || needsCgroup) fields.push('cgroup')
   return fields
 }

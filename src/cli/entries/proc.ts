@@ -40,6 +40,11 @@ export function readDetails(pid: number): { name: string | null; argv: string[] 
   return { name: nameOf(pid), argv, uid: ownerOf(pid) }
 }
 
+/** Returns the kernel's random id of this boot; null if it cannot be read. */
+export function bootId(from: string = defaultProcRoot()): string | null {
+  return read(`${from}/sys/kernel/random/boot_id`)?.trim() ?? null
+}
+
 export function read(path: string): string | null {
   try {
     return readFileSync(path, 'utf8')

@@ -1,9 +1,9 @@
 /** Remembers the names of processes, for their children and for processes that exit without an exec. */
 import type { ProcessEvent } from '../../api/event-types.js'
 import { defaultProcRoot } from '../../native/binding.js'
-import { keptName } from '../output/text.js'
+import { keptName } from '../../recording/text.js'
 import { dropOldest } from './bounded.js'
-import { parentOf } from './entry.js'
+import { parentOf } from '../../recording/entry.js'
 import { nameOf } from './proc.js'
 
 /** Processes that are remembered. Of others, /proc is asked. A filter may let an exec pass and the exit not. */

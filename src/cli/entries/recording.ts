@@ -1,17 +1,19 @@
-/** Reads entries from a recording, and applies the same filters as for live ones. */
+/** Reads entries from a recording, or from the report of `run`, and applies the same filters as for live ones. */
 import { redactSecrets } from '../../redact/redact-secrets.js'
 import { createReadStream } from 'node:fs'
 import { type Readable, addAbortSignal } from 'node:stream'
 import type { ShowOptions, WatchFilter } from '../flags/args.js'
-import { type Entry, type EventEntry, isEvent } from './entry.js'
+import { type Entry, type EventEntry, isEvent } from '../../recording/entry.js'
 import { entryFilter } from './filters.js'
-import { readEntry } from './ndjson.js'
+import { toEntry } from '../../recording/ndjson.js'
+import { type RunEntry, entriesOfRun, isRun } from '../../recording/run-entry.js'
 
-/** The longest line, in characters: several times the longest arguments of a process. */
-const LINE_MAX = 2 ** 26
+/** The longest line, in characters: several times the longest report of `run`. */
+const LINE_MAX = 2 ** 27
 
 /**
- * Yields the entries until the end of the file, or the signal, because a pipe may never end.
+ * Yields the entries until the end of the file, or the signal, because a pipe may never end. `onRun` gets each report of
+ * `run` after its entries.
  *
  * @throws Error with the file and the line, if a line cannot be read.
  */
@@ -20,31 +22,51 @@ export async function* recorded(
   filter: WatchFilter,
   show: ShowOptions,
   signal: AbortSignal,
+  onRun: (run: RunEntry) => void = () => {},
 ): AsyncGenerator<Entry> {
   const passes = entryFilter(filter)
   const input: Readable = addAbortSignal(signal, path === '-' ? process.stdin : createReadStream(path))
   let number = 0
   for await (const text of linesOf(input)) {
     const where = `${path}:${++number}`
-    const entry = text.trim() === '' ? null : read(text, where)
-    if (entry !== null && passes(entry)) yield isEvent(entry) ? shown(entry, show) : entry
+    if (text.trim() === '') continue
+    for (const entry of read(text, where, onRun)) {
+      if (passes(entry)) yield isEvent(entry) ? shown(entry, show) : entry
+    }
   }
 }
 
 async function* linesOf(input: Readable): AsyncGenerator<string> {
-  let rest = ''
+  // A long line is joined once, at its end.
+  let pieces: string[] = []
+  let length = 0
   for await (const chunk of input.setEncoding('utf8') as AsyncIterable<string>) {
-    const lines = (rest + chunk).split('\n')
-    rest = lines.pop()!
-    yield* lines
-    if (rest.length > LINE_MAX) throw new Error(`not a recording: line longer than ${LINE_MAX} characters`)
+    const [first, ...others] = chunk.split('\n') as [string, ...string[]]
+    pieces.push(first)
+    length += first.length
+    if (others.length > 0) {
+      yield pieces.join('')
+      const last = others.pop()!
+      yield* others
+      pieces = [last]
+      length = last.length
+    }
+    if (length > LINE_MAX) throw new Error(`not a recording: line longer than ${LINE_MAX} characters`)
   }
-  yield rest
+  yield pieces.join('')
 }
 
-function read(text: string, where: string): Entry | null {
+/** Yields the entries of a line: those of a report, one, or none. */
+function* read(text: string, where: string, onRun: (run: RunEntry) => void): Generator<Entry> {
   try {
-    return readEntry(text)
+    const value: unknown = JSON.parse(text)
+    if (isRun(value)) {
+      yield* entriesOfRun(value)
+      onRun(value)
+    } else {
+      const entry = toEntry(value)
+      if (entry !== null) yield entry
+    }
   } catch (error) {
     throw new Error(`${where}: ${error instanceof Error ? error.message : error}`, { cause: error })
   }

@@ -5,7 +5,18 @@ import { nearest } from '../../api/nearest.js'
 import { Users } from '../entries/users.js'
 import { UsageError } from '../exit-codes.js'
 import { inWords } from '../output/format.js'
-import { COMMANDS, type Command, DEFAULT_EVENTS, OPTIONS, SHELLS, SORT_KEYS, SOURCES, optionsOf } from './options.js'
+import {
+  COMMANDS,
+  type Command,
+  DEFAULT_EVENTS,
+  FORMATS,
+  OPTIONS,
+  SHELLS,
+  SORT_KEYS,
+  SOURCES,
+  WEIGHTS,
+  optionsOf,
+} from './options.js'
 import * as values from './values.js'
 
 /** A command and its options. */
@@ -57,9 +68,15 @@ export interface WatchFilter {
   readonly ancestor?: readonly number[]
 }
 
+/** The command to run, or the recording to report: a path, or `-`. */
+export type RunTarget =
+  { readonly command: readonly [program: string, ...args: string[]] } | { readonly replay: string }
+
 export interface RunOptions extends ShowOptions {
-  readonly program: string
-  readonly programArgs: readonly string[]
+  readonly target: RunTarget
+  /** `json` is true for the format json. */
+  readonly format: (typeof FORMATS)[number]
+  readonly weight: (typeof WEIGHTS)[number]
   readonly output?: string
   readonly sort: (typeof SORT_KEYS)[number]
   /** The shortest lifetime that is shown, in milliseconds. */
@@ -251,18 +268,32 @@ function filter(given: Values, users: Users): WatchFilter {
 }
 
 function run(show: ShowOptions, given: ParsedArgs): Request {
-  const [program, ...programArgs] = given.operands
-  if (program === undefined) throw new UsageError('run: missing command. Usage: proc-events run -- CMD [ARG...]')
   const [output, sort, least] = ['output', 'sort', 'min-duration'].map((option) => text(given.values, option))
+  const form = text(given.values, 'format')
+  const weight = text(given.values, 'weight')
+  if (form !== undefined && show.json) throw new UsageError('--json and --format cannot be combined')
+  const format = show.json ? 'json' : form === undefined ? 'tree' : values.oneOf('--format', form, FORMATS)
+  if (weight !== undefined && format !== 'folded') throw new UsageError('--weight needs --format folded')
   return {
     command: 'run',
     ...show,
-    program,
-    programArgs,
+    json: format === 'json',
+    target: target(given),
+    format,
+    weight: weight === undefined ? 'time' : values.oneOf('--weight', weight, WEIGHTS),
     sort: sort === undefined ? 'start' : values.oneOf('--sort', sort, SORT_KEYS),
     minDurationMs: least === undefined ? 0 : values.duration('--min-duration', least, values.LIFETIME),
     ...(output === undefined ? {} : { output }),
   }
+}
+
+function target({ operands, values: given }: ParsedArgs): RunTarget {
+  const [program, ...args] = operands
+  const replay = text(given, 'replay')
+  if (replay !== undefined && program !== undefined) throw new UsageError('run: --replay takes the place of CMD')
+  if (replay !== undefined) return { replay }
+  if (program === undefined) throw new UsageError('run: missing command. Usage: proc-events run -- CMD [ARG...]')
+  return { command: [program, ...args] }
 }
 
 function wait(show: ShowOptions, given: ParsedArgs): Request {

@@ -43,6 +43,10 @@ export const SOURCES = ['netlink', 'polling', 'auto'] as const
 export const SHELLS = ['bash', 'zsh', 'fish'] as const
 /** The orders in which `run` reports processes. */
 export const SORT_KEYS = ['start', 'life'] as const
+/** The forms in which `run` reports processes. */
+export const FORMATS = ['tree', 'json', 'trace', 'html', 'folded', 'markdown'] as const
+/** The values of folded stacks. */
+export const WEIGHTS = ['time', 'cpu'] as const
 
 const MATCHES = 'equal to TEXT, or matching /REGEX/'
 const END = 'end after this time, or after N events'
@@ -177,21 +181,35 @@ export const OPTIONS: readonly Option[] = [
     value: 'FILE',
     kind: 'file',
     brief: 'show a recording of --json (-: standard input)',
-    text: 'Shows a recording that --json wrote, in any view and through any filter. - is standard input. Parents are known as far as they were recorded: record with --events all.',
+    text: 'Shows a recording that --json wrote, in any view and through any filter. - is standard input. Parents are known as far as they were recorded: record with --events all. With run, it takes the place of CMD: the processes of a recording, or of the output of run --json, are reported on standard output.',
   },
   {
     name: 'output',
     value: 'FILE',
     kind: 'file',
     brief: 'write the report to FILE, not to standard error',
-    text: 'Writes the report to FILE instead of standard error.',
+    text: 'Writes the report to FILE instead of standard error. If FILE is $GITHUB_STEP_SUMMARY, the report is added at its end.',
+  },
+  {
+    name: 'format',
+    value: 'FORMAT',
+    kind: FORMATS,
+    brief: 'tree, json, trace, html, folded or markdown',
+    text: 'The form of the report. tree: text (default). json: one object, as --json. trace: a trace for ui.perfetto.dev and speedscope.app; name it FILE.trace.json. html: a page with a timeline, in one file. folded: stacks of programs with microseconds, for flame graphs. markdown: a table and a Mermaid chart, for the summaries of CI services. On a terminal, trace and html need --output. A picture draws at most 20,000 processes, the failed and the longest ones, and says how many it does not show.',
+  },
+  {
+    name: 'weight',
+    value: 'KEY',
+    kind: WEIGHTS,
+    brief: 'folded stacks by time (default) or cpu',
+    text: 'The value of folded stacks, in microseconds. time: the time in which a process ran and none of its children did (default). cpu: the CPU time of the process itself, where it is known.',
   },
   {
     name: 'sort',
     value: 'KEY',
     kind: SORT_KEYS,
     brief: 'start (default), or life: longest first',
-    text: 'The order of processes with the same parent. start: in order of creation (default). life: the longest lifetime first; those that still run come before all others.',
+    text: 'The order of processes with the same parent, for the formats tree and json. start: in order of creation (default). life: the longest lifetime first; those that still run come before all others.',
   },
   {
     name: 'min-duration',
@@ -206,7 +224,7 @@ export const OPTIONS: readonly Option[] = [
 
 const SHOWN = ['no-args', 'redact', 'source']
 const ALWAYS = ['help', 'version']
-const RUN_ONLY = ['output', 'sort', 'min-duration']
+const RUN_ONLY = ['format', 'weight', 'output', 'sort', 'min-duration']
 
 export const COMMANDS: readonly Command[] = [
   {
@@ -220,8 +238,8 @@ export const COMMANDS: readonly Command[] = [
     name: 'run',
     operands: '[OPTION...] -- CMD [ARG...]',
     brief: 'run CMD, and report its processes',
-    text: 'Runs CMD. When CMD has exited, it reports all processes that CMD and its descendants started, as a tree with exit codes, lifetimes and start times (START: seconds since the first process began). It lists at most 100,000 processes, 100 execs of one process and 32 MiB of arguments, and counts the rest. Standard input, output and error are those of CMD. Ends with the exit code of CMD, 128+n after signal n, 127 if CMD was not found, 126 if it could not be run. Passes signals on, except those that the terminal sends to CMD as well (Ctrl-C).',
-    options: ['json', ...RUN_ONLY, ...SHOWN, 'latency', ...ALWAYS],
+    text: 'Runs CMD. When CMD has exited, it reports all processes that CMD and its descendants started, as a tree with exit codes, lifetimes and start times (START: seconds since the first process began), or as a picture. It lists at most 100,000 processes, 100 execs of one process and 32 MiB of arguments, and counts the rest. Standard input, output and error are those of CMD. Ends with the exit code of CMD, 128+n after signal n, 127 if CMD was not found, 126 if it could not be run. Passes signals on, except those that the terminal sends to CMD as well (Ctrl-C).',
+    options: ['json', ...RUN_ONLY, 'replay', ...SHOWN, 'latency', ...ALWAYS],
   },
   {
     name: 'wait',

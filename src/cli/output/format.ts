@@ -1,6 +1,5 @@
-/** Times, durations, command lines and outcomes in words. */
-import type { EventEntry, LossEntry } from '../entries/entry.js'
-import { printable } from './text.js'
+/** Times, durations and losses in words. */
+import type { LossEntry } from '../../recording/entry.js'
 
 /** A shorter lifetime is marked, because polling every 10 ms would have missed the process. */
 const SHORT_NS = 10e6
@@ -43,6 +42,15 @@ export function formatOffset(ns: number): string {
   return `${s.toFixed(s < 9999.9995 ? 3 : 1)}s`
 }
 
+/** Formats a size with three digits at most and a binary unit: 7 characters at most. */
+export function formatBytes(bytes: number | null): string {
+  if (bytes === null) return '-'
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
+  const power = Math.min(Math.floor(Math.log2(Math.max(bytes, 1) * 1.0005) / 10), units.length - 1)
+  const value = bytes / 1024 ** power
+  return `${value.toFixed(power > 0 && value < 99.95 ? 1 : 0)}${units[power]}`
+}
+
 export function plural(count: number, word: string, words: string = `${word}s`): string {
   return `${count} ${count === 1 ? word : words}`
 }
@@ -52,46 +60,8 @@ export function inWords(items: readonly string[], conjunction: 'and' | 'or'): st
   return [items.slice(0, -1).join(', '), ...items.slice(-1)].filter(Boolean).join(` ${conjunction} `)
 }
 
-export interface Outcome {
-  readonly exitCode?: number | null
-  readonly signal?: string | null
-}
-
-/** Returns true if a process ended by a signal or with an exit code other than 0. Unknown counts as success. */
-export function isFailed({ signal, exitCode }: Outcome): boolean {
-  return (signal ?? null) !== null || (exitCode ?? 0) !== 0
-}
-
 export function isShort({ durationNs }: { readonly durationNs?: number | null }): boolean {
   return (durationNs ?? Infinity) < SHORT_NS
-}
-
-/** Returns the exit code or the signal's name; `-` if neither is known. */
-export function statusOf({ signal, exitCode }: Outcome): string {
-  return printable(signal ?? `${exitCode ?? '-'}`)
-}
-
-/** Returns the command line as typed to a shell, or the name if the arguments are unknown. */
-export function commandOf({ argv, name }: Partial<Pick<EventEntry, 'argv' | 'name'>>): string {
-  if (argv !== null && argv !== undefined && argv.length > 0) return argv.map(quoted).join(' ')
-  return typeof name === 'string' ? printable(name) : '-'
-}
-
-/** Returns the command line, or `(a fork of PARENT)` for a process without an exec. */
-export function commandOrFork(entry: EventEntry): string {
-  const { type, argv, name, parentName, durationNs = null } = entry
-  const isFork = type === 'fork' || (type === 'exit' && durationNs === null && argv === null)
-  return isFork && (name === null || name === parentName) ? forkOf(parentName) : commandOf(entry)
-}
-
-export function forkOf(parentName: string | null): string {
-  return parentName === null ? '-' : `(a fork of ${printable(parentName)})`
-}
-
-/** Quotes an argument for a shell, if needed. */
-function quoted(argument: string): string {
-  if (/^[\p{L}\p{N}_@%+=:,./~^[\]{}-]+$/u.test(argument)) return argument
-  return `'${printable(argument).replaceAll("'", String.raw`'\''`)}'`
 }
 
 export function lossText({ cause, lost, recoveredExecs, recoveredExits }: LossEntry): string {

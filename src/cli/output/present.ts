@@ -1,7 +1,7 @@
 /** Connects a view with its target: stdout, a screen, or the summary. */
 import type { ReadStream, WriteStream } from 'node:tty'
-import { type Entry, type LossEntry, isEvent } from '../entries/entry.js'
-import { jsonLine } from '../entries/ndjson.js'
+import { type Entry, type LossEntry, isEvent } from '../../recording/entry.js'
+import { jsonLine } from '../../recording/ndjson.js'
 import type { WatchOptions } from '../flags/args.js'
 import { Lines } from '../views/lines.js'
 import type { Summary } from '../views/summary.js'

@@ -1,16 +1,16 @@
 /** Shows each event as a line in columns. A narrow terminal has few columns. */
-import { type Entry, type EventEntry, isEvent } from '../entries/entry.js'
 import {
-  commandOrFork,
-  formatDuration,
-  formatSeconds,
-  formatTime,
-  isFailed,
-  isShort,
-  lossText,
-  statusOf,
-} from '../output/format.js'
-import { type Layout, type Piece, type Style, column, line, printable } from '../output/text.js'
+  type Entry,
+  type EventEntry,
+  type LossEntry,
+  type NoteEntry,
+  isBoundary,
+  isEvent,
+} from '../../recording/entry.js'
+import { formatDuration, formatSeconds, formatTime, isShort, lossText } from '../output/format.js'
+import { commandOrFork, isFailed, statusOf } from '../../recording/words.js'
+import { type Layout, type Piece, type Style, column, line } from '../output/text.js'
+import { printable } from '../../recording/text.js'
 import { type Stream, isNews } from './view.js'
 
 /** From this width on each detail has a column of its own. */
@@ -37,7 +37,7 @@ export class Lines implements Stream {
   }
 
   add(entry: Entry, layout: Layout): readonly string[] {
-    if (!isNews(entry)) return []
+    if (!isNews(entry) || isBoundary(entry)) return []
     return [isEvent(entry) ? eventLine(entry, layout) : remarkLine(entry, layout)]
   }
 }
@@ -154,7 +154,7 @@ export function detailOf(entry: EventEntry): string {
 }
 
 /** A loss or a note, where it happened. */
-export function remarkLine(entry: Exclude<Entry, EventEntry>, layout: Layout): string {
+export function remarkLine(entry: LossEntry | NoteEntry, layout: Layout): string {
   const text = entry.type === 'loss' ? lossText(entry) : printable(entry.message)
   return line([[`${timeOf(entry, layout)} !${entry.type.padEnd(WIDTH.event)} ${text}`, 'yellow']], layout)
 }

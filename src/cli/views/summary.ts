@@ -1,7 +1,10 @@
 /** The summary of a run: events by program and by parent, lifetimes, failures, losses. */
-import { type Entry, type EventEntry, isEvent } from '../entries/entry.js'
-import { formatDuration, formatElapsed, inWords, isFailed, plural } from '../output/format.js'
-import { type Layout, column, keptName, line, printable, wrap } from '../output/text.js'
+import { type Entry, type EventEntry, isEvent } from '../../recording/entry.js'
+import { keptName } from '../../recording/text.js'
+import { formatDuration, formatElapsed, inWords, plural } from '../output/format.js'
+import { isFailed } from '../../recording/words.js'
+import { type Layout, column, line, wrap } from '../output/text.js'
+import { printable } from '../../recording/text.js'
 import { Histogram } from './histogram.js'
 import { isNews } from './view.js'
 

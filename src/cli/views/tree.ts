@@ -1,8 +1,11 @@
 /** Shows each event as a line, indented under its parent. A parent is repeated if other lines came in between. */
 import { dropOldest } from '../entries/bounded.js'
-import { type Entry, type EventEntry, isEvent } from '../entries/entry.js'
-import { commandOrFork, formatDuration, statusOf } from '../output/format.js'
-import { type Layout, type Piece, column, excerpt, line, printable } from '../output/text.js'
+import { type Entry, type EventEntry, isBoundary, isEvent } from '../../recording/entry.js'
+import { excerpt } from '../../recording/text.js'
+import { formatDuration } from '../output/format.js'
+import { commandOrFork, statusOf } from '../../recording/words.js'
+import { type Layout, type Piece, column, line } from '../output/text.js'
+import { printable } from '../../recording/text.js'
 import { EVENT_WORDS, detailOf, markOf, remarkLine, styleOf, timeOf } from './lines.js'
 import { type Stream, isNews } from './view.js'
 
@@ -35,6 +38,7 @@ export class Tree implements Stream {
   }
 
   add(entry: Entry, layout: Layout): readonly string[] {
+    if (isBoundary(entry)) return []
     if (!isEvent(entry)) return [remarkLine(entry, layout)]
     const node = this.#place(entry)
     // A fork is shown by its later events.

@@ -1,6 +1,6 @@
 /** The interface of a view: entries in, lines out. A view knows no terminal and no clock. */
-import { type Entry, isEvent } from '../entries/entry.js'
-import { jsonLine } from '../entries/ndjson.js'
+import { type Entry, isEvent } from '../../recording/entry.js'
+import { jsonLine } from '../../recording/ndjson.js'
 import type { Layout } from '../output/text.js'
 
 /** A view that adds lines as entries arrive. */

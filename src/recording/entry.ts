@@ -1,6 +1,6 @@
-/** The entries that the command shows: events, losses and notes, as flat objects with all known details. */
-import type { EventType, ProcessEvent } from '../../api/event-types.js'
-import type { LossReport } from '../../api/monitor-types.js'
+/** The entries of a recording: events, losses and notes, as flat objects with all known details, between a start and an end. */
+import type { EventType, ProcessEvent } from '../api/event-types.js'
+import type { LossReport } from '../api/monitor-types.js'
 
 /**
  * An event. The keys, their order and their units are those of --json and relied upon: they are added to, never changed.
@@ -20,6 +20,7 @@ export interface EventEntry {
   readonly coreDumped?: boolean
   readonly durationNs?: number | null
   readonly durationSince?: 'exec' | 'start' | null
+  readonly usage?: ResourceUsage | null
   readonly tid?: number
   /** The new name in a comm event, the present one in other events. */
   readonly comm: string | null
@@ -65,10 +66,54 @@ export interface NoteEntry {
   readonly message: string
 }
 
-export type Entry = EventEntry | LossEntry | NoteEntry
+/** The first entry of a recording: where, when and how it was made. */
+export interface StartEntry {
+  readonly type: 'start'
+  readonly time: string
+  readonly timestampNs: number
+  /** The version of this package. */
+  readonly version: string
+  /** The name of the machine. */
+  readonly host: string | null
+  /** The kernel's random id of this boot. timestampNs of recordings with one boot id can be compared. */
+  readonly bootId: string | null
+  /** The clock of timestampNs. */
+  readonly clock: 'CLOCK_MONOTONIC'
+  readonly source: 'netlink' | 'polling' | null
+}
+
+/** The last entry of a recording that was not cut off. */
+export interface EndEntry {
+  readonly type: 'end'
+  readonly time: string
+  readonly timestampNs: number
+  /** The events that were lost since the start. */
+  readonly lost: number
+}
+
+export type Entry = EventEntry | LossEntry | NoteEntry | StartEntry | EndEntry
 
 export function isEvent(entry: Entry): entry is EventEntry {
-  return entry.type !== 'loss' && entry.type !== 'note'
+  return entry.type !== 'loss' && entry.type !== 'note' && !isBoundary(entry)
+}
+
+/** Returns true for the start and the end of a recording. */
+export function isBoundary(entry: Entry): entry is StartEntry | EndEntry {
+  return entry.type === 'start' || entry.type === 'end'
+}
+
+/** The cost of a process, by the kernel's own accounts. A number is null if the kernel cannot say it of this process. */
+export interface ResourceUsage {
+  readonly cpuNs: number
+  readonly maxRssBytes: number | null
+  readonly readBytes: number | null
+  readonly writeBytes: number | null
+  readonly minorFaults: number | null
+  readonly majorFaults: number | null
+  readonly voluntarySwitches: number | null
+  readonly involuntarySwitches: number | null
+  /** The time that it was ready to run and waited for a CPU. */
+  readonly cpuDelayNs: number | null
 }
 
 /** The details of an entry that the event lacks. */
@@ -118,7 +163,9 @@ function typeSpecificFields(event: ProcessEvent): Partial<EventEntry> {
   switch (event.type) {
     case 'exit': {
       const { exitCode, signal, coreDumped, durationNs, durationSince } = event
-      return { exitCode, signal, coreDumped, durationNs, durationSince }
+      const { usage } = event as { readonly usage?: ResourceUsage | null }
+      const cost = usage === undefined ? {} : { usage }
+      return { exitCode, signal, coreDumped, durationNs, durationSince, ...cost }
     }
     case 'comm':
       return { tid: event.tid, comm: event.comm }

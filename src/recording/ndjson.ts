@@ -1,7 +1,15 @@
 /** Converts entries to lines of JSON, and back. */
-import { PID_MAX_LIMIT } from '../../native/binding.js'
-import { EVENTS } from '../flags/options.js'
-import { type Entry, type EventEntry, type LossEntry, type NoteEntry, isEvent } from './entry.js'
+import { PID_MAX_LIMIT } from '../native/binding.js'
+import { EVENT_TYPES } from '../native/record.js'
+import {
+  type EndEntry,
+  type Entry,
+  type EventEntry,
+  type LossEntry,
+  type NoteEntry,
+  type StartEntry,
+  isEvent,
+} from './entry.js'
 
 /**
  * Returns JSON in one line that is safe for a terminal. Characters that could control the terminal or reorder the line are
@@ -29,11 +37,18 @@ function escaped(character: string): string {
  * @throws Error if the line is not JSON, or lacks a required key.
  */
 export function readEntry(line: string): Entry | null {
-  const value: unknown = JSON.parse(line)
+  return toEntry(JSON.parse(line))
+}
+
+/**
+ * Returns the entry of a parsed line, as `readEntry` does.
+ *
+ * @throws Error if a required key is missing or has another type.
+ */
+export function toEntry(value: unknown): Entry | null {
   if (typeof value !== 'object' || value === null) throw new Error('expected a JSON object')
   const { type, time, timestampNs } = value as Partial<Entry>
-  const isKnown = type === 'loss' || type === 'note' || (EVENTS as readonly unknown[]).includes(type)
-  if (!isKnown) return null
+  if (!(TYPES as readonly unknown[]).includes(type)) return null
   if (typeof time !== 'string' || Number.isNaN(Date.parse(time))) throw new Error('"time" is missing or not a date')
   if (!Number.isFinite(timestampNs)) throw new Error('"timestampNs" is missing or not a number')
   const entry = value as Entry
@@ -41,6 +56,8 @@ export function readEntry(line: string): Entry | null {
   checkRemark(entry)
   return entry
 }
+
+const TYPES = [...EVENT_TYPES, 'loss', 'note', 'start', 'end'] as const
 
 const ABSENT = {
   ppid: null,
@@ -74,6 +91,7 @@ const TEXTS = [
 ] as const
 const OWN_NUMBERS = ['tid', 'ruid', 'euid', 'rgid', 'egid', 'tracerPid'] as const
 const NUMBERS = ['ppid', 'uid', 'gid', 'loginUid', 'startTime', 'exitCode', 'durationNs', ...OWN_NUMBERS] as const
+const START_TEXTS = ['version', 'host', 'bootId', 'clock', 'source'] as const
 const COUNTS = ['lost', 'recoveredExecs', 'recoveredExits'] as const
 
 /** Checks the types, because the file may have been written by hand or by another program. */
@@ -89,14 +107,29 @@ function complete(given: EventEntry): EventEntry {
   for (const key of NUMBERS) {
     if (typeof (entry[key] ?? 0) !== 'number') throw new Error(`"${key}" is not a number`)
   }
-  const { argv } = entry
+  const { argv, usage } = entry
+  if (usage !== undefined && usage !== null && !isUsage(usage)) throw new Error('"usage" is not an object of numbers')
   const isList = argv === null || (Array.isArray(argv) && argv.every((argument) => typeof argument === 'string'))
   if (!isList) throw new Error('"argv" is not an array of strings')
   return entry
 }
 
-/** Checks the fields of losses and notes. */
-function checkRemark(remark: LossEntry | NoteEntry): void {
+function isUsage(usage: object): boolean {
+  return typeof usage === 'object' && Object.values(usage).every((value) => typeof (value ?? 0) === 'number')
+}
+
+/** Checks the fields of other entries than events. */
+function checkRemark(remark: LossEntry | NoteEntry | StartEntry | EndEntry): void {
+  if (remark.type === 'start') {
+    for (const key of START_TEXTS) {
+      if (typeof (remark[key] ?? '') !== 'string') throw new Error(`"${key}" is not a string`)
+    }
+    return
+  }
+  if (remark.type === 'end') {
+    if (!Number.isInteger(remark.lost)) throw new Error('"lost" is missing or not an integer')
+    return
+  }
   if (remark.type === 'note') {
     if (typeof remark.message !== 'string') throw new Error('"message" is missing')
     return
