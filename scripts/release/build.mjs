@@ -9,7 +9,8 @@ import { project, root } from '../toolchain.mjs'
 import { newestGlibc, readElf } from './elf.mjs'
 import { OLDEST_GLIBC, targets } from './targets.mjs'
 
-const MOST_BYTES = 1_000_000
+/** The size above which a binary is looked at: some 100 kB more than the last one. */
+const MOST_BYTES = 1_100_000
 
 /** The libraries that every Linux with that libc has. libgcc_s is not among them, because some images lack it. */
 const LIBRARIES = {
