@@ -38,11 +38,15 @@ pub struct ObservedProcess {
 }
 
 impl ObservedProcess {
+    /// Returns true if the process may run this program. An unknown one counts as the same.
+    pub(crate) const fn may_run(&self, program: u64) -> bool {
+        self.program == 0 || program == 0 || self.program == program
+    }
+
     /// Adds the details that this lacks from a `later` reading, unless that shows another program.
     pub(crate) fn add_details(&mut self, later: &Self) {
         let is_known = later.start_time != 0;
-        let is_same_program = self.program == 0 || later.program == 0 || self.program == later.program;
-        if !is_known || later.start_time == self.start_time && is_same_program {
+        if !is_known || later.start_time == self.start_time && later.may_run(self.program) {
             ProcessInfo::fill(&mut self.process, later.process.as_ref());
         }
     }
@@ -75,10 +79,9 @@ impl KnownProcess {
     /// Returns true if `observed` is this process and runs the same program. An unknown program counts as the same.
     #[must_use]
     pub const fn is(&self, observed: &ObservedProcess) -> bool {
-        let is_comparable = self.program != 0 && observed.program != 0;
         self.start_time == observed.start_time
             && self.never_execed == observed.never_execed
-            && (!is_comparable || self.program == observed.program)
+            && observed.may_run(self.program)
     }
 }
 

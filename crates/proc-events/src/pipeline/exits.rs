@@ -174,8 +174,6 @@ impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
             let observed = observed.unwrap_or(unseen);
             self.change_table(|table, sink| table.set_reported(&observed, now.monotonic_ns, sink));
             self.dispatch(true);
-        }
-        if is_running {
             queue.notify(Notification::Watched { id, watch: WatchResult::Running });
         } else {
             self.answer_exited((queue, target), now.monotonic_ns);

@@ -336,11 +336,11 @@ impl Resync {
             stats.exit.add(exits);
             stats.events.add(execs + exits);
         }
-        let repairs = match is_repair {
-            true if self.is_complete => repairs,
+        let repairs = match (is_repair, self.is_complete) {
+            (false, _) => Repairs::default(),
             // Processes that the first snapshot finds ran before.
-            true => Repairs { execs: 0, ..repairs },
-            false => Repairs::default(),
+            (true, false) => Repairs { execs: 0, ..repairs },
+            (true, true) => repairs,
         };
         self.loss_ledger.repair(u64::from(repairs.execs) + u64::from(repairs.exits));
         let lost = self.loss_ledger.take_unreported();

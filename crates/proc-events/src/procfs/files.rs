@@ -30,8 +30,6 @@ const LOGIN_UID_MAX: usize = 16;
 /// The fields that need `stat`.
 const STAT_FIELDS: Fields =
     Fields::NONE.with(Field::Name).with(Field::Ppid).with(Field::StartTime).with(Field::Comm);
-/// The fields that a pidfd shows.
-const ID_FIELDS: Fields = Fields::NONE.with(Field::Uid).with(Field::Gid).with(Field::Cgroup);
 
 /// The time at which the files of a process are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,7 +141,7 @@ impl ProcFiles {
         }
         let after = self.stat().map(|stat| (stat.program, stat.is_mid_exec));
         self.is_torn = matches!((before, after), (Some(before), Some(after)) if is_torn(before, after));
-        if !ID_FIELDS.intersection(fields).is_empty() {
+        if self.id_reader.serves(fields) {
             self.ids = self.id_reader.read(pid);
         }
         if fields.has(Field::Cgroup) {

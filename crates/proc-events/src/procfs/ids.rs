@@ -2,11 +2,13 @@
 //! which the kernel formats line by line.
 
 use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use rustc_hash::FxHashMap;
 
 use super::file_buffer::FileBuffer;
+use crate::model::interest::{Field, Fields};
 use crate::sys::pidfd::{self, PidfdIds};
 
 /// Maximum number of cgroups in the cache.
@@ -21,6 +23,8 @@ pub(super) struct IdReader {
     is_supported: bool,
     /// The content of `/proc/PID/cgroup`, by the id of the cgroup. Ids are never reused.
     cgroups: RwLock<FxHashMap<u64, Arc<[u8]>>>,
+    /// True once a process was seen whose id of the cgroup does not determine the content.
+    has_other_hierarchies: AtomicBool,
 }
 
 impl IdReader {
@@ -28,6 +32,13 @@ impl IdReader {
     pub(super) fn new(is_own_namespace: bool) -> Self {
         let is_supported = is_own_namespace && pidfd::ids(std::process::id()).is_some();
         Self { is_supported, ..Self::default() }
+    }
+
+    /// Returns true if the ids of a process help to read these fields.
+    pub(super) fn serves(&self, fields: Fields) -> bool {
+        fields.has(Field::Uid)
+            || fields.has(Field::Gid)
+            || fields.has(Field::Cgroup) && !self.has_other_hierarchies.load(Ordering::Relaxed)
     }
 
     /// Reads the ids of a process. Returns `None` if the kernel does not support it, or if the process has been reaped.
@@ -49,6 +60,13 @@ impl IdReader {
             return buffer.set(&cached);
         }
         buffer.read(root, pid, "cgroup", limit);
+        if !has_one_hierarchy(buffer.bytes()) {
+            // A failed read is empty, and says nothing.
+            if !buffer.bytes().is_empty() {
+                self.has_other_hierarchies.store(true, Ordering::Relaxed);
+            }
+            return;
+        }
         let Some(ids) = ids.filter(|_| is_cacheable(buffer.bytes())) else { return };
         // The process may have moved to another cgroup between the two readings.
         if self.read(pid).is_some_and(|after| after.cgroup_id == ids.cgroup_id) {
@@ -65,13 +83,14 @@ impl IdReader {
     }
 }
 
-/// Returns true if the id of the cgroup determines the content: there is one hierarchy, that of version 2, and the cgroup was
-/// not deleted.
+/// Returns true if the content shows one hierarchy only, that of version 2, whose cgroups have the ids.
+fn has_one_hierarchy(content: &[u8]) -> bool {
+    content.starts_with(b"0::") && content.iter().position(|&byte| byte == b'\n') == Some(content.len() - 1)
+}
+
+/// Returns true if the id of the cgroup determines the content: there is one hierarchy, and the cgroup was not deleted.
 fn is_cacheable(content: &[u8]) -> bool {
-    content.starts_with(b"0::")
-        && content.iter().position(|&byte| byte == b'\n') == Some(content.len() - 1)
-        && !content.ends_with(b" (deleted)\n")
-        && content.len() <= CACHED_MAX
+    has_one_hierarchy(content) && !content.ends_with(b" (deleted)\n") && content.len() <= CACHED_MAX
 }
 
 #[cfg(test)]
@@ -101,6 +120,9 @@ mod tests {
             reader.read_cgroup(&root, pid, ids, 4096, &mut buffer);
             assert_eq!(buffer.content(), Some(&*file));
         }
+        let cgroup = Fields::NONE.with(Field::Cgroup);
+        assert_eq!(reader.serves(cgroup), has_one_hierarchy(&file));
+        assert!(reader.serves(cgroup.with(Field::Uid)) && !reader.serves(Fields::NONE.with(Field::Name)));
         let Some(ids) = ids else { return };
         let uid = rustix::process::getuid().as_raw();
         let ppid = rustix::process::getppid().map_or(0, |pid| pid.as_raw_nonzero().get() as u32);

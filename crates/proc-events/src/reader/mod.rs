@@ -262,7 +262,7 @@ impl<'a> Reader<'a> {
         if is_unused? {
             return Ok(true);
         }
-        // What was reported before a snapshot ended must be in the table.
+        // The table must have all reports that precede the end of the snapshot.
         if self.cursor.is_some() {
             self.apply_reports(now.instant);
         }

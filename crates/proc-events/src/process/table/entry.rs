@@ -122,7 +122,7 @@ impl Process {
 
     /// Returns true if `observed` runs the program of the last exec, as far as is known.
     pub(super) const fn is_same_program(&self, observed: &ObservedProcess) -> bool {
-        self.program == 0 || observed.program == 0 || self.program == observed.program
+        observed.may_run(self.program)
     }
 
     /// Replaces the program by one that a snapshot shows, and whose exec was not reported.
