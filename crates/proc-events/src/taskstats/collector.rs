@@ -27,9 +27,7 @@ impl UsageCollector {
         let mut drops = DropCounter::default();
         // What was dropped while it was opened is no loss.
         drops.observe(source.drops());
-        let mut matcher = UsageMatcher::default();
-        matcher.reset(opened_ns);
-        Self { source, matcher, drops, has_lost: false, opened_ns }
+        Self { source, matcher: UsageMatcher::new(opened_ns), drops, has_lost: false, opened_ns }
     }
 
     /// Records that exits were lost, so that the records that wait cannot be matched.
@@ -68,6 +66,7 @@ impl UsageCollector {
     fn receive(&mut self) {
         let Self { source, matcher, .. } = self;
         let (mut count, mut has_room) = (0, true);
+        matcher.begin_read(source.now_ns());
         let received = source.receive(&mut |record, until_ns| {
             count += 1;
             has_room &= matcher.add(record, until_ns);

@@ -26,6 +26,7 @@ use rustix::net::SendFlags;
 use rustix::net::netlink::SocketAddrNetlink;
 
 use super::socket::{TaskstatsSocket, batch, receive_all};
+use super::source::UsageSource;
 use super::wire::{LAST_THREAD, attributes, stats, u16_at, u32_at};
 use crate::connector::namespace;
 use crate::connector::{failed, set_no_enobufs, set_receive_buffer_size, source_failed};
@@ -46,6 +47,10 @@ const ERROR_AT: usize = 16;
 const HEADERS: usize = 20;
 /// Receive buffer of a probe, in bytes.
 const PROBE_BUFFER_SIZE: usize = 1 << 20;
+/// The smallest receive buffer, in bytes. The answers of the registration arrive among records.
+const BUFFER_SIZE_MIN: usize = 1 << 16;
+/// The largest number of threads that are ended to receive a record of one.
+const PROOFS_MAX: usize = 16;
 
 /// Sleep of the recorded thread. A shorter one may be over before the thread waits.
 const NAP: Duration = Duration::from_micros(100);
@@ -71,7 +76,7 @@ impl TaskstatsSocket {
             .map_err(failed("socket", "NETLINK_GENERIC", permission_cause))?;
         socket.nonblock().map_err(failed("fcntl", "O_NONBLOCK", source_failed))?;
         let fd = sys::into_fd(socket);
-        set_receive_buffer_size(&fd, receive_buffer_size);
+        set_receive_buffer_size(&fd, receive_buffer_size.max(BUFFER_SIZE_MIN));
         set_no_enobufs(&fd)?;
         rustix::net::bind(&fd, &SocketAddrNetlink::new(0, 0))
             .map_err(|errno| Error::from_errno(permission_cause(errno), "bind", "NETLINK_GENERIC", errno))?;
@@ -118,13 +123,31 @@ impl TaskstatsSocket {
         }
     }
 
-    /// Checks that the record of a thread of this process arrives. Returns the offset of its flags. The kernel queues the
-    /// record before the thread counts as ended.
+    /// Checks that the record of a thread of this process arrives. Returns the offset of its flags.
     fn prove(&self) -> Result<usize, Error> {
-        let failed = |error: &io::Error| Error::from_io("pthread_create", "of a thread to be recorded", error);
+        for _ in 0..PROOFS_MAX {
+            let drops = self.drops();
+            match self.record_of_own_thread()? {
+                Some((true, flags_at)) => return Ok(flags_at),
+                Some((false, _)) => {
+                    let finding = "the kernel's taskstats lack what is needed";
+                    return Err(Error::detected(ErrorCode::SourceFailed, finding));
+                }
+                // The buffer may have been full of other records.
+                None if self.drops() != drops => {}
+                None => break,
+            }
+        }
+        Err(Error::detected(ErrorCode::NetworkNamespace, "the kernel sent no record of an ended thread"))
+    }
+
+    /// Ends a thread, and returns what its record shows: true if it has all that is needed, and the offset of its flags. The
+    /// kernel queues the record before the thread counts as ended.
+    fn record_of_own_thread(&self) -> Result<Option<(bool, usize)>, Error> {
         // The kernel adds up CPU time when a thread waits.
-        let nap = || thread::sleep(NAP);
-        let thread = thread::Builder::new().spawn(nap).map_err(|error| failed(&error))?;
+        let thread = thread::Builder::new()
+            .spawn(|| thread::sleep(NAP))
+            .map_err(|error| Error::from_io("pthread_create", "of a thread to be recorded", &error))?;
         // It cannot panic.
         let _ = thread.join();
         let (own, mut found) = (std::process::id(), None);
@@ -139,15 +162,7 @@ impl TaskstatsSocket {
         received.map_err(|errno| {
             Error::from_errno(ErrorCode::SourceFailed, "recvmmsg", "of a record of taskstats", errno)
         })?;
-        match found {
-            Some((true, flags_at)) => Ok(flags_at),
-            Some((false, _)) => {
-                Err(Error::detected(ErrorCode::SourceFailed, "the kernel's taskstats lack what is needed"))
-            }
-            None => {
-                Err(Error::detected(ErrorCode::NetworkNamespace, "the kernel sent no record of an ended thread"))
-            }
-        }
+        Ok(found)
     }
 }
 

@@ -2,9 +2,10 @@
 //!
 //! The kernel queues the record of a process before it reports the exit, and it gives out the pid again only after that.
 //! So the first record of a pid belongs to its first exit, as long as no record and no exit is missing. Some are missing
-//! after a loss, and when reading begins. Then two facts decide:
+//! after a loss, and when reading begins. Then these rules decide:
 //! - An exit before that time has no record.
-//! - A record that may belong to a process which was created after the exit does not count.
+//! - Soon after it, a record does not count if it may be that of a process which was created after the exit.
+//! - Then all records of the pid are forgotten, as after a loss.
 
 use rustc_hash::FxHashMap;
 
@@ -12,11 +13,17 @@ use super::wire::Record;
 use crate::model::event::ExitStatus;
 use crate::model::usage::ResourceUsage;
 
-/// The longest time from the record of a process to its exit that is usual, in nanoseconds. The process closes its files
-/// in between.
+/// The longest time from the record of a process to its exit, in nanoseconds. The process closes its files in between. If
+/// that takes longer, a wrong match still needs a pid that is reused before its exit is read.
 const CLOSING_NS: u64 = 1_000_000_000;
+/// The same when reading begins, where the first processes are often short-lived and read late.
+const CLOSING_AT_START_NS: u64 = 20_000_000;
 /// The largest number of records that wait for their exit.
 const PENDING_MAX: usize = 1 << 16;
+/// The largest number of pids whose records were forgotten.
+const FORGOTTEN_MAX: usize = 1024;
+/// Time after which a pid whose records were forgotten counts as any other, in nanoseconds. Exits are read earlier.
+const FORGOTTEN_NS: u64 = 60_000_000_000;
 
 /// An exit whose cost is asked for.
 #[derive(Clone, Copy, Debug)]
@@ -35,8 +42,27 @@ pub struct ExitedProcess {
 #[derive(Debug, Default)]
 pub struct UsageMatcher {
     pending: FxHashMap<u32, Pending>,
-    /// Exits until this time have no record here.
-    complete_from_ns: u64,
+    /// All pids.
+    all: Coverage,
+    /// The pids whose records were forgotten later.
+    forgotten: FxHashMap<u32, Coverage>,
+    /// Time at which the last read began.
+    read_began_ns: u64,
+}
+
+/// The exits that have a record.
+#[derive(Clone, Copy, Debug, Default)]
+struct Coverage {
+    /// Exits until this time have none.
+    after_ns: u64,
+    /// Exits after this time have one. Those in between may have one.
+    certain_after_ns: u64,
+}
+
+impl Coverage {
+    const fn new(after_ns: u64, closing_ns: u64) -> Self {
+        Self { after_ns, certain_after_ns: after_ns.saturating_add(closing_ns) }
+    }
 }
 
 /// The records of one pid. There is more than one if the pid was reused before its exit was read.
@@ -70,15 +96,23 @@ impl Received {
 }
 
 impl UsageMatcher {
-    /// Forgets all records. Those of exits until `now_ns` are missing from now on.
-    pub fn reset(&mut self, now_ns: u64) {
-        self.pending.clear();
-        self.complete_from_ns = now_ns;
+    /// Returns a matcher for records that are queued from `now_ns` on.
+    #[must_use]
+    pub fn new(now_ns: u64) -> Self {
+        Self { all: Coverage::new(now_ns, CLOSING_AT_START_NS), ..Self::default() }
     }
 
-    /// Returns true if an exit at this time may have a record.
-    pub const fn covers(&self, exit_ns: u64) -> bool {
-        exit_ns > self.complete_from_ns
+    /// Forgets all records that were queued until `now_ns`, or received until this call.
+    pub fn reset(&mut self, now_ns: u64) {
+        *self = Self { all: Coverage::new(now_ns, CLOSING_NS), ..Self::default() };
+    }
+
+    /// Must be called before records are received. Those that were received before were queued before `now_ns`.
+    pub fn begin_read(&mut self, now_ns: u64) {
+        self.read_began_ns = now_ns;
+        if self.forgotten.len() > FORGOTTEN_MAX {
+            self.forgotten.retain(|_, coverage| coverage.after_ns.saturating_add(FORGOTTEN_NS) > now_ns);
+        }
     }
 
     /// Adds a record that was received by `until_ns`. Returns false if too many records wait, so that their exits must be
@@ -106,15 +140,17 @@ impl UsageMatcher {
         self.pending.is_empty()
     }
 
-    /// Takes the record of a process that has exited.
+    /// Takes the record of a process that has exited. All records that were queued before the exit must be added.
     pub fn take(&mut self, exit: &ExitedProcess) -> Option<ResourceUsage> {
-        if !self.covers(exit.exit_ns) {
+        let coverage = *self.forgotten.get(&exit.pid).unwrap_or(&self.all);
+        if exit.exit_ns <= coverage.after_ns {
             return None;
         }
-        let is_certain = exit.exit_ns > self.complete_from_ns.saturating_add(CLOSING_NS);
         loop {
             let first = self.pending.get(&exit.pid)?.first;
-            if !is_certain && first.may_begin_after(exit.exit_ns) {
+            if exit.exit_ns <= coverage.certain_after_ns && first.may_begin_after(exit.exit_ns) {
+                self.pending.remove(&exit.pid);
+                self.forgotten.insert(exit.pid, Coverage::new(self.read_began_ns, CLOSING_NS));
                 return None;
             }
             self.remove_first(exit.pid);

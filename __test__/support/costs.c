@@ -1,0 +1,155 @@
+// Processes whose cost is known.
+//
+// costs accounts FILE        runs processes with different costs; writes what wait4 says of them
+// costs storm COUNT WORKERS  short processes; each touches 8 * (its pid % 64) pages
+// costs reuse COUNT PIDS     short processes of few pids, as clone3 sets them; each touches 8 * (its exit code) pages
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static const size_t PAGE = 4096;
+enum { OWN_MIB = 4 };
+
+/* Touches pages that have not been used before. */
+static void touch(int pages) {
+  char *memory = mmap(NULL, PAGE * 512, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  madvise(memory, PAGE * 512, MADV_NOHUGEPAGE);
+  for (int i = 0; i < pages; i++) memory[PAGE * i] = 1;
+}
+
+static double thread_ms(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return time.tv_sec * 1e3 + time.tv_nsec / 1e6;
+}
+
+static void *compute(void *ms) {
+  volatile unsigned sum = 0;
+  for (double end = thread_ms() + *(double *)ms; thread_ms() < end;) {
+    for (int i = 0; i < 5000; i++) sum += i;
+  }
+  return NULL;
+}
+
+static void use_memory(int mib) {
+  size_t size = (size_t)mib << 20;
+  memset(mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), 1, size);
+}
+
+/* Process number n: every fourth has threads, writes, uses memory, or only computes. Of those with threads, every other
+   one's main thread ends first. */
+static void work(int n, const char *folder) {
+  double ms = n % 7;
+  // The kernel's own maximum begins with the memory of the parent, which is less.
+  use_memory(OWN_MIB);
+  compute(&ms);
+  switch (n % 4) {
+  case 0: {
+    pthread_t threads[3];
+    for (int i = 0; i < 3; i++) pthread_create(&threads[i], NULL, compute, &ms);
+    if (n % 8 == 0) pthread_exit(NULL);
+    for (int i = 0; i < 3; i++) pthread_join(threads[i], NULL);
+    break;
+  }
+  case 1: {
+    char path[4096], block[4096] = {1};
+    snprintf(path, sizeof path, "%s/%d", folder, getpid());
+    int file = open(path, O_CREAT | O_WRONLY | O_TRUNC, 0600);
+    for (int i = 0; i < 16 * (n % 16 + 1); i++) if (write(file, block, sizeof block) < 0) _exit(9);
+    fsync(file);
+    close(file);
+    unlink(path);
+    break;
+  }
+  case 2:
+    use_memory(n % 32 + 1);
+    break;
+  }
+}
+
+static int accounts(char *self, const char *path, int count) {
+  FILE *out = fopen(path, "w");
+  char folder[4096], number[16];
+  snprintf(folder, sizeof folder, "%s.d", path);
+  for (int n = 0; n < count; n++) {
+    snprintf(number, sizeof number, "%d", n);
+    pid_t pid = vfork();
+    if (pid == 0) {
+      execl(self, self, "work", number, folder, NULL);
+      _exit(127);
+    }
+    int status;
+    struct rusage usage;
+    if (wait4(pid, &status, 0, &usage) < 0 || status != 0) return 1;
+    double cpu_us = usage.ru_utime.tv_sec * 1e6 + usage.ru_utime.tv_usec + usage.ru_stime.tv_sec * 1e6 + usage.ru_stime.tv_usec;
+    fprintf(out, "%d %d %.0f %ld %ld %ld %ld %ld %ld %ld\n", pid, n, cpu_us, usage.ru_maxrss, usage.ru_inblock,
+            usage.ru_oublock, usage.ru_minflt, usage.ru_majflt, usage.ru_nvcsw, usage.ru_nivcsw);
+  }
+  return fclose(out);
+}
+
+static int storm(int count, int workers) {
+  for (int worker = 0; worker < workers; worker++) {
+    if (fork() != 0) continue;
+    for (int i = worker; i < count; i += workers) {
+      pid_t pid = fork();
+      if (pid < 0) _exit(1);
+      if (pid == 0) {
+        touch(8 * (getpid() % 64));
+        _exit(64);
+      }
+      waitpid(pid, NULL, 0);
+    }
+    _exit(0);
+  }
+  int failed = 0;
+  for (int status; wait(&status) > 0;) failed |= status;
+  return failed != 0;
+}
+
+static int reuse(int count, int pids) {
+  pid_t first = 0;
+  for (int i = 0; i < count; i++) {
+    // Far from those that the kernel gives out next.
+    pid_t wanted = first == 0 ? 0 : first + i % pids;
+    struct clone_args args = {.exit_signal = SIGCHLD, .set_tid = (uint64_t)(uintptr_t)&wanted, .set_tid_size = 1};
+    if (first == 0) {
+      FILE *file = fopen("/proc/sys/kernel/pid_max", "r");
+      int limit = 0;
+      if (file == NULL || fscanf(file, "%d", &limit) != 1) return 1;
+      fclose(file);
+      first = wanted = limit - 100 - getpid() % 1000;
+    }
+    pid_t pid = syscall(SYS_clone3, &args, sizeof args);
+    if (pid < 0) return 2;
+    if (pid == 0) {
+      touch(8 * (i % 64));
+      _exit(i % 64);
+    }
+    waitpid(pid, NULL, 0);
+  }
+  return 0;
+}
+
+int main(int argc, char **argv) {
+  if (argc == 4 && strcmp(argv[1], "accounts") == 0) return accounts(argv[0], argv[2], atoi(argv[3]));
+  if (argc == 4 && strcmp(argv[1], "storm") == 0) return storm(atoi(argv[2]), atoi(argv[3]));
+  if (argc == 4 && strcmp(argv[1], "reuse") == 0) return reuse(atoi(argv[2]), atoi(argv[3]));
+  if (argc == 4 && strcmp(argv[1], "work") == 0) {
+    work(atoi(argv[2]), argv[3]);
+    return 0;
+  }
+  return 2;
+}
