@@ -24,6 +24,7 @@ type Values<Module> = Omit<Module, 'ProcessMonitorError'>
 expectTypeOf<Gives<Values<typeof Contract>, Values<typeof Api>>>().toEqualTypeOf<true>()
 
 // Each event on its own, because the keys of a union are only the keys that all members have.
+expectTypeOf<Gives<Contract.ResourceUsage, Api.ResourceUsage>>().toEqualTypeOf<true>()
 expectTypeOf<Gives<Contract.ForkEvent, Api.ForkEvent>>().toEqualTypeOf<true>()
 expectTypeOf<Gives<Contract.ExecEvent, Api.ExecEvent>>().toEqualTypeOf<true>()
 expectTypeOf<Gives<Contract.ExitEvent, Api.ExitEvent>>().toEqualTypeOf<true>()

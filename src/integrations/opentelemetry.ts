@@ -28,7 +28,7 @@ export interface OpenTelemetryEvent {
 }
 
 /**
- * The attributes: of the process registry (all of the stability "development"), `container.id`, and one of this package's
+ * The attributes: of the process registry (all of the stability "development"), `container.id`, and three of this package's
  * own. An attribute is absent if it was not captured or could not be read.
  */
 export interface OpenTelemetryAttributes {
@@ -62,6 +62,13 @@ export interface OpenTelemetryAttributes {
   readonly 'process.exit.code'?: number
   /** The name of the signal that ended the process. It is this package's own attribute: the conventions have none. */
   readonly 'process.exit.signal'?: string
+  /** CPU time in seconds, the name and the unit of the conventions' metric. Absent unless `'usage'` is captured and known. */
+  readonly 'process.cpu.time'?: number
+  /**
+   * The largest amount of memory that the last program had resident, in bytes. It is this package's own attribute. Absent
+   * unless `'usage'` is captured and known.
+   */
+  readonly 'process.memory.peak'?: number
 }
 
 const OPTIONS: KnownKeys<OpenTelemetryOptions> = { arguments: true }
@@ -103,6 +110,8 @@ export function toOpenTelemetry(event: ProcessEvent, options: OpenTelemetryOptio
     attributes['process.exit.time'] = new Date(timestamp).toISOString()
     attributes['process.exit.code'] = event.exitCode
     attributes['process.exit.signal'] = event.signal
+    attributes['process.cpu.time'] = event.usage ? event.usage.cpuNs / 1e9 : null
+    attributes['process.memory.peak'] = event.usage?.maxRssBytes
   }
   const known = Object.entries(attributes).filter(([, value]) => value !== undefined && value !== null)
   // Each attribute above has the declared type, or is unknown.

@@ -82,6 +82,11 @@ const FAMILIES: readonly MetricFamily[] = [
     read: (stats) => stats.detailsDropped,
   },
   {
+    name: 'proc_events_usage_lost_total',
+    help: 'Exits whose cost was lost.',
+    read: (stats) => stats.usageLost,
+  },
+  {
     name: 'proc_events_batches_total',
     help: 'Batches of events handed to JavaScript.',
     read: (stats) => stats.batches,

@@ -92,6 +92,8 @@ export class ProcessTree {
   processes = 0
   failed = 0
   unlisted = 0
+  /** True: the cost of at least one process is known. */
+  hasUsage = false
   omittedExecs = 0
   omittedArguments = 0
   readonly #live = new Map<number, ProcessNode>()
@@ -181,6 +183,7 @@ export class ProcessTree {
     this.#live.delete(pid)
     const { exitCode = null, signal = null, coreDumped = false, usage = null } = entry
     node.end = { ns, exitCode, signal, coreDumped, usage }
+    this.hasUsage ||= usage !== null
     if (isFailed(entry)) this.failed++
   }
 

@@ -55,12 +55,12 @@ export interface LossEntry {
   readonly recoveredExits: number
 }
 
-/** Something else that happened to the monitoring: it polls from here on, it was taken up again. */
+/** Something else about the monitoring: it polls from here on, it was taken up again, costs of processes are unknown. */
 export interface NoteEntry {
   readonly type: 'note'
   readonly time: string
   readonly timestampNs: number
-  readonly note: 'polling' | 'restart'
+  readonly note: 'polling' | 'restart' | 'usage'
   /** The code of the error that caused it. */
   readonly code: string | null
   readonly message: string

@@ -9,6 +9,8 @@ export interface Facts {
   readonly procRoot: string
   /** The reason why live events are unavailable, and the next thing to do; null if they are available. */
   readonly netlink: Problem | null
+  /** The same for the costs of processes. */
+  readonly usage: Problem | null
   readonly polls: boolean
   /** The names of this process's relevant capabilities. */
   readonly capabilities: readonly string[]
@@ -62,6 +64,9 @@ export function diagnose(facts: Facts): readonly Check[] {
       ? check('live events', 'ok', "the kernel's process connector answers")
       : check('live events', 'failed', `unavailable (${facts.netlink.code})`, facts.netlink.hint),
     polling(facts),
+    facts.usage === null
+      ? check('costs', 'ok', 'CPU time and memory of each process can be read')
+      : check('costs', 'warning', `unavailable (${facts.usage.code})`, facts.usage.hint),
     details(facts),
     ...(facts.hidepid === null ? [] : [hidden(facts.hidepid, facts.capabilities)]),
     ...(facts.selfTest === null ? [] : selfTestChecks(facts.selfTest)),

@@ -59,6 +59,7 @@ async function facts(version: string): Promise<Facts> {
     user: process.getuid?.() === 0 ? 'root' : userName(),
     procRoot: root,
     netlink,
+    usage: report.usage ? null : { code: report.usageReason ?? 'ERR', hint: report.usageHint ?? '' },
     polls: report.polling,
     capabilities: capabilities(),
     hidepid: /\bhidepid=(?!0\b|off\b)\w+/.exec(mountOf(root))?.[0] ?? null,

@@ -56,6 +56,7 @@ async function runCommand(options: RunOptions, command: Command, notify: (text: 
     show: options,
     latencyMs: LATENCY_MS,
     needsDetails,
+    needsUsage: true,
   } as const
   const live = new LiveEntries(wanted, onEntry, (error) => notify(describe(error)))
   await live.start().catch(async (error: unknown) => {

@@ -98,7 +98,9 @@ class LiveSource implements EntrySource {
     }
     const all = kind === 'tree' ? [...new Set([...types, 'fork' as const])] : types
     const needsCgroup = filter.container !== undefined
-    const wanted = { types: all, filter, show: this.#options, latencyMs: latencyFor(this.#options), needsCgroup }
+    const needsUsage = this.#options.usage || kind === 'summary' || kind === 'top'
+    const latencyMs = latencyFor(this.#options)
+    const wanted = { types: all, filter, show: this.#options, latencyMs, needsCgroup, needsUsage }
     this.#live = new LiveEntries(wanted, onEntry, shutdown.fail)
     await this.#live.start()
     begin()

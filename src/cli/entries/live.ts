@@ -3,6 +3,7 @@ import { hostname } from 'node:os'
 import type { EventType, ProcessEvent, ProcessField } from '../../api/event-types.js'
 import type { ProcessMonitor } from '../../api/monitor-types.js'
 import { getProcessMonitor } from '../../monitor/monitor.js'
+import { probe } from '../../native/binding.js'
 import { redactSecrets } from '../../redact/redact-secrets.js'
 import { describe } from '../exit-codes.js'
 import type { ShowOptions, WatchFilter } from '../flags/args.js'
@@ -26,6 +27,8 @@ export interface LiveOptions {
   readonly needsCgroup?: boolean
   /** True: every detail is captured, as for JSON. */
   readonly needsDetails?: boolean
+  /** True: the costs of processes are read. */
+  readonly needsUsage?: boolean
 }
 
 export class LiveEntries {
@@ -60,9 +63,11 @@ export class LiveEntries {
 
   /** Resolves when those that run already have been told, and from then on nothing is missed. */
   async start(): Promise<void> {
-    const { types, filter, show, needsCgroup = false, needsDetails = show.json } = this.#options
+    const { types, filter, show, needsCgroup = false, needsDetails = show.json, needsUsage } = this.#options
     this.#restoreWarnings = onMonitorWarning((message, code) => this.#note('polling', message, code))
+    const readsUsage = (needsUsage === true || needsDetails) && types.includes('exit')
     const capture = fieldsFor(show, needsCgroup, needsDetails)
+    if (readsUsage) capture.push('usage')
     for (const one of monitorFilters(filter)) {
       for (const type of types) {
         const onEvent = (pid: number, event: ProcessEvent): void => {
@@ -85,6 +90,15 @@ export class LiveEntries {
         null,
       )
     }
+    if (readsUsage) await this.#checkUsage()
+  }
+
+  /** Says why costs are unknown, if they cannot be read. */
+  async #checkUsage(): Promise<void> {
+    const polls = this.#monitor.stats().source === 'polling'
+    const { usage, usageReason = null, usageHint = NEEDS_NETLINK } = await probe()
+    if (usage && !polls) return
+    this.#note('usage', `CPU time and memory are unknown. ${usageHint}`, usageReason)
   }
 
   /** Returns the entry for the start of a recording. The source is known once it is open. */
@@ -145,6 +159,8 @@ export class LiveEntries {
     this.#onEntry({ type: 'note', ...now(), note, code, message })
   }
 }
+
+const NEEDS_NETLINK = "They need the kernel's process connector."
 
 /** Returns the fields to capture. Expensive ones are captured only if they are shown. */
 function fieldsFor({ args }: ShowOptions, needsCgroup: boolean, needsDetails: boolean): ProcessField[] {

@@ -46,6 +46,8 @@ export interface WatchOptions extends ShowOptions {
   readonly durationMs?: number
   readonly count?: number
   readonly intervalMs: number
+  /** True: exit lines show CPU time and memory. */
+  readonly usage: boolean
   /** A path, or `-`. */
   readonly replay?: string
 }
@@ -81,6 +83,8 @@ export interface RunOptions extends ShowOptions {
   readonly sort: (typeof SORT_KEYS)[number]
   /** The shortest lifetime that is shown, in milliseconds. */
   readonly minDurationMs: number
+  /** True: the tree is followed by totals by program. */
+  readonly totals: boolean
 }
 
 export interface WaitOptions extends ShowOptions {
@@ -234,6 +238,7 @@ function watch(show: ShowOptions, given: Values, users: Users): Request {
     view: view ?? 'lines',
     filter: filter(given, users),
     types: events === undefined ? DEFAULT_EVENTS : values.eventTypes('--events', events),
+    usage: given['usage'] === true,
     intervalMs: interval === undefined ? 1000 : values.duration('--interval', interval, values.TIMER),
     ...duration(given),
     ...(count === undefined ? {} : { count: values.count('--count', count) }),
@@ -274,6 +279,7 @@ function run(show: ShowOptions, given: ParsedArgs): Request {
   if (form !== undefined && show.json) throw new UsageError('--json and --format cannot be combined')
   const format = show.json ? 'json' : form === undefined ? 'tree' : values.oneOf('--format', form, FORMATS)
   if (weight !== undefined && format !== 'folded') throw new UsageError('--weight needs --format folded')
+  if (given.values['totals'] === true && format !== 'tree') throw new UsageError('--totals needs --format tree')
   return {
     command: 'run',
     ...show,
@@ -282,6 +288,7 @@ function run(show: ShowOptions, given: ParsedArgs): Request {
     format,
     weight: weight === undefined ? 'time' : values.oneOf('--weight', weight, WEIGHTS),
     sort: sort === undefined ? 'start' : values.oneOf('--sort', sort, SORT_KEYS),
+    totals: given.values['totals'] === true,
     minDurationMs: least === undefined ? 0 : values.duration('--min-duration', least, values.LIFETIME),
     ...(output === undefined ? {} : { output }),
   }

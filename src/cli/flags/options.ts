@@ -42,7 +42,7 @@ export const ALL_EVENTS = 'all'
 export const SOURCES = ['netlink', 'polling', 'auto'] as const
 export const SHELLS = ['bash', 'zsh', 'fish'] as const
 /** The orders in which `run` reports processes. */
-export const SORT_KEYS = ['start', 'life'] as const
+export const SORT_KEYS = ['start', 'life', 'cpu', 'memory'] as const
 /** The forms in which `run` reports processes. */
 export const FORMATS = ['tree', 'json', 'trace', 'html', 'folded', 'markdown'] as const
 /** The values of folded stacks. */
@@ -75,6 +75,11 @@ export const OPTIONS: readonly Option[] = [
     name: 'json',
     brief: 'print one JSON object a line',
     text: 'Prints JSON, one object a line: see JSON below.',
+  },
+  {
+    name: 'usage',
+    brief: 'show CPU time and memory at exits',
+    text: 'Shows the CPU time and the peak memory of each process behind its command, at its exit. The kernel tells them only with CAP_NET_ADMIN; without it, one line says so. --summary and --top show them in any case.',
   },
   {
     name: 'name',
@@ -208,8 +213,8 @@ export const OPTIONS: readonly Option[] = [
     name: 'sort',
     value: 'KEY',
     kind: SORT_KEYS,
-    brief: 'start (default), or life: longest first',
-    text: 'The order of processes with the same parent, for the formats tree and json. start: in order of creation (default). life: the longest lifetime first; those that still run come before all others.',
+    brief: 'start (default), life, cpu or memory: most first',
+    text: 'The order of processes with the same parent, for the formats tree and json. start: in order of creation (default). life: the longest lifetime first; those that still run come before all others. cpu: the most CPU time first, descendants included. memory: the largest peak memory of one process first, descendants included.',
   },
   {
     name: 'min-duration',
@@ -218,13 +223,18 @@ export const OPTIONS: readonly Option[] = [
     brief: 'show only processes with at least this lifetime',
     text: `Show only processes with at least this lifetime${SUFFIXES} seconds. Processes that still run, and ancestors of processes shown, are shown in any case. One line counts the others.`,
   },
+  {
+    name: 'totals',
+    brief: 'add totals by program below the tree',
+    text: 'Adds a table below the tree: the processes, failures, total lifetime, CPU time and peak memory of each program. At most 20 are shown, those with the most in the order of --sort.',
+  },
   { name: 'help', short: 'h', brief: 'print this help, or the version', text: 'Prints a help screen.' },
   { name: 'version', brief: 'print this help, or the version', text: 'Prints the version.' },
 ]
 
 const SHOWN = ['no-args', 'redact', 'source']
 const ALWAYS = ['help', 'version']
-const RUN_ONLY = ['format', 'weight', 'output', 'sort', 'min-duration']
+const RUN_ONLY = ['format', 'weight', 'output', 'sort', 'min-duration', 'totals']
 
 export const COMMANDS: readonly Command[] = [
   {
@@ -238,7 +248,7 @@ export const COMMANDS: readonly Command[] = [
     name: 'run',
     operands: '[OPTION...] -- CMD [ARG...]',
     brief: 'run CMD, and report its processes',
-    text: 'Runs CMD. When CMD has exited, it reports all processes that CMD and its descendants started, as a tree with exit codes, lifetimes and start times (START: seconds since the first process began), or as a picture. It lists at most 100,000 processes, 100 execs of one process and 32 MiB of arguments, and counts the rest. Standard input, output and error are those of CMD. Ends with the exit code of CMD, 128+n after signal n, 127 if CMD was not found, 126 if it could not be run. Passes signals on, except those that the terminal sends to CMD as well (Ctrl-C).',
+    text: 'Runs CMD. When CMD has exited, it reports all processes that CMD and its descendants started, as a tree with exit codes, lifetimes and start times (START: seconds since the first process began), CPU time and peak memory, or as a picture. The kernel tells CPU time and memory only with CAP_NET_ADMIN; without it, one line says so. It lists at most 100,000 processes, 100 execs of one process and 32 MiB of arguments, and counts the rest. Standard input, output and error are those of CMD. Ends with the exit code of CMD, 128+n after signal n, 127 if CMD was not found, 126 if it could not be run. Passes signals on, except those that the terminal sends to CMD as well (Ctrl-C).',
     options: ['json', ...RUN_ONLY, 'replay', ...SHOWN, 'latency', ...ALWAYS],
   },
   {

@@ -51,7 +51,7 @@ function isStepSummary(path: string): boolean {
 function* textsOf(
   tree: ProcessTree,
   outcome: CommandOutcome,
-  { format, sort, minDurationMs, weight }: RunOptions,
+  { format, sort, minDurationMs, weight, totals }: RunOptions,
   layout: Layout,
 ): Generator<string> {
   const minDurationNs = minDurationMs * 1e6
@@ -60,6 +60,7 @@ function* textsOf(
   switch (format) {
     case 'tree':
       yield `${new Report(tree).lines(outcome, layout, order).join('\n')}\n`
+      if (totals) yield `${new Report(tree).totals(outcome, layout, order).join('\n')}\n`
       break
     case 'json':
       yield `${jsonLine(new Report(tree).toObject(outcome, order))}\n`

@@ -7,7 +7,7 @@ import {
   isBoundary,
   isEvent,
 } from '../../recording/entry.js'
-import { formatDuration, formatSeconds, formatTime, isShort, lossText } from '../output/format.js'
+import { formatBytes, formatDuration, formatSeconds, formatTime, isShort, lossText } from '../output/format.js'
 import { commandOrFork, isFailed, statusOf } from '../../recording/words.js'
 import { type Layout, type Piece, type Style, column, line } from '../output/text.js'
 import { printable } from '../../recording/text.js'
@@ -31,6 +31,12 @@ const TITLES: Cells = {
 }
 
 export class Lines implements Stream {
+  readonly #showsUsage: boolean
+
+  constructor(showsUsage = false) {
+    this.#showsUsage = showsUsage
+  }
+
   header(layout: Layout): readonly string[] {
     const titles = isWide(layout) ? TITLES : { ...TITLES, parent: 'PARENT/RESULT', isExec: true }
     return [line([[`${row(titles, layout)}COMMAND`, 'bold']], layout)]
@@ -38,7 +44,7 @@ export class Lines implements Stream {
 
   add(entry: Entry, layout: Layout): readonly string[] {
     if (!isNews(entry) || isBoundary(entry)) return []
-    return [isEvent(entry) ? eventLine(entry, layout) : remarkLine(entry, layout)]
+    return [isEvent(entry) ? eventLine(entry, layout, this.#showsUsage) : remarkLine(entry, layout)]
   }
 }
 
@@ -56,7 +62,7 @@ interface Cells {
   readonly isExec?: boolean
 }
 
-function eventLine(entry: EventEntry, layout: Layout): string {
+function eventLine(entry: EventEntry, layout: Layout, showsUsage: boolean): string {
   const isExit = entry.type === 'exit'
   const cells: Cells = {
     time: timeOf(entry, layout),
@@ -78,7 +84,8 @@ function eventLine(entry: EventEntry, layout: Layout): string {
     style === 'red'
       ? [[text, style]]
       : [[text.slice(0, at)], [text.slice(at, end), style], ...durationApart(text.slice(end), entry)]
-  return line([...pieces, [detailOf(entry), style === 'red' ? style : undefined]], layout)
+  const words = detailOf(entry) + (showsUsage ? costOf(entry) : '')
+  return line([...pieces, [words, style === 'red' ? style : undefined]], layout)
 }
 
 /** A short lifetime is yellow. */
@@ -151,6 +158,14 @@ export function detailOf(entry: EventEntry): string {
     default:
       return command
   }
+}
+
+/** Returns the cost of an exit in brackets; nothing for another event. */
+export function costOf({ type, usage }: EventEntry): string {
+  if (type !== 'exit') return ''
+  if (usage === undefined || usage === null) return ' [cost unknown]'
+  const memory = usage.maxRssBytes === null ? '' : `, ${formatBytes(usage.maxRssBytes)}`
+  return ` [cpu ${formatDuration(usage.cpuNs)}${memory}]`
 }
 
 /** A loss or a note, where it happened. */

@@ -1,10 +1,12 @@
 /** The report of `run`: a tree of all processes that the command started, with exit codes and lifetimes. */
-import { type ProcessNode, type ProcessTree, lifeOf, longLived } from '../../pictures/process-tree.js'
-import type { CommandOutcome } from '../../pictures/timeline.js'
+import { type ProcessNode, type ProcessTree, lifeOf, longLived, nodesOf } from '../../pictures/process-tree.js'
+import { programTotals } from '../../pictures/program-totals.js'
+import { type CommandOutcome, timelineOf } from '../../pictures/timeline.js'
+import { printable } from '../../recording/text.js'
 import type { RunEntry } from '../../recording/run-entry.js'
 import { commandOf, forkOf, isFailed, statusOf } from '../../recording/words.js'
 import type { RunOptions } from '../flags/args.js'
-import { formatDuration, formatOffset, plural } from '../output/format.js'
+import { formatBytes, formatDuration, formatOffset, plural } from '../output/format.js'
 import { type Layout, type Piece, line } from '../output/text.js'
 
 /** Which processes are shown, and in which order. */
@@ -16,13 +18,17 @@ export interface ReportOrder {
 
 const EVERYTHING: ReportOrder = { sort: 'start', minDurationNs: 0 }
 
-/** Compares processes with the same parent. Those that compare as equal stay in order of creation. */
-const COMPARE: { readonly [K in ReportOrder['sort']]: ((a: ProcessNode, b: ProcessNode) => number) | null } = {
+/** Returns what processes with the same parent are sorted by, the most first. null: the order of creation. */
+const WEIGHT: { readonly [K in ReportOrder['sort']]: ((tree: ProcessTree) => (node: ProcessNode) => number) | null } = {
   start: null,
-  life: (a, b) => compareDescending(lifeOf(a), lifeOf(b)),
+  life: () => lifeOf,
+  cpu: (tree) => ofSubtrees(tree, (node) => node.end?.usage?.cpuNs ?? 0, (a, b) => a + b),
+  memory: (tree) => ofSubtrees(tree, (node) => node.end?.usage?.maxRssBytes ?? 0, (a, b) => Math.max(a, b)),
 }
 
-const WIDTH = { status: 11, start: 9, duration: 9, pid: 7 }
+const WIDTH = { status: 11, start: 9, duration: 9, cpu: 9, memory: 9, pid: 7 }
+/** Programs in the table of totals. */
+const TOTALS_MAX = 20
 
 export class Report {
   readonly tree: ProcessTree
@@ -33,12 +39,13 @@ export class Report {
 
   lines({ lost }: CommandOutcome, layout: Layout, order: ReportOrder = EVERYTHING): string[] {
     const { tree } = this
-    const title = `${cells('STATUS', 'START', 'LIFETIME')} ${'PID'.padStart(WIDTH.pid)}  COMMAND`
+    const titles = cells('STATUS', 'START', 'LIFETIME', tree.hasUsage ? ['CPU', 'MEMORY'] : [])
+    const title = `${titles} ${'PID'.padStart(WIDTH.pid)}  COMMAND`
     const lines = [line([[title, 'bold']], layout)]
     let shown = 0
     for (const { node, branch } of walk(tree, order)) {
       shown++
-      lines.push(nodeLine(node, branch, tree.startNs, layout))
+      lines.push(nodeLine(node, branch, tree, layout))
     }
     const hidden = this.#hidden(shown)
     if (hidden > 0) {
@@ -58,6 +65,27 @@ export class Report {
     ]
     if (omitted.length > 0) lines.push(line([[`left out: ${omitted.join(', ')}`]], layout))
     return lines
+  }
+
+  /** Returns a table of the totals by program, and an empty line before it. */
+  totals(outcome: CommandOutcome, layout: Layout, { sort }: ReportOrder = EVERYTHING): string[] {
+    const { tree } = this
+    const totals = programTotals(timelineOf(tree, outcome)).toSorted((a, b) => {
+      if (sort === 'cpu') return (b.cpuNs ?? 0) - (a.cpuNs ?? 0)
+      if (sort === 'memory') return (b.maxRssBytes ?? 0) - (a.maxRssBytes ?? 0)
+      return 0
+    })
+    const row = (figures: readonly string[], name: string): string =>
+      `${figures.map((figure) => figure.padStart(WIDTH.duration)).join('')}  ${name}`
+    const cost = (cpu: string, memory: string): string[] => (tree.hasUsage ? [cpu, memory] : [])
+    const rows = totals.slice(0, TOTALS_MAX).map((total) => {
+      const { name, processes, failed, lifeNs, cpuNs, maxRssBytes } = total
+      const costs = cost(formatDuration(cpuNs), formatBytes(maxRssBytes))
+      return row([String(processes), String(failed), formatDuration(lifeNs), ...costs], printable(name))
+    })
+    const more = totals.length - rows.length
+    const title = row(['COUNT', 'FAILED', 'LIFETIME', ...cost('CPU', 'MEMORY')], 'PROGRAM')
+    return ['', line([[title, 'bold']], layout), ...[...rows, ...(more > 0 ? [`… and ${more} more`] : [])].map((text) => line([[text]], layout))]
   }
 
   /** The tree as a flat list with depths, so that no reader needs a deep stack. */
@@ -107,10 +135,10 @@ interface Step {
 /** Yields the processes that are shown, parents before their children. */
 function* walk(tree: ProcessTree, { sort, minDurationNs }: ReportOrder): Generator<Step> {
   const shown = longLived(tree, minDurationNs)
+  const weight = WEIGHT[sort]?.(tree) ?? null
   const ordered = (nodes: readonly ProcessNode[]): readonly ProcessNode[] => {
     const kept = shown === null ? nodes : nodes.filter((node) => shown.has(node))
-    const compare = COMPARE[sort]
-    return compare === null ? kept : kept.toSorted(compare)
+    return weight === null ? kept : kept.toSorted((a, b) => compareDescending(weight(a), weight(b)))
   }
   const steps = (nodes: readonly ProcessNode[], depth: number, below: string): Step[] =>
     nodes
@@ -127,6 +155,20 @@ function* walk(tree: ProcessTree, { sort, minDurationNs }: ReportOrder): Generat
   }
 }
 
+/** Returns a function that gives the figure of a process and its descendants together. */
+function ofSubtrees(
+  tree: ProcessTree,
+  own: (node: ProcessNode) => number,
+  together: (a: number, b: number) => number,
+): (node: ProcessNode) => number {
+  const figures = new Map<ProcessNode, number>()
+  // Children come before their parents.
+  for (const node of [...nodesOf(tree)].toReversed()) {
+    figures.set(node, node.children.map((child) => figures.get(child) ?? 0).reduce(together, own(node)))
+  }
+  return (node) => figures.get(node) ?? 0
+}
+
 /** Deeper ones are indented no further. */
 const BRANCHES_MAX = 40
 
@@ -135,11 +177,12 @@ function compareDescending(a: number, b: number): number {
   return a === b ? 0 : a < b ? 1 : -1
 }
 
-function cells(status: string, start: string, duration: string): string {
-  return status.padEnd(WIDTH.status) + start.padStart(WIDTH.start) + duration.padStart(WIDTH.duration)
+function cells(status: string, start: string, duration: string, [cpu, memory]: readonly string[]): string {
+  const times = status.padEnd(WIDTH.status) + start.padStart(WIDTH.start) + duration.padStart(WIDTH.duration)
+  return cpu === undefined ? times : times + cpu.padStart(WIDTH.cpu) + memory!.padStart(WIDTH.memory)
 }
 
-function nodeLine(node: ProcessNode, branch: string, startNs: number, layout: Layout): string {
+function nodeLine(node: ProcessNode, branch: string, { startNs, hasUsage }: ProcessTree, layout: Layout): string {
   const { pid, end, beganNs } = node
   const status = end === null ? 'running' : statusOf(end)
   const duration = end === null ? '' : formatDuration(end.ns - beganNs)
@@ -147,12 +190,17 @@ function nodeLine(node: ProcessNode, branch: string, startNs: number, layout: La
   const failed = end !== null && isFailed(end)
   const style = failed ? 'red' : end === null ? 'yellow' : undefined
   const pieces: Piece[] = [
-    [cells(status, formatOffset(beganNs - startNs), duration), style],
+    [cells(status, formatOffset(beganNs - startNs), duration, hasUsage ? costOf(node) : []), style],
     [` ${String(pid).padStart(WIDTH.pid)}  `],
     [branch, 'dim'],
     [command + (end?.coreDumped ? ' [core dumped]' : ''), style],
   ]
   return line(pieces, layout)
+}
+
+function costOf({ end }: ProcessNode): string[] {
+  if (end === null) return ['', '']
+  return [formatDuration(end.usage?.cpuNs ?? null), formatBytes(end.usage?.maxRssBytes ?? null)]
 }
 
 /** The programs of a process, one after the other. */

@@ -1,7 +1,7 @@
 /** The summary of a run: events by program and by parent, lifetimes, failures, losses. */
 import { type Entry, type EventEntry, isEvent } from '../../recording/entry.js'
 import { keptName } from '../../recording/text.js'
-import { formatDuration, formatElapsed, inWords, plural } from '../output/format.js'
+import { formatBytes, formatDuration, formatElapsed, inWords, plural } from '../output/format.js'
 import { isFailed } from '../../recording/words.js'
 import { type Layout, column, line, wrap } from '../output/text.js'
 import { printable } from '../../recording/text.js'
@@ -12,6 +12,10 @@ interface Program {
   execs: number
   exits: number
   failed: number
+  /** null: no CPU time is known. */
+  cpuNs: number | null
+  /** The peak of one process. null: none is known. */
+  maxRssBytes: number | null
   readonly lifetimes: Histogram
 }
 
@@ -27,11 +31,15 @@ export class Summary {
   readonly #parents = new Map<string, number>()
   #forks = 0
   #otherEvents = 0
+  /** The reason why costs are unknown. */
+  #usageNote: string | null = null
 
   add(entry: Entry): void {
     if (entry.type === 'loss') {
       if (entry.cause === 'output') this.#skipped += entry.lost
       else this.#lost += entry.lost
+    } else if (entry.type === 'note') {
+      if (entry.note === 'usage') this.#usageNote = entry.message
     } else if (isEvent(entry) && isNews(entry)) {
       this.#addEvent(entry)
     }
@@ -80,8 +88,12 @@ export class Summary {
     const head = wrap(this.headline(elapsedMs), layout.columns)
     const programs = programsOf(this.#programs)
     const parents = busiest(this.#parents, ([, execs]) => execs)
+    const hasUsage = this.#all.cpuNs !== null
+    const titles = hasUsage ? [...TITLES, ...COST_TITLES] : TITLES
+    const unknown = this.#usageNote === null ? [] : ['', printable(this.#usageNote)]
     const tables = [
-      ...section('PROGRAM', programs, most, ([name, program]) => row(name, program, elapsedMs), TITLES),
+      ...unknown,
+      ...section('PROGRAM', programs, most, ([name, program]) => row(name, program, elapsedMs, hasUsage), titles),
       ...section('PARENT', parents, most, ([name, execs]) => cells(name, execs, rate(execs, elapsedMs)), PARENT_TITLES),
     ]
     return [...head, ...tables.map((text) => line([[text]], layout))]
@@ -102,7 +114,8 @@ export class Summary {
       ...quantiles(lifetimes),
       programs: programsOf(this.#programs).map(([name, program]) => {
         const { p50Ns, p99Ns } = quantiles(program.lifetimes)
-        return { name, execs: program.execs, exits: program.exits, failed: program.failed, p50Ns, p99Ns }
+        const { execs: its, exits: ended, failed: bad, cpuNs, maxRssBytes } = program
+        return { name, execs: its, exits: ended, failed: bad, p50Ns, p99Ns, cpuNs, maxRssBytes }
       }),
       parents: busiest(this.#parents, ([, n]) => n).map(([name, n]) => ({ name, execs: n })),
     }
@@ -110,7 +123,7 @@ export class Summary {
 }
 
 function emptyProgram(): Program {
-  return { execs: 0, exits: 0, failed: 0, lifetimes: new Histogram() }
+  return { execs: 0, exits: 0, failed: 0, cpuNs: null, maxRssBytes: null, lifetimes: new Histogram() }
 }
 
 function count(program: Program, entry: EventEntry): void {
@@ -121,6 +134,17 @@ function count(program: Program, entry: EventEntry): void {
   program.exits++
   if (isFailed(entry)) program.failed++
   if (typeof entry.durationNs === 'number') program.lifetimes.add(entry.durationNs)
+  addCost(program, entry)
+}
+
+/** Adds the cost of an exit, if it is known. */
+export function addCost(
+  total: { cpuNs: number | null; maxRssBytes: number | null },
+  { usage }: Pick<EventEntry, 'usage'>,
+): void {
+  if (usage === undefined || usage === null) return
+  total.cpuNs = (total.cpuNs ?? 0) + usage.cpuNs
+  if (usage.maxRssBytes !== null) total.maxRssBytes = Math.max(total.maxRssBytes ?? 0, usage.maxRssBytes)
 }
 
 function limited(known: ReadonlyMap<string, unknown>, full: string): string {
@@ -142,6 +166,7 @@ export function quantiles(lifetimes: Histogram): { p50Ns: number | null; p99Ns: 
 
 const NAME_WIDTH = 24
 const TITLES = ['EXECS', 'EXEC/S', 'EXITS', 'FAILED', 'P50', 'P99'] as const
+const COST_TITLES = ['CPU', 'MEMORY'] as const
 const PARENT_TITLES = ['EXECS', 'EXEC/S'] as const
 
 function section<T>(
@@ -157,9 +182,12 @@ function section<T>(
   return ['', cells(title, ...titles), ...all.slice(0, most).map(toRow), ...rest]
 }
 
-function row(name: string, { execs, exits, failed, lifetimes }: Program, elapsedMs: number): string {
+function row(name: string, program: Program, elapsedMs: number, hasUsage: boolean): string {
+  const { execs, exits, failed, cpuNs, maxRssBytes, lifetimes } = program
   const { p50Ns, p99Ns } = quantiles(lifetimes)
-  return cells(name, execs, rate(execs, elapsedMs), exits, failed, formatDuration(p50Ns), formatDuration(p99Ns))
+  const lives = [formatDuration(p50Ns), formatDuration(p99Ns)]
+  const cost = hasUsage ? [formatDuration(cpuNs), formatBytes(maxRssBytes)] : []
+  return cells(name, execs, rate(execs, elapsedMs), exits, failed, ...lives, ...cost)
 }
 
 function cells(name: string, ...figures: readonly (string | number)[]): string {

@@ -2,12 +2,12 @@
 import { dropOldest } from '../entries/bounded.js'
 import { type Entry, type EventEntry, isEvent } from '../../recording/entry.js'
 import { excerpt, keptName } from '../../recording/text.js'
-import { formatDuration, formatSeconds, plural } from '../output/format.js'
+import { formatBytes, formatDuration, formatSeconds, plural } from '../output/format.js'
 import { commandOf, isFailed } from '../../recording/words.js'
 import { type Layout, type Piece, column, line } from '../output/text.js'
 import { printable } from '../../recording/text.js'
 import { Histogram } from './histogram.js'
-import { quantiles } from './summary.js'
+import { addCost, quantiles } from './summary.js'
 import { type Screenful, isNews } from './view.js'
 
 /** Seconds over which rates are computed. */
@@ -24,6 +24,8 @@ class Program {
   running = 0
   execs = 0
   failed = 0
+  cpuNs: number | null = null
+  maxRssBytes: number | null = null
   readonly lifetimes: Histogram = new Histogram()
   /** Execs by second. */
   readonly recent = new Map<number, number>()
@@ -74,7 +76,8 @@ export class Top implements Screenful {
     if (entry.type === 'loss') {
       if (entry.cause !== 'output') this.#lost += entry.lost
     } else if (entry.type === 'note') {
-      this.#remark = entry.message
+      // Another remark is more important.
+      this.#remark = entry.note === 'usage' ? (this.#remark ?? entry.message) : entry.message
     } else if (isEvent(entry)) {
       if (entry.type === 'exec') this.#exec(entry)
       else if (entry.type === 'exit') this.#exit(entry)
@@ -102,6 +105,7 @@ export class Top implements Screenful {
       if (one === undefined) continue
       if (isFailed(entry)) one.failed++
       if (typeof entry.durationNs === 'number') one.lifetimes.add(entry.durationNs)
+      addCost(one, entry)
     }
   }
 
@@ -120,16 +124,19 @@ export class Top implements Screenful {
 
   frame(nowNs: number, layout: Layout & { readonly rows: number }): readonly string[] {
     const rows = this.#rows(nowNs)
+    const hasUsage = this.#all.cpuNs !== null
+    const titles = ['EXEC/S', 'EXECS', 'RUNNING', 'FAILED', 'P50', 'P99', ...(hasUsage ? ['CPU', 'MEMORY'] : [])]
     const head: Piece[][] = [
       [[this.#title(nowNs)]],
       ...(this.#remark === null ? [] : [[[printable(this.#remark), 'yellow']] satisfies Piece[]]),
       [],
-      [[cells('PROGRAM', ['EXEC/S', 'EXECS', 'RUNNING', 'FAILED', 'P50', 'P99']) + 'COMMAND', 'inverse']],
+      [[cells('PROGRAM', titles) + 'COMMAND', 'inverse']],
     ]
     const body = rows.map(({ program, perSecond }): Piece[] => {
       const { p50Ns, p99Ns } = quantiles(program.lifetimes)
       const figures = [perSecond.toFixed(1), program.execs, this.#followsExits ? program.running : '-', program.failed]
-      const text = cells(printable(program.name), [...figures, formatDuration(p50Ns), formatDuration(p99Ns)])
+      const cost = hasUsage ? [formatDuration(program.cpuNs), formatBytes(program.maxRssBytes)] : []
+      const text = cells(printable(program.name), [...figures, formatDuration(p50Ns), formatDuration(p99Ns), ...cost])
       return [[text, program.failed > 0 ? 'red' : undefined], [program.last]]
     })
     return [...head, ...body].slice(0, layout.rows).map((pieces) => line(pieces, layout))
@@ -144,10 +151,11 @@ export class Top implements Screenful {
       failed: this.#all.failed,
       lost: this.#lost,
       execsPerSecond: this.#perSecond(this.#all, nowNs),
-      programs: this.#rows(nowNs).map(({ program: { name, execs, running, failed, lifetimes }, perSecond }) => {
+      programs: this.#rows(nowNs).map(({ program, perSecond }) => {
+        const { name, execs, running, failed, lifetimes, cpuNs, maxRssBytes } = program
         const { p50Ns, p99Ns } = quantiles(lifetimes)
         const known = this.#followsExits ? running : null
-        return { name, execsPerSecond: perSecond, execs, running: known, failed, p50Ns, p99Ns }
+        return { name, execsPerSecond: perSecond, execs, running: known, failed, p50Ns, p99Ns, cpuNs, maxRssBytes }
       }),
     }
   }

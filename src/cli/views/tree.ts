@@ -6,7 +6,7 @@ import { formatDuration } from '../output/format.js'
 import { commandOrFork, statusOf } from '../../recording/words.js'
 import { type Layout, type Piece, column, line } from '../output/text.js'
 import { printable } from '../../recording/text.js'
-import { EVENT_WORDS, detailOf, markOf, remarkLine, styleOf, timeOf } from './lines.js'
+import { EVENT_WORDS, costOf, detailOf, markOf, remarkLine, styleOf, timeOf } from './lines.js'
 import { type Stream, isNews } from './view.js'
 
 interface Node {
@@ -31,6 +31,11 @@ export class Tree implements Stream {
   readonly #live = new Map<number, Node>()
   /** The pid of the last line at each depth. */
   #path: number[] = []
+  readonly #showsUsage: boolean
+
+  constructor(showsUsage = false) {
+    this.#showsUsage = showsUsage
+  }
 
   header(layout: Layout): readonly string[] {
     const titles = [timeTitle(layout), ' EVENT', 'PID'.padStart(WIDTH.pid), RESULT_TITLE, 'COMMAND']
@@ -100,7 +105,7 @@ export class Tree implements Stream {
   /** A process without an exec is shown as a fork of its parent. */
   #words(node: Node, entry: EventEntry): string {
     const words = detailOf(entry)
-    return words === '-' ? node.label : words
+    return (words === '-' ? node.label : words) + (this.#showsUsage ? costOf(entry) : '')
   }
 
   #reach({ pid, depth }: Node): void {
