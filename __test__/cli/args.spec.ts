@@ -19,6 +19,7 @@ const watch = {
   view: 'lines',
   filter: {},
   types: ['exec', 'exit'],
+  usage: false,
   intervalMs: 1000,
 } as const
 
@@ -27,6 +28,7 @@ test('options of watch are parsed', (t) => {
   const cases: [string[], object][] = [
     [['--json', '--tree', '--redact'], { json: true, view: 'tree', args: 'redacted' }],
     [['--top', '--interval', '0.5', '--no-args'], { view: 'top', intervalMs: 500, args: 'hidden' }],
+    [['--usage', '--tree'], { usage: true, view: 'tree' }],
     [['--duration', '0.5', '--count=3'], { durationMs: 500, count: 3 }],
     [['--name=-x', '--exe', '/bin/sh'], { filter: { name: ['-x'], exe: ['/bin/sh'] } }],
     [['--name', '/^a|b$/', '--cmd', '/x y/i'], { filter: { name: [/^a|b$/], commandLine: [/x y/i] } }],
@@ -49,7 +51,7 @@ test('options of the other commands are parsed', (t) => {
   t.like(parse(['--json', '-h']), { command: 'help', about: { name: '' } })
   t.like(parse(['run', '-h']), { command: 'help', about: { name: 'run' } })
   t.deepEqual(parse(['--version']), { command: 'version' })
-  const order = { sort: 'start', minDurationMs: 0, format: 'tree', weight: 'time' } as const
+  const order = { sort: 'start', minDurationMs: 0, totals: false, format: 'tree', weight: 'time' } as const
   const target = (...command: string[]) => ({ target: { command } })
   const run = { command: 'run', ...show, ...order, ...target('make') }
   const cases: [string[], object][] = [
@@ -63,6 +65,7 @@ test('options of the other commands are parsed', (t) => {
     [['run', '--', '--json'], { ...run, ...target('--json') }],
     [['run', 'make', '--sort', 'life', '--sort'], { ...run, ...target('make', '--sort', 'life', '--sort') }],
     [['run', '--sort', 'life', '--min-duration=100ms', 'make'], { ...run, sort: 'life', minDurationMs: 100 }],
+    [['run', '--sort', 'memory', '--totals', 'make'], { ...run, sort: 'memory', totals: true }],
     [['run', '--format', 'json', 'make'], { ...run, json: true, format: 'json' }],
     [['run', '--format=folded', '--weight=cpu', 'make'], { ...run, format: 'folded', weight: 'cpu' }],
     [['run', '--replay', '-', '--format', 'html'], { ...run, format: 'html', target: { replay: '-' } }],
@@ -181,12 +184,13 @@ test('an invalid command line is rejected with a message', (t) => {
     [['--events', 'exec', '--tree', '--events', 'exit'], /^--events: given more than once$/],
     [['--json', '--json'], /^--json: given more than once$/],
     [['wait', '1', '--duration', '1', '--duration=1'], /^--duration: given more than once$/],
+    [['run', '--json', '--totals', 'make'], /^--totals needs --format tree$/],
     [['run', '--sort', 'life', '--sort', 'life', 'make'], /^--sort: given more than once$/],
     [['run', '--format', 'svg', 'make'], /^--format: expected tree, json, trace, html, folded or markdown, got 'svg'/],
     [['run', '--json', '--format', 'json', 'make'], /^--json and --format cannot be combined$/],
     [['run', '--weight', 'cpu', 'make'], /^--weight needs --format folded$/],
     [['run', '--replay', 'x', 'make'], /^run: --replay takes the place of CMD$/],
-    [['run', '--sort', 'name', 'make'], /^--sort: expected start or life, got 'name'$/],
+    [['run', '--sort', 'name', 'make'], /^--sort: expected start, life, cpu or memory, got 'name'$/],
     [['--descendants-of', '0'], /^--descendants-of: expected an integer from 1/],
     [['--name', 'a', '--name', '/(/'], /^--name: .*\(/],
     [['--source', 'x'], /^--source: expected netlink, polling or auto, got 'x'$/],
@@ -226,7 +230,7 @@ test('a misspelt word leads to the nearest one', (t) => {
     [['help'], "unknown command 'help'. Did you mean '--help'?"],
     [['--events', 'exec,exti'], ", coredump or all, got 'exti'. Did you mean 'exit'?"],
     [['--source', 'netlnk'], "--source: expected netlink, polling or auto, got 'netlnk'. Did you mean 'netlink'?"],
-    [['run', '--sort', 'lief', 'make'], "--sort: expected start or life, got 'lief'. Did you mean 'life'?"],
+    [['run', '--sort', 'lief', 'make'], "--sort: expected start, life, cpu or memory, got 'lief'. Did you mean 'life'?"],
   ]
   for (const [args, ending] of cases) {
     const { message } = t.throws(() => parse(args, users), { instanceOf: UsageError })

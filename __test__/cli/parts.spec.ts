@@ -226,6 +226,7 @@ const healthy: Facts = {
   user: 'root',
   procRoot: '/proc',
   netlink: null,
+  usage: null,
   polls: true,
   capabilities: ['CAP_SYS_PTRACE'],
   hidepid: null,
@@ -254,6 +255,7 @@ test('each check of the doctor has a name, a status, and advice if something is 
   const refused = { netlink: { code: 'ERR_PERMISSION', hint: 'Run as root.' }, selfTest: null }
   t.deepEqual(found(refused), [false, 'live events failed'])
   t.deepEqual(found({ polls: false }), [false, 'polling failed'])
+  t.deepEqual(found({ usage: { code: 'ERR_PERMISSION', hint: 'Run as root.' } }), [true, 'costs warning'])
   t.deepEqual(found({ capabilities: [], hidepid: 'hidepid=2' }), [true, 'permissions warning', 'hidepid warning'])
   t.deepEqual(found({ hidepid: 'hidepid=2' }), [true])
   t.deepEqual(found({ polls: false, hidepid: 'hidepid=2' }), [true, 'polling warning'])

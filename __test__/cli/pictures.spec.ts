@@ -17,6 +17,7 @@ import { runningCounts } from '../../dist/src/pictures/running-counts.js'
 import { type Timeline, type TimelineOptions, timelineOf } from '../../dist/src/pictures/timeline.js'
 import type { Entry } from '../../dist/src/recording/entry.js'
 import { toEntry } from '../../dist/src/recording/ndjson.js'
+import { probe } from '../../dist/index.js'
 import { openPage } from '../support/browser.ts'
 import { command } from '../support/cli-harness.ts'
 import { temporaryFolder, until } from '../support/helpers.ts'
@@ -508,9 +509,17 @@ test.serial('run writes each format, live and from a recording, to a file or a s
       }
     }
   }
-  const costs = command(t, ['run', '--format', 'folded', '--weight', 'cpu', '--replay', report])
-  t.deepEqual(await costs.ended, [1, null])
-  t.is(costs.stderr, 'proc-events: --weight: no CPU time is known of these processes\n')
+  const weighted = (path: string) => command(t, ['run', '--format', 'folded', '--weight', 'cpu', '--replay', path])
+  const costs = weighted(report)
+  if ((await probe()).usage) {
+    t.deepEqual(await costs.ended, [0, null])
+    t.regex(costs.stdout, /^sh \d+$/m)
+  }
+  const unknown = join(place, 'unknown.json')
+  writeFileSync(unknown, readFileSync(report, 'utf8').replaceAll(/"usage":\{[^}]*\}/g, '"usage":null'))
+  const without = weighted(unknown)
+  t.deepEqual(await without.ended, [1, null])
+  t.is(without.stderr, 'proc-events: --weight: no CPU time is known of these processes\n')
 })
 
 test.serial('Markdown is added to the summary of a GitHub step, and replaces another file', async (t) => {

@@ -32,6 +32,74 @@ for (const [name, lines] of Object.entries(screens)) {
   })
 }
 
+/** A process tree with costs: `a` runs `b`, which computes, and `c`, which uses memory. */
+const costly: readonly Entry[] = (
+  [
+    [1, 0, 'a', 5e6, 3 * 2 ** 20],
+    [2, 1, 'b', 900e6, 2 ** 20],
+    [3, 1, 'c', 1e6, 900 * 2 ** 20],
+    [4, 3, 'd', null, null],
+  ] as const
+).flatMap(([pid, ppid, name, cpuNs, maxRssBytes]) => {
+  const entry = { time: '2026-01-02T03:04:05.000Z', pid, ppid, name, argv: [name], exitCode: 0, durationNs: 5e9 }
+  const usage = cpuNs === null ? null : { cpuNs, maxRssBytes }
+  const exec = readEntry(JSON.stringify({ ...entry, type: 'exec', timestampNs: pid * 1e9 }))!
+  return [exec, readEntry(JSON.stringify({ ...entry, type: 'exit', timestampNs: 10e9 - pid, usage }))!]
+})
+
+test('the report has costs, sorts by them, and adds totals by program', (t) => {
+  const tree = new ProcessTree()
+  for (const entry of costly.toSorted((a, b) => a.timestampNs - b.timestampNs)) tree.add(entry)
+  const [report, plain] = [new Report(tree), { columns: 80, colors: false }]
+  const outcome = { command: ['a'], exitCode: 0, signal: null, lost: 0 }
+  const commands = (sort: 'start' | 'cpu' | 'memory') =>
+    report
+      .lines(outcome, plain, { sort, minDurationNs: 0 })
+      .slice(1, -1)
+      .map((text) => text.trim().at(-1))
+      .join('')
+  t.deepEqual([commands('start'), commands('cpu'), commands('memory')], ['abcd', 'abcd', 'acdb'])
+  t.deepEqual(report.lines(outcome, plain).slice(0, 5), [
+    'STATUS         START LIFETIME      CPU   MEMORY     PID  COMMAND',
+    '0             0.000s     9.0s    5.0ms   3.0MiB       1  a',
+    '0             1.000s     8.0s  900.0ms   1.0MiB       2  ├─ b',
+    '0             2.000s     7.0s    1.0ms   900MiB       3  └─ c',
+    '0             3.000s     6.0s        -        -       4     └─ d',
+  ])
+  t.deepEqual(report.totals(outcome, plain, { sort: 'memory', minDurationNs: 0 }), [
+    '',
+    '    COUNT   FAILED LIFETIME      CPU   MEMORY  PROGRAM',
+    '        1        0     7.0s    1.0ms   900MiB  c',
+    '        1        0     9.0s    5.0ms   3.0MiB  a',
+    '        1        0     8.0s  900.0ms   1.0MiB  b',
+    '        1        0     6.0s        -        -  d',
+  ])
+})
+
+test('the summary, the busiest programs and the lines have costs, or say why not', (t) => {
+  const plain = { columns: 100, colors: false }
+  const [summary, top, lines, quiet, tree] = [new Summary(), new Top(), new Lines(true), new Lines(), new Tree(true)]
+  for (const entry of costly) for (const view of [summary, top]) view.add(entry)
+  const programs = summary.toLines(1000, 9, plain)
+  t.true(programs.some((text) => /^PROGRAM .* CPU +MEMORY$/.test(text)))
+  t.true(programs.some((text) => /^c .* 1\.0ms +900MiB$/.test(text)))
+  t.true(programs.some((text) => /^d .* - +-$/.test(text)))
+  t.like(summary.toObject(1000), { programs: { 2: { name: 'c', cpuNs: 1e6, maxRssBytes: 900 * 2 ** 20 } } })
+  const frame = top.frame(10e9, { ...plain, rows: 20 })
+  t.true(frame.some((text) => /CPU +MEMORY +COMMAND$/.test(text.trimEnd())))
+  t.true(frame.some((text) => /^b .* 900\.0ms +1\.0MiB +b$/.test(text)))
+  const [, exit] = costly as readonly [Entry, Entry]
+  t.regex(lines.add(exit, plain)[0]!, / a \[cpu 5\.0ms, 3\.0MiB\]$/)
+  t.regex(tree.add(exit, plain)[0]!, / a \[cpu 5\.0ms, 3\.0MiB\]$/)
+  t.regex(quiet.add(exit, plain)[0]!, / a$/)
+  t.regex(lines.add(costly.at(-1)!, plain)[0]!, / d \[cost unknown\]$/)
+  const note = { type: 'note', time: exit.time, timestampNs: 1, note: 'usage', code: null, message: 'Unknown.' } as const
+  const without = new Summary()
+  without.add(note)
+  t.deepEqual(without.toLines(1000, 9, plain).slice(1), ['', 'Unknown.'])
+  t.regex(lines.add(note, plain)[0]!, /!note +Unknown\.$/)
+})
+
 test('no line is wider than the terminal at any width', (t) => {
   const entries = text
     .trimEnd()

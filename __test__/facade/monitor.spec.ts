@@ -219,7 +219,7 @@ test('stats are zero before the start, current while monitoring, and gauges are 
   await monitor.initialize()
   fake.source.push(r.exec(1), r.exec(2))
   await settled(fake)
-  fake.source.counters = [...Array.from({ length: 15 }, (_, i) => i + 1), 2, 17, 18, 19, 20, 21, 22, 23, 2]
+  fake.source.counters = [...Array.from({ length: 15 }, (_, i) => i + 1), 2, 17, 18, 19, 20, 21, 22, 23, 2, 25]
   const now = {
     source: 'netlink',
     watching: 'cursor',
@@ -244,6 +244,7 @@ test('stats are zero before the start, current while monitoring, and gauges are 
     captureTimeouts: 17,
     stuckThreads: 18,
     detailsDropped: 19,
+    usageLost: 25,
     batches: 20,
     largestBatch: 21,
     priority: 'realtime',

@@ -83,6 +83,45 @@ test('every type of event is decoded', async (t) => {
   )
 })
 
+test('an exit has a cost only if it is captured, null where it is unknown', async (t) => {
+  const { monitor, fake, r } = await initialized(t)
+  const usage = [2 ** 40 + 7, 2 ** 33, null, 0, 4, null, 6, 7, 8]
+  const cost = {
+    cpuNs: 2 ** 40 + 7,
+    maxRssBytes: 2 ** 33,
+    readBytes: null,
+    writeBytes: 0,
+    minorFaults: 4,
+    majorFaults: null,
+    voluntarySwitches: 6,
+    involuntarySwitches: 7,
+    cpuDelayNs: 8,
+  }
+  const seen: object[] = []
+  const see = (_: number, event: object): void => void seen.push(event)
+  monitor.subscribeExec(see, { capture: ['usage'] })
+  const unsubscribe = monitor.subscribeExit(see)
+  const process = { name: 'sh' }
+  fake.source.push(r.exec(1), r.exit(1, { process, usage }))
+  await settled(fake)
+  t.true(seen.every((event) => !('usage' in event)))
+  t.true(fake.source.rules.every(({ fields }: { fields: number }) => fields === 0), 'an exec has no cost')
+  unsubscribe()
+  monitor.subscribeExit(see, { ancestor: 9, capture: ['usage', 'name'] })
+  const tag: number = fake.source.rules.find(({ ancestorId }: { ancestorId?: number }) => ancestorId).ancestorId
+  const ancestryTags = [tag, tag + 1]
+  fake.source.push(
+    r.exit(2, { process, usage, ancestryTags }),
+    r.exit(3, { usage, ancestryTags }),
+    r.exit(4, { ancestryTags }),
+  )
+  await settled(fake)
+  t.deepEqual(
+    seen.slice(2).map((event) => (event as { usage: object | null }).usage),
+    [cost, cost, null],
+  )
+})
+
 test('an event with nothing captured shares one frozen object', async (t) => {
   const { monitor, fake, r } = await initialized(t)
   const seen: object[] = []

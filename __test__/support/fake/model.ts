@@ -39,7 +39,7 @@ interface Session {
 const FIGURES = (
   'events exec exit restart reinitFailed processScanFailed lostSocket lostQueue resync ' +
   'queueDepth queueHighWater receiveBufferSize trackedProcesses rejected ignored ' +
-  'priority captureTimeouts stuckThreads detailsDropped batches largestBatch unseen exitsWithoutStatus watching'
+  'priority captureTimeouts stuckThreads detailsDropped batches largestBatch unseen exitsWithoutStatus watching usageLost'
 ).split(' ')
 const GAUGES = new Set(['queueDepth', 'receiveBufferSize', 'trackedProcesses', 'stuckThreads'])
 export const COUNTERS: number[] = FIGURES.map((figure, place) => (figure === 'priority' ? 1 : place + 1))

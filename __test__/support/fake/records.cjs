@@ -14,6 +14,7 @@ const CODES = [
 const [HAS_PROCESS, EXITED, SIGNALED, CORE_DUMPED, HAS_DURATION, ARGV_TRUNCATED, HAS_ANCESTRY_TAGS, SINCE_START] = [
   1, 2, 4, 8, 16, 32, 64, 128,
 ]
+const HAS_USAGE = 256
 /** The nanoseconds that a fake source adds to the records' times, to get the time of day. */
 const TIME_OFFSET = 1_700_000_000_000_000_000n
 
@@ -53,15 +54,27 @@ function captured(process) {
   return [requested, read].concat(values)
 }
 
+/** Encodes a cost: nine numbers, of which null ones are unknown. */
+function cost(numbers) {
+  const mask = numbers.reduce((known, number, place) => known | (number === null ? 0 : 1 << place), 0)
+  return [mask].concat(...numbers.map((number) => pair(number ?? 0)))
+}
+
 /**
  * Encodes an event: `event('exec', 10, { process: { name: 'sh' } })`. `five` are the words of the event type, and
  * `ancestryTags` are the ids of the rules with an ancestor.
  */
-function event(type, pid, { process, flags = 0, truncated = false, ancestryTags = [], ...others } = {}) {
+function event(type, pid, { process, usage, flags = 0, truncated = false, ancestryTags = [], ...others } = {}) {
   const hasAncestryTags = ancestryTags.length > 0
   const all =
-    flags | (process ? HAS_PROCESS : 0) | (truncated ? ARGV_TRUNCATED : 0) | (hasAncestryTags ? HAS_ANCESTRY_TAGS : 0)
-  const rest = (process ? captured(process) : []).concat(hasAncestryTags ? [...ancestryTags, ancestryTags.length] : [])
+    flags |
+    (process ? HAS_PROCESS : 0) |
+    (truncated ? ARGV_TRUNCATED : 0) |
+    (hasAncestryTags ? HAS_ANCESTRY_TAGS : 0) |
+    (usage ? HAS_USAGE : 0)
+  const rest = (process ? captured(process) : [])
+    .concat(usage ? cost(usage) : [])
+    .concat(hasAncestryTags ? [...ancestryTags, ancestryTags.length] : [])
   return record(KINDS.indexOf(type), { pid, ...others, flags: all, rest })
 }
 

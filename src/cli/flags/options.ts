@@ -54,12 +54,19 @@ const END = 'end after this time, or after N events'
 const SUFFIXES = ', such as 100ms, 2s, 1.5m or 1h; a number alone is'
 const ARGUMENTS = 'show no arguments; hide secrets in arguments'
 const PROCESSES = 'this process; its descendants'
+const ORDER = 'start (default), life, cpu or memory; totals by program'
+const INDENTED = 'indent children; show CPU time and memory'
 
 export const OPTIONS: readonly Option[] = [
   {
     name: 'tree',
-    brief: 'indent children under their parents',
+    brief: INDENTED,
     text: 'Indents each process under its parent. A parent is repeated, dimmed, if other lines came in between.',
+  },
+  {
+    name: 'usage',
+    brief: INDENTED,
+    text: 'Shows the CPU time and the peak memory of each process behind its command, at its exit. The kernel tells them only with CAP_NET_ADMIN; without it, one line says so. --summary and --top show them in any case.',
   },
   {
     name: 'summary',
@@ -75,11 +82,6 @@ export const OPTIONS: readonly Option[] = [
     name: 'json',
     brief: 'print one JSON object a line',
     text: 'Prints JSON, one object a line: see JSON below.',
-  },
-  {
-    name: 'usage',
-    brief: 'show CPU time and memory at exits',
-    text: 'Shows the CPU time and the peak memory of each process behind its command, at its exit. The kernel tells them only with CAP_NET_ADMIN; without it, one line says so. --summary and --top show them in any case.',
   },
   {
     name: 'name',
@@ -213,8 +215,13 @@ export const OPTIONS: readonly Option[] = [
     name: 'sort',
     value: 'KEY',
     kind: SORT_KEYS,
-    brief: 'start (default), life, cpu or memory: most first',
+    brief: ORDER,
     text: 'The order of processes with the same parent, for the formats tree and json. start: in order of creation (default). life: the longest lifetime first; those that still run come before all others. cpu: the most CPU time first, descendants included. memory: the largest peak memory of one process first, descendants included.',
+  },
+  {
+    name: 'totals',
+    brief: ORDER,
+    text: 'Adds a table below the tree: the processes, failures, total lifetime, CPU time and peak memory of each program. At most 20 are shown, those with the most in the order of --sort.',
   },
   {
     name: 'min-duration',
@@ -223,18 +230,13 @@ export const OPTIONS: readonly Option[] = [
     brief: 'show only processes with at least this lifetime',
     text: `Show only processes with at least this lifetime${SUFFIXES} seconds. Processes that still run, and ancestors of processes shown, are shown in any case. One line counts the others.`,
   },
-  {
-    name: 'totals',
-    brief: 'add totals by program below the tree',
-    text: 'Adds a table below the tree: the processes, failures, total lifetime, CPU time and peak memory of each program. At most 20 are shown, those with the most in the order of --sort.',
-  },
   { name: 'help', short: 'h', brief: 'print this help, or the version', text: 'Prints a help screen.' },
   { name: 'version', brief: 'print this help, or the version', text: 'Prints the version.' },
 ]
 
 const SHOWN = ['no-args', 'redact', 'source']
 const ALWAYS = ['help', 'version']
-const RUN_ONLY = ['format', 'weight', 'output', 'sort', 'min-duration', 'totals']
+const RUN_ONLY = ['format', 'weight', 'output', 'sort', 'totals', 'min-duration']
 
 export const COMMANDS: readonly Command[] = [
   {
@@ -248,7 +250,7 @@ export const COMMANDS: readonly Command[] = [
     name: 'run',
     operands: '[OPTION...] -- CMD [ARG...]',
     brief: 'run CMD, and report its processes',
-    text: 'Runs CMD. When CMD has exited, it reports all processes that CMD and its descendants started, as a tree with exit codes, lifetimes and start times (START: seconds since the first process began), CPU time and peak memory, or as a picture. The kernel tells CPU time and memory only with CAP_NET_ADMIN; without it, one line says so. It lists at most 100,000 processes, 100 execs of one process and 32 MiB of arguments, and counts the rest. Standard input, output and error are those of CMD. Ends with the exit code of CMD, 128+n after signal n, 127 if CMD was not found, 126 if it could not be run. Passes signals on, except those that the terminal sends to CMD as well (Ctrl-C).',
+    text: 'Runs CMD. When CMD has exited, it reports all processes that CMD and its descendants started, as a tree with exit codes, lifetimes and start times (START: seconds since the first process began), CPU time and peak memory (with CAP_NET_ADMIN), or as a picture. It lists at most 100,000 processes, 100 execs of one process and 32 MiB of arguments, and counts the rest. Standard input, output and error are those of CMD. Ends with the exit code of CMD, 128+n after signal n, 127 if CMD was not found, 126 if it could not be run. Passes signals on, except those that the terminal sends to CMD as well (Ctrl-C).',
     options: ['json', ...RUN_ONLY, 'replay', ...SHOWN, 'latency', ...ALWAYS],
   },
   {
