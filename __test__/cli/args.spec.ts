@@ -230,7 +230,10 @@ test('a misspelt word leads to the nearest one', (t) => {
     [['help'], "unknown command 'help'. Did you mean '--help'?"],
     [['--events', 'exec,exti'], ", coredump or all, got 'exti'. Did you mean 'exit'?"],
     [['--source', 'netlnk'], "--source: expected netlink, polling or auto, got 'netlnk'. Did you mean 'netlink'?"],
-    [['run', '--sort', 'lief', 'make'], "--sort: expected start, life, cpu or memory, got 'lief'. Did you mean 'life'?"],
+    [
+      ['run', '--sort', 'lief', 'make'],
+      "--sort: expected start, life, cpu or memory, got 'lief'. Did you mean 'life'?",
+    ],
   ]
   for (const [args, ending] of cases) {
     const { message } = t.throws(() => parse(args, users), { instanceOf: UsageError })

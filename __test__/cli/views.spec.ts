@@ -93,7 +93,14 @@ test('the summary, the busiest programs and the lines have costs, or say why not
   t.regex(tree.add(exit, plain)[0]!, / a \[cpu 5\.0ms, 3\.0MiB\]$/)
   t.regex(quiet.add(exit, plain)[0]!, / a$/)
   t.regex(lines.add(costly.at(-1)!, plain)[0]!, / d \[cost unknown\]$/)
-  const note = { type: 'note', time: exit.time, timestampNs: 1, note: 'usage', code: null, message: 'Unknown.' } as const
+  const note = {
+    type: 'note',
+    time: exit.time,
+    timestampNs: 1,
+    note: 'usage',
+    code: null,
+    message: 'Unknown.',
+  } as const
   const without = new Summary()
   without.add(note)
   t.deepEqual(without.toLines(1000, 9, plain).slice(1), ['', 'Unknown.'])

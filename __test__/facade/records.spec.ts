@@ -105,7 +105,10 @@ test('an exit has a cost only if it is captured, null where it is unknown', asyn
   fake.source.push(r.exec(1), r.exit(1, { process, usage }))
   await settled(fake)
   t.true(seen.every((event) => !('usage' in event)))
-  t.true(fake.source.rules.every(({ fields }: { fields: number }) => fields === 0), 'an exec has no cost')
+  t.true(
+    fake.source.rules.every(({ fields }: { fields: number }) => fields === 0),
+    'an exec has no cost',
+  )
   unsubscribe()
   monitor.subscribeExit(see, { ancestor: 9, capture: ['usage', 'name'] })
   const tag: number = fake.source.rules.find(({ ancestorId }: { ancestorId?: number }) => ancestorId).ancestorId

@@ -1,4 +1,4 @@
-/** What each process has cost, against the accounts that `wait4` gives to its parent. */
+/** The costs of processes, against the accounts that `wait4` gives to their parents. */
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, readFileSync } from 'node:fs'
@@ -59,7 +59,7 @@ const SMALL = { receiveBufferSize: 4096 }
 /** The kinds of processes, by their number modulo 4. */
 const KINDS = ['threads', 'writes', 'memory', 'computes'] as const
 
-/** What `wait4` says of a process. */
+/** The account that `wait4` gives of a process. */
 interface Account {
   readonly pid: number
   readonly kind: (typeof KINDS)[number]
@@ -74,9 +74,8 @@ interface Account {
 }
 
 function accountOf(line: string): Account {
-  const [pid, number, cpuUs, maxRssKib, readBlocks, writeBlocks, minorFaults, majorFaults, voluntary, involuntary] = line
-    .split(' ')
-    .map(Number) as [number, number, number, number, number, number, number, number, number, number]
+  const [pid, number, cpuUs, maxRssKib, readBlocks, writeBlocks, minorFaults, majorFaults, voluntary, involuntary] =
+    line.split(' ').map(Number) as [number, number, number, number, number, number, number, number, number, number]
   const kind = KINDS[number % 4]!
   const faults = { minorFaults, majorFaults }
   return { pid, kind, cpuUs, maxRssKib, readBlocks, writeBlocks, ...faults, voluntary, involuntary }
@@ -135,7 +134,10 @@ test.serial('costs of 400 processes agree with the accounts of their parent', as
 })
 
 /** Returns how many exits have a cost, and which have that of another process. `pages` returns what a process has touched. */
-function checked(exits: readonly ExitEvent[], pages: (event: ExitEvent) => number): { matched: number; wrong: number[] } {
+function checked(
+  exits: readonly ExitEvent[],
+  pages: (event: ExitEvent) => number,
+): { matched: number; wrong: number[] } {
   const known = exits.filter(({ usage }) => usage !== null && usage !== undefined)
   // Each process has faults of its own beside those pages.
   const own = Math.min(...known.map((event) => event.usage!.minorFaults! - pages(event)))
@@ -182,7 +184,9 @@ for (const [size, buffer] of Object.entries({ large: {}, small: SMALL })) {
     if (path === null) return
     const options = { ...buffer, maxLatency: 50 }
     const { exits, usageLost } = await exitsOf(t, path, ['reuse', '5000', '3'], options)
-    const short = exits.filter(({ exitCode, pid }) => exitCode !== null && exits.filter((e) => e.pid === pid).length > 100)
+    const short = exits.filter(
+      ({ exitCode, pid }) => exitCode !== null && exits.filter((e) => e.pid === pid).length > 100,
+    )
     const { matched, wrong } = checked(short, ({ exitCode }) => 8 * exitCode!)
     t.log(`${matched} of ${short.length} matched, ${usageLost} lost`)
     t.deepEqual(wrong, [])

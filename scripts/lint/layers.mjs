@@ -12,6 +12,7 @@ const crates = {
     ['model'],
     ['delivery', 'procfs'],
     ['connector'],
+    ['taskstats'],
     ['process', 'options', 'probe', 'signal'],
     ['capture', 'cursor', 'pipeline'],
     ['reader'],

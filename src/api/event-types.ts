@@ -8,18 +8,7 @@ export type EventType = 'fork' | 'exec' | 'exit' | 'comm' | 'uid' | 'gid' | 'sid
 
 /** The details of a process that {@link SubscribeOptions.capture} may name. */
 export type ProcessField =
-  | 'name'
-  | 'comm'
-  | 'ppid'
-  | 'exe'
-  | 'argv'
-  | 'cwd'
-  | 'uid'
-  | 'gid'
-  | 'loginUid'
-  | 'cgroup'
-  | 'startTime'
-  | 'usage'
+  'name' | 'comm' | 'ppid' | 'exe' | 'argv' | 'cwd' | 'uid' | 'gid' | 'loginUid' | 'cgroup' | 'startTime' | 'usage'
 
 /** The properties that every event has. */
 export interface EventBase<T extends EventType> {
@@ -120,8 +109,8 @@ export interface ExitEvent extends EventBase<'exit'> {
   /** The beginning of `durationNs`: the last exec, or the start of the process. null: `durationNs` is null. */
   readonly durationSince: 'exec' | 'start' | null
   /**
-   * The cost of the process. undefined: no subscription captures `'usage'`. null: it is unknown, because the kernel does not
-   * tell it (see {@link ProbeReport.usage}), or because it was lost (see {@link MonitorStats.usageLost}).
+   * The cost of the process. undefined: no subscription captures `'usage'`. null: the kernel does not tell it, see
+   * {@link ProbeReport.usage}, or it was lost, see {@link MonitorStats.usageLost}.
    */
   readonly usage?: ResourceUsage | null
 }

@@ -1,12 +1,6 @@
 /** The processes of a recording as a tree of bounded size. */
 import type { ResourceUsage } from '../api/event-types.js'
-import {
-  type EndEntry,
-  type Entry,
-  type EventEntry,
-  type LossEntry,
-  type StartEntry,
-} from '../recording/entry.js'
+import { type EndEntry, type Entry, type EventEntry, type LossEntry, type StartEntry } from '../recording/entry.js'
 import { keptName } from '../recording/text.js'
 import { isFailed } from '../recording/words.js'
 

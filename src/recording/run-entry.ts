@@ -1,11 +1,5 @@
 /** The report of `run` as one entry, and the entries that it stands for. */
-import {
-  type EndEntry,
-  type Entry,
-  type EventEntry,
-  type LossEntry,
-  type StartEntry,
-} from './entry.js'
+import { type EndEntry, type Entry, type EventEntry, type LossEntry, type StartEntry } from './entry.js'
 import type { ResourceUsage } from '../api/event-types.js'
 import { toEntry } from './ndjson.js'
 

@@ -43,7 +43,11 @@ export function createPresenter(options: WatchOptions, context: PresenterContext
     case 'top':
       return new ScreenPresenter(new Top(options.types.includes('exit')), options, context)
     default: {
-      const view = options.json ? new JsonLines() : options.view === 'tree' ? new Tree(options.usage) : new Lines(options.usage)
+      const view = options.json
+        ? new JsonLines()
+        : options.view === 'tree'
+          ? new Tree(options.usage)
+          : new Lines(options.usage)
       return new StreamPresenter(view, stdout, output)
     }
   }

@@ -22,8 +22,18 @@ const EVERYTHING: ReportOrder = { sort: 'start', minDurationNs: 0 }
 const WEIGHT: { readonly [K in ReportOrder['sort']]: ((tree: ProcessTree) => (node: ProcessNode) => number) | null } = {
   start: null,
   life: () => lifeOf,
-  cpu: (tree) => ofSubtrees(tree, (node) => node.end?.usage?.cpuNs ?? 0, (a, b) => a + b),
-  memory: (tree) => ofSubtrees(tree, (node) => node.end?.usage?.maxRssBytes ?? 0, (a, b) => Math.max(a, b)),
+  cpu: (tree) =>
+    ofSubtrees(
+      tree,
+      (node) => node.end?.usage?.cpuNs ?? 0,
+      (a, b) => a + b,
+    ),
+  memory: (tree) =>
+    ofSubtrees(
+      tree,
+      (node) => node.end?.usage?.maxRssBytes ?? 0,
+      (a, b) => Math.max(a, b),
+    ),
 }
 
 const WIDTH = { status: 11, start: 9, duration: 9, cpu: 9, memory: 9, pid: 7 }
@@ -85,7 +95,11 @@ export class Report {
     })
     const more = totals.length - rows.length
     const title = row(['COUNT', 'FAILED', 'LIFETIME', ...cost('CPU', 'MEMORY')], 'PROGRAM')
-    return ['', line([[title, 'bold']], layout), ...[...rows, ...(more > 0 ? [`… and ${more} more`] : [])].map((text) => line([[text]], layout))]
+    return [
+      '',
+      line([[title, 'bold']], layout),
+      ...[...rows, ...(more > 0 ? [`… and ${more} more`] : [])].map((text) => line([[text]], layout)),
+    ]
   }
 
   /** The tree as a flat list with depths, so that no reader needs a deep stack. */

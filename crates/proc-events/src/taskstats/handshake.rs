@@ -22,10 +22,9 @@ use neli::nl::{NlPayload, Nlmsghdr, NlmsghdrBuilder};
 use neli::socket::NlSocket;
 use neli::types::{Buffer, GenlBuffer};
 use rustix::io::Errno;
-use rustix::net::SendFlags;
 use rustix::net::netlink::SocketAddrNetlink;
 
-use super::socket::{TaskstatsSocket, batch, receive_all};
+use super::socket::{Request, TaskstatsSocket, batch, receive_all, send};
 use super::source::UsageSource;
 use super::wire::{LAST_THREAD, attributes, stats, u16_at, u32_at};
 use crate::connector::namespace;
@@ -54,9 +53,6 @@ const PROOFS_MAX: usize = 16;
 
 /// Sleep of the recorded thread. A shorter one may be over before the thread waits.
 const NAP: Duration = Duration::from_micros(100);
-
-/// The bytes of a request.
-pub(super) type Request = Vec<u8>;
 
 /// Checks that the costs of processes can be read, and leaves no trace.
 ///
@@ -166,12 +162,6 @@ impl TaskstatsSocket {
     }
 }
 
-/// Sends a request to the kernel.
-pub(super) fn send(fd: &OwnedFd, request: &Request) -> io::Result<()> {
-    rustix::net::sendto(fd, request, SendFlags::empty(), &SocketAddrNetlink::new(0, 0))?;
-    Ok(())
-}
-
 /// Asks for the number of the family. The kernel answers before `sendto` returns.
 fn family(fd: &OwnedFd) -> Result<u16, Error> {
     const CONTEXT: &str = "CTRL_CMD_GETFAMILY TASKSTATS";
@@ -257,8 +247,7 @@ fn last_threads(flags_at: usize) -> [Instruction; 4] {
 fn register_cause(errno: Errno) -> ErrorCode {
     match errno {
         // Also in another user namespace, where nothing else helps.
-        Errno::PERM if namespace::is_other_user_namespace() => ErrorCode::UserNamespace,
-        Errno::INVAL if namespace::is_other_user_namespace() => ErrorCode::UserNamespace,
+        Errno::PERM | Errno::INVAL if namespace::is_other_user_namespace() => ErrorCode::UserNamespace,
         Errno::INVAL => ErrorCode::PidNamespace,
         errno => permission_cause(errno),
     }

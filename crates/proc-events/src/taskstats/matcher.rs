@@ -120,24 +120,12 @@ impl UsageMatcher {
     #[must_use]
     pub fn add(&mut self, record: Record, until_ns: u64) -> bool {
         let received = Received { record, until_ns };
-        match self.pending.get_mut(&record.pid) {
-            Some(pending) => pending.later.push(received),
-            None => {
-                let pending = Pending { first: received, later: Vec::new() };
-                self.pending.insert(record.pid, pending);
-            }
+        if let Some(pending) = self.pending.get_mut(&record.pid) {
+            pending.later.push(received);
+        } else {
+            self.pending.insert(record.pid, Pending { first: received, later: Vec::new() });
         }
         self.pending.len() <= PENDING_MAX
-    }
-
-    /// Returns the number of pids whose records wait for an exit.
-    pub fn len(&self) -> usize {
-        self.pending.len()
-    }
-
-    /// Returns true if no record waits.
-    pub fn is_empty(&self) -> bool {
-        self.pending.is_empty()
     }
 
     /// Takes the record of a process that has exited. All records that were queued before the exit must be added.

@@ -2,13 +2,14 @@
 
 use std::cell::RefCell;
 use std::fmt;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
-use rustix::net::sockopt;
+use rustix::net::netlink::SocketAddrNetlink;
+use rustix::net::{SendFlags, sockopt};
 use rustix::time::ClockId;
 
-use super::handshake::{Request, send};
 use super::source::UsageSource;
 use super::wire::{self, DATAGRAM_LEN, Record};
 use crate::procfs::clock_ns;
@@ -20,6 +21,15 @@ const BATCH_LEN: usize = 8;
 
 /// The buffers of one call.
 type Batch = [Datagram<DATAGRAM_LEN>; BATCH_LEN];
+
+/// The bytes of a request.
+pub(super) type Request = Vec<u8>;
+
+/// Sends a request to the kernel.
+pub(super) fn send(fd: &OwnedFd, request: &Request) -> io::Result<()> {
+    rustix::net::sendto(fd, request, SendFlags::empty(), &SocketAddrNetlink::new(0, 0))?;
+    Ok(())
+}
 
 /// Returns empty buffers.
 pub(super) fn batch() -> Box<Batch> {
