@@ -168,6 +168,8 @@ test('an invalid command line is rejected with a message', (t) => {
     [['--name', '/sh/g'], /^--name: expected a name, .*, got '\/sh\/g'/],
     [['--name', '/'], /^--name: expected a name, .*, got '\/'/],
     [['--container', '/abc'], /^--container: expected an id, .*, got '\/abc'\. .*--cgroup\.$/],
+    [['--exe', 'node'], /^--exe: expected an absolute path, .*, got 'node'\. .*--name\.$/],
+    [['--cgroup', 'docker'], /^--cgroup: expected an absolute path, .*, got 'docker'\.$/],
     [['--tree', '--summary'], /^--tree and --summary/],
     [['--no-args', '--redact'], /--no-args/],
     [['--user', 'bob'], /^--user: .*'bob'$/],

@@ -244,9 +244,9 @@ function watch(show: ShowOptions, given: Values, users: Users): Request {
 /** The options of each property of the filter, and the parser of their values. */
 const FILTERS: { readonly [K in keyof Required<WatchFilter>]: readonly [option: string, parse: ParseFilter<K>] } = {
   name: ['name', values.namePattern],
-  exe: ['exe', values.pattern],
+  exe: ['exe', values.pathPattern],
   commandLine: ['cmd', values.pattern],
-  cgroup: ['cgroup', values.pattern],
+  cgroup: ['cgroup', values.pathPattern],
   uid: ['user', values.user],
   container: ['container', values.idPattern],
   pid: ['pid', values.pid],

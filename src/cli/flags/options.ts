@@ -90,7 +90,7 @@ export const OPTIONS: readonly Option[] = [
     kind: 'file',
     repeatable: true,
     brief: MATCHES,
-    text: 'Show only processes whose executable path matches TEXT, as for --name. A TEXT with one slash, such as /sh, is a path.',
+    text: 'Show only processes whose executable path matches TEXT, as for --name. A TEXT with one slash, such as /sh, is a path. Paths are absolute, so that any other TEXT is an error.',
   },
   {
     name: 'cmd',
@@ -106,7 +106,7 @@ export const OPTIONS: readonly Option[] = [
     kind: 'text',
     repeatable: true,
     brief: MATCHES,
-    text: 'Show only processes whose control group matches TEXT, as for --exe.',
+    text: 'Show only processes whose control group matches TEXT, an absolute path as for --exe.',
   },
   {
     name: 'user',

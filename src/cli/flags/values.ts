@@ -29,6 +29,14 @@ export function idPattern(option: string, text: string): string | RegExp {
   return patternOf('an id', 'The path of a control group is matched by --cgroup.', option, text)
 }
 
+/** Parses a pattern of absolute paths. A text that is none would match nothing, without a word. */
+export function pathPattern(option: string, text: string): string | RegExp {
+  const parsed = pattern(option, text)
+  if (typeof parsed !== 'string' || parsed.startsWith('/')) return parsed
+  const hint = option === '--exe' ? ` The name of a program is matched by --name.` : ''
+  throw new UsageError(`${option}: expected an absolute path, /REGEX/ or /REGEX/i, got '${text}'.${hint}`)
+}
+
 /** Parses a pattern of texts that do not begin with a slash. One that begins so would match nothing, without a word. */
 function patternOf(kind: string, hint: string, option: string, text: string): string | RegExp {
   const parsed = pattern(option, text)
