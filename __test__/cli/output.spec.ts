@@ -12,8 +12,8 @@ class SlowReader extends Writable {
     super({ decodeStrings: false })
   }
 
-  override _write(batch: string, _encoding: string, taken: (error?: Error) => void): void {
-    this.batches.push(batch)
+  override _write(batch: Buffer, _encoding: string, taken: (error?: Error) => void): void {
+    this.batches.push(String(batch))
     this.#taken = taken
   }
 

@@ -151,7 +151,7 @@ const around = { inheritedName: null, ppid: 12, parentName: 'make', user: null, 
 
 test('JSON has the same keys in the same order', (t) => {
   const head = `"time":"${time.toISOString()}","timestampNs":7,"pid":123,"ppid":12,"name":"sh","origin":"kernel"`
-  const added = '"cwd":null,"gid":null,"loginUid":null,"startTime":null'
+  const added = `"cwd":null,"gid":null,"loginUid":null,"startTime":null,"timeNs":"${time.getTime()}000007"`
   const unread = '"uid":null,"user":null,"exe":null,"argv":null,"cgroup":null,"containerId":null'
   const none = `"parentName":"make",${unread},"comm":null,${added}`
   const ofComm = `"parentName":"make",${unread},${added}`
@@ -190,7 +190,7 @@ test('JSON has the same keys in the same order', (t) => {
     },
   } as const satisfies object
   const details = '"user":"bin","exe":"/sh","argv":["sh"],"argvTruncated":true,"cgroup":"/c","containerId":"id"'
-  const more = '"comm":"renamed","cwd":"/w","gid":6,"loginUid":7,"startTime":8'
+  const more = `"comm":"renamed","cwd":"/w","gid":6,"loginUid":7,"startTime":8,"timeNs":"${time.getTime()}000007"`
   const event = { ...whole, process: { ...whole.process, argv: ['sh'] } }
   t.true(jsonLine(eventEntry(event, { ...around, user: 'bin' })).endsWith(`"uid":5,${details},${more}}`))
   const hidden = jsonLine(eventEntry(event, { ...around, showsArguments: false }))

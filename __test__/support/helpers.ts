@@ -11,9 +11,9 @@ import { type MonitorOptions, type ProcessMonitor, getProcessMonitor } from '../
 const TIMEOUT_MS = 20_000
 
 /** Waits until `holds` returns true. Polls every 2 ms. `what` describes the condition in the timeout's error. */
-export async function until(what: string, holds: () => boolean): Promise<void> {
+export async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
   const deadline = performance.now() + TIMEOUT_MS
-  while (!holds()) {
+  while (!(await holds())) {
     if (performance.now() > deadline) throw new Error(`timed out before ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 2))
   }

@@ -2,14 +2,24 @@
 import { hostname } from 'node:os'
 import type { EventType, ProcessEvent, ProcessField } from '../../api/event-types.js'
 import type { ProcessMonitor } from '../../api/monitor-types.js'
+import type { MonitorStats } from '../../api/stats.js'
 import { getProcessMonitor } from '../../monitor/monitor.js'
 import { redactSecrets } from '../../redact/redact-secrets.js'
 import { describe } from '../exit-codes.js'
 import type { ShowOptions, WatchFilter } from '../flags/args.js'
 import { version } from '../version.js'
 import { now } from './clock.js'
-import { type Entry, type LossEntry, type NoteEntry, type StartEntry, eventEntry } from '../../recording/entry.js'
+import {
+  type Entry,
+  type HeartbeatEntry,
+  type LossEntry,
+  type NoteEntry,
+  type StartEntry,
+  eventEntry,
+} from '../../recording/entry.js'
+import { WallClock } from '../../recording/wall-clock.js'
 import { monitorFilters } from './filters.js'
+import { hostId } from './host-id.js'
 import { bootId } from './proc.js'
 import { ProcessNames } from './process-names.js'
 import { Users } from './users.js'
@@ -26,6 +36,8 @@ export interface LiveOptions {
   readonly needsCgroup?: boolean
   /** True: every detail is captured, as for JSON. */
   readonly needsDetails?: boolean
+  /** One process of so many is selected. */
+  readonly sample?: number
 }
 
 export class LiveEntries {
@@ -33,6 +45,7 @@ export class LiveEntries {
   readonly #onEntry: (entry: Entry) => void
   readonly #monitor: ProcessMonitor = getProcessMonitor()
   readonly #users = new Users()
+  readonly #clock = new WallClock()
   readonly #names: ProcessNames
   /** The processes of the filter `pid` that have not exited. */
   readonly #pids: Set<number>
@@ -60,9 +73,9 @@ export class LiveEntries {
 
   /** Resolves when those that run already have been told, and from then on nothing is missed. */
   async start(): Promise<void> {
-    const { types, filter, show, needsCgroup = false, needsDetails = show.json } = this.#options
+    const { types, filter, show, needsCgroup = false, needsDetails = show.json, sample = 1 } = this.#options
     this.#restoreWarnings = onMonitorWarning((message, code) => this.#note('polling', message, code))
-    const capture = fieldsFor(show, needsCgroup, needsDetails)
+    const capture = fieldsFor(show, needsCgroup, needsDetails, sample > 1)
     for (const one of monitorFilters(filter)) {
       for (const type of types) {
         const onEvent = (pid: number, event: ProcessEvent): void => {
@@ -90,8 +103,42 @@ export class LiveEntries {
   /** Returns the entry for the start of a recording. The source is known once it is open. */
   startEntry(): StartEntry {
     const { source } = this.#monitor.stats()
+    const { types: events, sample = 1 } = this.#options
     const place = { version: version(), host: hostname(), bootId: bootId() }
-    return { type: 'start', ...this.#begun, ...place, clock: 'CLOCK_MONOTONIC', source }
+    const contents = { hostId: hostId(), events, sample }
+    return { type: 'start', ...this.#begun, ...place, clock: 'CLOCK_MONOTONIC', source, ...contents }
+  }
+
+  get stats(): MonitorStats {
+    return this.#monitor.stats()
+  }
+
+  /** Returns a heartbeat of this moment. `output`: the figures of the output. */
+  heartbeat(output: Pick<HeartbeatEntry, 'lostOutput' | 'heldBytes'>): HeartbeatEntry {
+    const { events, exec, exit, lostSocket, lostQueue, resync, restart, ...stats } = this.#monitor.stats()
+    const { captureTimeouts, detailsDropped, unseen, exitsWithoutStatus, queueDepth, trackedProcesses } = stats
+    const { user, system } = process.cpuUsage()
+    return {
+      type: 'heartbeat',
+      ...now(),
+      events,
+      exec,
+      exit,
+      lostSocket,
+      lostQueue,
+      lostOutput: output.lostOutput,
+      resync,
+      restart,
+      captureTimeouts,
+      detailsDropped,
+      unseen,
+      exitsWithoutStatus,
+      queueDepth,
+      heldBytes: output.heldBytes,
+      trackedProcesses,
+      cpuNs: (user + system) * 1000,
+      rssBytes: process.memoryUsage.rss(),
+    }
   }
 
   /** Delivers what the kernel has reported until now. */
@@ -136,6 +183,7 @@ export class LiveEntries {
       parentName: this.#names.of(ppid),
       user: uid === null ? null : this.#users.nameOf(uid),
       showsArguments: this.#options.show.args !== 'hidden',
+      timeNs: this.#clock.timeNs(event.timeMs, event.timestampNs),
     })
     if (event.type !== 'fork') this.#names.observe(event)
     this.#onEntry(entry)
@@ -147,10 +195,16 @@ export class LiveEntries {
 }
 
 /** Returns the fields to capture. Expensive ones are captured only if they are shown. */
-function fieldsFor({ args }: ShowOptions, needsCgroup: boolean, needsDetails: boolean): ProcessField[] {
+function fieldsFor(
+  { args }: ShowOptions,
+  needsCgroup: boolean,
+  needsDetails: boolean,
+  needsIdentity: boolean,
+): ProcessField[] {
   const fields: ProcessField[] = ['name', 'ppid', 'uid']
   if (args !== 'hidden') fields.push('argv')
-  if (needsDetails) fields.push('exe', 'comm', 'cwd', 'gid', 'loginUid', 'startTime')
+  if (needsDetails) fields.push('exe', 'comm', 'cwd', 'gid', 'loginUid')
+  if (needsDetails || needsIdentity) fields.push('startTime')
   if (needsDetails || needsCgroup) fields.push('cgroup')
   return fields
 }

@@ -5,18 +5,16 @@ import { nearest } from '../../api/nearest.js'
 import { Users } from '../entries/users.js'
 import { UsageError } from '../exit-codes.js'
 import { inWords } from '../output/format.js'
+import { COMMANDS, type Command, FORMATS, OPTIONS, SHELLS, SORT_KEYS, SOURCES, WEIGHTS, optionsOf } from './options.js'
+import { type Values, text } from './given.js'
 import {
-  COMMANDS,
-  type Command,
-  DEFAULT_EVENTS,
-  FORMATS,
-  OPTIONS,
-  SHELLS,
-  SORT_KEYS,
-  SOURCES,
-  WEIGHTS,
-  optionsOf,
-} from './options.js'
+  type SelectionOptions,
+  type StreamOptions,
+  minDuration,
+  selectionOf,
+  streamOptions,
+  typesOf,
+} from './stream.js'
 import * as values from './values.js'
 
 /** A command and its options. */
@@ -39,7 +37,7 @@ export interface ShowOptions {
   readonly latencyMs?: number
 }
 
-export interface WatchOptions extends ShowOptions {
+export interface WatchOptions extends ShowOptions, SelectionOptions, StreamOptions {
   readonly view: 'lines' | 'tree' | 'summary' | 'top'
   readonly filter: WatchFilter
   readonly types: readonly EventType[]
@@ -89,8 +87,6 @@ export interface WaitOptions extends ShowOptions {
 }
 
 const VIEWS = ['tree', 'summary', 'top'] as const
-
-type Values = Readonly<Record<string, string | boolean | readonly string[] | undefined>>
 
 /** @throws UsageError */
 export function parse(args: readonly string[], users: Users = new Users()): Request {
@@ -228,13 +224,19 @@ function watch(show: ShowOptions, given: Values, users: Users): Request {
   const interval = text(given, 'interval')
   const count = text(given, 'count')
   const replay = text(given, 'replay')
+  const selection = selectionOf(given)
+  const stream = streamOptions(given)
+  const json = show.json || stream.output !== undefined
   return {
     command: 'watch',
     ...show,
+    json,
     view: view ?? 'lines',
     filter: filter(given, users),
-    types: events === undefined ? DEFAULT_EVENTS : values.eventTypes('--events', events),
+    types: typesOf(events, selection),
+    ...selection,
     intervalMs: interval === undefined ? 1000 : values.duration('--interval', interval, values.TIMER),
+    ...stream,
     ...duration(given),
     ...(count === undefined ? {} : { count: values.count('--count', count) }),
     ...(replay === undefined ? {} : { replay }),
@@ -268,7 +270,7 @@ function filter(given: Values, users: Users): WatchFilter {
 }
 
 function run(show: ShowOptions, given: ParsedArgs): Request {
-  const [output, sort, least] = ['output', 'sort', 'min-duration'].map((option) => text(given.values, option))
+  const [output, sort] = ['output', 'sort'].map((option) => text(given.values, option))
   const form = text(given.values, 'format')
   const weight = text(given.values, 'weight')
   if (form !== undefined && show.json) throw new UsageError('--json and --format cannot be combined')
@@ -282,7 +284,7 @@ function run(show: ShowOptions, given: ParsedArgs): Request {
     format,
     weight: weight === undefined ? 'time' : values.oneOf('--weight', weight, WEIGHTS),
     sort: sort === undefined ? 'start' : values.oneOf('--sort', sort, SORT_KEYS),
-    minDurationMs: least === undefined ? 0 : values.duration('--min-duration', least, values.LIFETIME),
+    minDurationMs: minDuration(given.values),
     ...(output === undefined ? {} : { output }),
   }
 }
@@ -305,9 +307,4 @@ function wait(show: ShowOptions, given: ParsedArgs): Request {
 function duration(given: Values): { readonly durationMs?: number } {
   const value = text(given, 'duration')
   return value === undefined ? {} : { durationMs: values.duration('--duration', value, values.TIMER) }
-}
-
-function text(given: Values, option: string): string | undefined {
-  const value = given[option]
-  return typeof value === 'string' ? value : undefined
 }

@@ -30,6 +30,8 @@ export interface Command {
   readonly text: string
   /** The names of its options. */
   readonly options: readonly string[]
+  /** The texts in --help of options that mean something else here, by name. */
+  readonly briefs?: Readonly<Record<string, string>>
 }
 
 export const DEFAULT_EVENTS: readonly EventType[] = ['exec', 'exit']
@@ -40,6 +42,8 @@ export const EVENTS: readonly EventType[] = [
 /** The word for all event types. */
 export const ALL_EVENTS = 'all'
 export const SOURCES = ['netlink', 'polling', 'auto'] as const
+/** The earlier files that --rotate keeps by default. */
+export const KEPT_FILES = 7
 export const SHELLS = ['bash', 'zsh', 'fish'] as const
 /** The orders in which `run` reports processes. */
 export const SORT_KEYS = ['start', 'life'] as const
@@ -54,21 +58,26 @@ const END = 'end after this time, or after N events'
 const SUFFIXES = ', such as 100ms, 2s, 1.5m or 1h; a number alone is'
 const ARGUMENTS = 'show no arguments; hide secrets in arguments'
 const PROCESSES = 'this process; its descendants'
+const VIEWS = 'indented children; counts; the busiest, until q'
+const OWNERS = 'of this user; in this container'
+const SELECTED = 'failed; one of N; this long'
+const FILES = 'add JSON to FILE; SIZE or daily'
+const SERVICE = 'for agents: see man'
 
 export const OPTIONS: readonly Option[] = [
   {
     name: 'tree',
-    brief: 'indent children under their parents',
+    brief: VIEWS,
     text: 'Indents each process under its parent. A parent is repeated, dimmed, if other lines came in between.',
   },
   {
     name: 'summary',
-    brief: 'print a summary instead of events',
+    brief: VIEWS,
     text: 'Prints a summary instead of events: counts and rates by program, lifetimes (median and 99th percentile), failures and the busiest parents.',
   },
   {
     name: 'top',
-    brief: 'the busiest programs, refreshed, until q',
+    brief: VIEWS,
     text: 'Shows the busiest programs, refreshed, until q or Ctrl-C, each with its latest command line. If standard output is no terminal, one screen follows another.',
   },
   {
@@ -113,7 +122,7 @@ export const OPTIONS: readonly Option[] = [
     value: 'USER',
     kind: 'user',
     repeatable: true,
-    brief: 'only processes of this user',
+    brief: OWNERS,
     text: 'Show only processes of this user, a name or a number.',
   },
   {
@@ -121,7 +130,7 @@ export const OPTIONS: readonly Option[] = [
     value: 'ID',
     kind: 'text',
     repeatable: true,
-    brief: 'only processes in the container with this id',
+    brief: OWNERS,
     text: 'Show only processes in the container whose id begins with ID, or matches /REGEX/.',
   },
   {
@@ -146,6 +155,25 @@ export const OPTIONS: readonly Option[] = [
     kind: EVENTS,
     brief: 'exec,exit; fork,comm,uid,gid,sid,ptrace,coredump; all',
     text: `Event types, separated by commas: ${EVENTS.join(', ')}; or ${ALL_EVENTS}. Default: exec,exit.`,
+  },
+  {
+    name: 'failed',
+    brief: SELECTED,
+    text: 'Show only the exits of processes that failed: with an exit code that is not 0, or by a signal.',
+  },
+  {
+    name: 'sample',
+    value: '1/N',
+    kind: 'text',
+    brief: SELECTED,
+    text: 'Show one process of N, chosen by a hash of its pid and its start time. All events of a process are shown or none, by each observer, also after a restart. A smaller sample is a part of a larger one.',
+  },
+  {
+    name: 'min-duration',
+    value: 'DURATION',
+    kind: 'text',
+    brief: SELECTED,
+    text: `Show only processes with at least this lifetime${SUFFIXES} seconds. Without a command, it shows only exits, and none whose lifetime is unknown. With run, processes that still run, and ancestors of processes shown, are shown in any case, and one line counts the others.`,
   },
   { name: 'duration', value: 'DURATION', kind: 'text', brief: END, text: `Ends after this time${SUFFIXES} seconds.` },
   { name: 'count', value: 'N', kind: 'number', brief: END, text: 'Ends after N events.' },
@@ -181,14 +209,49 @@ export const OPTIONS: readonly Option[] = [
     value: 'FILE',
     kind: 'file',
     brief: 'show a recording of --json (-: standard input)',
-    text: 'Shows a recording that --json wrote, in any view and through any filter. - is standard input. Parents are known as far as they were recorded: record with --events all. With run, it takes the place of CMD: the processes of a recording, or of the output of run --json, are reported on standard output.',
+    text: 'Shows a recording that --json wrote, in any view and through any filter. - is standard input. The files that --rotate has renamed are shown before FILE. Parents are known as far as they were recorded: record with --events all. With run, it takes the place of CMD: the processes of a recording, or of the output of run --json, are reported on standard output.',
   },
   {
     name: 'output',
     value: 'FILE',
     kind: 'file',
-    brief: 'write the report to FILE, not to standard error',
-    text: 'Writes the report to FILE instead of standard error. If FILE is $GITHUB_STEP_SUMMARY, the report is added at its end.',
+    brief: FILES,
+    text: 'Writes to FILE. Without a command, --output adds JSON at the end of FILE instead of printing it. If the disk is full, lines wait, and then they are skipped and counted, until there is room again. With run, the report is written to FILE instead of standard error. If FILE is $GITHUB_STEP_SUMMARY, the report is added at its end.',
+  },
+  {
+    name: 'rotate',
+    value: 'WHEN',
+    kind: ['daily'],
+    brief: FILES,
+    text: 'With --output, begins a new FILE before it exceeds this size, such as 512K, 10M or 1G, or daily at midnight UTC. The earlier one is renamed to FILE.TIME. Each file begins with the line of the type start.',
+  },
+  {
+    name: 'keep',
+    value: 'N',
+    kind: 'number',
+    brief: FILES,
+    text: `The number of earlier files that --rotate keeps. Default: ${KEPT_FILES}.`,
+  },
+  {
+    name: 'heartbeat',
+    value: 'DURATION',
+    kind: 'text',
+    brief: SERVICE,
+    text: `With --json, prints an object of the type heartbeat this often, with the figures of the monitor${SUFFIXES} seconds.`,
+  },
+  {
+    name: 'buffer',
+    value: 'SIZE',
+    kind: 'text',
+    brief: SERVICE,
+    text: 'The size of the output that waits at most while its reader does not read: 64K to 1G, such as 512K, 10M or 1G. Default: 16M. What does not fit is skipped and counted. A loss says so in its place, once the reader reads again.',
+  },
+  {
+    name: 'metrics',
+    value: 'ADDRESS',
+    kind: 'text',
+    brief: SERVICE,
+    text: "Serves the monitor's own figures to Prometheus, at /metrics by HTTP. ADDRESS is a port on 127.0.0.1, HOST:PORT, or the path of a Unix socket that begins with a slash.",
   },
   {
     name: 'format',
@@ -211,20 +274,15 @@ export const OPTIONS: readonly Option[] = [
     brief: 'start (default), or life: longest first',
     text: 'The order of processes with the same parent, for the formats tree and json. start: in order of creation (default). life: the longest lifetime first; those that still run come before all others.',
   },
-  {
-    name: 'min-duration',
-    value: 'DURATION',
-    kind: 'text',
-    brief: 'show only processes with at least this lifetime',
-    text: `Show only processes with at least this lifetime${SUFFIXES} seconds. Processes that still run, and ancestors of processes shown, are shown in any case. One line counts the others.`,
-  },
   { name: 'help', short: 'h', brief: 'print this help, or the version', text: 'Prints a help screen.' },
   { name: 'version', brief: 'print this help, or the version', text: 'Prints the version.' },
 ]
 
 const SHOWN = ['no-args', 'redact', 'source']
 const ALWAYS = ['help', 'version']
-const RUN_ONLY = ['format', 'weight', 'output', 'sort', 'min-duration']
+const RUN_ONLY = ['format', 'weight', 'sort']
+/** Options of `run` and of the default command, with a meaning in each. */
+const SHARED = ['output', 'min-duration']
 
 export const COMMANDS: readonly Command[] = [
   {
@@ -239,7 +297,11 @@ export const COMMANDS: readonly Command[] = [
     operands: '[OPTION...] -- CMD [ARG...]',
     brief: 'run CMD, and report its processes',
     text: 'Runs CMD. When CMD has exited, it reports all processes that CMD and its descendants started, as a tree with exit codes, lifetimes and start times (START: seconds since the first process began), or as a picture. It lists at most 100,000 processes, 100 execs of one process and 32 MiB of arguments, and counts the rest. Standard input, output and error are those of CMD. Ends with the exit code of CMD, 128+n after signal n, 127 if CMD was not found, 126 if it could not be run. Passes signals on, except those that the terminal sends to CMD as well (Ctrl-C).',
-    options: ['json', ...RUN_ONLY, 'replay', ...SHOWN, 'latency', ...ALWAYS],
+    options: ['json', ...RUN_ONLY, ...SHARED, 'replay', ...SHOWN, 'latency', ...ALWAYS],
+    briefs: {
+      output: 'write the report to FILE, not to standard error',
+      'min-duration': 'show only processes with at least this lifetime',
+    },
   },
   {
     name: 'wait',
@@ -270,8 +332,11 @@ export const ENVIRONMENT = [
   ['HOST_PROC', "The mount point of the host's proc file system. Default: /proc."],
 ] as const
 
-export function optionsOf(command: Command): readonly Option[] {
-  return OPTIONS.filter(({ name }) => command.options.includes(name))
+export function optionsOf({ options, briefs = {} }: Command): readonly Option[] {
+  return OPTIONS.filter(({ name }) => options.includes(name)).map((option) => {
+    const brief = briefs[option.name]
+    return brief === undefined ? option : Object.assign({}, option, { brief })
+  })
 }
 
 /** Returns an option as on the command line: `-h`, `--name TEXT`. */

@@ -83,6 +83,50 @@ function formatMs(ms: number): string {
   return ms < 1000 ? `${ms}ms` : `${Math.floor(ms / 1000)}s`
 }
 
+/** The sizes that an option takes, in bytes. */
+export interface SizeRange {
+  readonly least: number
+  readonly most: number
+}
+
+export const BUFFER: SizeRange = { least: 64 * 1024, most: 2 ** 30 }
+export const FILE_SIZE: SizeRange = { least: 64 * 1024, most: 2 ** 40 }
+
+const BYTES_BY_UNIT = { K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 } as const
+
+/** Parses a size to bytes. */
+export function size(option: string, text: string, { least, most }: SizeRange, or = ''): number {
+  const [, digits, unit] = /^(\d+(?:\.\d+)?)([KMG])$/.exec(text.toUpperCase()) ?? []
+  const bytes = Math.round(Number(digits) * BYTES_BY_UNIT[unit as keyof typeof BYTES_BY_UNIT])
+  if (bytes >= least && bytes <= most) return bytes
+  const range = `from ${formatSize(least)} to ${formatSize(most)}`
+  throw new UsageError(`${option}: expected ${or}a size ${range}, such as 512K, 10M or 1G, got '${text}'`)
+}
+
+function formatSize(bytes: number): string {
+  const unit = bytes >= 2 ** 30 ? 'G' : bytes >= 2 ** 20 ? 'M' : 'K'
+  return `${bytes / BYTES_BY_UNIT[unit]}${unit}`
+}
+
+/** Parses the address of a server: a port or a host with a port, or the path of a socket. */
+export function address(option: string, text: string): Address {
+  if (text.startsWith('/')) return { path: text }
+  const [, host, port] = /^(?:(\[[0-9a-fA-F:.]+\]|[\w.-]+):)?(\d{1,5})$/.exec(text) ?? []
+  if (Number(port) <= 65_535) return { host: host?.replace(/^\[|\]$/g, '') ?? '127.0.0.1', port: Number(port) }
+  throw new UsageError(
+    `${option}: expected a port, HOST:PORT or the path of a socket that begins with /, got '${text}'`,
+  )
+}
+
+export type Address = { readonly path: string } | { readonly host: string; readonly port: number }
+
+/** Parses a sample, one of N, to N. */
+export function sample(option: string, text: string): number {
+  const [, digits] = /^1\/(\d{1,9})$/.exec(text) ?? []
+  if (Number(digits) >= 1) return Number(digits)
+  throw new UsageError(`${option}: expected 1/N with an integer N, such as 1/10, got '${text}'`)
+}
+
 export function count(option: string, text: string): number {
   return integer(option, text, Number.MAX_SAFE_INTEGER)
 }

@@ -4,8 +4,8 @@ import {
   type EventEntry,
   type LossEntry,
   type NoteEntry,
-  isBoundary,
   isEvent,
+  isRemark,
 } from '../../recording/entry.js'
 import { formatDuration, formatSeconds, formatTime, isShort, lossText } from '../output/format.js'
 import { commandOrFork, isFailed, statusOf } from '../../recording/words.js'
@@ -37,8 +37,8 @@ export class Lines implements Stream {
   }
 
   add(entry: Entry, layout: Layout): readonly string[] {
-    if (!isNews(entry) || isBoundary(entry)) return []
-    return [isEvent(entry) ? eventLine(entry, layout) : remarkLine(entry, layout)]
+    if (isRemark(entry)) return [remarkLine(entry, layout)]
+    return isEvent(entry) && isNews(entry) ? [eventLine(entry, layout)] : []
   }
 }
 
