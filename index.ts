@@ -19,6 +19,7 @@
 export { ProcessMonitorError } from './src/api/errors.js'
 export type { ErrorCode } from './src/api/errors.js'
 export type {
+  CapturedCost,
   CapturedField,
   CapturedInfo,
   CommEvent,
@@ -34,6 +35,7 @@ export type {
   ProcessField,
   ProcessInfo,
   PtraceEvent,
+  ResourceUsage,
   SidEvent,
   UidEvent,
 } from './src/api/event-types.js'

@@ -45,7 +45,7 @@ export declare class Source {
   /** Queues a `FLUSHED` record with `id`, after all events that the kernel has reported by now. */
   flush(id: number): void
   /**
-   * Fills `out` with 24 numbers. Counters start at 0 when the source is opened; gauges are present values.
+   * Fills `out` with 25 numbers. Counters start at 0 when the source is opened; gauges are present values.
    *
    * 0. counter: events read from the source.
    * 1. counter: execs among them.
@@ -71,6 +71,7 @@ export declare class Source {
    * 21. counter: process ids that were free again before the reader could look at them.
    * 22. counter: exits whose status could not be had, without the connector.
    * 23. gauge: how processes are noticed without the connector (0: not at all, 1: snapshots, 2: last process id).
+   * 24. counter: exits whose cost was lost.
    */
   stats(out: Float64Array): void
   /** Asks the reader to release this subscription. A `CLOSED` record is the last one. */
@@ -171,6 +172,8 @@ export interface NativeProbe {
   netlink?: NativeError
   /** Absent if `/proc` can be polled, and shows the processes of all users. */
   polling?: NativeError
+  /** Absent if the costs of processes can be read. */
+  usage?: NativeError
 }
 
 /** The result of {@link signalProcess}. */

@@ -108,6 +108,24 @@ const HINTS: Partial<Record<ErrorCode, string>> = {
   ERR_UNSUPPORTED_PLATFORM: "Run it on Linux, or check process.platform === 'linux' first.",
 }
 
+/** The next thing to do if the costs of processes cannot be read. */
+const USAGE_HINTS: Partial<Record<ErrorCode, string>> = {
+  ERR_PERMISSION: 'The kernel tells the costs of processes only with CAP_NET_ADMIN. Run as root, or grant it.',
+  ERR_PID_NAMESPACE:
+    "The kernel tells the costs of processes in the host's pid namespace only. Start the container with --pid=host.",
+  ERR_USER_NAMESPACE:
+    'The kernel tells the costs of processes in the initial user namespace only. Run outside the rootless container.',
+  ERR_NETWORK_NAMESPACE:
+    "The kernel tells the costs of processes in the host's network namespace only. Start the container with --net=host.",
+  ERR_SOURCE_FAILED:
+    'This kernel does not tell the costs of processes. Use Linux 5.19 or newer, with CONFIG_TASKSTATS=y, CONFIG_TASK_DELAY_ACCT=y, CONFIG_TASK_XACCT=y and CONFIG_TASK_IO_ACCOUNTING=y.',
+}
+
+/** Returns the next thing to do if costs cannot be read because of this code. */
+export function usageHintFor(code: ErrorCode): string | undefined {
+  return USAGE_HINTS[code]
+}
+
 /** An error as the binding returns it. Failure records carry the same four values. */
 export interface NativeError {
   /** The index of the code in {@link NATIVE_CODES}. */

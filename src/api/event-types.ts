@@ -8,7 +8,18 @@ export type EventType = 'fork' | 'exec' | 'exit' | 'comm' | 'uid' | 'gid' | 'sid
 
 /** The details of a process that {@link SubscribeOptions.capture} may name. */
 export type ProcessField =
-  'name' | 'comm' | 'ppid' | 'exe' | 'argv' | 'cwd' | 'uid' | 'gid' | 'loginUid' | 'cgroup' | 'startTime'
+  | 'name'
+  | 'comm'
+  | 'ppid'
+  | 'exe'
+  | 'argv'
+  | 'cwd'
+  | 'uid'
+  | 'gid'
+  | 'loginUid'
+  | 'cgroup'
+  | 'startTime'
+  | 'usage'
 
 /** The properties that every event has. */
 export interface EventBase<T extends EventType> {
@@ -108,6 +119,36 @@ export interface ExitEvent extends EventBase<'exit'> {
   readonly durationNs: number | null
   /** The beginning of `durationNs`: the last exec, or the start of the process. null: `durationNs` is null. */
   readonly durationSince: 'exec' | 'start' | null
+  /**
+   * The cost of the process. undefined: no subscription captures `'usage'`. null: it is unknown, because the kernel does not
+   * tell it (see {@link ProbeReport.usage}), or because it was lost (see {@link MonitorStats.usageLost}).
+   */
+  readonly usage?: ResourceUsage | null
+}
+
+/**
+ * The cost of a process, by the kernel's own accounts. It is that of the process from its creation on, with all of its threads,
+ * and without its children. A number is null if the kernel cannot say it of this process.
+ */
+export interface ResourceUsage {
+  /** CPU time, in nanoseconds. The work of the kernel after the exit, up to 0.7 ms, is missing. */
+  readonly cpuNs: number
+  /** The largest amount of memory that the last program had resident, in bytes. It may share memory with other processes. */
+  readonly maxRssBytes: number | null
+  /** Bytes that were read from storage. null: the process has had other threads. */
+  readonly readBytes: number | null
+  /** Bytes that were written to storage, or are to be written. null: the process has had other threads. */
+  readonly writeBytes: number | null
+  /** Page faults without I/O. null: the process has had other threads. */
+  readonly minorFaults: number | null
+  /** Page faults with I/O. null: the process has had other threads. */
+  readonly majorFaults: number | null
+  /** Times that a thread waited. */
+  readonly voluntarySwitches: number | null
+  /** Times that a thread was preempted. */
+  readonly involuntarySwitches: number | null
+  /** Time that threads were ready to run and waited for a CPU, in nanoseconds. */
+  readonly cpuDelayNs: number | null
 }
 
 /**
@@ -173,12 +214,20 @@ export type EventOf<T extends EventType, Fields extends readonly ProcessField[] 
   : Extract<ProcessEvent, { type: T }> & {
       /** The details, of which the captured ones are not undefined. */
       readonly process: CapturedInfo<CapturedField<Fields>>
-    }
+    } & ('exit' extends T ? CapturedCost<CapturedField<Fields>> : unknown)
 
 /** The details that are captured if `capture` names these fields. null: it could not be read. */
 export type CapturedInfo<Field extends ProcessField> = Required<
-  Pick<ProcessInfo, Field | (Field extends 'cgroup' ? 'containerId' : never)>
+  Pick<ProcessInfo, Exclude<Field, 'usage'> | (Field extends 'cgroup' ? 'containerId' : never)>
 >
+
+/** The cost of an exit, if `capture` names `'usage'`. null: it is unknown. */
+export type CapturedCost<Field extends ProcessField> = 'usage' extends Field
+  ? {
+      /** The cost of the process. null: it is unknown. */
+      readonly usage: ResourceUsage | null
+    }
+  : unknown
 
 /** The fields that a tuple of literals is sure to name. An element that may be one of several fields counts as none. */
 export type CapturedField<Fields extends readonly ProcessField[]> = number extends Fields['length']

@@ -57,6 +57,11 @@ export interface MonitorStats {
    * `cwd` is null, their `argv` is empty with `argvTruncated`, and no filter on `commandLine` matches.
    */
   readonly detailsDropped: number
+  /**
+   * Exits whose cost was lost, because the kernel dropped records of costs or events. It does not count the exits whose cost
+   * cannot be read here, or that were before a subscription captured it.
+   */
+  readonly usageLost: number
   /** Batches of events handed to JavaScript. Each is one wake-up, unless the event loop was busy. */
   readonly batches: number
   /** The most events of one batch. */

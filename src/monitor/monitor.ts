@@ -177,6 +177,7 @@ class Monitor extends CheckedEmitter implements ProcessMonitor {
       ignored: counter(14),
       captureTimeouts: counter(16),
       detailsDropped: counter(18),
+      usageLost: counter(24),
       batches: counter(19),
       largestBatch: counter(20),
       queueDepth: gauge(9),

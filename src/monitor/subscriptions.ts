@@ -57,6 +57,8 @@ export const SUBSCRIBE_OPTIONS: KnownKeys<SubscribeOptions> = {
   signal: true,
 }
 
+const USAGE = fieldMask(['usage'])
+
 export class Registry {
   /** By kind. */
   #indexes: readonly SubscriptionIndex<Subscription>[] = newIndexes()
@@ -105,7 +107,8 @@ export class Registry {
       criteria,
       rule: {
         types: 1 << kind,
-        fields: fields | captured | recaptured,
+        // Only an exit has a cost.
+        fields: (fields | captured | recaptured) & (kind === EXIT ? ~0 : ~USAGE),
         ...(recapture === true ? { recapture } : {}),
         ...(maxLatency === undefined ? {} : { maxLatency }),
         ...criteria,

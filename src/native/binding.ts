@@ -9,6 +9,7 @@ import {
   checkPath,
   fromNative,
   hintFor,
+  usageHintFor,
   invalidArgType,
   platformError,
 } from '../api/errors.js'
@@ -17,7 +18,7 @@ import type { FilterRule } from './interest.js'
 import { loadBinding } from './loader.js'
 
 /** The number of counters that `stats` fills. */
-export const STATS_LENGTH = 24
+export const STATS_LENGTH = 25
 
 /** The exports of the binding. */
 export interface NativeBinding {
@@ -48,6 +49,7 @@ export interface NativeSignalResult {
 export interface NativeProbe {
   readonly netlink?: NativeError | undefined
   readonly polling?: NativeError | undefined
+  readonly usage?: NativeError | undefined
 }
 
 /**
@@ -153,6 +155,12 @@ export interface ProbeReport {
   readonly reason?: ErrorCode
   /** The next thing to do about the reason. Absent: netlink is available. */
   readonly hint?: string
+  /** True if the costs of processes can be read: `capture: ['usage']`. They need netlink. */
+  readonly usage: boolean
+  /** The reason why costs cannot be read. Absent: they can be read. */
+  readonly usageReason?: ErrorCode
+  /** The next thing to do about that reason. Absent: costs can be read. */
+  readonly usageHint?: string
   /** The kernel's release, as `uname -r` prints it. */
   readonly kernel: string
 }
@@ -176,18 +184,29 @@ export async function probe(options: { readonly procRoot?: string | undefined } 
   const root = checkProcRoot(options.procRoot)
   const kernel = release()
   let netlink: ProcessMonitorError | null
+  let usage: ProcessMonitorError | null
   let polling = false
   try {
     const report = load().probe(root)
     netlink = report.netlink ? fromNative(report.netlink) : null
+    usage = report.usage ? fromNative(report.usage) : null
     polling = !report.polling
   } catch (error) {
     if (!(error instanceof ProcessMonitorError)) throw error
-    netlink = error
+    netlink = usage = error
   }
-  if (netlink === null) return { netlink: true, polling, kernel }
-  return { netlink: false, polling, reason: netlink.code, hint: hintFor(netlink.code) ?? netlink.message, kernel }
+  const reason = netlink === null ? {} : { reason: netlink.code, hint: hintFor(netlink.code) ?? netlink.message }
+  const usageReason =
+    usage === null
+      ? {}
+      : {
+          usageReason: usage.code,
+          usageHint: netlink === null ? (usageHintFor(usage.code) ?? usage.message) : NEEDS_NETLINK,
+        }
+  return { netlink: netlink === null, polling, ...reason, usage: usage === null, ...usageReason, kernel }
 }
+
+const NEEDS_NETLINK = "The costs of processes need the kernel's process connector, which is unavailable."
 
 /** The kernel's limit of pids on 64 bits. */
 export const PID_MAX_LIMIT: number = 2 ** 22

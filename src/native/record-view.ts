@@ -125,7 +125,7 @@ export class RecordView implements FilterSubject {
 
   /** The public event, built at the first access. */
   get event(): ProcessEvent {
-    return (this.#event ??= readEvent(this.#buffer, this.#at, this.#redacted()))
+    return (this.#event ??= readEvent(this.#buffer, this.#at, this.#redacted(), this.#requested()))
   }
 
   #redacted(): ProcessInfo {

@@ -2,7 +2,14 @@
 import { isUtf8 } from 'node:buffer'
 import { constants } from 'node:os'
 import { type ProcessMonitorError, fromNative } from '../api/errors.js'
-import type { EventType, ExitEvent, ProcessEvent, ProcessField, ProcessInfo } from '../api/event-types.js'
+import type {
+  EventType,
+  ExitEvent,
+  ProcessEvent,
+  ProcessField,
+  ProcessInfo,
+  ResourceUsage,
+} from '../api/event-types.js'
 import type { LossReport } from '../api/monitor-types.js'
 import { containerIdOf } from './container-id.js'
 
@@ -32,6 +39,7 @@ export const PROCESS_FIELDS: readonly ProcessField[] = [
   'startTime',
   'comm',
   'loginUid',
+  'usage',
 ]
 
 /** The kinds of record that concern the source, not a process. */
@@ -68,6 +76,7 @@ const HAS_DURATION = 16
 const ARGV_TRUNCATED = 32
 const HAS_ANCESTRY_TAGS = 64
 const SINCE_START = 128
+const HAS_USAGE = 256
 const FLAGS_SHIFT = 16
 
 /** The words of a record ahead of its captured fields. */
@@ -82,7 +91,7 @@ const HIGH = 2 ** 32
 
 const ORIGINS = ['kernel', 'bootstrap', 'resync', 'polling'] as const
 const [NAME, PPID, EXE, ARGV, CWD, UID, GID, CGROUP, START_TIME] = [1, 2, 4, 8, 16, 32, 64, 128, 256] as const
-const [COMM, LOGIN_UID] = [512, 1024] as const
+const [COMM, LOGIN_UID, USAGE] = [512, 1024, 2048] as const
 const TEXTS = NAME | EXE | ARGV | CWD | CGROUP | COMM
 
 const NO_ANCESTRY_TAGS = new Uint32Array(0)
@@ -116,6 +125,30 @@ export function readAncestryTags(words: Uint32Array, at: number): Uint32Array {
   if (((words[at]! >>> FLAGS_SHIFT) & HAS_ANCESTRY_TAGS) === 0) return NO_ANCESTRY_TAGS
   const last = at + words[at + 1]! - 1
   return words.subarray(last - words[last]!, last)
+}
+
+/** The words of a cost: the mask of the known numbers, then two words for each of nine numbers. */
+const USAGE_WORDS = 1 + 2 * 9
+
+/** Returns the cost of an exit. It is ahead of the ancestry tags. null: it is unknown. */
+function readUsage(words: Uint32Array, at: number): ResourceUsage | null {
+  const flags = words[at]! >>> FLAGS_SHIFT
+  if ((flags & HAS_USAGE) === 0) return null
+  const end = at + words[at + 1]!
+  const start = (flags & HAS_ANCESTRY_TAGS ? end - 1 - words[end - 1]! : end) - USAGE_WORDS
+  const number = (place: number): number | null =>
+    words[start]! & (1 << place) ? u64(words, start + 1 + 2 * place) : null
+  return {
+    cpuNs: u64(words, start + 1),
+    maxRssBytes: number(1),
+    readBytes: number(2),
+    writeBytes: number(3),
+    minorFaults: number(4),
+    majorFaults: number(5),
+    voluntarySwitches: number(6),
+    involuntarySwitches: number(7),
+    cpuDelayNs: number(8),
+  }
 }
 
 /** Returns the index of a detail's value in the record at `at`. 0: it was not read. */
@@ -158,7 +191,7 @@ export function readUid(words: Uint32Array, at: number): number | null {
 export function readProcess(buffer: RecordBuffer, at: number, requested = 0, name: string | null = null): ProcessInfo {
   const { words } = buffer
   const isSeen = hasProcess(words, at)
-  const captureMask = requested | (isSeen ? words[at + RECORD_HEAD_WORDS]! : 0)
+  const captureMask = (requested & ~USAGE) | (isSeen ? words[at + RECORD_HEAD_WORDS]! : 0)
   if (captureMask === 0) return NO_PROCESS
   const read = isSeen ? words[at + RECORD_HEAD_WORDS + 1]! : 0
   const info: { -readonly [K in keyof ProcessInfo]: ProcessInfo[K] } = {}
@@ -202,8 +235,11 @@ export function readProcess(buffer: RecordBuffer, at: number, requested = 0, nam
   return info
 }
 
-/** The public event of the record at `at`, whose details have been read already. One hidden class per type. */
-export function readEvent(buffer: RecordBuffer, at: number, process: ProcessInfo): ProcessEvent {
+/**
+ * The public event of the record at `at`, whose details have been read already. One hidden class per type, and another one for
+ * exits with a cost. `requested`: the mask of the fields to capture now.
+ */
+export function readEvent(buffer: RecordBuffer, at: number, process: ProcessInfo, requested = 0): ProcessEvent {
   const { words } = buffer
   const head = words[at]!
   const pid = words[at + 2]!
@@ -220,7 +256,7 @@ export function readEvent(buffer: RecordBuffer, at: number, process: ProcessInfo
       const durationNs = (head >>> FLAGS_SHIFT) & HAS_DURATION ? u64(words, at + 8) : null
       const ppid = words[at + 7]! || null
       const durationSince = durationNs === null ? null : (head >>> FLAGS_SHIFT) & SINCE_START ? 'start' : 'exec'
-      return {
+      const event: ExitEvent = {
         type: 'exit',
         pid,
         timestampNs,
@@ -234,6 +270,7 @@ export function readEvent(buffer: RecordBuffer, at: number, process: ProcessInfo
         durationNs,
         durationSince,
       }
+      return requested & USAGE ? { ...event, usage: readUsage(words, at) } : event
     }
     case 'comm': {
       const comm = commOf(buffer.bytes.subarray((at + 6) * 4, (at + 10) * 4))

@@ -1,10 +1,10 @@
 /** The processes of a recording as a tree of bounded size. */
+import type { ResourceUsage } from '../api/event-types.js'
 import {
   type EndEntry,
   type Entry,
   type EventEntry,
   type LossEntry,
-  type ResourceUsage,
   type StartEntry,
 } from '../recording/entry.js'
 import { keptName } from '../recording/text.js'

@@ -1,5 +1,5 @@
 /** The entries of a recording: events, losses and notes, as flat objects with all known details, between a start and an end. */
-import type { EventType, ProcessEvent } from '../api/event-types.js'
+import type { EventType, ProcessEvent, ResourceUsage } from '../api/event-types.js'
 import type { LossReport } from '../api/monitor-types.js'
 import { timeNsOf } from './wall-clock.js'
 
@@ -147,20 +147,6 @@ export function isRemark(entry: Entry): entry is LossEntry | NoteEntry {
   return entry.type === 'loss' || entry.type === 'note'
 }
 
-/** The cost of a process, by the kernel's own accounts. A number is null if the kernel cannot say it of this process. */
-export interface ResourceUsage {
-  readonly cpuNs: number
-  readonly maxRssBytes: number | null
-  readonly readBytes: number | null
-  readonly writeBytes: number | null
-  readonly minorFaults: number | null
-  readonly majorFaults: number | null
-  readonly voluntarySwitches: number | null
-  readonly involuntarySwitches: number | null
-  /** The time that it was ready to run and waited for a CPU. */
-  readonly cpuDelayNs: number | null
-}
-
 /** The details of an entry that the event lacks. */
 export interface EntryContext {
   /** The name of a process that has not called exec since its fork. */
@@ -210,8 +196,7 @@ export function parentOf(event: ProcessEvent): number | null {
 function typeSpecificFields(event: ProcessEvent): Partial<EventEntry> {
   switch (event.type) {
     case 'exit': {
-      const { exitCode, signal, coreDumped, durationNs, durationSince } = event
-      const { usage } = event as { readonly usage?: ResourceUsage | null }
+      const { exitCode, signal, coreDumped, durationNs, durationSince, usage } = event
       const cost = usage === undefined ? {} : { usage }
       return { exitCode, signal, coreDumped, durationNs, durationSince, ...cost }
     }

@@ -4,9 +4,9 @@ import {
   type Entry,
   type EventEntry,
   type LossEntry,
-  type ResourceUsage,
   type StartEntry,
 } from './entry.js'
+import type { ResourceUsage } from '../api/event-types.js'
 import { toEntry } from './ndjson.js'
 
 /** The report of a command and of all processes that it started. Its keys are those of `run --json`, and relied upon. */

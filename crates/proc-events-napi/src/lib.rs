@@ -21,7 +21,7 @@ use proc_events::{FilterRule, Interest, Procfs, Subscription};
 use record_writer::RecordWriter;
 
 /// Length of the array that [`Source::stats`] fills.
-const STATS_LEN: usize = 24;
+const STATS_LEN: usize = 25;
 
 /// One subscription to the process-wide reader thread.
 #[napi]
@@ -114,7 +114,7 @@ impl Source {
         self.writer.borrow().subscription.flush(id);
     }
 
-    /// Fills `out` with 24 numbers. Counters start at 0 when the source is opened; gauges are present values.
+    /// Fills `out` with 25 numbers. Counters start at 0 when the source is opened; gauges are present values.
     ///
     /// 0. counter: events read from the source.
     /// 1. counter: execs among them.
@@ -140,6 +140,7 @@ impl Source {
     /// 21. counter: process ids that were free again before the reader could look at them.
     /// 22. counter: exits whose status could not be had, without the connector.
     /// 23. gauge: how processes are noticed without the connector (0: not at all, 1: snapshots, 2: last process id).
+    /// 24. counter: exits whose cost was lost.
     #[napi(catch_unwind)]
     pub fn stats(&self, mut out: Float64ArraySlice<'_>) {
         #[expect(unsafe_code, reason = "the type cannot express that JavaScript does not run meanwhile")]
@@ -174,6 +175,7 @@ impl Source {
             counts.unseen,
             counts.exits_without_status,
             gauges.watching,
+            counts.usage_lost,
         ];
         for (target, value) in out.iter_mut().zip(values) {
             *target = value as f64;
@@ -241,6 +243,8 @@ pub struct NativeProbe {
     pub netlink: Option<NativeError>,
     /// Absent if `/proc` can be polled, and shows the processes of all users.
     pub polling: Option<NativeError>,
+    /// Absent if the costs of processes can be read.
+    pub usage: Option<NativeError>,
 }
 
 /// Finds out which sources this environment permits, and leaves no trace.
@@ -250,5 +254,6 @@ pub fn probe(proc_root: String) -> NativeProbe {
     NativeProbe {
         netlink: report.netlink.err().map(NativeError::from),
         polling: report.polling.err().map(NativeError::from),
+        usage: report.usage.err().map(NativeError::from),
     }
 }

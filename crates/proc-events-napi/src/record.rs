@@ -4,6 +4,7 @@ mod event;
 mod layout;
 mod process;
 mod text;
+mod usage;
 
 use proc_events::{Error, LossReport, Notification, SourceKind, WatchResult};
 

@@ -60,6 +60,8 @@ pub mod stats;
 mod subscription;
 #[doc(hidden)]
 pub mod sys;
+#[doc(hidden)]
+pub mod taskstats;
 
 pub use delivery::filter::{Ancestor, FilterRule};
 pub use delivery::queue::QueueStats;
@@ -71,6 +73,7 @@ pub use model::event::{
 pub use model::interest::{EventType, EventTypes, Field, Fields, Interest};
 pub use model::notification::{LossCause, LossReport, Notification, WatchResult};
 pub use model::source_kind::{SourceKind, Watching};
+pub use model::usage::ResourceUsage;
 pub use options::Options;
 pub use probe::{Probe, probe};
 pub use procfs::{Procfs, realtime_offset_ns};

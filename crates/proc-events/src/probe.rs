@@ -7,6 +7,7 @@ use crate::connector;
 use crate::error::{Error, ErrorCode};
 use crate::model::interest::Fields;
 use crate::procfs::Procfs;
+use crate::taskstats;
 
 /// The sources that this environment permits.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,15 +16,21 @@ pub struct Probe {
     pub netlink: Result<(), Error>,
     /// `Ok` if `/proc` can be polled, and shows the processes of all users.
     pub polling: Result<(), Error>,
+    /// `Ok` if the costs of processes can be read, beside the connector.
+    pub usage: Result<(), Error>,
 }
 
-/// Tries both sources. `proc_root` is the mount point of the host's proc file system.
+/// Tries both sources, and to read costs. `proc_root` is the mount point of the host's proc file system.
 #[must_use]
 pub fn probe(proc_root: &Path) -> Probe {
     match Procfs::open(proc_root).map(Arc::new) {
-        Ok(procfs) => Probe { netlink: connector::probe(proc_root), polling: shows_other_users(&procfs) },
-        // Both sources need `/proc`.
-        Err(error) => Probe { netlink: Err(error.clone()), polling: Err(error) },
+        Ok(procfs) => {
+            let netlink = connector::probe(proc_root);
+            let usage = netlink.clone().and_then(|()| taskstats::probe(proc_root));
+            Probe { netlink, polling: shows_other_users(&procfs), usage }
+        }
+        // All need `/proc`.
+        Err(error) => Probe { netlink: Err(error.clone()), polling: Err(error.clone()), usage: Err(error) },
     }
 }
 

@@ -57,6 +57,8 @@ counters! {
     unseen,
     /// Number of reported exits whose status could not be had.
     exits_without_status,
+    /// Number of exits whose cost was lost, because the kernel dropped records or reports of exits.
+    usage_lost,
 }
 
 /// A counter. Uses relaxed ordering, because no counter depends on another.

@@ -3,14 +3,14 @@
 use proc_events::{EventData, ExitStatus, ProcessEvent, RunTime};
 
 use super::layout::{
-    ARGV_TRUNCATED, CORE_DUMPED, EXITED, HAS_ANCESTRY_TAGS, HAS_DURATION, HAS_PROCESS, SIGNALED, SINCE_START,
+    ARGV_TRUNCATED, CORE_DUMPED, EXITED, HAS_ANCESTRY_TAGS, HAS_DURATION, HAS_PROCESS, HAS_USAGE, SIGNALED, SINCE_START,
 };
-use super::{process, text};
+use super::{process, text, usage};
 
 /// Returns the number of words after the head.
 pub(super) fn length(event: &ProcessEvent, subscriber: u32) -> usize {
     let process = event.process.as_ref().map_or(0, |process| process::length(process));
-    process + ancestry_tags_length(event, subscriber)
+    process + usage_length(event) + ancestry_tags_length(event, subscriber)
 }
 
 /// Writes an event record. `rest` is as long as [`length`] returns.
@@ -54,7 +54,14 @@ pub(super) fn write(event: &ProcessEvent, subscriber: u32, head: &mut [u32], res
         }
         process::write(process, rest);
     }
-    if ancestry_tags_length(event, subscriber) > 0 {
+    let tags_length = ancestry_tags_length(event, subscriber);
+    if let Some(cost) = &event.usage {
+        flags |= HAS_USAGE;
+        // Written before the tags, because the process details have a variable length.
+        let end = rest.len() - tags_length;
+        usage::write(cost, &mut rest[end - usage::LENGTH..end]);
+    }
+    if tags_length > 0 {
         flags |= HAS_ANCESTRY_TAGS;
         let mut count = 0;
         // Written from the end, because the process details before them have a variable length.
@@ -84,6 +91,10 @@ pub(super) fn write_status(status: ExitStatus, words: &mut [u32]) -> u32 {
         flags |= CORE_DUMPED;
     }
     flags
+}
+
+fn usage_length(event: &ProcessEvent) -> usize {
+    if event.usage.is_some() { usage::LENGTH } else { 0 }
 }
 
 /// Returns the ids of those ancestry tags that belong to the subscriber.

@@ -8,6 +8,7 @@
 //! | 3, 4 | timestamp in nanoseconds on `CLOCK_MONOTONIC`, low word first |
 //! | 5..9 | by kind, see below |
 //! | 10.. | process details, with [`HAS_PROCESS`]: the mask of requested fields, the mask of read fields, the value of each read field in the order of the bits |
+//! | .. | cost, with [`HAS_USAGE`]: the mask of the known numbers, then nine numbers of 64 bits, low word first |
 //! | last | ancestry tags, with [`HAS_ANCESTRY_TAGS`]: the ids of the subscriber's tags, then their number |
 //!
 //! The kind of an event record is its `EventType`.
@@ -63,3 +64,4 @@ pub(super) const HAS_DURATION: u32 = 16;
 pub(super) const ARGV_TRUNCATED: u32 = 32;
 pub(super) const HAS_ANCESTRY_TAGS: u32 = 64;
 pub(super) const SINCE_START: u32 = 128;
+pub(super) const HAS_USAGE: u32 = 256;

@@ -148,6 +148,7 @@ fn queue(count: u32, rule: fn(u32) -> FilterRule) -> impl FnMut() {
         data: EventData::Exec { again: false },
         process: Some(Arc::new(process)),
         ancestry: None,
+        usage: None,
     };
     let events = vec![exec; BATCH as usize];
     let mut notifications = Vec::new();

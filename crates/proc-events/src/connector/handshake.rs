@@ -73,11 +73,7 @@ fn open(proc_root: &Path) -> Result<OwnedFd, Error> {
 
 /// Attaches the program, then joins the multicast group.
 fn attach_and_join(fd: &OwnedFd, program: &[sys::Instruction]) -> Result<(), Error> {
-    // Kernels before 4.12 have no drop counter, so that ENOBUFS is the only sign of an overflow there. Newer kernels do
-    // not need ENOBUFS, and it does harm: after it the kernel queues nothing until the queue has been drained.
-    if sys::drops(fd.as_fd()).is_ok() {
-        sys::set_no_enobufs(fd.as_fd()).map_err(failed("setsockopt", "NETLINK_NO_ENOBUFS", source_failed))?;
-    }
+    set_no_enobufs(fd)?;
     sys::attach_filter(fd.as_fd(), program).map_err(failed(
         "setsockopt",
         "SO_ATTACH_FILTER",
@@ -86,7 +82,17 @@ fn attach_and_join(fd: &OwnedFd, program: &[sys::Instruction]) -> Result<(), Err
     join(fd).map_err(failed("bind", "to the process connector's group", permission_cause))
 }
 
-fn set_receive_buffer_size(fd: &OwnedFd, bytes: usize) {
+/// Makes an overflow only count, if the kernel has a drop counter.
+pub(crate) fn set_no_enobufs(fd: &OwnedFd) -> Result<(), Error> {
+    // Kernels before 4.12 have no drop counter, so that ENOBUFS is the only sign of an overflow there. Newer kernels do
+    // not need ENOBUFS, and it does harm: after it the kernel queues nothing until the queue has been drained.
+    if sys::drops(fd.as_fd()).is_ok() {
+        sys::set_no_enobufs(fd.as_fd()).map_err(failed("setsockopt", "NETLINK_NO_ENOBUFS", source_failed))?;
+    }
+    Ok(())
+}
+
+pub(crate) fn set_receive_buffer_size(fd: &OwnedFd, bytes: usize) {
     // SO_RCVBUFFORCE needs CAP_NET_ADMIN. SO_RCVBUF is capped by net.core.rmem_max. The kernel doubles the number for
     // its own bookkeeping. Subscribers get the effective size.
     let bytes = bytes.min(i32::MAX as usize / 2);
@@ -195,7 +201,7 @@ pub(super) fn token() -> u32 {
 }
 
 /// Returns a function that makes an [`Error`] of a failed system call. `cause` maps its errno to a code.
-pub(super) fn failed(
+pub(crate) fn failed(
     syscall: &'static str,
     context: &'static str,
     cause: fn(Errno) -> ErrorCode,
@@ -206,7 +212,7 @@ pub(super) fn failed(
     }
 }
 
-pub(super) const fn source_failed(_: Errno) -> ErrorCode {
+pub(crate) const fn source_failed(_: Errno) -> ErrorCode {
     ErrorCode::SourceFailed
 }
 

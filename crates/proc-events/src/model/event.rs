@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::model::interest::{EventType, Fields};
+use crate::model::usage::ResourceUsage;
 
 /// The way an event became known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -294,6 +295,8 @@ pub struct ProcessEvent {
     pub process: Option<Arc<ProcessInfo>>,
     /// The ancestry tags of the process.
     pub ancestry: AncestryTags,
+    /// The cost of a process that has exited. `None` if no subscriber asks for it, or if it is unknown.
+    pub usage: Option<Arc<ResourceUsage>>,
 }
 
 impl ProcessEvent {

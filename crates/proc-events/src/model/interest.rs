@@ -101,6 +101,8 @@ pub enum Field {
     Comm,
     /// The user id of the login.
     LoginUid,
+    /// The cost of the process, which its exit shows.
+    Usage,
 }
 
 /// A set of [`Field`]s.
@@ -111,7 +113,9 @@ impl Fields {
     /// The empty set.
     pub const NONE: Self = Self(0);
     /// Every field.
-    pub const ALL: Self = Self(0x7ff);
+    pub const ALL: Self = Self(0xfff);
+    /// The fields that belong to the exit. `/proc` does not show them.
+    pub(crate) const OF_EXITS: Self = Self(1 << Field::Usage as u16);
 
     /// Returns the set whose bit `n` stands for the field with discriminant `n`. Ignores unknown bits.
     #[must_use]

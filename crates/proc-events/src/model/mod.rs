@@ -9,3 +9,4 @@ pub mod report;
 pub mod snapshot;
 pub(crate) mod source_kind;
 pub mod stream_position;
+pub mod usage;

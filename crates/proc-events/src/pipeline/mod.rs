@@ -29,6 +29,7 @@ use crate::process::event_sink::TaggingSink;
 use crate::process::inspector::ProcessInspector;
 use crate::process::table::ProcessTable;
 use crate::stats::Stats;
+use crate::taskstats::collector::UsageCollector;
 use activity::ActivityFlag;
 pub use awaited::WatchTarget;
 use awaited::{PendingExit, Request, Requester};
@@ -58,6 +59,8 @@ pub struct Pipeline<'a, D, P> {
     pub ancestry: AncestryTracker,
     /// Decides when the table is reconciled with a snapshot.
     pub resync: Resync,
+    /// Adds their costs to exits; `None` if no subscriber asks for them, or if they cannot be read.
+    pub usage: Option<Box<UsageCollector>>,
     pub(crate) activity: ActivityFlag,
     stats: &'a Stats,
     drops: DropCounter,
@@ -105,6 +108,7 @@ impl<'a, D: DatagramSource, P: ProcessInspector> Pipeline<'a, D, P> {
             table: ProcessTable::default(),
             ancestry: AncestryTracker::default(),
             resync: Resync::new(Instant::now()),
+            usage: None,
             activity: ActivityFlag::default(),
             stats,
             drops: DropCounter::default(),
@@ -131,6 +135,9 @@ impl<'a, D: DatagramSource, P: ProcessInspector> Pipeline<'a, D, P> {
         self.batch = Batch::default();
         self.undrained_bytes = 0;
         self.source = source;
+        if let Some(usage) = &mut self.usage {
+            usage.on_loss();
+        }
     }
 
     /// Returns true if changes of processes are reported, by the kernel or by a thread of this program. Snapshots show them,
@@ -160,6 +167,9 @@ impl<'a, D: DatagramSource, P: ProcessInspector> Pipeline<'a, D, P> {
             self.table.commit_exits();
         } else {
             held = self.table.hold_back_tentative_exits(&mut self.events);
+        }
+        if let Some(usage) = &mut self.usage {
+            self.stats.usage_lost.add(usage.attach(&mut self.events));
         }
         self.queues.iter().for_each(|queue| queue.push(&self.events));
         self.events.clear();

@@ -44,9 +44,10 @@ impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
 
     fn read(&mut self, budget: usize, until_ns: u64) -> Result<(), Error> {
         let read = self.receive(budget, until_ns);
+        // After a loss, costs cannot be matched with the exits that are left.
+        self.count_drops();
         self.dispatch(!matches!(read, Ok(false)) || !self.exited_watches.is_empty());
         self.answer_exited_watches(self.last_ns());
-        self.count_drops();
         let is_drained = read?;
         if is_drained {
             self.undrained_bytes = 0;
@@ -72,6 +73,9 @@ impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
     fn count_lost(&mut self, lost: u64) {
         self.stats.lost_socket.add(lost);
         self.resync.lost(lost);
+        if let Some(usage) = self.usage.as_mut().filter(|_| lost > 0) {
+            usage.on_loss();
+        }
     }
 
     /// Returns true if the socket is drained.

@@ -10,6 +10,7 @@ use crate::process::ancestry::AncestryTracker;
 use crate::process::event_sink::TaggingSink;
 use crate::process::table::{ProcessTable, Repairs};
 use crate::stats::Stats;
+use crate::taskstats::collector::UsageCollector;
 
 /// The second check of a process that a snapshot lacks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +32,8 @@ pub struct Target<'a> {
     pub ancestry: &'a mut AncestryTracker,
     /// One queue a subscriber.
     pub queues: &'a [Arc<SubscriberQueue>],
+    /// Adds their costs to exits.
+    pub usage: Option<&'a mut UsageCollector>,
     /// The counters of the reader.
     pub stats: &'a Stats,
 }
@@ -46,13 +49,16 @@ impl Target<'_> {
         origin: Origin,
         now_ns: u64,
     ) -> Repairs {
-        let Self { table, ancestry, queues, .. } = self;
+        let Self { table, ancestry, queues, usage, stats } = self;
         let mut events = Vec::new();
         let observed = (!ancestry.is_idle()).then(|| snapshot.clone());
         let mut sink = TaggingSink { events: &mut events, ancestry };
         let (repairs, execs) = table.reconcile(snapshot, began, exited, origin, now_ns, &mut sink);
         if let Some(observed) = observed {
             ancestry.reconcile(&observed);
+        }
+        if let Some(usage) = usage {
+            stats.usage_lost.add(usage.attach(&mut events));
         }
         events.extend(execs.into_iter().map(|event| ancestry.tag(event)));
         for queue in *queues {

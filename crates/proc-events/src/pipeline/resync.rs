@@ -305,7 +305,7 @@ impl Resync {
             result == Recheck::Exited
         });
         let repairs = target.reconcile(snapshot, in_flight.began, &exited, self.origin(), now.monotonic_ns);
-        let Target { table, ancestry, queues, stats } = target;
+        let Target { table, ancestry, queues, stats, usage: _ } = target;
         self.report(repairs, queues, stats);
         self.is_complete = true;
         for Requester { queue, id, is_scan } in in_flight.requesters.drain(..) {
@@ -390,7 +390,8 @@ mod tests {
         let ended = |_| Recheck::Exited;
         let stats = Stats::default();
         let now = Now { instant: until, monotonic_ns: 3 };
-        let target = Target { table: &mut table, ancestry: &mut ancestry, queues: &[], stats: &stats };
+        let target =
+            Target { table: &mut table, ancestry: &mut ancestry, queues: &[], usage: None, stats: &stats };
         let snapshot = Ok(snapshot.expect("the grace period is over"));
         resync
             .finish_snapshot(snapshot, now, target, ended)

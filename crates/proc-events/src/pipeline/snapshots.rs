@@ -63,7 +63,7 @@ impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
     fn reconcile_now(&mut self, mut snapshot: Result<Snapshot, Error>, now: Now) -> Result<(), Error> {
         // Events that are held back are older.
         self.dispatch(true);
-        let Self { resync, table, ancestry, processes, queues, stats, .. } = self;
+        let Self { resync, table, ancestry, processes, queues, stats, usage, .. } = self;
         let supports_pidfd = processes.supports_pidfd();
         if let Ok(snapshot) = &mut snapshot
             && !supports_pidfd
@@ -83,7 +83,8 @@ impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
                 Recheck::Keep
             }
         };
-        resync.finish_snapshot(snapshot, now, Target { table, ancestry, queues, stats }, recheck)?;
+        let usage = usage.as_deref_mut();
+        resync.finish_snapshot(snapshot, now, Target { table, ancestry, queues, usage, stats }, recheck)?;
         // The next snapshot finds an unknown process that was listed and could not be read.
         for pid in unread.into_iter().filter(|pid| !table.knows(*pid)) {
             match processes.liveness(pid) {

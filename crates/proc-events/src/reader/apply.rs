@@ -6,11 +6,13 @@ use std::sync::atomic::Ordering;
 use tokio::time::Instant;
 
 use super::Reader;
-use super::interest::{combined_interest, kernel_types, max_latency};
+use super::interest::{combined_interest, kernel_types, max_latency, wants_usage};
 use crate::capture::workers::CaptureWorkers;
 use crate::error::Error;
 use crate::model::interest::{EventType, EventTypes};
 use crate::pipeline::{Pipeline, RENAMES_MAX};
+use crate::taskstats::TaskstatsSocket;
+use crate::taskstats::collector::UsageCollector;
 
 impl Reader<'_> {
     /// Applies the interest if a subscriber has changed it.
@@ -50,7 +52,24 @@ impl Reader<'_> {
         }
         let result = self.handle.kernel_filter.set(|| self.kernel_types());
         self.apply_capture();
+        self.apply_usage();
         result
+    }
+
+    /// Begins or ends to read the costs of processes. If they cannot be read, they stay unknown until no subscriber asks for
+    /// them, or until the source is reopened.
+    pub(super) fn apply_usage(&mut self) {
+        let pipeline = &mut self.pipeline;
+        if pipeline.source.is_none() || !wants_usage(pipeline.queues) {
+            pipeline.usage = None;
+            self.has_usage_failed = false;
+        } else if pipeline.usage.is_none() && !self.has_usage_failed {
+            let options = &self.handle.options;
+            let socket = TaskstatsSocket::open(&options.proc_root, options.receive_buffer_size);
+            self.has_usage_failed = socket.is_err();
+            pipeline.usage =
+                socket.ok().map(|socket| Box::new(UsageCollector::new(Box::new(socket))));
+        }
     }
 
     /// Returns the event types that the kernel filter must pass now.

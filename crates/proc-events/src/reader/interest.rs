@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::delivery::queue::SubscriberQueue;
-use crate::model::interest::{EventTypes, Interest};
+use crate::model::interest::{EventTypes, Field, Fields, Interest};
 
 /// The longest delay of a read.
 const MAX_LATENCY: Duration = Duration::from_secs(10);
@@ -25,7 +25,13 @@ pub(super) fn max_latency(queues: &[Arc<SubscriberQueue>]) -> Duration {
     Duration::from_millis(latency_ms.into()).min(MAX_LATENCY)
 }
 
-/// Returns the interest of all subscribers together.
+/// Returns the interest of all subscribers together, without the fields that `/proc` does not show.
 pub(super) fn combined_interest(queues: &[Arc<SubscriberQueue>]) -> Interest {
-    queues.iter().map(|queue| queue.interest()).fold(Interest::default(), Interest::union)
+    let interest = queues.iter().map(|queue| queue.interest()).fold(Interest::default(), Interest::union);
+    Interest { fields: interest.fields.without(Fields::OF_EXITS), ..interest }
+}
+
+/// Returns true if a subscriber asks for the costs of processes.
+pub(super) fn wants_usage(queues: &[Arc<SubscriberQueue>]) -> bool {
+    queues.iter().any(|queue| queue.interest().fields.has(Field::Usage))
 }

@@ -145,6 +145,8 @@ struct Reader<'a> {
     /// The sum of all [`SubscriberQueue::tags_revision`]s when the ancestry tags were last set. `None` after a
     /// subscription joined or left.
     tags_revision: Option<u64>,
+    /// True if the costs of processes could not be read.
+    has_usage_failed: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -187,6 +189,7 @@ impl<'a> Reader<'a> {
                 .map_err(|error| Error::from_io("timerfd_create", "of the self-test", &error))?,
             fallback_reason,
             tags_revision: None,
+            has_usage_failed: false,
         };
         reader.attach(connector)?;
         reader.apply_interest()?;
@@ -318,8 +321,9 @@ impl<'a> Reader<'a> {
     fn sleep(&mut self, delay: Duration) -> bool {
         let began = *self.sleep_began.get_or_insert_with(Instant::now);
         let Self { commands, pipeline, .. } = self;
-        let Pipeline { source, processes, queues, .. } = pipeline;
+        let Pipeline { source, processes, queues, usage, .. } = pipeline;
         let Some(connector) = source else { return true };
+        let has_many_records = || usage.as_ref().is_some_and(|usage| usage.is_half_full());
         let exit_watcher = processes.exit_watcher();
         // The delay at a high rate is too short to be worth checks of the buffer.
         let checks = delay > COALESCE_DELAY;
@@ -332,7 +336,8 @@ impl<'a> Reader<'a> {
         }
         loop {
             let left = delay.saturating_sub(began.elapsed());
-            if left.is_zero() || checks && u64::from(connector.queued_bytes()) > capacity / 2 {
+            let is_half_full = || u64::from(connector.queued_bytes()) > capacity / 2 || has_many_records();
+            if left.is_zero() || checks && is_half_full() {
                 break;
             }
             if sys::sleep_until_readable([commands.as_fd(), exit_watcher.as_fd()], left.min(slice)) {

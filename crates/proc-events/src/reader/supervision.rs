@@ -90,6 +90,8 @@ impl Reader<'_> {
         };
         self.pipeline.queues.iter().for_each(|queue| queue.notify(notification.clone()));
         self.apply_capture();
+        self.has_usage_failed = false;
+        self.apply_usage();
         Ok(())
     }
 

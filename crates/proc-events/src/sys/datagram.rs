@@ -3,12 +3,12 @@
 /// Length of a datagram of the process connector, in bytes: headers of 36 bytes, and a `struct proc_event` of 40.
 pub const DATAGRAM_LEN: usize = 76;
 
-/// One received datagram.
+/// One received datagram, of at most `LEN` bytes.
 #[derive(Clone, Copy, Debug)]
-pub struct Datagram {
+pub struct Datagram<const LEN: usize = DATAGRAM_LEN> {
     /// The received bytes. A longer datagram is cut.
-    pub bytes: [u8; DATAGRAM_LEN],
-    /// Length of the whole datagram, in bytes. Greater than [`DATAGRAM_LEN`] if it was cut.
+    pub bytes: [u8; LEN],
+    /// Length of the whole datagram, in bytes. Greater than `LEN` if it was cut.
     pub len: usize,
     /// The sender's netlink port: 0 for the kernel, `None` if the sender has no netlink address.
     pub port: Option<u32>,
@@ -17,8 +17,8 @@ pub struct Datagram {
 /// Upper bound of the kernel memory of a datagram of [`DATAGRAM_LEN`] bytes. Linux 6.18 uses 832 bytes.
 pub(crate) const MEMORY_MAX: usize = 4096;
 
-impl Datagram {
-    pub(crate) const EMPTY: Self = Self { bytes: [0; DATAGRAM_LEN], len: 0, port: None };
+impl<const LEN: usize> Datagram<LEN> {
+    pub(crate) const EMPTY: Self = Self { bytes: [0; LEN], len: 0, port: None };
 
     /// Returns an upper bound of the part of the receive buffer that the datagram took beyond [`MEMORY_MAX`].
     pub(crate) const fn foreign_memory(&self) -> usize {

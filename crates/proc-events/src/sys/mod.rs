@@ -66,9 +66,9 @@ pub(crate) fn set_no_enobufs(fd: BorrowedFd<'_>) -> io::Result<()> {
 }
 
 /// Receives up to `N` queued datagrams without blocking, and returns their number.
-pub(crate) fn recvmmsg<const N: usize>(
+pub(crate) fn recvmmsg<const N: usize, const LEN: usize>(
     fd: BorrowedFd<'_>,
-    datagrams: &mut [Datagram; N],
+    datagrams: &mut [Datagram<LEN>; N],
 ) -> rustix::io::Result<usize> {
     // SAFETY: all fields are integers or raw pointers, for which zero is a valid value.
     let (mut addresses, mut iovecs, mut headers): (
@@ -162,6 +162,13 @@ fn meminfo(fd: BorrowedFd<'_>) -> io::Result<[u32; SK_MEMINFO_VARS]> {
     };
     check(result)?;
     Ok(meminfo)
+}
+
+/// Returns the number of CPUs that the system is configured with, at least 1.
+pub(crate) fn configured_cpus() -> usize {
+    // SAFETY: sysconf has no requirements.
+    let count = unsafe { libc::sysconf(libc::_SC_NPROCESSORS_CONF) };
+    usize::try_from(count).unwrap_or(1).max(1)
 }
 
 /// Sleeps until a descriptor is readable, for at most `timeout`. Returns true if one is readable.

@@ -137,6 +137,7 @@ proptest! {
                         data,
                         process: process.map(Arc::new),
                         ancestry: (!ancestry.is_empty()).then(|| ancestry.into()),
+                        usage: None,
                     }]);
                     let mut notifications = Vec::new();
                     queue.take(usize::MAX, &mut notifications);

@@ -321,6 +321,7 @@ mod tests {
             data: EventData::Exec { again: false },
             process: Some(Arc::new(process)),
             ancestry: (!ancestry.is_empty()).then(|| ancestry.into()),
+            usage: None,
         }
     }
     fn rule() -> FilterRule {

@@ -41,6 +41,7 @@ impl ProcessTable {
                 data,
                 process,
                 ancestry: None,
+                usage: None,
             });
         };
         match message.event {
@@ -134,6 +135,7 @@ impl ProcessTable {
             data: EventData::Exec { again },
             process: observed.process,
             ancestry: None,
+            usage: None,
         });
     }
 
@@ -162,7 +164,7 @@ impl ProcessTable {
             known: process.as_ref().is_some_and(|process| process.reported),
         };
         let info = process.as_ref().and_then(|process| process.info.clone());
-        sink.push(ProcessEvent { pid, timestamp_ns, origin, data, process: info, ancestry: None });
+        sink.push(ProcessEvent { pid, timestamp_ns, origin, data, process: info, ancestry: None, usage: None });
         // This is the late report of an earlier process. The exit of the later one stays tentative.
         if self.tentative_exits.is_after(pid, timestamp_ns) {
             return;

@@ -201,6 +201,7 @@ impl ProcessTable {
             data: EventData::Exit { status, ppid, ran, known: process.reported },
             process: process.info,
             ancestry: None,
+            usage: None,
         });
     }
 
@@ -228,6 +229,7 @@ impl ProcessTable {
                 data: EventData::Exec { again: false },
                 process: process.info.clone(),
                 ancestry: None,
+                usage: None,
             }
         })
     }

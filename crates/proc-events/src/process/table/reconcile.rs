@@ -133,6 +133,7 @@ impl ProcessTable {
             data: EventData::Exec { again },
             process: observed.process,
             ancestry: None,
+            usage: None,
         });
         (repairs, execs.collect())
     }

@@ -31,6 +31,7 @@ impl ProcessTable {
                     data: EventData::Fork { ppid: observed.ppid },
                     process: observed.process,
                     ancestry: None,
+                    usage: None,
                 });
             }
             Change::Execed(observed) => {
