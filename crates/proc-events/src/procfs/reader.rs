@@ -176,12 +176,11 @@ impl Reader {
 
     /// Returns the status of a zombie whose stat shows `status`, if this user may see it.
     fn visible_status(&self, pid: u32, status: Option<u32>) -> Option<ExitStatus> {
-        // For other users' processes the kernel hides the status as 0. Trust 0 only for root and the owner.
+        // The kernel shows 0 to a reader that may not trace the process: another user, or root without its capabilities.
+        // The same check guards this link.
         let is_visible = || {
-            let user = rustix::process::geteuid();
-            let path = ProcPath::new(pid, "");
-            let owner = || rustix::fs::statat(&self.procfs.root, path.as_bytes(), AtFlags::empty());
-            user.is_root() || owner().is_ok_and(|owner| owner.st_uid == user.as_raw())
+            let link = ProcPath::new(pid, "ns/user");
+            rustix::fs::readlinkat(&self.procfs.root, link.as_bytes(), Vec::new()).is_ok()
         };
         status.or_else(|| is_visible().then_some(0)).map(ExitStatus)
     }
