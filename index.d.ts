@@ -470,8 +470,8 @@ declare type OnlyMember<Union, Members = Union> = Union extends unknown
   : never
 
 /**
- * The attributes: of the process registry (all of the stability "development"), `container.id`, and one of this package's
- * own. An attribute is absent if it was not captured or could not be read.
+ * The attributes: of the process registry (all of the stability "development"), `container.id`, and this package's own, for
+ * which the conventions have no name. An attribute is absent if it was not captured or could not be read.
  */
 export declare interface OpenTelemetryAttributes {
   /** The process's id. */
@@ -504,6 +504,12 @@ export declare interface OpenTelemetryAttributes {
   readonly 'process.exit.code'?: number
   /** The name of the signal that ended the process. It is this package's own attribute: the conventions have none. */
   readonly 'process.exit.signal'?: string
+  /** The way in which the event was detected: the event's `origin`. */
+  readonly 'proc_events.origin'?: string
+  /** Nanoseconds that the process ran: the exit's `durationNs`. */
+  readonly 'proc_events.duration_ns'?: number
+  /** The beginning of that duration: the exit's `durationSince`. */
+  readonly 'proc_events.duration_since'?: string
 }
 
 /**
@@ -514,6 +520,10 @@ export declare interface OpenTelemetryEvent {
   readonly eventName: string
   /** The time of the event: milliseconds since 1970, as from `Date.now()`, with a fraction. */
   readonly timestamp: number
+  /** 13 (WARN) for an exit with another exit code than 0, or by a signal. 9 (INFO) for every other event. */
+  readonly severityNumber: 9 | 13
+  /** The name of `severityNumber`. */
+  readonly severityText: 'INFO' | 'WARN'
   /** The known attributes. Unknown ones are absent. */
   readonly attributes: OpenTelemetryAttributes
 }
