@@ -219,7 +219,10 @@ export declare interface ExitEvent extends EventBase<'exit'> {
   readonly signal: NodeJS.Signals | null
   /** True if the kernel dumped the process's memory. */
   readonly coreDumped: boolean
-  /** The parent's process id. null: unknown. */
+  /**
+   * The parent's process id. The kernel does not know a parent that has reaped the process before the report. Then this is the
+   * parent at the exec. null: no subscription captures a detail, so that one is not known either.
+   */
   readonly ppid: number | null
   /**
    * Nanoseconds that the process ran: since its last exec that was seen, or, for one that ran before, since its start. null:
@@ -456,7 +459,10 @@ export declare interface MonitorStats {
   readonly trackedProcesses: number
   /** Gauge: native threads blocked in a read that did not return in time. No other thread waits for them. */
   readonly stuckThreads: number
-  /** Gauge: the scheduling of the native thread (see {@link MonitorOptions.priority}). null: nothing is monitored. */
+  /**
+   * Gauge: the scheduling of the threads that capture details (see {@link MonitorOptions.priority}), as the kernel has granted
+   * it. If a CPU has come online and has no such thread yet, that of the native thread. null: nothing is monitored.
+   */
   readonly priority: 'ordinary' | 'short-slice' | 'realtime' | null
   /** References taken by `getProcessMonitor()` and not given back by `stop()`. */
   readonly references: number

@@ -29,7 +29,7 @@ export function isBuilt({ folder, file }) {
   return existsSync(join(root, folder, file))
 }
 
-/** Packs the package with one platform's binary. */
+/** Packs the package with one platform's binary, by default the one that was built for publishing. */
 export function packPlatform(target, into, binary = join(root, target.folder, target.file)) {
   return inFolder((folder) => {
     writeFileSync(join(folder, 'package.json'), asJson(platformManifest(target)))

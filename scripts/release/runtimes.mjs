@@ -3,14 +3,14 @@
 
 import { join } from 'node:path'
 
-const both = ['watch.cjs', 'watch.mjs']
+const all = ['watch.cjs', 'watch.mjs', 'workers.cjs']
 
 /** Every maintained major version in `engines`. */
 const nodes = [20, 22, 24, 26].map((major) => ({
   name: `Node.js ${major}`,
   install: `node-linux-${process.arch}@${major}`,
   command: (folder) => [join(folder, 'node_modules', `node-linux-${process.arch}`, 'bin', 'node')],
-  programs: both,
+  programs: all,
 }))
 
 export const runtimes = [
@@ -22,7 +22,7 @@ export const runtimes = [
     command: (folder) => [
       join(folder, 'node_modules', runtimes.find(({ name }) => name === 'Bun').install, 'bin', 'bun'),
     ],
-    programs: both,
+    programs: all,
   },
   {
     name: 'Deno',
@@ -32,7 +32,7 @@ export const runtimes = [
       'run',
       '--allow-all',
     ],
-    programs: both,
+    programs: all,
   },
 ]
 

@@ -110,7 +110,10 @@ export interface ExitEvent extends EventBase<'exit'> {
   readonly signal: NodeJS.Signals | null
   /** True if the kernel dumped the process's memory. */
   readonly coreDumped: boolean
-  /** The parent's process id. null: unknown. */
+  /**
+   * The parent's process id. The kernel does not know a parent that has reaped the process before the report. Then this is the
+   * parent at the exec. null: no subscription captures a detail, so that one is not known either.
+   */
   readonly ppid: number | null
   /**
    * Nanoseconds that the process ran: since its last exec that was seen, or, for one that ran before, since its start. null:

@@ -76,7 +76,10 @@ export interface MonitorStats {
   readonly trackedProcesses: number
   /** Gauge: native threads blocked in a read that did not return in time. No other thread waits for them. */
   readonly stuckThreads: number
-  /** Gauge: the scheduling of the native thread (see {@link MonitorOptions.priority}). null: nothing is monitored. */
+  /**
+   * Gauge: the scheduling of the threads that capture details (see {@link MonitorOptions.priority}), as the kernel has granted
+   * it. If a CPU has come online and has no such thread yet, that of the native thread. null: nothing is monitored.
+   */
   readonly priority: 'ordinary' | 'short-slice' | 'realtime' | null
   /** References taken by `getProcessMonitor()` and not given back by `stop()`. */
   readonly references: number

@@ -6,10 +6,10 @@ use rustix::thread::{CpuSet, sched_getaffinity};
 /// costs 0.1 µs a worker.
 pub(super) const MAX_CPUS: usize = 16;
 
-/// The number of online CPUs, and the CPUs among them on which the calling thread may run.
+/// The online CPUs, and those among them on which the calling thread may run.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Cpus {
-    pub(super) online: usize,
+    pub(super) online: Vec<u32>,
     pub(super) allowed: Vec<u32>,
 }
 
@@ -20,7 +20,8 @@ impl Cpus {
         // The call fails if the kernel's set is longer than `CpuSet`.
         let affinity = sched_getaffinity(None).unwrap_or_default();
         let is_allowed = |cpu: &u32| contains(&affinity, *cpu);
-        Self { online: online.len(), allowed: online.into_iter().filter(is_allowed).collect() }
+        let allowed = online.iter().copied().filter(is_allowed).collect();
+        Self { online, allowed }
     }
 }
 

@@ -122,6 +122,14 @@ impl Reader<'_> {
         self.update_scheduling();
     }
 
+    /// Starts capture workers on CPUs that have come online.
+    pub(super) fn capture_on_new_cpus(&mut self) {
+        if let Some(workers) = &mut self.pipeline.processes.workers {
+            workers.start_on_new_cpus();
+            self.update_scheduling();
+        }
+    }
+
     /// Updates the thread's scheduling. Returns true if the reader may delay reads, that is, if it captures nothing or
     /// the capture workers do.
     pub(super) fn update_scheduling(&mut self) -> bool {
@@ -132,6 +140,9 @@ impl Reader<'_> {
             self.scheduling.restore();
         } else if workers.is_some() {
             self.scheduling.lower();
+        } else {
+            // A CPU has come online, or a worker has stopped: this thread captures what happens there.
+            self.scheduling.undo_lower();
         }
         let priority = workers.unwrap_or(self.scheduling.priority());
         self.handle.priority.store(priority as u64, Ordering::Relaxed);

@@ -159,7 +159,7 @@ impl ProcessTable {
         self.recent_exits.push(RecentExit { pid, start_time, timestamp_ns, status });
         let data = EventData::Exit {
             status,
-            ppid,
+            ppid: ppid.or_else(|| process.as_ref()?.parent()),
             ran: process.as_ref().and_then(|process| process.run_time(timestamp_ns)),
             known: process.as_ref().is_some_and(|process| process.reported),
         };
