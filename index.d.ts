@@ -19,6 +19,14 @@
 
 import type { EventEmitter } from 'node:events'
 
+/** The cost of an exit, if `capture` names `'usage'`. null: it is unknown. */
+export declare type CapturedCost<Field extends ProcessField> = 'usage' extends Field
+  ? {
+      /** The cost of the process. null: it is unknown. */
+      readonly usage: ResourceUsage | null
+    }
+  : unknown
+
 /** The fields that a tuple of literals is sure to name. An element that may be one of several fields counts as none. */
 export declare type CapturedField<Fields extends readonly ProcessField[]> = number extends Fields['length']
   ? never
@@ -30,7 +38,7 @@ export declare type CapturedField<Fields extends readonly ProcessField[]> = numb
 
 /** The details that are captured if `capture` names these fields. null: it could not be read. */
 export declare type CapturedInfo<Field extends ProcessField> = Required<
-  Pick<ProcessInfo, Field | (Field extends 'cgroup' ? 'containerId' : never)>
+  Pick<ProcessInfo, Exclude<Field, 'usage'> | (Field extends 'cgroup' ? 'containerId' : never)>
 >
 
 /** A trace. Write it with `JSON.stringify` to a file that is named `*.trace.json`. */
@@ -182,7 +190,7 @@ export declare type EventOf<T extends EventType, Fields extends readonly Process
     > & {
       /** The details, of which the captured ones are not undefined. */
       readonly process: CapturedInfo<CapturedField<Fields>>
-    }
+    } & ('exit' extends T ? CapturedCost<CapturedField<Fields>> : unknown)
 
 /** Options of an iterator: the types of event, the processes to report, and the details to capture. */
 export declare interface EventsOptions<
@@ -231,6 +239,11 @@ export declare interface ExitEvent extends EventBase<'exit'> {
   readonly durationNs: number | null
   /** The beginning of `durationNs`: the last exec, or the start of the process. null: `durationNs` is null. */
   readonly durationSince: 'exec' | 'start' | null
+  /**
+   * The cost of the process. undefined: no subscription captures `'usage'`. null: it is unknown, because the kernel does not
+   * tell it (see {@link ProbeReport.usage}), or because it was lost (see {@link MonitorStats.usageLost}).
+   */
+  readonly usage?: ResourceUsage | null
 }
 
 /**
@@ -445,6 +458,11 @@ export declare interface MonitorStats {
    * `cwd` is null, their `argv` is empty with `argvTruncated`, and no filter on `commandLine` matches.
    */
   readonly detailsDropped: number
+  /**
+   * Exits whose cost was lost, because the kernel dropped records of costs or events. It does not count the exits whose cost
+   * cannot be read here, or that were before a subscription captured it.
+   */
+  readonly usageLost: number
   /** Batches of events handed to JavaScript. Each is one wake-up, unless the event loop was busy. */
   readonly batches: number
   /** The most events of one batch. */
@@ -569,6 +587,12 @@ export declare interface ProbeReport {
   readonly reason?: ErrorCode
   /** The next thing to do about the reason. Absent: netlink is available. */
   readonly hint?: string
+  /** True if the costs of processes can be read: `capture: ['usage']`. They need netlink. */
+  readonly usage: boolean
+  /** The reason why costs cannot be read. Absent: they can be read. */
+  readonly usageReason?: ErrorCode
+  /** The next thing to do about that reason. Absent: costs can be read. */
+  readonly usageHint?: string
   /** The kernel's release, as `uname -r` prints it. */
   readonly kernel: string
 }
@@ -585,7 +609,7 @@ export declare type ProcessEvent =
 
 /** The details of a process that {@link SubscribeOptions.capture} may name. */
 export declare type ProcessField =
-  'name' | 'comm' | 'ppid' | 'exe' | 'argv' | 'cwd' | 'uid' | 'gid' | 'loginUid' | 'cgroup' | 'startTime'
+  'name' | 'comm' | 'ppid' | 'exe' | 'argv' | 'cwd' | 'uid' | 'gid' | 'loginUid' | 'cgroup' | 'startTime' | 'usage'
 
 /**
  * Selects processes. All given properties must match. Default of each: every process matches.
@@ -920,6 +944,31 @@ export declare type Redact = (argv: string[], process: ProcessInfo) => readonly 
  * @returns as many arguments, in which each secret is `[redacted]`.
  */
 export declare function redactSecrets(argv: readonly string[]): string[]
+
+/**
+ * The cost of a process, by the kernel's own accounts. It is that of the process from its creation on, with all of its threads,
+ * and without its children. A number is null if the kernel cannot say it of this process.
+ */
+export declare interface ResourceUsage {
+  /** CPU time, in nanoseconds. The work of the kernel after the exit, up to 0.7 ms, is missing. */
+  readonly cpuNs: number
+  /** The largest amount of memory that the last program had resident, in bytes. It may share memory with other processes. */
+  readonly maxRssBytes: number | null
+  /** Bytes that were read from storage. null: the process has had other threads. */
+  readonly readBytes: number | null
+  /** Bytes that were written to storage, or are to be written. null: the process has had other threads. */
+  readonly writeBytes: number | null
+  /** Page faults without I/O. null: the process has had other threads. */
+  readonly minorFaults: number | null
+  /** Page faults with I/O. null: the process has had other threads. */
+  readonly majorFaults: number | null
+  /** Times that a thread waited. */
+  readonly voluntarySwitches: number | null
+  /** Times that a thread was preempted. */
+  readonly involuntarySwitches: number | null
+  /** Time that threads were ready to run and waited for a CPU, in nanoseconds. */
+  readonly cpuDelayNs: number | null
+}
 
 /** A process has become the leader of a new session. */
 export declare interface SidEvent extends EventBase<'sid'> {}
