@@ -1,11 +1,13 @@
 //! The thread that reads the cursor. It has a descriptor table of its own, because it has a pidfd of each process.
 
+mod records;
+
 use std::io;
 use std::num::NonZeroU64;
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
@@ -19,9 +21,11 @@ use super::linux::LinuxPids;
 use super::opens::OpenWatcher;
 use super::pace::Pace;
 use super::tracker::CursorTracker;
+use crate::connector::namespace::clock_offset_ns;
 use crate::model::effort::Effort;
 use crate::model::interest::Fields;
 use crate::model::report::{Change, ProcessReport};
+use crate::perf::{Coverage, PerfEvents};
 use crate::procfs::{Procfs, ReadState, clock_ns};
 use crate::stats::Stats;
 use crate::sys;
@@ -48,6 +52,10 @@ const STACK_SIZE: usize = 256 * 1024;
 const WOKEN: u64 = 0;
 /// The wake-up by an opened program.
 const OPENED: u64 = 1;
+/// The wake-up by records of the kernel.
+const RECORDED: u64 = 2;
+/// Time from the moment at which an id is given out until its record is written, in nanoseconds.
+const RECORD_NS: u64 = 200_000;
 
 /// The options of the thread.
 #[derive(Clone, Debug)]
@@ -59,6 +67,8 @@ pub(crate) struct CursorOptions {
     pub(crate) raise_priority: bool,
     /// The longest time between two reads of the cursor.
     pub(crate) interval: Duration,
+    /// True if perf events are used where they can be had, and the effort is not low.
+    pub(crate) uses_perf: bool,
 }
 
 /// The state that the thread and the reader share.
@@ -71,6 +81,15 @@ struct Shared {
     must_end: AtomicBool,
     has_ended: AtomicBool,
     is_limited: AtomicBool,
+    /// True while the kernel's records show processes.
+    is_recorded: AtomicBool,
+    /// True if renames are to be reported, where records show them.
+    wants_renames: AtomicBool,
+    /// The number of records that the kernel has dropped, and that the reader has not counted yet.
+    lost: AtomicU64,
+    /// Makes the kernel record nothing more.
+    #[cfg(test)]
+    disables_perf: AtomicBool,
     /// The result of the start.
     start: Mutex<Option<io::Result<()>>>,
     started: Condvar,
@@ -157,6 +176,21 @@ impl CursorSource {
         self.shared.fields.store(fields.bits(), Ordering::Relaxed);
     }
 
+    /// Sets if renames are to be reported, where records of the kernel show them.
+    pub(crate) fn set_wants_renames(&self, wants_renames: bool) {
+        self.shared.wants_renames.store(wants_renames, Ordering::Relaxed);
+    }
+
+    /// Returns true while the kernel's records show processes.
+    pub(crate) fn is_recorded(&self) -> bool {
+        self.shared.is_recorded.load(Ordering::Relaxed)
+    }
+
+    /// Returns the number of records since the last call that the kernel has dropped.
+    pub(crate) fn take_lost(&self) -> u64 {
+        self.shared.lost.swap(0, Ordering::Relaxed)
+    }
+
     /// Makes the thread look at once.
     pub(crate) fn look_now(&self) {
         wake(&self.wakes[1]);
@@ -233,6 +267,7 @@ fn run(options: CursorOptions, given: Arc<Wakes>, shared: &Shared, stats: &Arc<S
     match Watcher::start(options, shared, stats, woken, has_own_table) {
         Ok(mut watcher) => {
             shared.is_limited.store(watcher.tracker.is_limited(), Ordering::Relaxed);
+            shared.is_recorded.store(watcher.perf.is_some(), Ordering::Relaxed);
             shared.set_started(Ok(()));
             watcher.run(shared, stats, &reader);
         }
@@ -249,8 +284,15 @@ struct Watcher {
     host: LinuxPids,
     tracker: CursorTracker<OwnedFd>,
     opens: Option<OpenWatcher>,
+    perf: Option<PerfEvents>,
     pace: Pace,
+    /// The pace without records.
+    pace_unrecorded: Pace,
     woken: OwnedFd,
+    /// Time at which the cursor was read last, in nanoseconds.
+    read_ns: u64,
+    /// The cursor at that time, if not all ids up to it had records, and the time at which they are looked at.
+    unrecorded: Option<(u32, u64)>,
 }
 
 impl Watcher {
@@ -263,7 +305,8 @@ impl Watcher {
     ) -> io::Result<Self> {
         // Without it, looks are a little later.
         let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(TIMER_SLACK_NS));
-        let CursorOptions { proc_root, max_argv_bytes, effort, interval, raise_priority } = options;
+        let CursorOptions { proc_root, max_argv_bytes, effort, interval, raise_priority, uses_perf } =
+            options;
         if raise_priority {
             ThreadScheduling::of_this_thread().raise();
         }
@@ -276,11 +319,16 @@ impl Watcher {
             let (fields, state) = (Arc::clone(&shared.fields), Arc::clone(&shared.reading));
             LinuxPids::new(&procfs, fields, state, has_own_table)?
         };
+        // Before the list, so that each process is in the list or has a record. The records cost a wake-up each.
+        let perf = (uses_perf && effort != Effort::Low)
+            .then(|| PerfEvents::open(&procfs, clock_offset_ns(&proc_root)).ok())
+            .flatten();
         let last = host.last_pid().unwrap_or_default();
         let mut tracker = CursorTracker::new(last);
         let pids = host.pids();
         tracker.on_list(&mut host, &pids, true, now_ns());
-        let opens = OpenWatcher::new().ok();
+        let shows_all = perf.as_ref().is_some_and(|perf| perf.coverage() == Coverage::All);
+        let opens = if shows_all { None } else { OpenWatcher::new().ok() };
         let watch = |fd: &OwnedFd, data| {
             epoll::add(host.epoll(), fd, epoll::EventData::new_u64(data), epoll::EventFlags::IN)
         };
@@ -288,27 +336,37 @@ impl Watcher {
         if let Some(opens) = &opens {
             watch(opens.fd(), OPENED)?;
         }
-        Ok(Self { host, tracker, opens, pace: Pace::new(effort, interval), woken })
+        for ring in perf.iter().flat_map(PerfEvents::fds) {
+            epoll::add(host.epoll(), ring, epoll::EventData::new_u64(RECORDED), epoll::EventFlags::IN)?;
+        }
+        let pace_unrecorded = Pace::new(effort, interval);
+        let pace = if shows_all { Pace::audit(interval) } else { pace_unrecorded };
+        let (read_ns, unrecorded) = (now_ns(), None);
+        Ok(Self { host, tracker, opens, perf, pace, pace_unrecorded, woken, read_ns, unrecorded })
     }
 
     fn run(&mut self, shared: &Shared, stats: &Stats, reader: &OwnedFd) {
         let mut events = Vec::with_capacity(64);
-        let mut read_ns = now_ns();
-        let mut listed_ns = read_ns;
+        let mut listed_ns = self.read_ns;
         // A thread that waits for a CPU counts as hung, because no other thread can open its files.
         shared.reading.show(None);
         let mut waiting: Vec<ProcessReport> = Vec::new();
         while !shared.must_end.load(Ordering::Acquire) && !self.host.is_abandoned() {
             let is_woken = self.opens.as_ref().is_some_and(|opens| !opens.is_blind());
-            let tick_ns = read_ns + self.pace.tick_ns(read_ns, is_woken);
-            let until_ns = self.tracker.next_look_ns().map_or(tick_ns, |look_ns| look_ns.min(tick_ns));
+            let tick_ns = self.read_ns + self.pace.tick_ns(self.read_ns, is_woken);
+            let report_ns = waiting.first().map(|report| report.timestamp_ns + FORK_DELAY_NS);
+            let unrecorded_ns = self.unrecorded.map(|(_, due_ns)| due_ns);
+            let looks_ns = self.tracker.next_look_ns().into_iter().chain(report_ns).chain(unrecorded_ns);
+            let until_ns = looks_ns.fold(tick_ns, u64::min);
             events.clear();
             if wait(self.host.epoll(), &mut events, until_ns.saturating_sub(now_ns())).is_err() {
                 return;
             }
+            if !self.take_records(shared, now_ns() >= listed_ns + LIST_INTERVAL_NS) {
+                wake(reader);
+            }
             let now_ns = now_ns();
-            read_ns = now_ns;
-            self.handle(&events, now_ns);
+            self.handle(&events, now_ns, tick_ns);
             if now_ns >= listed_ns + LIST_INTERVAL_NS || self.tracker.take_needs_list() {
                 listed_ns = now_ns;
                 let pids = self.host.pids();
@@ -338,8 +396,10 @@ impl Watcher {
         }
     }
 
-    fn handle(&mut self, events: &[epoll::Event], now_ns: u64) {
-        let Self { host, tracker, opens, pace, woken, .. } = self;
+    fn handle(&mut self, events: &[epoll::Event], now_ns: u64, tick_ns: u64) {
+        let shows_all = self.perf.as_ref().is_some_and(|perf| perf.coverage() == Coverage::All);
+        let is_recorded = self.perf.is_some();
+        let Self { host, tracker, opens, pace, woken, read_ns, unrecorded, .. } = self;
         let mut is_opened = false;
         for event in events {
             match event.data.u64() {
@@ -353,7 +413,21 @@ impl Watcher {
             tracker.on_program_started(now_ns);
         }
         // New processes come first, because they may be gone soon.
-        let is_new = host.last_pid().is_some_and(|last| tracker.on_cursor(host, last, now_ns));
+        let mut is_new = false;
+        if let Some((last, _)) = unrecorded.take_if(|(_, due_ns)| *due_ns <= now_ns) {
+            is_new = tracker.on_cursor(host, last, now_ns);
+        }
+        if unrecorded.is_none()
+            && (!shows_all || now_ns >= tick_ns)
+            && let Some(last) = host.last_pid()
+        {
+            *read_ns = now_ns;
+            if is_recorded && !tracker.has_recorded_up_to(last) {
+                *unrecorded = Some((last, now_ns + RECORD_NS));
+            } else {
+                is_new |= tracker.on_cursor(host, last, now_ns);
+            }
+        }
         if is_new {
             pace.on_new(now_ns);
         }
@@ -410,13 +484,16 @@ mod tests {
     use std::process::Command;
     use std::time::Instant;
 
-    fn start() -> Option<CursorSource> {
+    use crate::model::event::Origin;
+
+    fn start(uses_perf: bool) -> Option<CursorSource> {
         let options = CursorOptions {
             proc_root: "/proc".into(),
             max_argv_bytes: 4096,
             effort: Effort::Normal,
             raise_priority: false,
             interval: Duration::from_millis(250),
+            uses_perf,
         };
         // Some sandboxes hide the last process id: there is nothing to test.
         CursorSource::start(options, &Arc::default(), Fields::NONE).ok()
@@ -430,7 +507,7 @@ mod tests {
     #[test]
     fn reports_of_a_child_wake_the_reader_in_their_order() {
         with_runtime(async {
-            let Some(source) = start() else { return };
+            let Some(source) = start(false) else { return };
             let mut child = Command::new("/bin/sleep").arg("0.05").spawn().unwrap();
             let pid = child.id();
             let waiter = std::thread::spawn(move || child.wait().unwrap());
@@ -443,6 +520,7 @@ mod tests {
                         Change::Forked(_) => "forked",
                         Change::Execed(_) => "execed",
                         Change::Exited { .. } => "exited",
+                        Change::Renamed { .. } => "renamed",
                     },
                 ));
             }
@@ -451,10 +529,46 @@ mod tests {
         });
     }
 
+    /// Runs a program, and returns the origins of what is reported of it.
+    async fn origins_of_a_child(source: &CursorSource) -> Vec<Origin> {
+        let mut child = Command::new("/bin/sleep").arg("0.05").spawn().unwrap();
+        let pid = child.id();
+        let waiter = std::thread::spawn(move || child.wait().unwrap());
+        let mut origins = Vec::new();
+        let mut has_exited = false;
+        while !has_exited {
+            source.readable().await.unwrap();
+            for report in source.take_reports().into_iter().filter(|report| report.pid == pid) {
+                origins.push(report.origin);
+                has_exited |= matches!(report.change, Change::Exited { status: Some(_), .. });
+            }
+        }
+        waiter.join().unwrap();
+        origins
+    }
+
+    #[test]
+    fn thread_goes_on_with_the_cursor_once_the_kernel_records_nothing_more() {
+        with_runtime(async {
+            let Some(source) = start(true) else { return };
+            // Some sandboxes refuse perf events: there is nothing to test.
+            if !source.is_recorded() {
+                return;
+            }
+            assert_eq!(origins_of_a_child(&source).await, [Origin::Kernel; 3]);
+            source.shared.disables_perf.store(true, Ordering::Relaxed);
+            source.look_now();
+            while source.is_recorded() {
+                source.readable().await.unwrap();
+            }
+            assert_eq!(origins_of_a_child(&source).await, [Origin::Polling; 3]);
+        });
+    }
+
     #[test]
     fn thread_that_hangs_in_a_read_is_abandoned_and_delays_nothing() {
         with_runtime(async {
-            let Some(mut source) = start() else { return };
+            let Some(mut source) = start(false) else { return };
             let now_ns = 10 * HUNG_NS;
             source.shared.reading.show(None);
             assert!(!source.abandon_if_hung(now_ns));

@@ -1,11 +1,15 @@
 //! Decides which processes are new, which have called exec, and which have exited. Pure: the host does the I/O, and time is
 //! an argument.
 
-use rustc_hash::FxHashMap;
+mod recorded;
+mod records;
 
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use self::recorded::Recorded;
 use super::host::{Details, Look, PidHost, PidOwner};
 use super::schedule::{ARGUMENTS_NS, EXEC_LATE_NS, Phase, next_look_ns};
-use crate::model::event::ExitStatus;
+use crate::model::event::{ExitStatus, Origin};
 use crate::model::report::{Change, ProcessReport};
 use crate::model::snapshot::{KnownProcess, ObservedProcess};
 
@@ -31,6 +35,10 @@ struct Tracked<H> {
     /// Tells this process from others with the same pid, before and after it.
     generation: u32,
     end: End,
+    /// Time at which the process was noticed, in nanoseconds.
+    noticed_ns: u64,
+    /// Time at which its last exec was noticed without a record; 0 if none was.
+    execed_ns: u64,
 }
 
 /// How far a process has come to its end.
@@ -82,6 +90,12 @@ pub struct CursorTracker<H> {
     unseen: u64,
     needs_list: bool,
     is_limited: bool,
+    /// The processes that the kernel's records show.
+    recorded: FxHashMap<u32, Recorded>,
+    /// The ids of the recorded processes and threads at which the cursor has not looked yet.
+    recorded_ids: FxHashSet<u32>,
+    /// The processes whose last thread a record has shown to exit, and the time at which that is checked.
+    leaving: Vec<(u32, u64)>,
 }
 
 impl<H> CursorTracker<H> {
@@ -99,6 +113,9 @@ impl<H> CursorTracker<H> {
             unseen: 0,
             needs_list: false,
             is_limited: false,
+            recorded: FxHashMap::default(),
+            recorded_ids: FxHashSet::default(),
+            leaving: Vec::new(),
         }
     }
 
@@ -145,11 +162,21 @@ impl<H> CursorTracker<H> {
     #[must_use]
     pub fn next_look_ns(&self) -> Option<u64> {
         let young = self.young.iter().map(|young| young.next_ns);
-        young.chain(self.dying.iter().map(|&(_, until_ns)| until_ns)).min()
+        young.chain(self.dying.iter().chain(&self.leaving).map(|&(_, until_ns)| until_ns)).min()
     }
 
-    fn report(&mut self, pid: u32, timestamp_ns: u64, change: Change) {
-        self.reports.push(ProcessReport { pid, timestamp_ns, change });
+    /// Reports a change with the time of its record, if there is one.
+    fn report(&mut self, pid: u32, now_ns: u64, mut change: Change) {
+        let recorded_ns = self.complete_from_records(pid, &mut change, now_ns);
+        if recorded_ns.is_none()
+            && let Change::Execed(_) = change
+            && let Some(known) = self.processes.get_mut(&pid)
+        {
+            known.execed_ns = now_ns;
+        }
+        let origin = if recorded_ns.is_some() { Origin::Kernel } else { Origin::Polling };
+        let timestamp_ns = recorded_ns.unwrap_or(now_ns);
+        self.reports.push(ProcessReport { pid, timestamp_ns, origin, change });
     }
 
     /// Watches the listed processes, so that their exits are reported. A process that is not known, and was not created
@@ -172,9 +199,14 @@ impl<H> CursorTracker<H> {
         }
     }
 
-    /// Looks at the ids that were given out since the last call, up to `last`. Returns true if there was one.
+    /// Looks at the ids that were given out since the last call, up to `last`. Returns true if there was one that no record
+    /// has shown.
     pub fn on_cursor(&mut self, host: &mut impl PidHost<Pidfd = H>, last: u32, now_ns: u64) -> bool {
         for (pid, until_ns) in std::mem::take(&mut self.retried) {
+            // A record has shown it meanwhile.
+            if self.recorded_ids.remove(&pid) {
+                continue;
+            }
             self.look_at_id(host, pid, until_ns, now_ns);
         }
         let first = std::mem::replace(&mut self.last, last);
@@ -191,12 +223,16 @@ impl<H> CursorTracker<H> {
             return true;
         }
         let mut left = count;
+        let mut is_new = false;
         for pid in before_wrap.chain(after_wrap) {
             let until_ns = if left <= RETRIED_IDS { now_ns + RETRY_NS } else { 0 };
-            self.look_at_id(host, pid as u32, until_ns, now_ns);
+            if !self.recorded_ids.remove(&(pid as u32)) {
+                self.look_at_id(host, pid as u32, until_ns, now_ns);
+                is_new = true;
+            }
             left -= 1;
         }
-        true
+        is_new
     }
 
     /// Looks at an id. If it belongs to no process, it is looked at again until `until_ns`.
@@ -227,7 +263,7 @@ impl<H> CursorTracker<H> {
             host.close(pidfd);
             return;
         };
-        let is_tracked = self.track(host, pid, pidfd, Some(&observed));
+        let is_tracked = self.track(host, pid, pidfd, Some(&observed), now_ns);
         let is_recent = observed.start_ns + RECENT_NS > now_ns;
         if is_tracked && !is_zombie && !observed.is_kernel_thread && (observed.never_execed || is_recent) {
             let phase = if observed.never_execed { Phase::Forked } else { Phase::Running };
@@ -247,7 +283,7 @@ impl<H> CursorTracker<H> {
         let Some(look) = host.look(pid) else {
             if host.has_exited(&pidfd) {
                 // Only its exit can still be reported.
-                self.track(host, pid, pidfd, None);
+                self.track(host, pid, pidfd, None, now_ns);
             } else {
                 // The process is hidden from this user.
                 host.close(pidfd);
@@ -255,7 +291,7 @@ impl<H> CursorTracker<H> {
             return;
         };
         let observed = &look.observed;
-        if !self.track(host, pid, pidfd, Some(observed)) {
+        if !self.track(host, pid, pidfd, Some(observed), now_ns) || self.recorded.contains_key(&pid) {
             return;
         }
         let is_old = is_listed || observed.start_ns + RECENT_NS <= now_ns;
@@ -280,6 +316,7 @@ impl<H> CursorTracker<H> {
         pid: u32,
         pidfd: H,
         observed: Option<&ObservedProcess>,
+        now_ns: u64,
     ) -> bool {
         // 0 stands for other wake-ups.
         self.generations = self.generations.wrapping_add(1).max(1);
@@ -290,8 +327,9 @@ impl<H> CursorTracker<H> {
         }
         let start_time = observed.map_or(0, |observed| observed.start_time);
         let ppid = observed.map(|observed| observed.ppid);
-        let generation = self.generations;
-        self.processes.insert(pid, Tracked { pidfd, start_time, ppid, generation, end: End::None });
+        let (generation, end) = (self.generations, End::None);
+        let known = Tracked { pidfd, start_time, ppid, generation, end, noticed_ns: now_ns, execed_ns: 0 };
+        self.processes.insert(pid, known);
         true
     }
 
@@ -324,6 +362,7 @@ impl<H> CursorTracker<H> {
             let status = self.processes.get(&pid).and_then(|known| host.reaped_status(&known.pidfd));
             self.finish(host, pid, status, status.is_some(), now_ns);
         }
+        self.check_leaving(host, now_ns);
     }
 
     /// Reports an exec, if `look` shows one, and keeps the process if it is to be looked at again.
@@ -339,19 +378,27 @@ impl<H> CursorTracker<H> {
                 (young.phase, young.since_ns) = (Phase::Starting, now_ns);
             }
             let is_final = is_zombie || now_ns >= young.since_ns + ARGUMENTS_NS;
-            let details = (is_final || !look.is_mid_exec).then(|| host.details(&look));
-            young.starting = None;
-            match details.filter(|details| details.is_complete || is_final) {
-                Some(Details { observed, .. }) => {
-                    (young.phase, young.since_ns, young.seen) = (Phase::Running, now_ns, known(&observed));
-                    self.report(young.pid, now_ns, Change::Execed(Box::new(observed)));
-                }
-                None => young.starting = Some(Box::new(look)),
+            // A record shows that the program is the new one already.
+            let is_certain = young.starting.is_none() && self.recorded.contains_key(&young.pid);
+            let may_read = is_final || !look.is_mid_exec || is_certain;
+            let mut details = may_read.then(|| host.details(&look));
+            let is_done = |details: &mut Details| is_final || details.is_complete && !look.is_mid_exec;
+            if let Some(Details { observed, .. }) = details.take_if(is_done) {
+                young.starting = None;
+                (young.phase, young.since_ns, young.seen) = (Phase::Running, now_ns, known(&observed));
+                self.report(young.pid, now_ns, Change::Execed(Box::new(observed)));
+            } else {
+                // If the process is gone at the next look, this is all that is known.
+                let read = details.map(|Details { observed, .. }| Look { observed, ..look.clone() });
+                let before = young.starting.take().filter(|_| read.is_none());
+                young.starting = Some(before.unwrap_or_else(|| Box::new(read.unwrap_or(look))));
             }
         } else if observed.program != 0 {
             young.seen.program = observed.program;
         }
-        if let Some(wait_ns) = next_look_ns(young.phase, now_ns - young.since_ns).filter(|_| !is_zombie) {
+        // The next exec has a record, too.
+        let is_last = is_zombie || young.phase == Phase::Running && self.recorded.contains_key(&young.pid);
+        if let Some(wait_ns) = next_look_ns(young.phase, now_ns - young.since_ns).filter(|_| !is_last) {
             young.next_ns = now_ns + wait_ns;
             self.young.push(young);
         }
@@ -406,7 +453,7 @@ impl<H> CursorTracker<H> {
         }
         if end != End::Reported {
             let (start_time, ppid) = (known.start_time, known.ppid);
-            self.young.retain(|young| young.pid != pid);
+            self.stop_looking(pid, now_ns);
             self.report(pid, now_ns, Change::Exited { start_time, status, ppid });
         }
         if is_reaped && let Some(Tracked { pidfd, .. }) = self.processes.remove(&pid) {

@@ -304,9 +304,12 @@ impl Resync {
             self.another_wanted |= result == Recheck::PidReused;
             result == Recheck::Exited
         });
-        let repairs = target.reconcile(snapshot, in_flight.began, &exited, self.origin(), now.monotonic_ns);
+        // With the `/proc` source, its events are not repairs, unless records were lost.
+        let is_repair = self.polling.is_none() || in_flight.lost > 0;
+        let origin = if is_repair { Origin::Resync } else { Origin::Polling };
+        let repairs = target.reconcile(snapshot, in_flight.began, &exited, origin, now.monotonic_ns);
         let Target { table, ancestry, queues, stats, usage: _ } = target;
-        self.report(repairs, queues, stats);
+        self.report(repairs, is_repair, queues, stats);
         self.is_complete = true;
         for Requester { queue, id, is_scan } in in_flight.requesters.drain(..) {
             if !is_scan {
@@ -322,16 +325,10 @@ impl Resync {
         Ok(())
     }
 
-    const fn origin(&self) -> Origin {
-        if self.polling.is_some() { Origin::Polling } else { Origin::Resync }
-    }
-
     /// Counts the repairs, and reports a loss if there was one.
-    fn report(&mut self, repairs: Repairs, queues: &[Arc<SubscriberQueue>], stats: &Stats) {
+    fn report(&mut self, repairs: Repairs, is_repair: bool, queues: &[Arc<SubscriberQueue>], stats: &Stats) {
         let (execs, exits) = (u64::from(repairs.execs), u64::from(repairs.exits));
-        // With the `/proc` source, its events are not repairs.
-        let is_repair = self.polling.is_none();
-        if self.is_complete && self.polling.is_some() {
+        if self.is_complete && !is_repair {
             stats.exec.add(execs);
             stats.exit.add(exits);
             stats.events.add(execs + exits);

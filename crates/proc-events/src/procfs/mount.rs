@@ -91,10 +91,20 @@ impl Procfs {
     /// # Errors
     /// [`ErrorCode::ProcUnreadable`] if the directory cannot be read.
     pub fn pids(&self) -> Result<Vec<u32>, Error> {
+        self.numbers(".")
+    }
+
+    /// Lists the thread ids of a process. Returns none if it is gone or hidden.
+    pub(crate) fn threads(&self, pid: u32) -> Vec<u32> {
+        self.numbers(&format!("{pid}/task")).unwrap_or_default()
+    }
+
+    /// Lists the numbers among the names of a directory.
+    fn numbers(&self, directory: &str) -> Result<Vec<u32>, Error> {
         // Open the directory again, because descriptors that share a file description share its position.
         let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
         let directory =
-            rustix::fs::openat(&self.root, ".", flags, Mode::empty()).map_err(unreadable("open"))?;
+            rustix::fs::openat(&self.root, directory, flags, Mode::empty()).map_err(unreadable("open"))?;
         let mut space = Vec::with_capacity(32 * 1024);
         let mut entries = RawDir::new(directory, space.spare_capacity_mut());
         let mut pids = Vec::new();

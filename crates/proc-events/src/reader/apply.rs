@@ -49,6 +49,7 @@ impl Reader<'_> {
         }
         if let Some(cursor) = &self.cursor {
             cursor.set_fields(pipeline.interest.fields);
+            self.apply_renames();
         }
         let result = self.handle.kernel_filter.set(|| self.kernel_types());
         self.apply_capture();
