@@ -161,7 +161,7 @@ serial("in a pid namespace 'auto' polls and warns once", async (t) => {
     { source, reported, warnings },
     {
       source: 'polling',
-      reported: ['exec polling', 'exit polling'],
+      reported: ['exec kernel', 'exit kernel'],
       warnings: ['ProcessMonitorWarning ERR_PID_NAMESPACE'],
     },
   )
@@ -176,7 +176,7 @@ serial("requested polling works in the host's and in a new pid namespace, withou
     t.is(error, undefined)
     t.deepEqual(
       { source, reported, warnings },
-      { source: 'polling', reported: ['exec polling', 'exit polling'], warnings: [] },
+      { source: 'polling', reported: ['exec kernel', 'exit kernel'], warnings: [] },
     )
   }
 })

@@ -1,11 +1,12 @@
-/** The polling source on the real kernel, in pid namespaces of its own, as an ordinary user. */
+/** The polling source without perf events on the real kernel, in pid namespaces of its own, as an ordinary user. */
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { realpathSync } from 'node:fs'
+import { chmodSync, realpathSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import test, { type ExecutionContext } from 'ava'
 import type { MonitorOptions } from '../../dist/index.js'
-import { has, skipped } from '../support/load.ts'
+import { Load, has, skipped } from '../support/load.ts'
 import { monitoring } from '../support/helpers.ts'
 
 const serial = test.serial
@@ -40,7 +41,15 @@ async function watch(
   count = 1,
   seconds = 0.02,
 ): Promise<Seen> {
-  const args = [...environment, process.execPath, program, JSON.stringify(options), `${count}`, `${seconds}`]
+  const args = [
+    ...environment,
+    ...sandbox(t),
+    process.execPath,
+    program,
+    JSON.stringify(options),
+    `${count}`,
+    `${seconds}`,
+  ]
   const child = spawn(args[0]!, args.slice(1), { stdio: ['ignore', 'pipe', 'pipe'], timeout: 60_000 })
   let output = ''
   let complaints = ''
@@ -53,9 +62,20 @@ async function watch(
   return seen
 }
 
+let load: Load | undefined
+test.after.always(() => load?.remove())
+
+/** Returns a command that runs another one in a sandbox that refuses perf events. */
+function sandbox(t: ExecutionContext): readonly string[] {
+  if (!has(t, 'cc')) return []
+  load ??= new Load('pe-polling')
+  chmodSync(dirname(load.path), 0o755)
+  return [load.path, 'refuse-perf']
+}
+
 /** Returns true if user nobody can read the package, and the tools are there. */
 function canRun(t: ExecutionContext): boolean {
-  if (!has(t, 'unshare', 'setpriv')) return false
+  if (!has(t, 'unshare', 'setpriv', 'cc')) return false
   const [setpriv, ...args] = [...nobody, process.execPath, '-e', `require('fs').accessSync(${JSON.stringify(program)})`]
   return spawnSync(setpriv!, args).status === 0 || skipped(t, 'user nobody cannot read the package')
 }

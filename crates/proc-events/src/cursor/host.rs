@@ -23,6 +23,8 @@ pub struct Look {
     pub observed: ObservedProcess,
     /// True if an exec is about to replace the program.
     pub is_mid_exec: bool,
+    /// True if the main thread exits or has exited.
+    pub is_exiting: bool,
     /// True if the process has exited, and its parent has not reaped it.
     pub is_zombie: bool,
     /// The wait status of a zombie; `None` if this user may not see it.

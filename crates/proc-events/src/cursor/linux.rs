@@ -166,8 +166,8 @@ impl PidHost for LinuxPids {
     }
 
     fn look(&mut self, pid: u32) -> Option<Look> {
-        let StatLook { observed, is_mid_exec, is_zombie, status } = self.reader.look(pid)?;
-        Some(Look { observed, is_mid_exec, is_zombie, status })
+        let StatLook { observed, is_mid_exec, is_exiting, is_zombie, status } = self.reader.look(pid)?;
+        Some(Look { observed, is_mid_exec, is_exiting, is_zombie, status })
     }
 
     fn details(&mut self, look: &Look) -> Details {

@@ -13,6 +13,8 @@ const FORKED_MAX_NS: u64 = 3_000 * MS;
 const RUNNING_MAX_NS: u64 = 1_000 * MS;
 /// Time that an exec takes to set the arguments of the new program.
 pub(super) const ARGUMENTS_NS: u64 = 300 * US;
+/// Time that a process may wait for a CPU in an exec that a record shows. Its details can be read only after that.
+pub(super) const MID_EXEC_NS: u64 = 20 * MS;
 
 /// The phase of a process that is looked at again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +34,7 @@ pub(super) fn next_look_ns(phase: Phase, age_ns: u64) -> Option<u64> {
         Phase::Forked if age_ns < EXEC_SOON_NS => Some(100 * US),
         Phase::Forked if age_ns < EXEC_LATE_NS => Some(MS),
         Phase::Forked => (age_ns < FORKED_MAX_NS).then_some(age_ns / 10),
-        Phase::Starting => Some(20 * US),
+        Phase::Starting => Some((age_ns / 4).max(20 * US)),
         Phase::Running => (age_ns < RUNNING_MAX_NS).then_some((2 * age_ns).max(2 * MS)),
     }
 }

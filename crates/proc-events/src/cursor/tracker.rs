@@ -6,9 +6,9 @@ mod records;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use self::recorded::Recorded;
+use self::recorded::{Recorded, lacks_program};
 use super::host::{Details, Look, PidHost, PidOwner};
-use super::schedule::{ARGUMENTS_NS, EXEC_LATE_NS, Phase, next_look_ns};
+use super::schedule::{ARGUMENTS_NS, EXEC_LATE_NS, MID_EXEC_NS, Phase, next_look_ns};
 use crate::model::event::{ExitStatus, Origin};
 use crate::model::report::{Change, ProcessReport};
 use crate::model::snapshot::{KnownProcess, ObservedProcess};
@@ -377,12 +377,19 @@ impl<H> CursorTracker<H> {
             if young.phase != Phase::Starting {
                 (young.phase, young.since_ns) = (Phase::Starting, now_ns);
             }
-            let is_final = is_zombie || now_ns >= young.since_ns + ARGUMENTS_NS;
+            let is_recorded = self.recorded.contains_key(&young.pid);
+            // The records that precede the exit of a zombie may not be read yet.
+            let patience_ns = if is_recorded && look.is_mid_exec { MID_EXEC_NS } else { ARGUMENTS_NS };
+            let is_final = is_zombie && !is_recorded || now_ns >= young.since_ns + patience_ns;
             // A record shows that the program is the new one already.
-            let is_certain = young.starting.is_none() && self.recorded.contains_key(&young.pid);
+            let is_certain = young.starting.is_none() && is_recorded;
             let may_read = is_final || !look.is_mid_exec || is_certain;
             let mut details = may_read.then(|| host.details(&look));
-            let is_done = |details: &mut Details| is_final || details.is_complete && !look.is_mid_exec;
+            // A record shows the program, too, unless it could be read.
+            let is_known = |details: &Details| !is_recorded || !lacks_program(&details.observed);
+            let is_done = |details: &mut Details| {
+                is_final || details.is_complete && !look.is_mid_exec && is_known(details)
+            };
             if let Some(Details { observed, .. }) = details.take_if(is_done) {
                 young.starting = None;
                 (young.phase, young.since_ns, young.seen) = (Phase::Running, now_ns, known(&observed));
@@ -397,7 +404,12 @@ impl<H> CursorTracker<H> {
             young.seen.program = observed.program;
         }
         // The next exec has a record, too.
-        let is_last = is_zombie || young.phase == Phase::Running && self.recorded.contains_key(&young.pid);
+        let is_recorded = self.recorded.contains_key(&young.pid);
+        let is_last = match young.phase {
+            Phase::Starting => is_zombie && !is_recorded,
+            Phase::Running => is_zombie || is_recorded,
+            Phase::Forked => is_zombie,
+        };
         if let Some(wait_ns) = next_look_ns(young.phase, now_ns - young.since_ns).filter(|_| !is_last) {
             young.next_ns = now_ns + wait_ns;
             self.young.push(young);

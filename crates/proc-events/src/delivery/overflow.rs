@@ -164,7 +164,15 @@ mod tests {
         event(pid, EventData::Exit { status: None, ppid: None, ran: None, known })
     }
     fn event(pid: u32, data: EventData) -> ProcessEvent {
-        ProcessEvent { pid, timestamp_ns: 0, origin: Origin::Kernel, data, process: None, ancestry: None, usage: None }
+        ProcessEvent {
+            pid,
+            timestamp_ns: 0,
+            origin: Origin::Kernel,
+            data,
+            process: None,
+            ancestry: None,
+            usage: None,
+        }
     }
 
     fn coalesce(events: &[ProcessEvent]) -> (Vec<String>, u64) {

@@ -288,7 +288,15 @@ mod tests {
     }
     fn exec(pid: u32) -> ProcessEvent {
         let data = EventData::Exec { again: false };
-        ProcessEvent { pid, timestamp_ns: 0, origin: Origin::Kernel, data, process: None, ancestry: None, usage: None }
+        ProcessEvent {
+            pid,
+            timestamp_ns: 0,
+            origin: Origin::Kernel,
+            data,
+            process: None,
+            ancestry: None,
+            usage: None,
+        }
     }
     fn drain(queue: &SubscriberQueue, max: usize) -> Vec<String> {
         let mut notifications = Vec::new();

@@ -4,7 +4,6 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::fs::AtFlags;
 use rustix::io::Errno;
 use rustix::time::ClockId;
 
@@ -161,10 +160,11 @@ impl Reader {
         let Self { procfs, files, .. } = self;
         files.read(&procfs.root, pid, Fields::NONE, 0, &mut Direct, ReadTime::AnyTime).ok()?;
         let stat = files.stat()?;
-        let (is_mid_exec, is_zombie, status) = (stat.is_mid_exec, stat.has_exited(), stat.exit_status);
+        let (is_mid_exec, is_exiting) = (stat.is_mid_exec, stat.is_exiting());
+        let (is_zombie, status) = (stat.has_exited(), stat.exit_status);
         let observed = procfs.observed(pid, Some(&stat), None, clock_ns(ClockId::Monotonic));
         let status = if is_zombie { self.visible_status(pid, status) } else { None };
-        Some(StatLook { observed, is_mid_exec, is_zombie, status })
+        Some(StatLook { observed, is_mid_exec, is_exiting, is_zombie, status })
     }
 
     /// Returns the exit status of a zombie. Returns `Some(None)` if this user may not see the status, and `None` if
@@ -203,6 +203,8 @@ pub(crate) struct StatLook {
     pub(crate) observed: ObservedProcess,
     /// True if an exec is about to replace the program.
     pub(crate) is_mid_exec: bool,
+    /// True if the main thread exits or has exited.
+    pub(crate) is_exiting: bool,
     pub(crate) is_zombie: bool,
     /// The wait status of a zombie; `None` if this user may not see it.
     pub(crate) status: Option<ExitStatus>,

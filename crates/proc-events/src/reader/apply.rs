@@ -68,8 +68,7 @@ impl Reader<'_> {
             let options = &self.handle.options;
             let socket = TaskstatsSocket::open(&options.proc_root, options.receive_buffer_size);
             self.has_usage_failed = socket.is_err();
-            pipeline.usage =
-                socket.ok().map(|socket| Box::new(UsageCollector::new(Box::new(socket))));
+            pipeline.usage = socket.ok().map(|socket| Box::new(UsageCollector::new(Box::new(socket))));
         }
     }
 

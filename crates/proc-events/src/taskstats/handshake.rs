@@ -121,7 +121,8 @@ impl TaskstatsSocket {
     /// Checks that the record of a thread of this process arrives. Returns the offset of its flags. The kernel queues the
     /// record before the thread counts as ended.
     fn prove(&self) -> Result<usize, Error> {
-        let failed = |error: &io::Error| Error::from_io("pthread_create", "of a thread to be recorded", error);
+        let failed =
+            |error: &io::Error| Error::from_io("pthread_create", "of a thread to be recorded", error);
         // The kernel adds up CPU time when a thread waits.
         let nap = || thread::sleep(NAP);
         let thread = thread::Builder::new().spawn(nap).map_err(|error| failed(&error))?;
@@ -144,9 +145,10 @@ impl TaskstatsSocket {
             Some((false, _)) => {
                 Err(Error::detected(ErrorCode::SourceFailed, "the kernel's taskstats lack what is needed"))
             }
-            None => {
-                Err(Error::detected(ErrorCode::NetworkNamespace, "the kernel sent no record of an ended thread"))
-            }
+            None => Err(Error::detected(
+                ErrorCode::NetworkNamespace,
+                "the kernel sent no record of an ended thread",
+            )),
         }
     }
 }

@@ -113,7 +113,8 @@ pub fn parse(datagram: &[u8]) -> Option<Record> {
     let usage = ResourceUsage {
         cpu_ns: total.u64(taskstats::CPU_RUN_VIRTUAL_TOTAL),
         // A thread of the kernel has no memory of its own.
-        max_rss_bytes: Some(thread.u64(taskstats::HIWATER_RSS).saturating_mul(1024)).filter(|&bytes| bytes > 0),
+        max_rss_bytes: Some(thread.u64(taskstats::HIWATER_RSS).saturating_mul(1024))
+            .filter(|&bytes| bytes > 0),
         read_bytes: of_single(taskstats::READ_BYTES),
         write_bytes: of_single(taskstats::WRITE_BYTES),
         minor_faults: of_single(taskstats::AC_MINFLT),

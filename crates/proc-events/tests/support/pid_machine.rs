@@ -254,7 +254,13 @@ impl PidHost for PidMachine {
         }
         let status = (instance.has_exited && !self.hides_statuses).then_some(ExitStatus(instance.code << 8));
         let (is_zombie, is_mid_exec) = (instance.has_exited, false);
-        Some(Look { observed: Self::observed(instance), is_mid_exec, is_zombie, status })
+        Some(Look {
+            observed: Self::observed(instance),
+            is_mid_exec,
+            is_exiting: is_zombie,
+            is_zombie,
+            status,
+        })
     }
 
     fn details(&mut self, look: &Look) -> Details {

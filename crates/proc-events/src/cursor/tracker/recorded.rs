@@ -38,6 +38,11 @@ impl Recorded {
     }
 }
 
+/// Returns true if the path of the program is requested, and could not be read.
+pub(super) fn lacks_program(observed: &ObservedProcess) -> bool {
+    observed.process.as_ref().is_some_and(|info| info.requested.has(Field::Exe) && info.exe.is_none())
+}
+
 /// Adds the details that the records of an exec show, and that could not be read.
 pub(super) fn complete(observed: &mut ObservedProcess, exec: &RecordedExec) {
     let ppid = observed.ppid;

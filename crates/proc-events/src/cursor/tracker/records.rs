@@ -20,6 +20,8 @@ const EXEC_MIN_NS: u64 = 20_000;
 /// Time that a process has to disappear after its last thread has exited. If it still runs, it has called exec with other
 /// rights, and is recorded no longer.
 const LEAVE_NS: u64 = 2_000_000;
+/// Time between two such checks of a process that takes longer.
+const LEAVE_RETRY_NS: u64 = 10_000_000;
 
 const UNSEEN: KnownProcess = KnownProcess { start_time: 0, program: 0, never_execed: true };
 
@@ -199,7 +201,7 @@ impl<H> CursorTracker<H> {
             None => {
                 let ppid = ppid.unwrap_or(0);
                 let observed = ObservedProcess { pid, ppid, start_time, comm, ..ObservedProcess::default() };
-                Look { observed, is_mid_exec: false, is_zombie: true, status: None }
+                Look { observed, is_mid_exec: false, is_exiting: true, is_zombie: true, status: None }
             }
         };
         let Details { observed, .. } = host.details(&look);
@@ -245,13 +247,22 @@ impl<H> CursorTracker<H> {
     pub(super) fn check_leaving(&mut self, host: &mut impl PidHost<Pidfd = H>, now_ns: u64) {
         while let Some(at) = self.leaving.iter().position(|&(_, until_ns)| until_ns <= now_ns) {
             let (pid, _) = self.leaving.swap_remove(at);
-            let is_running = |known: &Tracked<H>| known.end == End::None;
-            let known = self.processes.get(&pid).filter(|known| is_running(known));
-            if known.is_some_and(|known| !host.has_exited(&known.pidfd))
-                && self.recorded.get(&pid).is_some_and(|recorded| recorded.exited_ns != 0)
-                && let Some(recorded) = self.recorded.remove(&pid)
-            {
-                self.look_again(pid, recorded.seen, now_ns);
+            let is_running = |known: &&Tracked<H>| known.end == End::None;
+            let known = self.processes.get(&pid).filter(is_running);
+            let is_open = known.is_some_and(|known| !host.has_exited(&known.pidfd));
+            let is_due = |recorded: &&Recorded| recorded.exited_ns != 0;
+            let Some(recorded) = self.recorded.get(&pid).filter(|recorded| is_open && is_due(recorded))
+            else {
+                continue;
+            };
+            let seen = recorded.seen;
+            match host.look(pid) {
+                // It waits for a CPU, or closes its files.
+                Some(look) if look.is_exiting => self.leaving.push((pid, now_ns + LEAVE_RETRY_NS)),
+                _ => {
+                    self.recorded.remove(&pid);
+                    self.look_again(pid, seen, now_ns);
+                }
             }
         }
     }

@@ -148,7 +148,7 @@ impl ProcessTable {
         }
         let (origin, data) = (Origin::Kernel, EventData::Comm { tid, comm });
         let process = self.info(pid as i32);
-        sink.push(ProcessEvent { pid, timestamp_ns, origin, data, process, ancestry: None });
+        sink.push(ProcessEvent { pid, timestamp_ns, origin, data, process, ancestry: None, usage: None });
     }
 
     pub(super) fn on_exit(&mut self, pid: u32, exit: Exit, sink: &mut impl EventSink) {
@@ -176,7 +176,15 @@ impl ProcessTable {
             known: process.as_ref().is_some_and(|process| process.reported),
         };
         let info = process.as_ref().and_then(|process| process.info.clone());
-        sink.push(ProcessEvent { pid, timestamp_ns, origin, data, process: info, ancestry: None, usage: None });
+        sink.push(ProcessEvent {
+            pid,
+            timestamp_ns,
+            origin,
+            data,
+            process: info,
+            ancestry: None,
+            usage: None,
+        });
         // This is the late report of an earlier process. The exit of the later one stays tentative.
         if self.tentative_exits.is_after(pid, timestamp_ns) {
             return;
