@@ -15,6 +15,7 @@ npm run bench -- capture [OPTIONS]   captured details of short-lived processes
 npm run bench -- slowdown [OPTIONS]  how much captured details slow down the watched programs
 npm run bench -- idle [OPTIONS]      memory and wake-ups of this package while idle
 npm run bench -- micro [OPTIONS]     cost of an event in the facade and in the core
+npm run bench -- agent [OPTIONS]     CPU time of the command that writes each event to a file
 npm run bench -- scale [OPTIONS]     growth with many processes, subscriptions, workers
 npm run bench -- plot [OPTIONS]      draw the plots from the results in the file of --json
 
@@ -100,6 +101,7 @@ const modes: Record<string, () => Promise<void>> = {
     const parts = await (await import('./scale/main.ts')).scale(chosen(values.scenario), values.quick)
     if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify({ parts }, undefined, 2)}\n`)
   },
+  agent: async () => (await import('./agent.ts')).agent(values.quick, Number(values.repeat ?? 3)),
   idle: async () => (await import('./idle.ts')).idle(values.quick),
 }
 const mode = modes[positionals[0] ?? 'compare']

@@ -53,8 +53,21 @@ export function containerIdIn(mountinfo: string): string | null {
   return MOUNTED.exec(mountinfo)?.[1] ?? null
 }
 
+/** Paths whose container is remembered. Most processes have one of a few. */
+const PATHS_MAX = 256
+const known = new Map<string, string | null>()
+
 /** Returns the container's id in a cgroup path. null: the path has none. */
 export function containerIdOf(cgroup: string): string | null {
+  const before = known.get(cgroup)
+  if (before !== undefined) return before
+  const id = findContainerId(cgroup)
+  if (known.size >= PATHS_MAX) known.clear()
+  known.set(cgroup, id)
+  return id
+}
+
+function findContainerId(cgroup: string): string | null {
   if (cgroup === '/') return ownContainerId()
   if (MONITOR.test(cgroup)) return null
   const generated = GENERATED_ID.exec(cgroup)

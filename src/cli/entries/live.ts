@@ -4,6 +4,7 @@ import type { EventType, ProcessEvent, ProcessField } from '../../api/event-type
 import type { ProcessMonitor } from '../../api/monitor-types.js'
 import type { MonitorStats } from '../../api/stats.js'
 import { getProcessMonitor } from '../../monitor/monitor.js'
+import { memoized } from '../../redact/memo.js'
 import { redactSecrets } from '../../redact/redact-secrets.js'
 import { describe } from '../exit-codes.js'
 import type { ShowOptions, WatchFilter } from '../flags/args.js'
@@ -87,7 +88,7 @@ export class LiveEntries {
     const initialized = this.#monitor.initialize({
       source: show.source,
       maxLatency: show.latencyMs ?? this.#options.latencyMs,
-      ...(show.args === 'redacted' ? { redact: redactSecrets } : {}),
+      ...(show.args === 'redacted' ? { redact: memoized(redactSecrets) } : {}),
     })
     for (const pid of this.#pids) this.#forgetAtExit(pid)
     await initialized
@@ -196,15 +197,16 @@ export class LiveEntries {
 
 /** Returns the fields to capture. Expensive ones are captured only if they are shown. */
 function fieldsFor(
-  { args }: ShowOptions,
+  { args, capture }: ShowOptions,
   needsCgroup: boolean,
   needsDetails: boolean,
   needsIdentity: boolean,
 ): ProcessField[] {
-  const fields: ProcessField[] = ['name', 'ppid', 'uid']
-  if (args !== 'hidden') fields.push('argv')
-  if (needsDetails) fields.push('exe', 'comm', 'cwd', 'gid', 'loginUid')
-  if (needsDetails || needsIdentity) fields.push('startTime')
-  if (needsDetails || needsCgroup) fields.push('cgroup')
-  return fields
+  const shown: ProcessField[] = ['name', 'ppid', 'uid', 'argv']
+  if (needsDetails) shown.push('exe', 'comm', 'cwd', 'gid', 'loginUid', 'startTime', 'cgroup')
+  const fields = new Set(capture ?? shown)
+  if (args === 'hidden') fields.delete('argv')
+  if (needsIdentity) fields.add('startTime')
+  if (needsCgroup) fields.add('cgroup')
+  return [...fields]
 }

@@ -1,6 +1,6 @@
 /** Parses the command line to a request. */
 import { parseArgs } from 'node:util'
-import type { EventType } from '../../api/event-types.js'
+import type { EventType, ProcessField } from '../../api/event-types.js'
 import { nearest } from '../../api/nearest.js'
 import { Users } from '../entries/users.js'
 import { UsageError } from '../exit-codes.js'
@@ -33,6 +33,8 @@ export interface ShowOptions {
   /** How arguments are shown. */
   readonly args: 'shown' | 'redacted' | 'hidden'
   readonly source: (typeof SOURCES)[number]
+  /** The details that are captured. Absent: the command chooses. */
+  readonly capture?: readonly ProcessField[]
   /** The time that an event may wait, in milliseconds. Absent: the command chooses. */
   readonly latencyMs?: number
 }
@@ -206,13 +208,14 @@ function refuseOperands([first]: readonly string[], { name }: Command): void {
 }
 
 function showOptions(given: Values): ShowOptions {
-  const [source, latency] = [text(given, 'source'), text(given, 'latency')]
+  const [source, latency, capture] = ['source', 'latency', 'capture'].map((option) => text(given, option))
   if (given['no-args'] === true && given['redact'] === true)
     throw new UsageError('--no-args and --redact cannot be combined')
   return {
     json: given['json'] === true,
     args: given['no-args'] === true ? 'hidden' : given['redact'] === true ? 'redacted' : 'shown',
     source: source === undefined ? 'netlink' : values.oneOf('--source', source, SOURCES),
+    ...(capture === undefined ? {} : { capture: values.fields('--capture', capture) }),
     ...(latency === undefined ? {} : { latencyMs: values.duration('--latency', latency, values.LATENCY) }),
   }
 }

@@ -1,6 +1,6 @@
 /** The table of options and commands. The parser, --help, the manual and completions are generated from it. */
 import type { EventType } from '../../api/event-types.js'
-import { EVENT_TYPES } from '../../native/record.js'
+import { EVENT_TYPES, PROCESS_FIELDS } from '../../native/record.js'
 
 /** The kind of a value, for shell completion. */
 export type ValueKind = 'text' | 'number' | 'file' | 'user' | 'pid' | readonly string[]
@@ -57,6 +57,7 @@ const END = 'end after this time, or after N events'
 /** Followed by the unit of a number alone. */
 const SUFFIXES = ', such as 100ms, 2s, 1.5m or 1h; a number alone is'
 const ARGUMENTS = 'show no arguments; hide secrets in arguments'
+const DETAILS = 'hide arguments; secrets; other details'
 const PROCESSES = 'this process; its descendants'
 const VIEWS = 'indented children; counts; the busiest, until q'
 const OWNERS = 'of this user; in this container'
@@ -191,6 +192,13 @@ export const OPTIONS: readonly Option[] = [
     text: 'Replaces secrets in arguments by [redacted]. It finds them by the name before them (password, token, secret, key), by the program (curl -u, mysql -pSECRET), by the shape of tokens and private keys, and in URLs. It reads options, variables, headers, forms, JSON and scripts. If in doubt, it hides. It cannot find all secrets: docs/redaction.md lists what is covered, and --no-args hides all arguments. Filters use the original arguments.',
   },
   {
+    name: 'capture',
+    value: 'LIST',
+    kind: PROCESS_FIELDS,
+    brief: DETAILS,
+    text: `The details of processes that are read, separated by commas: ${PROCESS_FIELDS.join(', ')}. The others are not read, which saves CPU time, and are null. cgroup includes the id of the container. Default: all with --json, else those that are shown.`,
+  },
+  {
     name: 'source',
     value: 'SOURCE',
     kind: SOURCES,
@@ -280,6 +288,8 @@ export const OPTIONS: readonly Option[] = [
 
 const SHOWN = ['no-args', 'redact', 'source']
 const ALWAYS = ['help', 'version']
+/** Options of the default command whose text in --help is about all of them. */
+const HIDING = ['no-args', 'redact', 'capture']
 const RUN_ONLY = ['format', 'weight', 'sort']
 /** Options of `run` and of the default command, with a meaning in each. */
 const SHARED = ['output', 'min-duration']
@@ -291,6 +301,7 @@ export const COMMANDS: readonly Command[] = [
     brief: 'show processes start and exit',
     text: 'Prints a line for each process of this machine that starts a program (exec) or exits, until Ctrl-C. At the end it prints a summary to standard error. The kernel reports an exec only if it has succeeded: a program that could not be started is not shown.',
     options: OPTIONS.map(({ name }) => name).filter((name) => !RUN_ONLY.includes(name)),
+    briefs: Object.fromEntries(HIDING.map((name) => [name, DETAILS])),
   },
   {
     name: 'run',

@@ -65,6 +65,9 @@ export function streamOptions(given: Values): StreamOptions {
   const output = outputFile(given)
   if (heartbeat !== undefined && given['json'] !== true && output === undefined)
     throw new UsageError('--heartbeat: needs --json or --output')
+  const view = ['summary', 'top'].find((name) => given[name] === true)
+  if (heartbeat !== undefined && view !== undefined)
+    throw new UsageError(`--heartbeat and --${view} cannot be combined`)
   if (metrics !== undefined && given['replay'] !== undefined)
     throw new UsageError('--metrics and --replay cannot be combined')
   return {

@@ -1,8 +1,9 @@
 /** Parses the values of options: patterns, durations, numbers, users, lists. */
-import type { EventType } from '../../api/event-types.js'
+import type { EventType, ProcessField } from '../../api/event-types.js'
 import { nearest } from '../../api/nearest.js'
 import { LATENCY_MAX_MS, TIMER_MAX_MS } from '../../monitor/options.js'
 import { PID_MAX_LIMIT } from '../../native/binding.js'
+import { PROCESS_FIELDS } from '../../native/record.js'
 import type { Users } from '../entries/users.js'
 import { UsageError } from '../exit-codes.js'
 import { inWords } from '../output/format.js'
@@ -156,6 +157,10 @@ export function didYouMean(near: string | undefined): string {
 export function eventTypes(option: string, text: string): readonly EventType[] {
   const words = text.split(',').map((word) => oneOf(option, word.trim(), [...EVENTS, ALL_EVENTS]))
   return words.includes(ALL_EVENTS) ? EVENTS : [...new Set(words as EventType[])]
+}
+
+export function fields(option: string, text: string): readonly ProcessField[] {
+  return [...new Set(text.split(',').map((word) => oneOf(option, word.trim(), PROCESS_FIELDS)))]
 }
 
 function integer(option: string, text: string, most: number): number {
