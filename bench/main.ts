@@ -16,6 +16,7 @@ npm run bench -- slowdown [OPTIONS]  how much captured details slow down the wat
 npm run bench -- idle [OPTIONS]      memory and wake-ups of this package while idle
 npm run bench -- micro [OPTIONS]     cost of an event in the facade and in the core
 npm run bench -- scale [OPTIONS]     growth with many processes, subscriptions, workers
+npm run bench -- fleet [OPTIONS]     streams of 200 hosts into one sink, with losses and duplicates
 npm run bench -- plot [OPTIONS]      draw the plots from the results in the file of --json
 
   --peer NAME,...      only these observers
@@ -100,6 +101,7 @@ const modes: Record<string, () => Promise<void>> = {
     const parts = await (await import('./scale/main.ts')).scale(chosen(values.scenario), values.quick)
     if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify({ parts }, undefined, 2)}\n`)
   },
+  fleet: async () => (await import('./fleet.ts')).fleet(values.quick),
   idle: async () => (await import('./idle.ts')).idle(values.quick),
 }
 const mode = modes[positionals[0] ?? 'compare']
