@@ -64,7 +64,7 @@ export function makeHost(index: number, recorded: readonly string[], { lines, se
     })
     ns = written.at(-1)!.timestampNs
     const transport = carry(written, below)
-    for (const line of transport.kept) if (line.type === 'exit') count(host, line)
+    for (const line of transport.kept) if (line.type === 'exit') addTruth(host, line)
     sent.push(...transport.sent.map((line) => JSON.stringify(line)))
     lostAtEnd += transport.lostAtEnd
     streams.push({
@@ -137,7 +137,7 @@ function carry(written: readonly Line[], below: (limit: number) => number) {
   return { kept, sent, gaps, lostAtEnd: written.length - 1 - last }
 }
 
-function count(
+function addTruth(
   host: { exits: number; failures: number; programs: Record<string, [number, number]> },
   { name, exitCode, signal, durationNs }: Line,
 ): void {
