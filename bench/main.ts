@@ -17,6 +17,7 @@ npm run bench -- idle [OPTIONS]      memory and wake-ups of this package while i
 npm run bench -- micro [OPTIONS]     cost of an event in the facade and in the core
 npm run bench -- agent [OPTIONS]     CPU time of the command that writes each event to a file
 npm run bench -- scale [OPTIONS]     growth with many processes, subscriptions, workers
+npm run bench -- fleet [OPTIONS]     streams of 200 hosts into one sink, with losses and duplicates
 npm run bench -- plot [OPTIONS]      draw the plots from the results in the file of --json
 
   --peer NAME,...      only these observers
@@ -102,6 +103,7 @@ const modes: Record<string, () => Promise<void>> = {
     if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify({ parts }, undefined, 2)}\n`)
   },
   agent: async () => (await import('./agent.ts')).agent(values.quick, Number(values.repeat ?? 3)),
+  fleet: async () => (await import('./fleet.ts')).fleet(values.quick),
   idle: async () => (await import('./idle.ts')).idle(values.quick),
 }
 const mode = modes[positionals[0] ?? 'compare']

@@ -2,7 +2,7 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { parse, parseAllDocuments } from 'yaml'
 import { command, main } from '../support/cli-harness.ts'
@@ -16,14 +16,16 @@ const yaml = (...path: string[]): any => parse(read(...path), { strict: true, un
 const help = execFileSync(process.execPath, [main, '--help'], { encoding: 'utf8' })
 
 function optionsExist(t: ExecutionContext, args: readonly string[]): void {
-  t.true(args.length > 0)
-  for (const argument of args) t.regex(help, new RegExp(`^ +(--?[\\w-]+, )*${argument}\\b`, 'm'), argument)
+  const names = args.filter((word) => word.startsWith('-')).map((word) => word.split('=')[0]!)
+  t.true(names.length > 0)
+  // A line of --help may list several options, each with its value.
+  for (const name of names) t.regex(help, new RegExp(`^ +(--?[\\w-]+( [A-Z/1]+)?, )*${name}\\b`, 'm'), name)
 }
 
 /** The keys of all lines of `proc-events --json`, from the JSON Schema. Tests of the command compare it with its lines. */
 function lineKeys(): string[] {
   const { $defs } = JSON.parse(readFileSync(join(root, 'schema', 'recording.schema.json'), 'utf8'))
-  return ['start', 'event', 'loss', 'note', 'end'].flatMap((kind) => Object.keys($defs[kind].properties))
+  return ['start', 'event', 'loss', 'note', 'heartbeat', 'end'].flatMap((kind) => Object.keys($defs[kind].properties))
 }
 
 /** The configurations of the collector, with the receivers of their pipelines. */
@@ -185,15 +187,26 @@ test('the DaemonSet sees the host and has no further rights', (t) => {
   const { metadata, spec } = set.spec.template
   t.like(spec, { hostPID: true, hostNetwork: true, automountServiceAccountToken: false })
   t.deepEqual(metadata.labels, set.spec.selector.matchLabels)
-  const [container] = spec.containers
-  optionsExist(t, container.args)
-  t.like(container.securityContext, {
-    runAsNonRoot: true,
-    allowPrivilegeEscalation: false,
-    readOnlyRootFilesystem: true,
-    capabilities: { drop: ['ALL'] },
-  })
-  t.regex(read('kubernetes', 'Dockerfile'), new RegExp(`^USER ${container.securityContext.runAsUser}:`, 'm'))
+  const [agent, beside] = spec.containers
+  optionsExist(t, agent.args)
+  for (const { securityContext } of [agent, beside])
+    t.like(securityContext, {
+      runAsNonRoot: true,
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ['ALL'] },
+    })
+  t.regex(read('kubernetes', 'Dockerfile'), new RegExp(`^USER ${agent.securityContext.runAsUser}:`, 'm'))
+  // The collector reads what the agent writes, also after it has been renamed.
+  const output = agent.args.find((word: string) => word.startsWith('--output=')).slice('--output='.length)
+  const env = Object.fromEntries(beside.env.map(({ name, value }: any) => [name, value]))
+  t.is(env.PROC_EVENTS_FILES, output.replace('events.ndjson', '*.ndjson*'))
+  const mounted = (container: any): string[] => container.volumeMounts.map(({ mountPath }: any) => mountPath)
+  t.true(mounted(agent).includes(dirname(output)) && mounted(beside).includes(dirname(output)))
+  t.true(mounted(beside).includes(env.STATE_DIRECTORY))
+  const used = Object.keys(env).toSorted()
+  const settings = [...read('opentelemetry-collector', 'file.yaml').matchAll(/\$\{env:(\w+)/g)].map(([, name]) => name!)
+  t.deepEqual(used, [...new Set(settings)].filter((name) => name !== 'OTLP_INSECURE').toSorted())
   if (!has(t, 'kubectl')) return
   // Without a server, kubectl only parses and prints the objects, and drops unknown fields.
   const args = ['label', '--local', '--dry-run=client', '--output=json', 'any=label', '--filename=-']

@@ -110,5 +110,7 @@ function lineOf({ attributes = [], timeUnixNano, eventName }) {
     timestampNs: of.timestampNs ?? timeUnixNano,
     time: new Date(Number(BigInt(timeUnixNano ?? 0) / 1_000_000n)).toISOString(),
     lost: of.lost,
+    stream: of.stream,
+    seq: of.seq,
   }
 }

@@ -1,6 +1,6 @@
 // The whole chain: agent, collector of the host, gateway tier and store, with the gateway away.
 
-import { statSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { Sink, listens, startCollector } from '../collector.mjs'
 import { Account, startLoad } from '../load.mjs'
@@ -16,8 +16,10 @@ export async function run(checks, tools, isQuick) {
   let gateway = startGateway()
   await until('the gateway listens', () => listens(port))
   const events = join(folder, 'events.ndjson')
-  const agent = new Program('proc-events', ['--json', '--redact'], { env: tools.environment, output: events })
-  await until('the agent writes', () => statSync(events).size > 0)
+  const agent = new Program('proc-events', ['--events', 'exit', '--redact', '--output', events], {
+    env: tools.environment,
+  })
+  await until('the agent writes', () => existsSync(events) && statSync(events).size > 0)
   const lower = {
     OTLP_ENDPOINT: `127.0.0.1:${port}`,
     OTLP_INSECURE: 'true',
@@ -25,7 +27,7 @@ export async function run(checks, tools, isQuick) {
     PROC_EVENTS_FILES: events,
   }
   startCollector(tools, 'file.yaml', lower, { log: join(folder, 'host.log') })
-  const load = startLoad(tools, 15, isQuick)
+  const load = startLoad(tools, 15, isQuick, 1)
   await pause(2)
   await gateway.end()
   await pause(10)

@@ -3,9 +3,10 @@
 // the kernel reports processes in the initial pid namespace only. The part `systemd` has a real one.
 
 import { once } from 'node:events'
-import { existsSync, mkdirSync, symlinkSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
+import { root } from '../../toolchain.mjs'
 import { Sink, startCollector } from '../collector.mjs'
 import { Account, startLoad } from '../load.mjs'
 import { Program, pause, run as runProgram, until } from '../programs.mjs'
@@ -23,6 +24,11 @@ export async function run(checks, tools, isQuick) {
     await chain.collector.end()
     await pause(10)
     chain.collector = chain.start()
+  })
+  await withJournal(checks, tools, isQuick, 'the agent is stopped (SIGSTOP) for 10 s', 15, async ({ agent }) => {
+    agent.signal('SIGSTOP')
+    await pause(10)
+    agent.signal('SIGCONT')
   })
   await withJournal(checks, tools, isQuick, 'journald is stopped (SIGSTOP) for 10 s', 15, async ({ journald }) => {
     journald.signal('SIGSTOP')
@@ -64,7 +70,7 @@ async function withJournal(checks, tools, isQuick, title, seconds, disturb) {
   })
   const used = () => [agent.cpu, journald.cpu, chain.collector.cpu]
   const before = used()
-  const load = startLoad(tools, seconds, isQuick)
+  const load = startLoad(tools, seconds, isQuick, 1)
   await pause(2)
   await disturb(chain)
   const done = await load.done
@@ -90,7 +96,9 @@ async function startAgent(tools, path) {
   await once(socket, 'connect')
   // Identifier, unit, priority, level prefix, and the three ways of forwarding.
   await new Promise((resolve) => socket.write('proc-events\nproc-events.service\n6\n0\n0\n0\n0\n', resolve))
-  const agent = new Program('proc-events', ['--json', '--redact'], { env: tools.environment, stdout: socket })
+  const unit = readFileSync(join(root, 'examples', 'systemd', 'proc-events.service'), 'utf8')
+  const [program, ...args] = /^ExecStart=(.*)$/m.exec(unit)[1].split(' ')
+  const agent = new Program(program, args, { env: tools.environment, stdout: socket })
   socket.destroy()
   return agent
 }

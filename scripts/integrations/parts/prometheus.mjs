@@ -41,7 +41,7 @@ export async function run(checks, tools, isQuick) {
   const before = await ended()
   const cpu = server.cpu
   const load = startLoad(tools, 20, isQuick)
-  const { processes, seconds } = await load.done
+  const { processes, rate } = await load.done
   // Other processes of the machine are counted, too.
   const isCounted = async () => (await ended()) - before >= processes
   await until('the load is counted', isCounted).catch(() => {})
@@ -50,7 +50,7 @@ export async function run(checks, tools, isQuick) {
   checks.check(
     '20 s',
     counted + lost >= processes,
-    `${counted} exits of ${processes} and others, ${lost} lost, ${Math.round((2 * processes) / seconds)} events/s`,
+    `${counted} exits of ${processes} and others, ${lost} lost, ${rate} events/s`,
   )
   checks.figure('CPU time an event', `${(((server.cpu - cpu) / 2 / counted) * 1e6).toFixed(0)} µs`)
 

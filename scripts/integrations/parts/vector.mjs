@@ -50,7 +50,7 @@ export async function run({ check }, tools, isQuick) {
     'each time is that of the line',
     results.every(({ timestamp, time }) => Date.parse(timestamp) === Date.parse(time)),
   )
-  const remarks = results.filter(({ type }) => ['loss', 'note', 'start', 'end'].includes(type))
+  const remarks = results.filter(({ type }) => ['start', 'loss', 'note', 'heartbeat', 'end'].includes(type))
   const isClean = remarks.every(({ pid }) => pid === undefined)
   check('lines that are no events have no pid', isClean && remarks.length >= 4, `${remarks.length} lines`)
   const failed = lines.filter(

@@ -15,13 +15,14 @@ fn main() {
       std::process::exit(1);
     }
   };
+  let zone = TimeZone::default();
   for line in stdin().lock().lines() {
     let line = line.expect("standard input is UTF-8");
     let value: serde_json::Value = serde_json::from_str(&line).expect("each line is JSON");
     let mut target =
       TargetValue { value: Value::from(value), metadata: Value::Object(Default::default()), secrets: Secrets::default() };
     let mut state = RuntimeState::default();
-    let mut context = Context::new(&mut target, &mut state, &TimeZone::default());
+    let mut context = Context::new(&mut target, &mut state, &zone);
     if let Err(error) = compiled.program.resolve(&mut context) {
       eprintln!("{line}: {error}");
       std::process::exit(1);
