@@ -68,12 +68,11 @@ function run(row) {
   }
 }
 
-/** Returns the commit that is run. */
+/** Returns the last commit that changed the package. */
 function commit() {
-  const changed = execute('git', ['status', '--porcelain', '--untracked-files=no', '--', '.', ':!docs/kernels.md'], {
-    cwd: root,
-  }).trim()
-  return execute('git', ['rev-parse', '--short', 'HEAD'], { cwd: root }).trim() + (changed ? ' and changes' : '')
+  const paths = ['crates', 'src', 'index.ts', 'prometheus.ts']
+  const git = (...args) => execute('git', [...args, '--', ...paths], { cwd: root }).trim()
+  return git('log', '-1', '--format=%h') + (git('status', '--porcelain') ? ' and changes' : '')
 }
 
 /** Keeps the results of each kernel, so that the page also has those of earlier runs. */
