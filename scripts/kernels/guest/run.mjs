@@ -37,14 +37,19 @@ function report(check, ok, text, began) {
 
 /** Runs a command. Returns its exit code, and what it wrote to both streams. */
 function run([command, ...args], options = {}) {
-  const { status, signal, stdout, stderr } = spawnSync(command, args, {
+  const { status, signal, stdout, stderr, error } = spawnSync(command, args, {
     encoding: 'utf8',
     timeout: patience * 60_000,
     cwd: APP,
     maxBuffer: 1e8,
     ...options,
   })
-  return { status: status ?? signal, stdout: stdout ?? '', stderr: stderr ?? '', text: `${stdout}${stderr}` }
+  return {
+    status: status ?? signal ?? error?.code,
+    stdout: stdout ?? '',
+    stderr: stderr ?? '',
+    text: `${stdout}${stderr}`,
+  }
 }
 
 /** Runs a program of this folder that prints one line of JSON. */
@@ -77,7 +82,7 @@ function compile() {
   mkdirSync('/tmp/bin')
   const cc = (...args) => {
     const { status, stderr } = run(['cc', '-O2', ...args], { cwd: REPOSITORY })
-    if (status !== 0) throw new Error(`cc: ${stderr}`)
+    if (status !== 0) throw new Error(`cc: ${status} ${stderr.trim()}`)
   }
   cc('-DEND=0', '-nostdlib', '-static', '-o', '/tmp/bin/end', '__test__/support/load.c')
   cc('-pthread', '-o', '/tmp/bin/load', 'bench/load.c')
