@@ -29,7 +29,7 @@ export function fetchKernel({ arch, package: pattern }, folder, offline) {
     if (offline) continue
     mkdirSync(into, { recursive: true })
     try {
-      unpack(apt.download(name, join(folder, 'download')), into, ['./boot/vmlinuz*'])
+      unpack(apt.download(name, join(folder, 'download')), into, ['*/vmlinuz*'])
     } catch {
       // Since Linux 6.19 the image is in linux-binary, and linux-image has none.
       continue
@@ -39,10 +39,12 @@ export function fetchKernel({ arch, package: pattern }, folder, offline) {
   throw new Error(names.length > 0 ? 'no package has an image' : 'Debian has no such package')
 }
 
+/** The image is in /boot, and since Linux 7.2 beside the modules. */
 function imageIn(folder) {
-  const boot = join(folder, 'boot')
-  const file = existsSync(boot) ? readdirSync(boot).find((name) => name.startsWith('vmlinuz')) : undefined
-  return file && join(boot, file)
+  if (!existsSync(folder)) return undefined
+  const files = readdirSync(folder, { recursive: true, withFileTypes: true })
+  const file = files.find((entry) => entry.isFile() && entry.name.startsWith('vmlinuz'))
+  return file && join(file.parentPath, file.name)
 }
 
 /** Orders names of packages by the numbers in them, the greatest first. */
