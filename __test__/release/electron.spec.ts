@@ -1,4 +1,4 @@
-/** What can be tested of Electron without Electron: the binary's calls, its places, its processes. */
+/** Stand-ins for Electron, which no test can run: the calls of the binary, its places, its processes. */
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'

