@@ -131,6 +131,24 @@ async function underStorm(use) {
   }
 }
 
+/** Storms without the connector. */
+async function withoutConnector(effort, watching) {
+  const capture = total.starts % 2 === 0 ? ['name', 'argv'] : []
+  await monitoring({ source: 'polling', effort, queueSize: 400_000 }, capture, async (model) => {
+    const stats = monitor.stats()
+    // A sandbox may refuse perf events.
+    check([watching, 'cursor'].includes(stats.watching), `watching ${stats.watching}`)
+    for (let storms = 0; storms < 3; storms++) {
+      const storm = await load.storm({ count: 3000, stays: 10 }).done
+      noteStorm(storm)
+      await repaired(model, storm)
+      storm.stays.forEach((pid) => load.end(pid))
+      await until('the exits are reported', () => !storm.stays.some((pid) => model.running.has(pid)))
+      checkNone(model.withoutOneExit(storm.stays), 'not one exit')
+    }
+  })
+}
+
 const rounds = {
   /** With large buffers, nothing is lost and every process has an exec and an exit. */
   async roomy() {
@@ -145,21 +163,11 @@ const rounds = {
     })
   },
 
-  /** Without the connector, the model converges as well, and no process has two exits. */
-  async polling() {
-    const options = { source: 'polling', queueSize: 400_000 }
-    const capture = total.starts % 2 === 0 ? ['name', 'argv'] : []
-    await monitoring(options, capture, async (model) => {
-      for (let storms = 0; storms < 3; storms++) {
-        const storm = await load.storm({ count: 3000, stays: 10 }).done
-        noteStorm(storm)
-        await repaired(model, storm)
-        storm.stays.forEach((pid) => load.end(pid))
-        await until('the exits are reported', () => !storm.stays.some((pid) => model.running.has(pid)))
-        checkNone(model.withoutOneExit(storm.stays), 'not one exit')
-      }
-    })
-  },
+  /** Without the connector, by the last process id, the model converges as well, and no process has two exits. */
+  polling: () => withoutConnector('low', 'cursor'),
+
+  /** The same by perf events, where they can be had. */
+  perf: () => withoutConnector('normal', 'perf'),
 
   /** The receive buffer holds ten events. */
   async socketOverflow() {

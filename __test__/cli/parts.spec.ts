@@ -261,6 +261,13 @@ test('each check of the doctor has a name, a status, and advice if something is 
   const pollingTest = healthy.pollingTest!
   t.deepEqual(found({ pollingTest: { ...pollingTest, execs: 17 } }), [true, 'polling warning'])
   t.deepEqual(found({ pollingTest: { ...pollingTest, watching: 'snapshot' } }), [true, 'polling warning'])
+  const detailOf = (over: Partial<Facts>) => diagnose({ ...healthy, ...over }).find(({ name }) => name === 'polling')!
+  t.regex(detailOf({}).detail, /18 execs and 20 exits were seen by the last process id$/)
+  t.is(detailOf({}).advice, null)
+  t.regex(detailOf(refused).advice!, /CAP_PERFMON.*--cap-add PERFMON.*perf_event_paranoid.*seccomp/)
+  const perfTest = { pollingTest: { ...pollingTest, watching: 'perf' } } as const
+  t.regex(detailOf({ ...refused, ...perfTest }).detail, / by perf events$/)
+  t.is(detailOf({ ...refused, ...perfTest }).advice, null)
   const selfTest = healthy.selfTest!
   t.deepEqual(found({ selfTest: { ...selfTest, priority: 'ordinary', captured: 1 } }), [
     true,

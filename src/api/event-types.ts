@@ -39,8 +39,8 @@ export interface EventBase<T extends EventType> {
   readonly timeMs: number
   /**
    * The way in which the event was detected. `'kernel'`: reported live by the kernel. `'bootstrap'`: a process that was running
-   * before the scan. `'resync'`: repaired after a loss, or an exit that `waitForExit` found. `'polling'`: a difference between
-   * two snapshots of the polling source. All but `'kernel'` are synthesized from /proc.
+   * before the scan. `'resync'`: repaired after a loss, or an exit that `waitForExit` found. `'polling'`: a change that
+   * the polling source noticed by itself. All but `'kernel'` are synthesized from /proc.
    */
   readonly origin: 'kernel' | 'bootstrap' | 'resync' | 'polling'
   /**

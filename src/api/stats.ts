@@ -8,9 +8,9 @@ export interface MonitorStats {
   /** Gauge: the source of events. null: nothing is monitored. */
   readonly source: 'netlink' | 'polling' | null
   /**
-   * Gauge: how processes are noticed without the connector. `'cursor'`: by the last process id, and a pidfd of each process.
-   * `'snapshot'`: by snapshots of /proc only, for example of the /proc of another pid namespace. null: the connector reports
-   * them, or nothing is monitored. `'perf'` is reserved.
+   * Gauge: how processes are noticed without the connector. `'perf'`: by perf events, with which the kernel reports them.
+   * `'cursor'`: by the last process id, and a pidfd of each process. `'snapshot'`: by snapshots of /proc only, for example of the
+   * /proc of another pid namespace. null: the connector reports them, or nothing is monitored.
    */
   readonly watching: 'perf' | 'cursor' | 'snapshot' | null
   /**
@@ -34,7 +34,7 @@ export interface MonitorStats {
   readonly processScanFailed: number
   /** Callbacks called. */
   readonly callbackExecuted: number
-  /** Events that the kernel's socket dropped. */
+  /** Events that the kernel dropped, because the socket's buffer, or that of perf events, was full. */
   readonly lostSocket: number
   /** Events that the queue to JavaScript dropped. */
   readonly lostQueue: number

@@ -246,7 +246,7 @@ class Monitor extends CheckedEmitter implements ProcessMonitor {
         this.#emit('loss', report)
       },
       onRestart: (error) => this.#emit('restart', error),
-      onFallback: warnOfFallback,
+      onFallback: (reason) => warnOfFallback(reason, this.stats().watching),
       onClosed: (failure) => this.#onClosed(session, ready ? failure : null),
     })
     this.#session = session

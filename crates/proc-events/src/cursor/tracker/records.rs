@@ -157,6 +157,7 @@ impl<H> CursorTracker<H> {
                 return;
             }
             // It could not be watched before, or the record of its fork was lost.
+            self.add_id(pid);
             if let PidOwner::Process(pidfd) = host.open(pid) {
                 self.track(host, pid, pidfd, look.as_ref().map(|look| &look.observed), now_ns);
             }
