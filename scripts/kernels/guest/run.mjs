@@ -193,29 +193,16 @@ const checks = {
   },
 
   specs() {
-    const specs = readdirSync(join(REPOSITORY, '__test__', 'kernel')).filter((name) => name.endsWith('.spec.ts'))
-    for (const spec of specs.filter((name) => !(isSlow && TOO_FAST.has(name)))) {
+    const names = readdirSync(join(REPOSITORY, '__test__', 'kernel')).filter((name) => name.endsWith('.spec.ts'))
+    for (const name of names.filter((of) => !(isSlow && TOO_FAST.has(of)))) {
       const began = Date.now()
-      const { text, status } = run(
-        ['node_modules/ava/entrypoints/cli.mjs', '--tap', '--timeout=30m', `__test__/kernel/${spec}`].toSpliced(
-          0,
-          0,
-          'node',
-        ),
-        {
-          cwd: REPOSITORY,
-          env: { ...process.env, PROC_EVENTS_PATIENCE: String(patience), NO_COLOR: '1' },
-          timeout: patience * 90_000,
-        },
-      )
-      const [passed, failed] = [text.match(/^ok (?!.*# SKIP)/gm)?.length ?? 0, text.match(/^not ok/gm)?.length ?? 0]
+      const ava = ['node', 'node_modules/ava/entrypoints/cli.js', '--tap', '--timeout=30m', `__test__/kernel/${name}`]
+      const env = { ...process.env, PROC_EVENTS_PATIENCE: String(patience), NO_COLOR: '1' }
+      const { text, status } = run(ava, { cwd: REPOSITORY, env, timeout: patience * 90_000 })
+      const [passed, failed] = [/^ok (?!.*# SKIP)/gm, /^not ok/gm].map((pattern) => text.match(pattern)?.length ?? 0)
       if (status !== 0) process.stdout.write(text)
-      report(
-        spec.replace('.spec.ts', ' spec'),
-        status === 0 && passed > 0,
-        `${passed} passed${failed > 0 ? `, ${failed} failed` : ''}${status === 0 || failed > 0 ? '' : `, ${status}`}`,
-        began,
-      )
+      const trouble = failed > 0 ? `, ${failed} failed` : status === 0 ? '' : `, ended by ${status}`
+      report(name.replace('.spec.ts', ' spec'), status === 0 && passed > 0, `${passed} passed${trouble}`, began)
     }
   },
 }
