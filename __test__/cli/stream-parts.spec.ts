@@ -32,29 +32,36 @@ test('lines are numbered from 0 on, in a stream of their own', (t) => {
 })
 
 test('a sample of 1/N has about one process of N, and all events of it', (t) => {
-  const count = 100_000
+  const count = 32_768
+  const boots = ['ca2b9a63-143b-4400-bdf1-bcae6213d8de', 'ca2b9a63-143b-4400-bdf1-bcae6213d8df', null]
   for (const size of [2, 10, 100]) {
-    const isSelected = sampler(size)
-    const smaller = sampler(3 * size)
-    let [selected, bySecond] = [0, 0]
-    for (let index = 0; index < count; index++) {
-      // Neighbouring pids, as a machine gives them out, and then neighbouring times of one pid.
-      if (isSelected({ pid: index + 2, startTime: 1_000_000 + (index >> 3) })) selected++
-      const later = { pid: 7, startTime: 2 ** 33 + index }
-      if (isSelected(later)) bySecond++
-      if (smaller(later)) t.true(isSelected(later))
-    }
+    const samples = boots.map((boot) => {
+      const [isSelected, isInSmaller] = [sampler(size, boot), sampler(3 * size, boot)]
+      const pids = [...Array(count).keys()].filter((pid) => isSelected({ pid }))
+      for (let pid = 0; pid < count; pid++) if (isInSmaller({ pid })) t.true(isSelected({ pid }))
+      return new Set(pids)
+    })
     // Six standard deviations.
-    const slack = 6 * Math.sqrt((count / size) * (1 - 1 / size))
-    for (const number of [selected, bySecond]) t.true(Math.abs(number - count / size) < slack, `${size}: ${number}`)
+    const deviates = (number: number, part: number): boolean =>
+      Math.abs(number - count * part) > 6 * Math.sqrt(count * part * (1 - part))
+    for (const [index, sample] of samples.entries()) {
+      t.false(deviates(sample.size, 1 / size), `${size}: ${sample.size}`)
+      // Boots have samples of their own.
+      const other = samples[(index + 1) % samples.length]!
+      t.false(deviates([...sample].filter((pid) => other.has(pid)).length, 1 / size ** 2), `${size}`)
+    }
   }
-  // Each observer agrees on these, on each machine and in each version.
-  const isSelected = sampler(4)
-  const chosen = [...Array(24).keys()].filter((pid) => isSelected({ pid, startTime: 5000 }))
-  t.deepEqual(chosen, CHOSEN)
-  t.is(sampler(1)({ pid: 1, startTime: null }), true)
-  for (const type of ['exec', 'exit', 'fork'])
-    t.is(selector({ sample: 4 })(entry({ type, pid: CHOSEN[0], startTime: 5000 })), true)
+  // Each observer agrees on these, in each version.
+  const isSelected = sampler(4, boots[0]!)
+  t.deepEqual(
+    [...Array(24).keys()].filter((pid) => isSelected({ pid })),
+    CHOSEN,
+  )
+  const select = selector({ sample: 4 })
+  select(entry({ type: 'start', bootId: boots[0] }))
+  for (const type of ['fork', 'exec', 'exit', 'uid'])
+    for (let pid = 0; pid < 24; pid++) t.is(select(entry({ type, pid })), CHOSEN.includes(pid))
+  t.true(sampler(1, null)({ pid: 1 }))
 })
 
 test('exits are selected by their failure and by their lifetime, and other entries pass', (t) => {
@@ -148,5 +155,5 @@ test('metrics have the text format of Prometheus', (t) => {
   t.is(new Set(names).size, names.length)
 })
 
-/** The pids from 0 to 23 of the sample 1/4, at one start time. */
-const CHOSEN: number[] = [0, 1, 7, 15]
+/** The pids from 0 to 23 of the sample 1/4, in one boot. */
+const CHOSEN: number[] = [9, 10, 18, 20, 21]

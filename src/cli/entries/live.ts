@@ -74,9 +74,9 @@ export class LiveEntries {
 
   /** Resolves when those that run already have been told, and from then on nothing is missed. */
   async start(): Promise<void> {
-    const { types, filter, show, needsCgroup = false, needsDetails = show.json, sample = 1 } = this.#options
+    const { types, filter, show, needsCgroup = false, needsDetails = show.json } = this.#options
     this.#restoreWarnings = onMonitorWarning((message, code) => this.#note('polling', message, code))
-    const capture = fieldsFor(show, needsCgroup, needsDetails, sample > 1)
+    const capture = fieldsFor(show, needsCgroup, needsDetails)
     for (const one of monitorFilters(filter)) {
       for (const type of types) {
         const onEvent = (pid: number, event: ProcessEvent): void => {
@@ -196,17 +196,11 @@ export class LiveEntries {
 }
 
 /** Returns the fields to capture. Expensive ones are captured only if they are shown. */
-function fieldsFor(
-  { args, capture }: ShowOptions,
-  needsCgroup: boolean,
-  needsDetails: boolean,
-  needsIdentity: boolean,
-): ProcessField[] {
+function fieldsFor({ args, capture }: ShowOptions, needsCgroup: boolean, needsDetails: boolean): ProcessField[] {
   const shown: ProcessField[] = ['name', 'ppid', 'uid', 'argv']
   if (needsDetails) shown.push('exe', 'comm', 'cwd', 'gid', 'loginUid', 'startTime', 'cgroup')
   const fields = new Set(capture ?? shown)
   if (args === 'hidden') fields.delete('argv')
-  if (needsIdentity) fields.add('startTime')
   if (needsCgroup) fields.add('cgroup')
   return [...fields]
 }

@@ -167,7 +167,7 @@ export const OPTIONS: readonly Option[] = [
     value: '1/N',
     kind: 'text',
     brief: SELECTED,
-    text: 'Show one process of N, chosen by a hash of its pid and its start time. All events of a process are shown or none, by each observer, also after a restart. A smaller sample is a part of a larger one.',
+    text: 'Show one process of N, chosen by a hash of its pid and the id of the boot. All events of a process are shown or none, by each observer of the machine, also after a restart of the command. A smaller sample is a part of a larger one.',
   },
   {
     name: 'min-duration',

@@ -87,6 +87,7 @@ function outputFile(given: Values): OutputFile | undefined {
     return undefined
   }
   if (path === '') throw new UsageError('--output: expected a file')
+  if (path === given['replay']) throw new UsageError('--output and --replay cannot be the same file')
   if (view !== undefined) throw new UsageError(`--output and --${view} cannot be combined`)
   return {
     path,

@@ -116,7 +116,9 @@ export class Output {
     this.#lines.push(line)
     this.#linesBytes += bytes
     this.#heldBytes += bytes
-    if (this.#scheduled || this.#writing) return
+    if (this.#writing) return
+    if (this.#chunks.length > 0) return this.flush()
+    if (this.#scheduled) return
     this.#scheduled = true
     setImmediate(() => {
       this.#scheduled = false
