@@ -55,7 +55,7 @@ function tellLoss(cause = 'export', lost = counts.failed + counts.skipped - told
 }
 
 monitor.on('loss', ({ cause, lost }) => tellLoss(cause, lost))
-const capture = ['name', 'exe', 'argv', 'uid', 'cgroup']
+const capture = ['name', 'ppid', 'exe', 'argv', 'uid', 'cgroup']
 monitor.subscribeExit(
   (_pid, event) => {
     const { emitted, delivered, failed } = counts

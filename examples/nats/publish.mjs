@@ -27,8 +27,8 @@ const connection = await connect({
 })
 const manager = await jetstreamManager(connection)
 // File storage is the default. The server remembers the ids for the time of duplicate_window, in nanoseconds.
-const stream = { name: STREAM, subjects: ['proc-events.>'], max_bytes: 10e9, duplicate_window: 600e9 }
-await manager.streams.info(STREAM).catch(() => manager.streams.add(stream))
+const settings = { name: STREAM, subjects: ['proc-events.>'], max_bytes: 10e9, duplicate_window: 600e9 }
+await manager.streams.info(STREAM).catch(() => manager.streams.add(settings))
 const js = jetstream(connection)
 
 // A command without a path is found in PATH.
@@ -55,14 +55,11 @@ async function publish(line, msgID) {
   }
 }
 
-// The first line names this run: the boot and the moment of the start.
-let run
+// The first line names the stream, whose lines are numbered from 0 on.
+let stream
 for await (const line of createInterface({ input: agent.stdout })) {
-  if (run === undefined) {
-    const { bootId, timestampNs } = JSON.parse(line)
-    run = `${bootId ?? hostname()}-${timestampNs}`
-  }
-  const publishing = publish(line, `${run}-${counts.lines++}`)
+  stream ??= JSON.parse(line).stream
+  const publishing = publish(line, `${stream}-${counts.lines++}`)
   pending.add(publishing)
   publishing.then(() => pending.delete(publishing))
   while (pending.size >= PENDING_MAX) await Promise.race(pending)
