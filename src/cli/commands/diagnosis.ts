@@ -76,12 +76,13 @@ export function isHealthy(checks: readonly Check[]): boolean {
 /** The least share of short-lived processes that the polling source sees on a machine that is not overloaded. */
 const POLLING_SHARE = 0.9
 
-function polling({ procRoot, polls, hidepid, pollingTest }: Facts): Check {
-  if (!polls && hidepid === null)
+function polling({ procRoot, polls, hidepid, capabilities, pollingTest }: Facts): Check {
+  if (!polls)
     return check('polling', 'failed', `${procRoot} cannot be read`, 'Mount a proc file system there, or set HOST_PROC.')
-  const readable = polls ? `${procRoot} can be read` : `${procRoot} shows only your own processes (${hidepid})`
+  const showsAll = hidepid === null || capabilities.includes('CAP_SYS_PTRACE')
+  const readable = showsAll ? `${procRoot} can be read` : `${procRoot} shows only your own processes (${hidepid})`
   if (pollingTest === null)
-    return polls ? check('polling', 'ok', readable) : check('polling', 'warning', readable, GROUP)
+    return showsAll ? check('polling', 'ok', readable) : check('polling', 'warning', readable, GROUP)
   const { started, execs, exits, watching } = pollingTest
   const seen = `${readable}; of ${plural(started, 'process', 'processes')} started, ${execs} execs and ${exits} exits were seen`
   if (watching === 'snapshot')
@@ -93,7 +94,7 @@ function polling({ procRoot, polls, hidepid, pollingTest }: Facts): Check {
       seen,
       'Processes that live less than a millisecond are missed on a busy machine.',
     )
-  return polls ? check('polling', 'ok', seen) : check('polling', 'warning', seen, GROUP)
+  return showsAll ? check('polling', 'ok', seen) : check('polling', 'warning', seen, GROUP)
 }
 
 function details({ user, capabilities }: Facts): Check {
