@@ -12,6 +12,7 @@ import { monitoring } from '../support/helpers.ts'
 const serial = test.serial
 const pathOf = (path: string): string => realpathSync(fileURLToPath(new URL(path, import.meta.url)))
 const program = pathOf('../support/programs/namespaced.mjs')
+const crowded = pathOf('../support/programs/crowded.mjs')
 const command = pathOf('../../dist/src/cli/main.js')
 const nobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups']
 const namespace = ['unshare', '-p', '-f', '--mount-proc']
@@ -101,6 +102,20 @@ serial('without free descriptors, snapshots show processes and waitForExit() sti
   const limited = [...namespace, 'sh', '-c', 'ulimit -n 60 && exec "$@"', 'sh', ...nobody]
   const { execs, waited } = await watch(t, limited, { source: 'polling', pollingInterval: 20 }, 3, 1)
   t.deepEqual([execs, waited], [3, 9])
+})
+
+serial('watched processes take no descriptor of the program, and the reported ones are soon those of /proc', (t) => {
+  if (!canRun(t)) return
+  const args = [...namespace, ...nobody, process.execPath, crowded, JSON.stringify({ source: 'polling' }), '300']
+  const { status, stdout, stderr } = spawnSync(args[0]!, args.slice(1), { encoding: 'utf8', timeout: 60_000 })
+  t.is(status, 0, stderr)
+  t.log(stdout.trim())
+  const { before, after, tracked, watching, tookMs } = JSON.parse(stdout) as Record<string, number | string>
+  t.is(watching, 'cursor')
+  t.true(Number(tracked) >= 300)
+  // More descriptors would make each fork of the program dearer.
+  t.true(Number(after) - Number(before) < 32, `${before} before, ${after} after`)
+  t.true(Number(tookMs) < 1000)
 })
 
 serial(

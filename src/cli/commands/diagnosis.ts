@@ -83,12 +83,13 @@ const PERF =
   'Perf events would show every process: grant CAP_PERFMON (docker: --cap-add PERFMON), or set kernel.perf_event_paranoid to 2, ' +
   'and let seccomp allow perf_event_open.'
 
-function polling({ procRoot, polls, hidepid, netlink, pollingTest }: Facts): Check {
-  if (!polls && hidepid === null)
+function polling({ procRoot, polls, hidepid, capabilities, netlink, pollingTest }: Facts): Check {
+  if (!polls)
     return check('polling', 'failed', `${procRoot} cannot be read`, 'Mount a proc file system there, or set HOST_PROC.')
-  const readable = polls ? `${procRoot} can be read` : `${procRoot} shows only your own processes (${hidepid})`
+  const showsAll = hidepid === null || capabilities.includes('CAP_SYS_PTRACE')
+  const readable = showsAll ? `${procRoot} can be read` : `${procRoot} shows only your own processes (${hidepid})`
   if (pollingTest === null)
-    return polls ? check('polling', 'ok', readable) : check('polling', 'warning', readable, GROUP)
+    return showsAll ? check('polling', 'ok', readable) : check('polling', 'warning', readable, GROUP)
   const { started, execs, exits, watching } = pollingTest
   if (watching === 'snapshot')
     return check('polling', 'warning', `${readable}, by snapshots only`, "Use the /proc of one's own pid namespace.")
@@ -104,7 +105,7 @@ function polling({ procRoot, polls, hidepid, netlink, pollingTest }: Facts): Che
       seen,
       advice ?? 'Processes that live less than a millisecond are missed on a busy machine.',
     )
-  return polls ? check('polling', 'ok', seen, advice) : check('polling', 'warning', seen, GROUP)
+  return showsAll ? check('polling', 'ok', seen, advice) : check('polling', 'warning', seen, GROUP)
 }
 
 function details({ user, capabilities }: Facts): Check {

@@ -3,7 +3,8 @@
 use proc_events::{EventData, ExitStatus, ProcessEvent, RunTime};
 
 use super::layout::{
-    ARGV_TRUNCATED, CORE_DUMPED, EXITED, HAS_ANCESTRY_TAGS, HAS_DURATION, HAS_PROCESS, HAS_USAGE, SIGNALED, SINCE_START,
+    ARGV_TRUNCATED, CORE_DUMPED, EXITED, HAS_ANCESTRY_TAGS, HAS_DURATION, HAS_PROCESS, HAS_USAGE, SIGNALED,
+    SINCE_START,
 };
 use super::{process, text, usage};
 

@@ -58,6 +58,11 @@ pub trait PidHost {
     /// Reads the stat of a process. Returns `None` if the process is gone or hidden from this user.
     fn look(&mut self, pid: u32) -> Option<Look>;
 
+    /// Returns true if `/proc` shows the process with this creation time.
+    fn is_shown(&mut self, pid: u32, start_time: u64) -> bool {
+        self.look(pid).is_some_and(|look| look.observed.start_time == start_time)
+    }
+
     /// Reads the requested details of a process that has called exec, as `look` shows. If it is gone, all are unknown.
     fn details(&mut self, look: &Look) -> Details;
 }

@@ -35,11 +35,6 @@ const RECHECK_DELAY: Duration = Duration::from_secs(1);
 /// The longest time between two snapshots.
 const AUDIT_INTERVAL: Duration = Duration::from_secs(300);
 
-/// The least time between two snapshots that show what a thread of this program has missed.
-const POLLING_AUDIT_INTERVAL: Duration = Duration::from_secs(10);
-/// The same, as a multiple of what the last one took: 0.2 % of a CPU.
-const POLLING_AUDIT_BACKOFF_FACTOR: u32 = 500;
-
 /// Schedules snapshots, and reconciles the process table with them.
 #[expect(clippy::struct_excessive_bools, reason = "each is a reason of its own")]
 #[derive(Debug)]
@@ -77,7 +72,8 @@ impl Polling {
     fn interval(self, took: Duration) -> Duration {
         match self {
             Self::Only(interval) => interval.max(took * 2),
-            Self::Audit => POLLING_AUDIT_INTERVAL.max(took * POLLING_AUDIT_BACKOFF_FACTOR),
+            // The thread looks for what it has missed by itself, and more often.
+            Self::Audit => AUDIT_INTERVAL,
         }
     }
 }

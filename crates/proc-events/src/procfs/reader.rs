@@ -123,9 +123,20 @@ impl Reader {
 
     /// Reads `fields` of a process. After an exec, a zombie counts as running.
     fn read_at(&mut self, pid: u32, fields: Fields, time: ReadTime) -> Result<ReadResult, Errno> {
+        self.read_since(pid, fields, time, None)
+    }
+
+    /// Like [`Reader::read_at`], if the stat was read just now, see [`ProcFiles::read_since`].
+    fn read_since(
+        &mut self,
+        pid: u32,
+        fields: Fields,
+        time: ReadTime,
+        before: Option<(u64, bool)>,
+    ) -> Result<ReadResult, Errno> {
         let Self { procfs, files, cmdline } = self;
         let began_ns = clock_ns(ClockId::Monotonic);
-        match files.read(&procfs.root, pid, fields, procfs.max_argv_bytes, cmdline, time) {
+        match files.read_since(&procfs.root, pid, fields, procfs.max_argv_bytes, cmdline, time, before) {
             Err(errno @ (Errno::MFILE | Errno::NFILE | Errno::NOMEM)) => return Err(errno),
             Err(Errno::NOENT | Errno::SRCH) => return Ok(ReadResult::Disappeared),
             Err(_) => return Ok(ReadResult::Hidden),
@@ -148,6 +159,18 @@ impl Reader {
         let seen = self.read_at(pid, fields, ReadTime::AfterExec).ok().and_then(ReadResult::observed);
         // A process that started after the exec has reused the pid.
         seen.filter(|observed| observed.start_ns <= exec_ns).unwrap_or_else(|| raw::nothing_read(fields))
+    }
+
+    /// Reads `fields` of a process that has called exec, as the last look shows. Returns empty details if it no longer exists.
+    pub(crate) fn capture_after(
+        &mut self,
+        last: &ObservedProcess,
+        is_mid_exec: bool,
+        fields: Fields,
+    ) -> ObservedProcess {
+        let before = Some((last.program, is_mid_exec));
+        let seen = self.read_since(last.pid, fields, ReadTime::AfterExec, before);
+        seen.ok().and_then(ReadResult::observed).unwrap_or_else(|| raw::nothing_read(fields))
     }
 
     /// Reads the path of the program that a process runs. Empty if it is unknown.

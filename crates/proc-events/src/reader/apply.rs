@@ -116,6 +116,10 @@ impl Reader<'_> {
         }
         if is_urgent {
             self.scheduling.raise();
+        } else if options.raise_priority && self.cursor.is_some() {
+            // Its reports are late already.
+            self.scheduling.restore();
+            self.scheduling.shorten();
         } else {
             self.scheduling.restore();
         }
@@ -136,7 +140,7 @@ impl Reader<'_> {
         let Pipeline { interest, processes, .. } = &self.pipeline;
         let workers = processes.workers.as_ref().and_then(CaptureWorkers::priority);
         let may_delay = workers.is_some() || interest.fields.is_empty();
-        if interest.fields.is_empty() {
+        if interest.fields.is_empty() && self.cursor.is_none() {
             self.scheduling.restore();
         } else if workers.is_some() {
             self.scheduling.lower();

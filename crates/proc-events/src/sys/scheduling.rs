@@ -94,6 +94,13 @@ impl<S: Scheduler> ThreadScheduling<S> {
         self.scheduler.set(&realtime).is_ok()
     }
 
+    /// Requests a short time slice, and no real-time priority.
+    pub(crate) fn shorten(&mut self) {
+        if self.priority == Priority::Ordinary && self.set_short_slice(0) {
+            self.priority = Priority::ShortSlice;
+        }
+    }
+
     /// Lowers real-time priority to a short time slice, so that ordinary threads can run. Keeps the real-time priority
     /// where the kernel grants no slice.
     pub(crate) fn lower(&mut self) {

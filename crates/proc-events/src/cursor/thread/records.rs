@@ -4,8 +4,9 @@ use std::sync::atomic::Ordering;
 
 use rustix::event::epoll;
 
-use super::{OPENED, Shared, Watcher, now_ns};
+use super::{OPENED, Watcher, now_ns};
 use crate::cursor::opens::OpenWatcher;
+use crate::cursor::shared::Shared;
 use crate::perf::record::TaskChange;
 
 /// The largest number of times that the rings are read before other wake-ups are handled.

@@ -4,7 +4,8 @@
 //! A process that the records show is not looked at again. All others are left to the cursor.
 
 use super::recorded::{Recorded, RecordedExec, complete};
-use super::{CursorTracker, End, NEW_IDS_MAX, RECENT_NS, Tracked, Young, known};
+use super::young::{Young, known};
+use super::{CursorTracker, End, NEW_IDS_MAX, RECENT_NS, Tracked};
 use crate::cursor::host::{Details, Look, PidHost, PidOwner};
 use crate::cursor::schedule::Phase;
 use crate::model::event::Origin;
@@ -128,7 +129,7 @@ impl<H> CursorTracker<H> {
                 self.track(host, pid, pidfd, look.as_ref(), now_ns);
                 observed = look.unwrap_or(observed);
             }
-            PidOwner::Unknown => self.is_limited = true,
+            PidOwner::Unknown => self.set_limited(),
             PidOwner::Thread | PidOwner::Free => {}
         }
         // It may have called exec since. The record of that follows.
