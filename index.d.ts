@@ -227,7 +227,10 @@ export declare interface ExitEvent extends EventBase<'exit'> {
   readonly signal: NodeJS.Signals | null
   /** True if the kernel dumped the process's memory. */
   readonly coreDumped: boolean
-  /** The parent's process id. null: unknown. */
+  /**
+   * The parent's process id. The kernel does not know a parent that has reaped the process before the report. Then this is the
+   * parent at the exec. null: no subscription captures a detail, so that one is not known either.
+   */
   readonly ppid: number | null
   /**
    * Nanoseconds that the process ran: since its last exec that was seen, or, for one that ran before, since its start. null:
@@ -474,7 +477,10 @@ export declare interface MonitorStats {
   readonly trackedProcesses: number
   /** Gauge: native threads blocked in a read that did not return in time. No other thread waits for them. */
   readonly stuckThreads: number
-  /** Gauge: the scheduling of the native thread (see {@link MonitorOptions.priority}). null: nothing is monitored. */
+  /**
+   * Gauge: the scheduling of the threads that capture details (see {@link MonitorOptions.priority}), as the kernel has granted
+   * it. If a CPU has come online and has no such thread yet, that of the native thread. null: nothing is monitored.
+   */
   readonly priority: 'ordinary' | 'short-slice' | 'realtime' | null
   /** References taken by `getProcessMonitor()` and not given back by `stop()`. */
   readonly references: number
@@ -488,8 +494,8 @@ declare type OnlyMember<Union, Members = Union> = Union extends unknown
   : never
 
 /**
- * The attributes: of the process registry (all of the stability "development"), `container.id`, and three of this package's
- * own. An attribute is absent if it was not captured or could not be read.
+ * The attributes: of the process registry (all of the stability "development"), `container.id`, and this package's own, for
+ * which the conventions have no name. An attribute is absent if it was not captured or could not be read.
  */
 export declare interface OpenTelemetryAttributes {
   /** The process's id. */
@@ -522,13 +528,12 @@ export declare interface OpenTelemetryAttributes {
   readonly 'process.exit.code'?: number
   /** The name of the signal that ended the process. It is this package's own attribute: the conventions have none. */
   readonly 'process.exit.signal'?: string
-  /** CPU time in seconds, the name and the unit of the conventions' metric. Absent unless `'usage'` is captured and known. */
-  readonly 'process.cpu.time'?: number
-  /**
-   * The largest amount of memory that the last program had resident, in bytes. It is this package's own attribute. Absent
-   * unless `'usage'` is captured and known.
-   */
-  readonly 'process.memory.peak'?: number
+  /** The way in which the event was detected: the event's `origin`. */
+  readonly 'proc_events.origin'?: string
+  /** Nanoseconds that the process ran: the exit's `durationNs`. */
+  readonly 'proc_events.duration_ns'?: number
+  /** The beginning of that duration: the exit's `durationSince`. */
+  readonly 'proc_events.duration_since'?: string
 }
 
 /**
@@ -539,6 +544,10 @@ export declare interface OpenTelemetryEvent {
   readonly eventName: string
   /** The time of the event: milliseconds since 1970, as from `Date.now()`, with a fraction. */
   readonly timestamp: number
+  /** 13 (WARN) for an exit with another exit code than 0, or by a signal. 9 (INFO) for every other event. */
+  readonly severityNumber: 9 | 13
+  /** The name of `severityNumber`. */
+  readonly severityText: 'INFO' | 'WARN'
   /** The known attributes. Unknown ones are absent. */
   readonly attributes: OpenTelemetryAttributes
 }
@@ -892,7 +901,7 @@ export declare interface PtraceEvent extends EventBase<'ptrace'> {
  * `schema/recording.schema.json` of the package describes its keys.
  */
 export declare interface RecordedEntry {
-  /** The type of an event, `start`, `end`, `loss`, `note` or `run`. Other objects are ignored. */
+  /** The type of an event, `start`, `end`, `loss`, `note`, `heartbeat` or `run`. Other objects are ignored. */
   readonly type: string
   /** Nanoseconds on CLOCK_MONOTONIC. `run` has none. */
   readonly timestampNs?: number

@@ -15,14 +15,18 @@ npm run bench -- capture [OPTIONS]   captured details of short-lived processes
 npm run bench -- slowdown [OPTIONS]  how much captured details slow down the watched programs
 npm run bench -- idle [OPTIONS]      memory and wake-ups of this package while idle
 npm run bench -- micro [OPTIONS]     cost of an event in the facade and in the core
+npm run bench -- agent [OPTIONS]     CPU time of the command that writes each event to a file
 npm run bench -- scale [OPTIONS]     growth with many processes, subscriptions, workers
+npm run bench -- fleet [OPTIONS]     streams of 200 hosts into one sink, with losses and duplicates
+npm run bench -- sources [OPTIONS]   what is seen without the connector, and at which cost
 npm run bench -- plot [OPTIONS]      draw the plots from the results in the file of --json
 
   --peer NAME,...      only these observers
   --scenario NAME,...  only these loads: ${scenarios.map(({ name }) => name).join(', ')};
-                       with scale: processes, subscriptions, workers
+                       with scale: processes, subscriptions, workers; with sources: the names of its rows
   --repeat N           runs of each (default: 3)
   --quick              small loads, one run each
+  --busy               with sources: while each CPU is busy
   --json FILE          write every run and the medians
   --svg FILE           write a plot of CPU time per event
   --curve FILE         write a plot of CPU time per event against latency`
@@ -34,6 +38,7 @@ const { values, positionals } = parseArgs({
     scenario: { type: 'string' },
     repeat: { type: 'string' },
     quick: { type: 'boolean', default: false },
+    busy: { type: 'boolean', default: false },
     json: { type: 'string' },
     svg: { type: 'string' },
     curve: { type: 'string' },
@@ -99,6 +104,13 @@ const modes: Record<string, () => Promise<void>> = {
   scale: async () => {
     const parts = await (await import('./scale/main.ts')).scale(chosen(values.scenario), values.quick)
     if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify({ parts }, undefined, 2)}\n`)
+  },
+  agent: async () => (await import('./agent.ts')).agent(values.quick, Number(values.repeat ?? 3)),
+  fleet: async () => (await import('./fleet.ts')).fleet(values.quick),
+  sources: async () => {
+    const { sources } = await import('./sources/main.ts')
+    const results = await sources(chosen(values.peer), chosen(values.scenario), values.quick, values.busy)
+    if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify({ results }, undefined, 2)}\n`)
   },
   idle: async () => (await import('./idle.ts')).idle(values.quick),
 }

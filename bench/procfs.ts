@@ -81,3 +81,8 @@ export function cost(pid: number): Cost {
     peak: others.reduce((before, part) => before + part.peak, peak),
   }
 }
+
+/** Returns the CPU time of one thread in seconds. */
+export function threadCpu(pid: number, tid: number): number {
+  return parseSchedstat(read(`/proc/${pid}/task/${tid}/schedstat`) ?? '0')
+}

@@ -1,7 +1,8 @@
-// Runs storms, overflows, starts, stops, terminated worker threads and exiting processes: `npm run soak -- --minutes N`. It
-// compares the reported processes with the real ones, and memory, threads and descriptors with those at the start. As root,
-// it also runs beside a process with unreadable arguments, and beside processes with 1 MB of arguments of another user. The
-// exit code is 1 if any check failed. The file is long because all loads share the state that the checks compare.
+// Runs storms, overflows, starts, stops, terminated worker threads and exiting processes: `npm run soak -- --minutes N`. With
+// `--source polling`, it does so without the connector. It compares the reported processes with the real ones, and memory,
+// threads and descriptors with those at the start. As root, it also runs beside a process with unreadable arguments, and
+// beside processes with 1 MB of arguments of another user. The exit code is 1 if any check failed. The file is long because
+// all loads share the state that the checks compare.
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -24,12 +25,22 @@ const programs = join(root, '__test__', 'support', 'programs')
 setFlagsFromString('--expose-gc')
 const collectGarbage = runInNewContext('gc')
 
-const { values } = parseArgs({ options: { minutes: { type: 'string', default: '1' } } })
+const { values } = parseArgs({
+  options: { minutes: { type: 'string', default: '1' }, source: { type: 'string', default: 'netlink' } },
+})
 const duration = Number(values.minutes) * 60_000
 if (!(duration > 0)) {
   console.error(`--minutes: expected a number > 0, got '${values.minutes}'`)
   process.exit(64)
 }
+if (!['netlink', 'polling'].includes(values.source)) {
+  console.error(`--source: expected netlink or polling, got '${values.source}'`)
+  process.exit(64)
+}
+/** The options of each start. */
+const base = { source: values.source }
+/** The rounds that need the connector. */
+const NETLINK_ONLY = new Set(['roomy', 'socketOverflow'])
 
 const load = new Load('pe-soak')
 // Give the reference back, because each round takes its own.
@@ -74,7 +85,7 @@ async function monitoring(options, capture, use) {
   getProcessMonitor()
   const model = new SubscriberModel(monitor, capture)
   try {
-    await monitor.initialize(options)
+    await monitor.initialize({ ...base, ...options })
     total.starts++
     await use(model)
     const { events, lostSocket, lostQueue, resync, restart, reinitFailed, processScanFailed, captureTimeouts } =
@@ -131,6 +142,24 @@ async function underStorm(use) {
   }
 }
 
+/** Storms without the connector. */
+async function withoutConnector(effort, watching) {
+  const capture = total.starts % 2 === 0 ? ['name', 'argv'] : []
+  await monitoring({ source: 'polling', effort, queueSize: 400_000 }, capture, async (model) => {
+    const stats = monitor.stats()
+    // A sandbox may refuse perf events.
+    check([watching, 'cursor'].includes(stats.watching), `watching ${stats.watching}`)
+    for (let storms = 0; storms < 3; storms++) {
+      const storm = await load.storm({ count: 3000, stays: 10 }).done
+      noteStorm(storm)
+      await repaired(model, storm)
+      storm.stays.forEach((pid) => load.end(pid))
+      await until('the exits are reported', () => !storm.stays.some((pid) => model.running.has(pid)))
+      checkNone(model.withoutOneExit(storm.stays), 'not one exit')
+    }
+  })
+}
+
 const rounds = {
   /** With large buffers, nothing is lost and every process has an exec and an exit. */
   async roomy() {
@@ -145,21 +174,11 @@ const rounds = {
     })
   },
 
-  /** Without the connector, the model converges as well, and no process has two exits. */
-  async polling() {
-    const options = { source: 'polling', queueSize: 400_000 }
-    const capture = total.starts % 2 === 0 ? ['name', 'argv'] : []
-    await monitoring(options, capture, async (model) => {
-      for (let storms = 0; storms < 3; storms++) {
-        const storm = await load.storm({ count: 3000, stays: 10 }).done
-        noteStorm(storm)
-        await repaired(model, storm)
-        storm.stays.forEach((pid) => load.end(pid))
-        await until('the exits are reported', () => !storm.stays.some((pid) => model.running.has(pid)))
-        checkNone(model.withoutOneExit(storm.stays), 'not one exit')
-      }
-    })
-  },
+  /** Without the connector, by the last process id, the model converges as well, and no process has two exits. */
+  polling: () => withoutConnector('low', 'cursor'),
+
+  /** The same by perf events, where they can be had. */
+  perf: () => withoutConnector('normal', 'perf'),
 
   /** The receive buffer holds ten events. */
   async socketOverflow() {
@@ -214,7 +233,7 @@ const rounds = {
         let calls = 0
         monitor.subscribeExec(() => calls++, round % 2 === 0 ? { capture: ['name', 'argv'] } : {})
         monitor.subscribeExit(() => calls++)
-        const initialized = monitor.initialize({ receiveBufferSize: 1 << (round % 20) }).then(
+        const initialized = monitor.initialize({ ...base, receiveBufferSize: 1 << (round % 20) }).then(
           () => 'initialized',
           ({ code }) => code,
         )
@@ -233,7 +252,7 @@ const rounds = {
   async terminations() {
     const terminate = async () => {
       for (let round = 0; round < 30; round++) {
-        const worker = new Worker(join(programs, 'worker.mjs'))
+        const worker = new Worker(join(programs, 'worker.mjs'), { workerData: base })
         worker.on('message', () => {})
         if (round % 2 === 1) await once(worker, 'message')
         await setTimeout((total.terminations * 7) % 61)
@@ -251,7 +270,7 @@ const rounds = {
   async exits() {
     await underStorm(async () => {
       for (let round = 0; round < 10; round++) {
-        const args = [join(programs, 'exit.mjs'), String(total.exits % 50)]
+        const args = [join(programs, 'exit.mjs'), String(total.exits % 50), JSON.stringify(base)]
         const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit'], timeout: 20_000 })
         const [code, signal] = await once(child, 'exit')
         check(code === 3, `process.exit(3) at moment ${total.exits % 50} ended with ${code ?? signal}`)
@@ -275,7 +294,7 @@ function nativeThreads() {
       return 'ended'
     }
   })
-  return names.filter((name) => name === 'proc-events' || name === 'tokio-rt-worker').length
+  return names.filter((name) => ['proc-events', 'proc-events-pid', 'tokio-rt-worker'].includes(name)).length
 }
 
 /**
@@ -338,6 +357,7 @@ async function allRounds(canHang) {
     })
   }
   for (const [name, round] of Object.entries(rounds)) {
+    if (values.source === 'polling' && NETLINK_ONLY.has(name)) continue
     if (beside.isOver) return
     try {
       await round()

@@ -20,6 +20,10 @@ const watch = {
   filter: {},
   types: ['exec', 'exit'],
   usage: false,
+  failed: false,
+  minDurationMs: 0,
+  sample: 1,
+  bufferBytes: 16 * 2 ** 20,
   intervalMs: 1000,
 } as const
 
@@ -41,6 +45,21 @@ test('options of watch are parsed', (t) => {
     [['--pid', '1', '--descendants-of', '2', '--pid', '3'], { filter: { pid: [1, 3], ancestor: [2] } }],
     [['--events', 'fork, exec,fork'], { types: ['fork', 'exec'] }],
     [['--source', 'auto', '--replay', '-'], { source: 'auto', replay: '-' }],
+    [['--capture', 'name, argv,name'], { capture: ['name', 'argv'] }],
+    [['--failed'], { failed: true, types: ['exit'] }],
+    [['--min-duration', '5', '--events', 'exit'], { minDurationMs: 5000, types: ['exit'] }],
+    [['--min-duration', '0', '--sample', '1/10'], { sample: 10 }],
+    [['--json', '--heartbeat', '30', '--buffer', '1m'], { json: true, heartbeatMs: 30_000, bufferBytes: 2 ** 20 }],
+    [['--output', 'f'], { json: true, output: { path: 'f', keep: 7 } }],
+    [
+      ['--output', 'f', '--rotate', '1.5G', '--keep', '2'],
+      { json: true, output: { path: 'f', rotateBytes: 1.5 * 2 ** 30, keep: 2 } },
+    ],
+    [['--output', 'f', '--rotate', 'daily'], { json: true, output: { path: 'f', isDaily: true, keep: 7 } }],
+    [['--metrics', '9100'], { metrics: { host: '127.0.0.1', port: 9100 } }],
+    [['--metrics', '[::]:9100'], { metrics: { host: '::', port: 9100 } }],
+    [['--metrics', 'agent.local:0'], { metrics: { host: 'agent.local', port: 0 } }],
+    [['--metrics', '/run/x'], { metrics: { path: '/run/x' } }],
   ]
   for (const [args, over] of cases) t.deepEqual(parse(args, users), { ...watch, ...over } as never, args.join(' '))
   for (const events of ['all', 'exec,all'])
@@ -171,6 +190,8 @@ test('an invalid command line is rejected with a message', (t) => {
     [['--name', '/sh/g'], /^--name: expected a name, .*, got '\/sh\/g'/],
     [['--name', '/'], /^--name: expected a name, .*, got '\/'/],
     [['--container', '/abc'], /^--container: expected an id, .*, got '\/abc'\. .*--cgroup\.$/],
+    [['--exe', 'node'], /^--exe: expected an absolute path, .*, got 'node'\. .*--name\.$/],
+    [['--cgroup', 'docker'], /^--cgroup: expected an absolute path, .*, got 'docker'\.$/],
     [['--tree', '--summary'], /^--tree and --summary/],
     [['--no-args', '--redact'], /--no-args/],
     [['--user', 'bob'], /^--user: .*'bob'$/],
@@ -183,6 +204,26 @@ test('an invalid command line is rejected with a message', (t) => {
     [['--interval', '1', '--interval', '2'], /^--interval: given more than once$/],
     [['--events', 'exec', '--tree', '--events', 'exit'], /^--events: given more than once$/],
     [['--json', '--json'], /^--json: given more than once$/],
+    [['--failed', '--events', 'exec'], /^--failed: selects exits\. Leave out --events, or give --events exit$/],
+    [['--min-duration', '1', '--events', 'all'], /^--min-duration: selects exits\./],
+    [['--sample', '10'], /^--sample: expected 1\/N with an integer N, such as 1\/10, got '10'$/],
+    [['--sample', '1/0'], /^--sample: expected 1\/N/],
+    [['--json', '--top', '--heartbeat', '30'], /^--heartbeat and --top cannot be combined$/],
+    [['--capture', 'nam'], /^--capture: expected name, .* or \w+, got 'nam'\. Did you mean 'name'\?$/],
+    [['--heartbeat', '30'], /^--heartbeat: needs --json or --output$/],
+    [['--json', '--heartbeat', '0'], /^--heartbeat: expected a duration from 1ms /],
+    [['--buffer', '10'], /^--buffer: expected a size from 64K to 1G, such as 512K, 10M or 1G, got '10'$/],
+    [['--buffer', '63K'], /^--buffer: expected a size/],
+    [['--rotate', '10M'], /^--rotate: needs --output$/],
+    [['--output', 'f', '--keep', '3'], /^--keep: needs --rotate$/],
+    [['--output', 'f', '--rotate', 'weekly'], /^--rotate: expected 'daily' or a size from 64K to 1024G, such as/],
+    [['--output', 'f', '--rotate', '1M', '--keep', '0'], /^--keep: expected an integer from 1 /],
+    [['--output', 'f', '--top'], /^--output and --top cannot be combined$/],
+    [['--output', 'f', '--replay', 'f'], /^--output and --replay cannot be the same file$/],
+    [['--output', ''], /^--output: expected a file$/],
+    [['--metrics', '9100', '--replay', 'f'], /^--metrics and --replay cannot be combined$/],
+    [['--metrics', ':9100'], /^--metrics: expected a port, HOST:PORT or the path of a socket .*, got ':9100'$/],
+    [['--metrics', '70000'], /^--metrics: expected a port/],
     [['wait', '1', '--duration', '1', '--duration=1'], /^--duration: given more than once$/],
     [['run', '--json', '--totals', 'make'], /^--totals needs --format tree$/],
     [['run', '--sort', 'life', '--sort', 'life', 'make'], /^--sort: given more than once$/],
@@ -332,7 +373,7 @@ COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _proc_events; printf '%s\\n' "\${COMP
     return stdout.split('\n').filter(Boolean)
   }
   t.deepEqual(complete(''), ['run', 'wait', 'doctor', 'completion'])
-  t.deepEqual(complete('--s'), ['--summary', '--source'])
+  t.deepEqual(complete('--s'), ['--summary', '--sample', '--source'])
   t.deepEqual(complete('--json', '--source', ''), ['netlink', 'polling', 'auto'])
   t.deepEqual(complete('--events', 'exec,co'), ['exec,comm', 'exec,coredump'])
   t.deepEqual(complete('completion', 'z'), ['zsh'])

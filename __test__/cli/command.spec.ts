@@ -66,7 +66,7 @@ test.serial('--json prints one object per line', async (t) => {
   const pid = await run(it, path, 'exit 7')
   const events = it.of(pid).map((line) => JSON.parse(line))
   const keys = ['type', 'time', 'timestampNs', 'pid', 'ppid', 'name', 'origin']
-  const added = ['comm', 'cwd', 'gid', 'loginUid', 'startTime']
+  const added = ['comm', 'cwd', 'gid', 'loginUid', 'startTime', 'timeNs', 'stream', 'seq']
   const details = ['parentName', 'uid', 'user', 'exe', 'argv', 'cgroup', 'containerId', ...added]
   const ownKeys = ['exitCode', 'signal', 'coreDumped', 'durationNs', 'durationSince']
   t.deepEqual(Object.keys(events[0]), [...keys, ...details])

@@ -12,8 +12,8 @@ class SlowReader extends Writable {
     super({ decodeStrings: false })
   }
 
-  override _write(batch: string, _encoding: string, taken: (error?: Error) => void): void {
-    this.batches.push(batch)
+  override _write(batch: Buffer, _encoding: string, taken: (error?: Error) => void): void {
+    this.batches.push(String(batch))
     this.#taken = taken
   }
 
@@ -63,6 +63,49 @@ test('the output buffer is bounded in bytes, except for a single line', async (t
   t.is(reader.batches.at(-1), `${'d'.repeat(200)}\n`)
   t.deepEqual([output.skipped, skipped], [3, [2, 1]])
   await reader.take()
+})
+
+test('lines are completed in order, skipped ones are not, and what is skipped is told behind what was held', async (t) => {
+  const reader = new SlowReader()
+  let number = 0
+  const output: Output = new Output(reader, {
+    heldMax: 12,
+    complete: (line) => `${line}${number++}`,
+    onSkipped: (lines) => output.line(`skipped ${lines} as `),
+  })
+  output.line('a')
+  output.flush()
+  t.false(output.isSkipping)
+  for (const text of ['b', 'c', 'd', 'e', 'f', 'g']) output.line(text)
+  t.true(output.isSkipping)
+  t.deepEqual([output.heldBytes, output.skipped, output.lines], [12, 2, 5])
+  const end = output.end()
+  await reader.take()
+  await reader.take()
+  t.false(output.isSkipping)
+  output.line('h')
+  await reader.take()
+  await reader.take()
+  await end
+  t.is(reader.batches.join(''), 'a0\nb1\nc2\nd3\ne4\nskipped 2 as 5\nh6\n')
+  t.deepEqual([output.heldBytes, output.skipped, output.lines], [0, 2, 7])
+})
+
+test('a long backlog is written in chunks of whole lines', async (t) => {
+  const reader = new SlowReader()
+  const output = new Output(reader)
+  const line = 'x'.repeat(999)
+  for (let index = 0; index < 200; index++) output.line(line)
+  output.line('y'.repeat(100_000))
+  output.line('z')
+  const end = output.end()
+  while (output.heldBytes > 0) await reader.take()
+  await reader.take()
+  await end
+  t.deepEqual(
+    reader.batches.map(({ length }) => length),
+    [65_000, 65_000, 65_000, 5000, 100_001, 2],
+  )
 })
 
 test('EPIPE ends the output without an error, and any other failure is reported', async (t) => {

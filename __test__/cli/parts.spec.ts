@@ -151,7 +151,7 @@ const around = { inheritedName: null, ppid: 12, parentName: 'make', user: null, 
 
 test('JSON has the same keys in the same order', (t) => {
   const head = `"time":"${time.toISOString()}","timestampNs":7,"pid":123,"ppid":12,"name":"sh","origin":"kernel"`
-  const added = '"cwd":null,"gid":null,"loginUid":null,"startTime":null'
+  const added = `"cwd":null,"gid":null,"loginUid":null,"startTime":null,"timeNs":"${time.getTime()}000007"`
   const unread = '"uid":null,"user":null,"exe":null,"argv":null,"cgroup":null,"containerId":null'
   const none = `"parentName":"make",${unread},"comm":null,${added}`
   const ofComm = `"parentName":"make",${unread},${added}`
@@ -190,7 +190,7 @@ test('JSON has the same keys in the same order', (t) => {
     },
   } as const satisfies object
   const details = '"user":"bin","exe":"/sh","argv":["sh"],"argvTruncated":true,"cgroup":"/c","containerId":"id"'
-  const more = '"comm":"renamed","cwd":"/w","gid":6,"loginUid":7,"startTime":8'
+  const more = `"comm":"renamed","cwd":"/w","gid":6,"loginUid":7,"startTime":8,"timeNs":"${time.getTime()}000007"`
   const event = { ...whole, process: { ...whole.process, argv: ['sh'] } }
   t.true(jsonLine(eventEntry(event, { ...around, user: 'bin' })).endsWith(`"uid":5,${details},${more}}`))
   const hidden = jsonLine(eventEntry(event, { ...around, showsArguments: false }))
@@ -256,13 +256,22 @@ test('each check of the doctor has a name, a status, and advice if something is 
   t.deepEqual(found(refused), [false, 'live events failed'])
   t.deepEqual(found({ polls: false }), [false, 'polling failed'])
   t.deepEqual(found({ usage: { code: 'ERR_PERMISSION', hint: 'Run as root.' } }), [true, 'costs warning'])
-  t.deepEqual(found({ capabilities: [], hidepid: 'hidepid=2' }), [true, 'permissions warning', 'hidepid warning'])
+  const hidden = { capabilities: [], hidepid: 'hidepid=2' }
+  const warnings = ['polling warning', 'permissions warning', 'hidepid warning']
+  t.deepEqual(found(hidden), [true, ...warnings])
+  t.deepEqual(found({ ...hidden, pollingTest: null }), [true, ...warnings])
   t.deepEqual(found({ hidepid: 'hidepid=2' }), [true])
-  t.deepEqual(found({ polls: false, hidepid: 'hidepid=2' }), [true, 'polling warning'])
-  t.deepEqual(found({ polls: false, hidepid: 'hidepid=2', pollingTest: null }), [true, 'polling warning'])
+  t.deepEqual(found({ polls: false, hidepid: 'hidepid=2' }), [false, 'polling failed'])
   const pollingTest = healthy.pollingTest!
   t.deepEqual(found({ pollingTest: { ...pollingTest, execs: 17 } }), [true, 'polling warning'])
   t.deepEqual(found({ pollingTest: { ...pollingTest, watching: 'snapshot' } }), [true, 'polling warning'])
+  const detailOf = (over: Partial<Facts>) => diagnose({ ...healthy, ...over }).find(({ name }) => name === 'polling')!
+  t.regex(detailOf({}).detail, /18 execs and 20 exits were seen by the last process id$/)
+  t.is(detailOf({}).advice, null)
+  t.regex(detailOf(refused).advice!, /CAP_PERFMON.*--cap-add PERFMON.*perf_event_paranoid.*seccomp/)
+  const perfTest = { pollingTest: { ...pollingTest, watching: 'perf' } } as const
+  t.regex(detailOf({ ...refused, ...perfTest }).detail, / by perf events$/)
+  t.is(detailOf({ ...refused, ...perfTest }).advice, null)
   const selfTest = healthy.selfTest!
   t.deepEqual(found({ selfTest: { ...selfTest, priority: 'ordinary', captured: 1 } }), [
     true,

@@ -8,7 +8,7 @@ import test from 'ava'
 import { toEntry } from '../../dist/src/recording/ndjson.js'
 import { command, program, watching } from '../support/cli-harness.ts'
 import { root } from '../support/fake/facade.ts'
-import { temporaryFolder } from '../support/helpers.ts'
+import { temporaryFolder, until } from '../support/helpers.ts'
 import { fileOf, recording, text } from '../support/screens.ts'
 
 const schema = JSON.parse(readFileSync(join(root, 'schema', 'recording.schema.json'), 'utf8')) as AnySchemaObject
@@ -36,8 +36,9 @@ function parsed(lines: string): any[] {
 
 test.serial('every object of a recording and of a report matches the schema, and has no other keys', async (t) => {
   const { path } = program(t)
-  const it = command(t, ['--json', '--events', 'all'])
+  const it = command(t, ['--json', '--events', 'all', '--heartbeat', '0.01'])
   await watching(it, path)
+  await until('a heartbeat is printed', () => it.stdout.includes('"type":"heartbeat"'))
   it.child.kill('SIGINT')
   t.deepEqual(await it.ended, [0, null])
   const report = command(t, ['run', '--json', '--', 'sh', '-c', 'true; (exit 3); exec env true'])
@@ -49,7 +50,12 @@ test.serial('every object of a recording and of a report matches the schema, and
     t.true(isDocumented(object), JSON.stringify([object, isDocumented.errors]))
   }
   // The schema refuses something.
-  for (const wrong of [{}, { ...objects[0], version: 5 }, { ...objects[1], pid: 'x' }, { type: 'run' }])
+  for (const wrong of [
+    {},
+    { ...objects[0], version: 5 },
+    { ...objects.find(({ type }) => type === 'exec'), pid: 'x' },
+    { type: 'run' },
+  ])
     t.false(isValid(wrong))
 })
 

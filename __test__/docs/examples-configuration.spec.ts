@@ -1,14 +1,14 @@
 /** The configuration files in examples/. They are well-formed, and use only keys and options that exist. */
 import { execFileSync, spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { parse, parseAllDocuments } from 'yaml'
 import { command, main } from '../support/cli-harness.ts'
 import { root } from '../support/fake/facade.ts'
 import { has } from '../support/load.ts'
-import { run, until } from '../support/helpers.ts'
+import { run } from '../support/helpers.ts'
 
 const read = (...path: string[]): string => readFileSync(join(root, 'examples', ...path), 'utf8')
 const yaml = (...path: string[]): any => parse(read(...path), { strict: true, uniqueKeys: true })
@@ -16,24 +16,26 @@ const yaml = (...path: string[]): any => parse(read(...path), { strict: true, un
 const help = execFileSync(process.execPath, [main, '--help'], { encoding: 'utf8' })
 
 function optionsExist(t: ExecutionContext, args: readonly string[]): void {
-  t.true(args.length > 0)
-  for (const argument of args) t.regex(help, new RegExp(`^ +(--?[\\w-]+, )*${argument}\\b`, 'm'), argument)
+  const names = args.filter((word) => word.startsWith('-')).map((word) => word.split('=')[0]!)
+  t.true(names.length > 0)
+  // A line of --help may list several options, each with its value.
+  for (const name of names) t.regex(help, new RegExp(`^ +(--?[\\w-]+( [A-Z/1]+)?, )*${name}\\b`, 'm'), name)
 }
 
-/** The keys of an exit in `proc-events --json`. They include every key of an exec. */
-async function eventKeys(t: ExecutionContext): Promise<string[]> {
-  const watching = command(t, ['--json'])
-  const exits = (pid: number): string[] => watching.of(pid).filter((line) => JSON.parse(line).type === 'exit')
-  while (watching.stdout === '') await run('/bin/true')
-  const last = await run('/bin/true')
-  await until('the exit is reported', () => exits(last).length === 1)
-  watching.child.kill('SIGTERM')
-  await watching.ended
-  return Object.keys(JSON.parse(exits(last)[0]!))
+/** The keys of all lines of `proc-events --json`, from the JSON Schema. Tests of the command compare it with its lines. */
+function lineKeys(): string[] {
+  const { $defs } = JSON.parse(readFileSync(join(root, 'schema', 'recording.schema.json'), 'utf8'))
+  return ['start', 'event', 'loss', 'note', 'heartbeat', 'end'].flatMap((kind) => Object.keys($defs[kind].properties))
 }
 
-test('the pipelines read only keys that the command writes', async (t) => {
-  const keys = await eventKeys(t)
+/** The configurations of the collector, with the receivers of their pipelines. */
+const COLLECTORS = { 'journald.yaml': 'journald', 'file.yaml': 'file_log', 'gateway.yaml': 'otlp' } as const
+const READERS = ['journald.yaml', 'file.yaml'] as const
+const collector = (name: keyof typeof COLLECTORS): any => yaml('opentelemetry-collector', name)
+const operatorsOf = (name: (typeof READERS)[number]): any[] => collector(name).receivers[COLLECTORS[name]].operators
+
+test('the pipelines read only keys that the command writes', (t) => {
+  const keys = lineKeys()
   const { source } = yaml('vector', 'vector.yaml').transforms.events
   const setThere = ['timestamp', 'failed', 'command', 'stream']
   const ofVector = [...source.matchAll(/(?<![\w.])\.([a-zA-Z]+)/g)].map(([, key]) => key!)
@@ -42,17 +44,19 @@ test('the pipelines read only keys that the command writes', async (t) => {
     ofVector.filter((key) => !keys.includes(key) && !setThere.includes(key)),
     [],
   )
-  const { operators } = yaml('opentelemetry-collector', 'config.yaml').receivers.journald
-  const ofCollector = [...JSON.stringify(operators).matchAll(/attributes\.(\w+)/g)].map(([, key]) => key!)
-  t.true(ofCollector.length > 5)
-  t.deepEqual(
-    ofCollector.filter((key) => !keys.includes(key)),
-    [],
-  )
+  for (const name of READERS) {
+    const text = JSON.stringify(operatorsOf(name))
+    const ofCollector = [...text.matchAll(/attributes\.(\w+)/g)].map(([, key]) => key!)
+    t.true(ofCollector.length > 20)
+    t.deepEqual(
+      ofCollector.filter((key) => !keys.includes(key) && key !== 'severity'),
+      [],
+    )
+  }
 })
 
 test('pipelines run the command with --redact or --no-args', (t) => {
-  const [, unit] = /^ExecStart=\S+ (.*)$/m.exec(read('systemd', 'proc-events.service'))!
+  const [, unit] = /^ExecStart=proc-events (.*)$/m.exec(read('systemd', 'proc-events.service'))!
   const [, set] = parseAllDocuments(read('kubernetes', 'daemonset.yaml')).map((document) => document.toJS())
   const { command: vector } = yaml('vector', 'vector.yaml').sources.processes
   for (const args of [unit!.split(' '), set.spec.template.spec.containers[0].args, vector]) {
@@ -76,35 +80,91 @@ test('vector.yaml runs the command and connects its components', (t) => {
   }
 })
 
-test("the collector's components are all defined, all used, and read the service's log", (t) => {
-  const { service, ...parts } = yaml('opentelemetry-collector', 'config.yaml')
-  for (const kind of ['receivers', 'processors', 'exporters']) {
-    t.deepEqual(service.pipelines.logs[kind].toSorted(), Object.keys(parts[kind]).toSorted())
-  }
-  const { units, operators } = parts.receivers.journald
-  t.true(existsSync(join(root, 'examples', 'systemd', units[0])))
-  t.true(operators.every(({ type }: { type: string }) => /^(filter|json_parser|add|move|remove)$/.test(type)))
-  // The names of the semantic conventions, as the package uses them.
-  const declared = readFileSync(join(root, 'index.d.ts'), 'utf8')
-  for (const [, attribute] of JSON.stringify(operators).matchAll(/attributes\[\\"(process\.[\w.]+)\\"\]/g)) {
-    t.true(declared.includes(`'${attribute}'`), attribute)
+test('vector.yaml keeps the pid of events only, and stops reading if its buffer is full', (t) => {
+  const { transforms, sinks } = yaml('vector', 'vector.yaml')
+  // Vector adds the pid of the command to lines without a pid.
+  const [, kinds] = /if includes\((\[.*\]), \.type\) \{ del\(\.pid\) \}/.exec(transforms.events.source)!
+  const { $defs } = JSON.parse(readFileSync(join(root, 'schema', 'recording.schema.json'), 'utf8'))
+  const withoutPid = Object.entries<any>($defs)
+    .filter(([kind, { properties }]) => kind !== 'run' && properties?.type?.const && !properties.pid)
+    .map(([kind]) => kind)
+  t.deepEqual(JSON.parse(kinds!).toSorted(), withoutPid.toSorted())
+  // drop_newest would drop events silently.
+  t.is(sinks.pipeline.buffer.when_full, 'block')
+})
+
+test("the collectors' components are all defined and all used, and keep everything on disk", (t) => {
+  for (const name of Object.keys(COLLECTORS) as (keyof typeof COLLECTORS)[]) {
+    const { service, ...parts } = collector(name)
+    for (const kind of ['receivers', 'processors', 'exporters']) {
+      t.deepEqual((service.pipelines.logs[kind] ?? []).toSorted(), Object.keys(parts[kind] ?? {}).toSorted(), name)
+    }
+    t.deepEqual(service.extensions, Object.keys(parts.extensions))
+    const { otlp_grpc: exporter } = parts.exporters
+    t.like(exporter.sending_queue, { storage: 'file_storage', block_on_overflow: true })
+    t.is(exporter.retry_on_failure.max_elapsed_time, 0)
+    // What a batch processor holds is lost if the collector is killed.
+    t.false('batch' in (parts.processors ?? {}))
+    const receiver = parts.receivers[COLLECTORS[name]]
+    if (COLLECTORS[name] === 'otlp') continue
+    t.like(receiver, {
+      storage: 'file_storage',
+      start_at: 'beginning',
+      retry_on_failure: { enabled: true, max_elapsed_time: 0 },
+    })
   }
 })
 
-test('systemd accepts the unit, and the unit is hardened', (t) => {
+test("the collectors read the service's journal and files, by the names of the semantic conventions", (t) => {
+  const { units, namespace } = collector('journald.yaml').receivers.journald
+  t.is(read('systemd', units[0]).match(/^LogNamespace=(.*)$/m)?.[1], namespace)
+  const [journal, file] = READERS.map(operatorsOf)
+  // Both differ in the place of the line only.
+  t.deepEqual(JSON.parse(JSON.stringify(journal).replaceAll('body.MESSAGE', 'body')), file)
+  const used = /^(filter|json_parser|add|move|remove|retain|severity_parser)$/
+  t.true(file!.every(({ type }: { type: string }) => used.test(type)))
+  // Lines without a key, such as losses without a pid, are not moved.
+  for (const { type, from, if: condition } of file!) if (type === 'move') t.is(condition, `${from} != nil`)
+  const declared = readFileSync(join(root, 'index.d.ts'), 'utf8')
+  const own = new Set(['process.real_user.name'])
+  for (const { type, to } of file!) {
+    if (type !== 'move') continue
+    const [, attribute] = /^attributes\["([\w.]+)"\]$/.exec(to)!
+    t.true(declared.includes(`'${attribute}'`) || own.has(attribute!), attribute)
+    t.true(file!.find((operator: any) => operator.type === 'retain').fields.includes(to), to)
+  }
+})
+
+test('systemd accepts the unit of the agent, and the unit is hardened', (t) => {
   const unit = read('systemd', 'proc-events.service')
   const [, program, args] = /^ExecStart=(\S+) (.*)$/m.exec(unit)!
-  t.regex(program!, /\/proc-events$/)
+  // systemd searches its own PATH. npm's prefix may be /usr or /usr/local.
+  t.is(program, 'proc-events')
   optionsExist(t, args!.split(' '))
   // By default, systemd gives up after five starts within ten seconds.
   t.true(Number(/^RestartSec=(\d+)$/m.exec(unit)?.[1]) > 2)
-  // The command exits with 3 if it is not supported or not permitted here.
-  t.regex(unit, /^RestartPreventExitStatus=3$/m)
+  t.regex(unit, /^StartLimitIntervalSec=0$/m)
+  // The command exits with 2 for wrong usage, and with 3 if it is not supported or not permitted here.
+  t.regex(unit, /^RestartPreventExitStatus=2 3$/m)
+  t.regex(unit, /^LogNamespace=proc-events$/m)
+  checkUnit(t, 'proc-events.service')
+})
+
+test('systemd accepts the unit of the collector, and the unit is hardened', (t) => {
+  const unit = read('systemd', 'otelcol.service')
+  t.regex(unit, /^StateDirectory=otelcol$/m)
+  t.regex(unit, /^SupplementaryGroups=systemd-journal$/m)
+  t.regex(unit, /^StartLimitIntervalSec=0$/m)
+  checkUnit(t, 'otelcol.service')
+})
+
+/** Lets systemd check a unit, with the program of the unit replaced by one that is installed. */
+function checkUnit(t: ExecutionContext, name: string): void {
   if (!has(t, 'systemd-analyze')) return
   const folder = mkdtempSync(join(tmpdir(), 'proc-events-unit-'))
   t.teardown(() => rmSync(folder, { recursive: true }))
-  const file = join(folder, 'proc-events.service')
-  writeFileSync(file, unit.replace(program!, process.execPath))
+  const file = join(folder, name)
+  writeFileSync(file, read('systemd', name).replace(/^(ExecStart=)\S+/m, `$1${process.execPath}`))
   const analyze = (...words: string[]) => spawnSync('systemd-analyze', [...words, file], { encoding: 'utf8' })
   const verified = analyze('verify', '--man=no')
   t.deepEqual([verified.status, verified.stderr], [0, ''])
@@ -114,7 +174,7 @@ test('systemd accepts the unit, and the unit is hardened', (t) => {
   const [, exposure] = /exposure level for \S+ (\d+\.\d)/.exec(rated.stdout)!
   t.log(`exposure ${exposure}`)
   t.true(Number(exposure) < 2, rated.stdout)
-})
+}
 
 test('the DaemonSet sees the host and has no further rights', (t) => {
   const documents = parseAllDocuments(read('kubernetes', 'daemonset.yaml'), { strict: true })
@@ -127,15 +187,26 @@ test('the DaemonSet sees the host and has no further rights', (t) => {
   const { metadata, spec } = set.spec.template
   t.like(spec, { hostPID: true, hostNetwork: true, automountServiceAccountToken: false })
   t.deepEqual(metadata.labels, set.spec.selector.matchLabels)
-  const [container] = spec.containers
-  optionsExist(t, container.args)
-  t.like(container.securityContext, {
-    runAsNonRoot: true,
-    allowPrivilegeEscalation: false,
-    readOnlyRootFilesystem: true,
-    capabilities: { drop: ['ALL'] },
-  })
-  t.regex(read('kubernetes', 'Dockerfile'), new RegExp(`^USER ${container.securityContext.runAsUser}:`, 'm'))
+  const [agent, beside] = spec.containers
+  optionsExist(t, agent.args)
+  for (const { securityContext } of [agent, beside])
+    t.like(securityContext, {
+      runAsNonRoot: true,
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ['ALL'] },
+    })
+  t.regex(read('kubernetes', 'Dockerfile'), new RegExp(`^USER ${agent.securityContext.runAsUser}:`, 'm'))
+  // The collector reads what the agent writes, also after it has been renamed.
+  const output = agent.args.find((word: string) => word.startsWith('--output=')).slice('--output='.length)
+  const env = Object.fromEntries(beside.env.map(({ name, value }: any) => [name, value]))
+  t.is(env.PROC_EVENTS_FILES, output.replace('events.ndjson', '*.ndjson*'))
+  const mounted = (container: any): string[] => container.volumeMounts.map(({ mountPath }: any) => mountPath)
+  t.true(mounted(agent).includes(dirname(output)) && mounted(beside).includes(dirname(output)))
+  t.true(mounted(beside).includes(env.STATE_DIRECTORY))
+  const used = Object.keys(env).toSorted()
+  const settings = [...read('opentelemetry-collector', 'file.yaml').matchAll(/\$\{env:(\w+)/g)].map(([, name]) => name!)
+  t.deepEqual(used, [...new Set(settings)].filter((name) => name !== 'OTLP_INSECURE').toSorted())
   if (!has(t, 'kubectl')) return
   // Without a server, kubectl only parses and prints the objects, and drops unknown fields.
   const args = ['label', '--local', '--dry-run=client', '--output=json', 'any=label', '--filename=-']

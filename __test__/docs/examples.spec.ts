@@ -4,6 +4,7 @@ import { cpSync, mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSyn
 import { getPriority } from 'node:os'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
+import { parse } from 'yaml'
 import { ended, program } from '../support/cli-harness.ts'
 import { root } from '../support/fake/facade.ts'
 import { isRunning } from '../support/load.ts'
@@ -54,6 +55,11 @@ test('metrics: starts and failures are served, and the dashboard uses only serve
     panel.targets.map((target: any) => target.expr),
   )
   t.true(expressions.length >= dashboard.panels.length)
+  const { groups } = parse(readFileSync(join(examples, 'metrics', 'rules.yml'), 'utf8'), { strict: true })
+  const alerts: any[] = groups.flatMap(({ rules }: any) => rules)
+  t.true(alerts.length > 2)
+  // Prometheus itself makes the metric `up`.
+  expressions.push(...alerts.map(({ expr }) => expr).filter((expr) => !expr.startsWith('up{')))
   for (const expression of [...expressions, dashboard.templating.list[1].query.query]) {
     const names = expression.match(/\bproc(ess(es)?|_events)_\w+/g) ?? []
     t.true(names.length > 0, expression)

@@ -44,6 +44,7 @@ test('captured details have the names of the semantic conventions, and arguments
     'process.real_user.id': 1000,
     'process.linux.cgroup': '/system.slice/x.scope',
     'container.id': 'abc',
+    'proc_events.origin': 'kernel',
   }
   const event = exec
   t.deepEqual<object, object>(toOpenTelemetry(event).attributes, attributes)
@@ -56,22 +57,28 @@ test('captured details have the names of the semantic conventions, and arguments
 
 test('unknown details are absent', (t) => {
   const event = exec
-  t.deepEqual<object, object>(toOpenTelemetry({ ...event, process: {} }).attributes, { 'process.pid': 10 })
+  t.deepEqual<object, object>(toOpenTelemetry({ ...event, process: {} }).attributes, {
+    'process.pid': 10,
+    'proc_events.origin': 'kernel',
+  })
   const unread = { name: 'sh', ppid: null, exe: null, argv: null, cwd: null, uid: null, cgroup: null, startTime: null }
   t.deepEqual<object, object>(toOpenTelemetry({ ...event, process: unread }).attributes, {
     'process.pid': 10,
     'process.executable.name': 'sh',
+    'proc_events.origin': 'kernel',
   })
   const cut = { argv: ['x'], argvTruncated: true as const, uid: 0 }
   t.deepEqual<object, object>(toOpenTelemetry({ ...event, process: cut }).attributes, {
     'process.pid': 10,
     'process.command': 'x',
     'process.real_user.id': 0,
+    'proc_events.origin': 'kernel',
   })
   t.deepEqual<object, object>(toOpenTelemetry({ ...event, process: { argv: [] } }, { arguments: true }).attributes, {
     'process.pid': 10,
     'process.command_args': [],
     'process.args_count': 0,
+    'proc_events.origin': 'kernel',
   })
 })
 
@@ -85,6 +92,29 @@ test('an exit has its time, its exit code or signal, and its own parent', (t) =>
   const killed = toOpenTelemetry({ ...exit, exitCode: null, signal: 'SIGKILL' }).attributes
   t.is(killed['process.exit.signal'], 'SIGKILL')
   t.false('process.exit.code' in killed)
+})
+
+test('an exit has its duration, every event has its origin, and unknown ones are absent', (t) => {
+  const attributesOf = (event: ExecEvent | ExitEvent): object => toOpenTelemetry(event).attributes
+  t.like(attributesOf({ ...exit, origin: 'resync' }), {
+    'proc_events.origin': 'resync',
+    'proc_events.duration_ns': 5,
+    'proc_events.duration_since': 'exec',
+  })
+  const unknown = attributesOf({ ...exit, durationNs: null, durationSince: null })
+  t.false('proc_events.duration_ns' in unknown || 'proc_events.duration_since' in unknown)
+  t.false('proc_events.duration_ns' in attributesOf(exec))
+})
+
+test('a failure is a warning, and every other event is information', (t) => {
+  const severities = (event: ExecEvent | ExitEvent): unknown[] => {
+    const { severityNumber, severityText } = toOpenTelemetry(event)
+    return [severityNumber, severityText]
+  }
+  t.deepEqual(severities(exit), [13, 'WARN'])
+  t.deepEqual(severities({ ...exit, exitCode: null, signal: 'SIGTERM' }), [13, 'WARN'])
+  for (const calm of [exec, { ...exit, exitCode: 0 }, { ...exit, exitCode: null }])
+    t.deepEqual(severities(calm), [9, 'INFO'])
 })
 
 test('the creation time is present and never later than the event', (t) => {
@@ -125,7 +155,11 @@ test('every event type has an event name, and arguments are passed unchanged', (
   const fork = { ...exec, type: 'fork', pid: 11, process: {}, ppid: 10 } as const
   const { eventName, attributes } = toOpenTelemetry(fork)
   t.is(eventName, 'proc_events.fork')
-  t.deepEqual<object, object>(attributes, { 'process.pid': 11, 'process.parent_pid': 10 })
+  t.deepEqual<object, object>(attributes, {
+    'process.pid': 11,
+    'process.parent_pid': 10,
+    'proc_events.origin': 'kernel',
+  })
   const type = { instanceOf: TypeError, code: 'ERR_INVALID_ARG_TYPE' }
   t.throws(() => toOpenTelemetry(null as never), type)
   t.throws(() => toOpenTelemetry(fork, null as never), type)

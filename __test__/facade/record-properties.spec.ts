@@ -172,6 +172,9 @@ test('the own container is found by the files that docker and podman mount', (t)
   const podman = `/home/me/.local/share/containers/storage/overlay-containers/${hex}/userdata/hostname`
   t.is(containerIdIn(mount(docker, '/etc/resolv.conf')), hex)
   t.is(containerIdIn(mount(podman, '/etc/hostname')), hex)
+  for (const driver of ['vfs', 'btrfs', 'zfs']) {
+    t.is(containerIdIn(mount(podman.replace('overlay', driver), '/etc/hosts')), hex, driver)
+  }
   // The files of a Kubernetes pod are those of its sandbox, and a log shipper mounts those of all containers.
   t.is(containerIdIn(mount(`/run/containerd/io.containerd.grpc.v1.cri/sandboxes/${hex}/hosts`, '/etc/hosts')), null)
   t.is(containerIdIn(mount(`/var/lib/docker/containers/${hex}/json.log`, '/logs/json.log')), null)

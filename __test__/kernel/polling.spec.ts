@@ -1,16 +1,18 @@
-/** The polling source on the real kernel, in pid namespaces of its own, as an ordinary user. */
+/** The polling source without perf events on the real kernel, in pid namespaces of its own, as an ordinary user. */
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { realpathSync } from 'node:fs'
+import { chmodSync, realpathSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import test, { type ExecutionContext } from 'ava'
 import type { MonitorOptions } from '../../dist/index.js'
-import { has, skipped } from '../support/load.ts'
+import { Load, has, skipped } from '../support/load.ts'
 import { monitoring } from '../support/helpers.ts'
 
 const serial = test.serial
 const pathOf = (path: string): string => realpathSync(fileURLToPath(new URL(path, import.meta.url)))
 const program = pathOf('../support/programs/namespaced.mjs')
+const crowded = pathOf('../support/programs/crowded.mjs')
 const command = pathOf('../../dist/src/cli/main.js')
 const nobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups']
 const namespace = ['unshare', '-p', '-f', '--mount-proc']
@@ -40,7 +42,15 @@ async function watch(
   count = 1,
   seconds = 0.02,
 ): Promise<Seen> {
-  const args = [...environment, process.execPath, program, JSON.stringify(options), `${count}`, `${seconds}`]
+  const args = [
+    ...environment,
+    ...sandbox(t),
+    process.execPath,
+    program,
+    JSON.stringify(options),
+    `${count}`,
+    `${seconds}`,
+  ]
   const child = spawn(args[0]!, args.slice(1), { stdio: ['ignore', 'pipe', 'pipe'], timeout: 60_000 })
   let output = ''
   let complaints = ''
@@ -53,9 +63,20 @@ async function watch(
   return seen
 }
 
+let load: Load | undefined
+test.after.always(() => load?.remove())
+
+/** Returns a command that runs another one in a sandbox that refuses perf events. */
+function sandbox(t: ExecutionContext): readonly string[] {
+  if (!has(t, 'cc')) return []
+  load ??= new Load('pe-polling')
+  chmodSync(dirname(load.path), 0o755)
+  return [load.path, 'refuse-perf']
+}
+
 /** Returns true if user nobody can read the package, and the tools are there. */
 function canRun(t: ExecutionContext): boolean {
-  if (!has(t, 'unshare', 'setpriv')) return false
+  if (!has(t, 'unshare', 'setpriv', 'cc')) return false
   const [setpriv, ...args] = [...nobody, process.execPath, '-e', `require('fs').accessSync(${JSON.stringify(program)})`]
   return spawnSync(setpriv!, args).status === 0 || skipped(t, 'user nobody cannot read the package')
 }
@@ -81,6 +102,20 @@ serial('without free descriptors, snapshots show processes and waitForExit() sti
   const limited = [...namespace, 'sh', '-c', 'ulimit -n 60 && exec "$@"', 'sh', ...nobody]
   const { execs, waited } = await watch(t, limited, { source: 'polling', pollingInterval: 20 }, 3, 1)
   t.deepEqual([execs, waited], [3, 9])
+})
+
+serial('watched processes take no descriptor of the program, and the reported ones are soon those of /proc', (t) => {
+  if (!canRun(t)) return
+  const args = [...namespace, ...nobody, process.execPath, crowded, JSON.stringify({ source: 'polling' }), '300']
+  const { status, stdout, stderr } = spawnSync(args[0]!, args.slice(1), { encoding: 'utf8', timeout: 60_000 })
+  t.is(status, 0, stderr)
+  t.log(stdout.trim())
+  const { before, after, tracked, watching, tookMs } = JSON.parse(stdout) as Record<string, number | string>
+  t.is(watching, 'cursor')
+  t.true(Number(tracked) >= 300)
+  // More descriptors would make each fork of the program dearer.
+  t.true(Number(after) - Number(before) < 32, `${before} before, ${after} after`)
+  t.true(Number(tookMs) < 1000)
 })
 
 serial(

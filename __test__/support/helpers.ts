@@ -8,12 +8,13 @@ import { createInterface } from 'node:readline'
 import type { ExecutionContext } from 'ava'
 import { type MonitorOptions, type ProcessMonitor, getProcessMonitor } from '../../dist/index.js'
 
-const TIMEOUT_MS = 20_000
+/** Slow machines, such as those of `npm run kernels`, get a multiple of the time. */
+const TIMEOUT_MS = 20_000 * (Number(process.env.PROC_EVENTS_PATIENCE) || 1)
 
 /** Waits until `holds` returns true. Polls every 2 ms. `what` describes the condition in the timeout's error. */
-export async function until(what: string, holds: () => boolean): Promise<void> {
+export async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
   const deadline = performance.now() + TIMEOUT_MS
-  while (!holds()) {
+  while (!(await holds())) {
     if (performance.now() > deadline) throw new Error(`timed out before ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 2))
   }

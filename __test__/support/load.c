@@ -12,6 +12,8 @@
  *                                             not UTF-8, as the user nobody. FILE is like that of a storm. Ends with its parent
  *   load refuse ERRNO PROGRAM ARGUMENT...     PROGRAM in a sandbox that refuses the process connector's socket with ERRNO
  *
+ *   load refuse-perf PROGRAM ARGUMENT...      PROGRAM in a sandbox that refuses perf events, as that of Docker does
+ *
  * Compiled with -DEND=CODE -nostdlib it is the program END instead, which only exits with CODE. It has no C library,
  * because the start of one would take longer than everything else.
  */
@@ -166,6 +168,16 @@ static int leave(char **arguments) {
   pthread_exit(NULL);
 }
 
+/* Runs a program in a sandbox. */
+static int within(struct sock_filter *program, unsigned short length, char **arguments) {
+  struct sock_fprog filter = {.len = length, .filter = program};
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) fail("PR_SET_NO_NEW_PRIVS");
+  if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) < 0) fail("PR_SET_SECCOMP");
+  execvp(arguments[0], arguments);
+  fail(arguments[0]);
+  return 1;
+}
+
 static int refuse(char **arguments) {
 #define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
 #define ELSE_ALLOW(value, left) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, left)
@@ -176,12 +188,17 @@ static int refuse(char **arguments) {
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (uint32_t)atoi(arguments[0])),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
   };
-  struct sock_fprog filter = {.len = sizeof program / sizeof *program, .filter = program};
-  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) fail("PR_SET_NO_NEW_PRIVS");
-  if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) < 0) fail("PR_SET_SECCOMP");
-  execv(arguments[1], arguments + 1);
-  fail(arguments[1]);
-  return 1;
+  return within(program, sizeof program / sizeof *program, arguments + 1);
+}
+
+static int refuse_perf(char **arguments) {
+  struct sock_filter program[] = {
+      LOAD(nr),
+      ELSE_ALLOW(SYS_perf_event_open, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  return within(program, sizeof program / sizeof *program, arguments);
 }
 
 int main(int count, char **arguments) {
@@ -193,6 +210,7 @@ int main(int count, char **arguments) {
   if (strcmp(mode, "bomb") == 0 && count == 6) return bomb(arguments + 2);
   if (strcmp(mode, "leave") == 0) return leave(arguments + 2);
   if (strcmp(mode, "refuse") == 0 && count > 3) return refuse(arguments + 2);
+  if (strcmp(mode, "refuse-perf") == 0) return refuse_perf(arguments + 2);
   return 64;
 }
 #endif

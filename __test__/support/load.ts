@@ -115,6 +115,11 @@ export class Load {
     return storm
   }
 
+  /** A static program of three instructions, which exits with `code`. */
+  get shortest(): string {
+    return this.#end
+  }
+
   /** Kills one of the processes that stay. */
   end(pid: number): void {
     if (this.#started.delete(pid)) process.kill(pid, 'SIGKILL')

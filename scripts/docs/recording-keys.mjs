@@ -10,6 +10,7 @@ const TITLES = {
   event: 'Events: `exec`, `exit`, `fork`, `comm`, `uid`, `gid`, `sid`, `ptrace`, `coredump`',
   loss: '`loss`',
   note: '`note`',
+  heartbeat: '`heartbeat`, with `--heartbeat`',
   end: '`end`: the last object',
   run: '`run`: the one object of `run --json`',
   runProcess: 'A process in `processes` of `run`',

@@ -11,7 +11,7 @@ const crates = {
     ['error', 'stats', 'sys'],
     ['model'],
     ['delivery', 'procfs'],
-    ['connector'],
+    ['connector', 'perf'],
     ['taskstats'],
     ['process', 'options', 'probe', 'signal'],
     ['capture', 'cursor', 'pipeline'],

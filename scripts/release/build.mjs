@@ -2,7 +2,7 @@
 // arguments it builds all targets. cargo-zigbuild links against an old glibc instead of this machine's.
 
 import { spawnSync } from 'node:child_process'
-import { copyFileSync, existsSync, rmSync, statSync } from 'node:fs'
+import { copyFileSync, existsSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { say, step } from '../step.mjs'
 import { project, root } from '../toolchain.mjs'
@@ -11,6 +11,9 @@ import { OLDEST_GLIBC, targets } from './targets.mjs'
 
 /** The size above which a binary is looked at: some 100 kB more than the last one. */
 const MOST_BYTES = 1_100_000
+
+/** The functions of Node-API that create values outside of V8's memory. */
+const EXTERNAL = /(napi|node_api)_create_external_(\w*buffer|string)/
 
 /** The libraries that every Linux with that libc has. libgcc_s is not among them, because some images lack it. */
 const LIBRARIES = {
@@ -70,7 +73,8 @@ export function complaints(path, { cpu, libc }) {
     strangers.length === 0 ? '' : `needs ${strangers.join(', ')}`,
     minor <= oldest ? '' : `needs glibc 2.${minor}`,
     elf.sections.includes('.symtab') || elf.sections.includes('.debug_info') ? 'is not stripped' : '',
-    // Electron rejects external buffers, because its V8 keeps buffers in a memory cage.
-    elf.undefinedSymbols.some((symbol) => symbol.startsWith('napi_create_external_')) ? 'makes external buffers' : '',
+    // Electron rejects external buffers, because its V8 keeps buffers in a memory cage. Without the name, the binary can
+    // neither import such a function nor look it up at run time.
+    EXTERNAL.test(readFileSync(path, 'latin1')) ? 'makes external buffers or strings' : '',
   ].filter(Boolean)
 }

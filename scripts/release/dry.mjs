@@ -1,25 +1,33 @@
 // A release without the publishing: `npm run release:dry`. It builds every possible target, packs the packages, and installs
 // the tarballs into an empty folder without a network and cargo. There, `import` and `require` watch a real process on
-// every runtime, through every bundler, and in single executables. npm fetches only those tools. `--offline` skips them.
+// every runtime, through every bundler, and in single executables. npm and pip fetch only those. `--offline` skips them.
+// `--keep-builds` builds only what is not built. `--write` writes the results to docs/runtimes.md.
 
+import { spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { say, step } from '../step.mjs'
 import { machine } from '../toolchain.mjs'
+import * as archive from './archive.mjs'
 import { build, whyNotBuildable } from './build.mjs'
 import { bundlers, writeApplication } from './bundlers.mjs'
 import { executables, recipe, tools } from './executables.mjs'
 import { has, installOffline, installedPackages, installedSize, userEnvironment, watch } from './install.mjs'
 import { isBuilt, packMain, packPlatform } from './pack.mjs'
 import { wronglyChosen } from './registry.mjs'
-import { emulated, fetching, runtimes } from './runtimes.mjs'
+import { writeResults } from './results.mjs'
+import { everything, fetching, foreign, runtimes } from './runtimes.mjs'
 import { hostTarget, manifest, targets } from './targets.mjs'
 
-const { values } = parseArgs({ options: { offline: { type: 'boolean' }, 'keep-builds': { type: 'boolean' } } })
+const { values } = parseArgs({
+  options: { offline: { type: 'boolean' }, 'keep-builds': { type: 'boolean' }, write: { type: 'boolean' } },
+})
 const work = mkdtempSync(join(tmpdir(), 'proc-events-release-'))
 const notDone = []
+/** The results of each runtime. */
+const ran = []
 let failed = false
 
 try {
@@ -28,19 +36,21 @@ try {
   if (!built.includes(host)) throw new Error('no target was built that can be installed here')
   const packed = packAll(built)
   const home = installHere(packed, host)
-  check(watch(`Node.js ${process.versions.node}`, [process.execPath], home, ['watch.cjs', 'watch.mjs']))
+  run({ name: 'Node.js in PATH', binary: () => [process.execPath], programs: everything }, '', home, host)
   await chooseByPlatform(packed, built)
   if (values.offline) notDone.push('other runtimes, bundlers and single executables: --offline')
   else {
-    runElsewhere(home)
-    runEmulated(packed, built)
+    runElsewhere(home, host)
+    runForeign(packed, built, host)
     bundleAll(home)
+    packArchive(home, host)
     makeExecutables(home, host)
   }
   rmSync(home, { recursive: true })
 } finally {
   rmSync(work, { recursive: true })
 }
+if (values.write) writeResults(ran, notDone)
 for (const line of notDone) say(`not done: ${line}`)
 say(failed ? 'a check failed: do not release' : 'every check passed')
 process.exitCode = failed ? 1 : 0
@@ -92,43 +102,62 @@ async function chooseByPlatform(packed, built) {
     say(`npm selects the right package for ${built.map(({ name }) => name).join(', ')}`)
 }
 
-/** Creates a folder with npm packages of the registry, which is not published. */
-function fetched(name, packages) {
+/** Creates a folder with packages of a registry, which is not published. */
+function fetched(name, command) {
   const folder = join(work, name.replaceAll(/\W+/g, '-'))
   mkdirSync(folder)
-  const done = step(`Fetching ${name}`, machine, fetching(packages), folder)
-  if (!done) notDone.push(`${name}: npm cannot fetch it`)
+  const done = step(`Fetching ${name}`, machine, command, folder)
+  if (!done) notDone.push(`${name}: ${command[0]} cannot fetch it`)
   return done ? folder : undefined
 }
 
-function runElsewhere(home) {
-  for (const { name, install: wanted, command, programs: names } of runtimes) {
-    const folder = fetched(name, [wanted])
-    if (folder) check(watch(name, command(folder), home, names))
+function runElsewhere(home, host) {
+  for (const runtime of runtimes) {
+    const folder = fetched(runtime.name, runtime.fetch)
+    if (folder) run(runtime, folder, home, host)
   }
 }
 
-function runEmulated(packed, built) {
-  for (const target of built.filter(({ cpu, libc }) => cpu !== process.arch && libc === 'glibc')) {
-    const runtime = emulated[target.cpu]
-    if (!has(runtime.emulator)) notDone.push(`${target.name} under an emulator: ${runtime.emulator} is missing`)
-    else if (!process.env.QEMU_LD_PREFIX) notDone.push(`${target.name} under an emulator: QEMU_LD_PREFIX is not set`)
-    else {
-      const folder = fetched(runtime.name, [runtime.install])
-      if (!folder) continue
-      // --cpu selects only optional packages. Packages installed by name need --force.
-      const home = install(packed, target, `--cpu=${target.cpu}`, '--force')
-      check(watch(runtime.name, runtime.command(folder), home, runtime.programs))
-      rmSync(home, { recursive: true })
+function runForeign(packed, built, host) {
+  for (const target of built.filter((of) => of !== host)) {
+    const runtime = foreign[target.name]
+    const lacking = runtime ? runtime.lacking() : 'no runtime is known'
+    if (lacking) {
+      notDone.push(`running ${target.name}: ${lacking}`)
+      continue
     }
+    const folder = fetched(runtime.name, runtime.fetch)
+    if (!folder) continue
+    if (!versionOf(runtime.binary(folder))) {
+      notDone.push(`running ${target.name}: ${runtime.name} does not start on this machine`)
+      continue
+    }
+    const home = install(packed, target, ...runtime.flags)
+    run(runtime, folder, home, target)
+    rmSync(home, { recursive: true })
   }
+}
+
+/** Runs the programs of a runtime with the installed package of a target. */
+function run({ name, binary, args = [], programs }, folder, home, target) {
+  const version = versionOf(binary(folder)) ?? 'unknown'
+  const command = [...binary(folder), ...args]
+  const succeeds = (program) => check(watch(`${name} (${version})`, command, home, [program]))
+  const results = programs.map((program) => [program, succeeds(program)])
+  ran.push({ name, version, target: target.name, programs: Object.fromEntries(results) })
+}
+
+/** Returns the version of a runtime, or undefined if it does not start. */
+function versionOf([command, ...args]) {
+  const { stdout } = spawnSync(command, [...args, '--version'], { env: machine, encoding: 'utf8' })
+  return /\d+\.\d+\.\d+[\w.-]*/.exec(stdout ?? '')?.[0]
 }
 
 function bundleAll(home) {
   const app = join(home, 'app')
   writeApplication(app)
   for (const { name, install: wanted, arguments: args, output } of bundlers) {
-    const folder = fetched(name, wanted)
+    const folder = fetched(name, fetching(wanted))
     if (!folder) continue
     const binary = join(folder, 'node_modules', '.bin', name)
     const env = { ...userEnvironment(home), NODE_PATH: join(folder, 'node_modules') }
@@ -140,7 +169,7 @@ function bundleAll(home) {
 }
 
 function makeExecutables(home, host) {
-  const folder = fetched('what makes single executables', tools)
+  const folder = fetched('what makes single executables', fetching(tools))
   if (!folder) return
   const [app, bin, env] = [join(home, 'app'), join(folder, 'node_modules', '.bin'), userEnvironment(home)]
   const binary = join(app, 'node_modules', host.packageName, host.file)
@@ -150,6 +179,14 @@ function makeExecutables(home, host) {
     const make = (command) => step(`${title}: ${basename(command[0])}`, env, command, app)
     check(commands.every(make) && step(title, env, [file], app))
   }
+}
+
+function packArchive(home, host) {
+  const folder = fetched('the packer of Electron archives', fetching(archive.tools))
+  if (!folder) return
+  const { command, isUnpacked } = archive.recipe(join(home, 'app'), join(folder, 'node_modules', '.bin'), host)
+  if (!check(step('Electron archive', userEnvironment(home), command, home))) return
+  if (!check(isUnpacked())) say('Electron archive: the binary is not beside it')
 }
 
 function kB(bytes) {

@@ -29,13 +29,13 @@ export function isBuilt({ folder, file }) {
   return existsSync(join(root, folder, file))
 }
 
-/** Packs the package with one platform's binary. */
-export function packPlatform(target, into) {
+/** Packs the package with one platform's binary, by default the one that was built for publishing. */
+export function packPlatform(target, into, binary = join(root, target.folder, target.file)) {
   return inFolder((folder) => {
     writeFileSync(join(folder, 'package.json'), asJson(platformManifest(target)))
     writeFileSync(join(folder, 'README.md'), platformReadme(target))
     copyFileSync(join(root, 'LICENSE'), join(folder, 'LICENSE'))
-    copyFileSync(join(root, target.folder, target.file), join(folder, target.file))
+    copyFileSync(binary, join(folder, target.file))
     return npmPack(folder, into)
   })
 }

@@ -5,6 +5,7 @@ import { readdirSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { say } from '../step.mjs'
 import { installOffline, watch } from './install.mjs'
+import { everything } from './runtimes.mjs'
 import { hostTarget, manifest } from './targets.mjs'
 
 const folder = resolve(process.argv[2] ?? '.')
@@ -21,5 +22,5 @@ const home = installOffline(
   `Installing: ${title}`,
   tarballs.map((file) => join(folder, file)),
 )
-if (!home || !watch(title, [process.execPath], home, ['watch.cjs', 'watch.mjs', 'load.cjs'])) process.exitCode = 1
+if (!home || !watch(title, [process.execPath], home, [...everything, 'load.cjs'])) process.exitCode = 1
 if (home) rmSync(home, { recursive: true })

@@ -28,8 +28,8 @@ export interface EventBase<T extends EventType> {
   readonly timeMs: number
   /**
    * The way in which the event was detected. `'kernel'`: reported live by the kernel. `'bootstrap'`: a process that was running
-   * before the scan. `'resync'`: repaired after a loss, or an exit that `waitForExit` found. `'polling'`: a difference between
-   * two snapshots of the polling source. All but `'kernel'` are synthesized from /proc.
+   * before the scan. `'resync'`: repaired after a loss, or an exit that `waitForExit` found. `'polling'`: a change that
+   * the polling source noticed by itself. All but `'kernel'` are synthesized from /proc.
    */
   readonly origin: 'kernel' | 'bootstrap' | 'resync' | 'polling'
   /**
@@ -99,7 +99,10 @@ export interface ExitEvent extends EventBase<'exit'> {
   readonly signal: NodeJS.Signals | null
   /** True if the kernel dumped the process's memory. */
   readonly coreDumped: boolean
-  /** The parent's process id. null: unknown. */
+  /**
+   * The parent's process id. The kernel does not know a parent that has reaped the process before the report. Then this is the
+   * parent at the exec. null: no subscription captures a detail, so that one is not known either.
+   */
   readonly ppid: number | null
   /**
    * Nanoseconds that the process ran: since its last exec that was seen, or, for one that ran before, since its start. null:

@@ -7,8 +7,9 @@ export interface MonitorOptions {
    * The source of events. Default: `'netlink'`.
    *
    * - `'netlink'`: the kernel's process connector. `initialize` rejects if it is unavailable.
-   * - `'polling'`: a thread looks at each new process id, and at a pidfd of each process. That needs no permission, and works in
-   *   containers. It misses some of the processes that live less than a millisecond.
+   * - `'polling'`: what needs no permission, and works in containers. Where perf events can be had, the kernel reports each
+   *   process by them. Elsewhere a thread looks at each new process id, and at a pidfd of each process. That misses some of the
+   *   processes that live less than a millisecond. `stats().watching` says which.
    * - `'auto'`: netlink, or polling with a process warning if netlink is unavailable or has failed for good.
    */
   readonly source?: 'auto' | 'netlink' | 'polling' | undefined
@@ -27,7 +28,8 @@ export interface MonitorOptions {
    * | `'normal'` | 20 | 1,000 | 1 ms |
    * | `'high'` | 1,000 | 4,000 | 1 ms, also where the opening of programs cannot be watched |
    *
-   * An opened program and each exit wake it as well.
+   * An opened program and each exit wake it as well. Perf events wake it for each change of a process, and are not used with
+   * `'low'`.
    */
   readonly effort?: 'low' | 'normal' | 'high' | undefined
   /**

@@ -8,9 +8,9 @@ export interface MonitorStats {
   /** Gauge: the source of events. null: nothing is monitored. */
   readonly source: 'netlink' | 'polling' | null
   /**
-   * Gauge: how processes are noticed without the connector. `'cursor'`: by the last process id, and a pidfd of each process.
-   * `'snapshot'`: by snapshots of /proc only, for example of the /proc of another pid namespace. null: the connector reports
-   * them, or nothing is monitored. `'perf'` is reserved.
+   * Gauge: how processes are noticed without the connector. `'perf'`: by perf events, with which the kernel reports them.
+   * `'cursor'`: by the last process id, and a pidfd of each process. `'snapshot'`: by snapshots of /proc only, for example of the
+   * /proc of another pid namespace. null: the connector reports them, or nothing is monitored.
    */
   readonly watching: 'perf' | 'cursor' | 'snapshot' | null
   /**
@@ -34,7 +34,7 @@ export interface MonitorStats {
   readonly processScanFailed: number
   /** Callbacks called. */
   readonly callbackExecuted: number
-  /** Events that the kernel's socket dropped. */
+  /** Events that the kernel dropped, because the socket's buffer, or that of perf events, was full. */
   readonly lostSocket: number
   /** Events that the queue to JavaScript dropped. */
   readonly lostQueue: number
@@ -76,7 +76,10 @@ export interface MonitorStats {
   readonly trackedProcesses: number
   /** Gauge: native threads blocked in a read that did not return in time. No other thread waits for them. */
   readonly stuckThreads: number
-  /** Gauge: the scheduling of the native thread (see {@link MonitorOptions.priority}). null: nothing is monitored. */
+  /**
+   * Gauge: the scheduling of the threads that capture details (see {@link MonitorOptions.priority}), as the kernel has granted
+   * it. If a CPU has come online and has no such thread yet, that of the native thread. null: nothing is monitored.
+   */
   readonly priority: 'ordinary' | 'short-slice' | 'realtime' | null
   /** References taken by `getProcessMonitor()` and not given back by `stop()`. */
   readonly references: number

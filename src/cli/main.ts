@@ -27,7 +27,7 @@ async function execute(request: Request): Promise<number> {
     case 'doctor':
       return doctor(request, version())
     case 'watch':
-      await watch(request)
+      await watch(request, notify)
       break
     case 'help':
       await print(process.stdout, help(request.about))

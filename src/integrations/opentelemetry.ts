@@ -23,13 +23,17 @@ export interface OpenTelemetryEvent {
   readonly eventName: string
   /** The time of the event: milliseconds since 1970, as from `Date.now()`, with a fraction. */
   readonly timestamp: number
+  /** 13 (WARN) for an exit with another exit code than 0, or by a signal. 9 (INFO) for every other event. */
+  readonly severityNumber: 9 | 13
+  /** The name of `severityNumber`. */
+  readonly severityText: 'INFO' | 'WARN'
   /** The known attributes. Unknown ones are absent. */
   readonly attributes: OpenTelemetryAttributes
 }
 
 /**
- * The attributes: of the process registry (all of the stability "development"), `container.id`, and three of this package's
- * own. An attribute is absent if it was not captured or could not be read.
+ * The attributes: of the process registry (all of the stability "development"), `container.id`, and this package's own, for
+ * which the conventions have no name. An attribute is absent if it was not captured or could not be read.
  */
 export interface OpenTelemetryAttributes {
   /** The process's id. */
@@ -69,6 +73,12 @@ export interface OpenTelemetryAttributes {
    * unless `'usage'` is captured and known.
    */
   readonly 'process.memory.peak'?: number
+  /** The way in which the event was detected: the event's `origin`. */
+  readonly 'proc_events.origin'?: string
+  /** Nanoseconds that the process ran: the exit's `durationNs`. */
+  readonly 'proc_events.duration_ns'?: number
+  /** The beginning of that duration: the exit's `durationSince`. */
+  readonly 'proc_events.duration_since'?: string
 }
 
 const OPTIONS: KnownKeys<OpenTelemetryOptions> = { arguments: true }
@@ -105,6 +115,7 @@ export function toOpenTelemetry(event: ProcessEvent, options: OpenTelemetryOptio
     'process.linux.cgroup': process.cgroup,
     'container.id': process.containerId,
     'process.creation.time': creationTime(process, timestamp),
+    'proc_events.origin': event.origin,
   }
   if (event.type === 'exit') {
     attributes['process.exit.time'] = new Date(timestamp).toISOString()
@@ -112,10 +123,26 @@ export function toOpenTelemetry(event: ProcessEvent, options: OpenTelemetryOptio
     attributes['process.exit.signal'] = event.signal
     attributes['process.cpu.time'] = event.usage ? event.usage.cpuNs / 1e9 : null
     attributes['process.memory.peak'] = event.usage?.maxRssBytes
+    attributes['proc_events.duration_ns'] = event.durationNs
+    attributes['proc_events.duration_since'] = event.durationSince
   }
   const known = Object.entries(attributes).filter(([, value]) => value !== undefined && value !== null)
-  // Each attribute above has the declared type, or is unknown.
-  return { eventName: `proc_events.${type}`, timestamp, attributes: Object.fromEntries(known) as never }
+  return {
+    eventName: `proc_events.${type}`,
+    timestamp,
+    ...(isFailure(event) ? WARN : INFO),
+    // Each attribute above has the declared type, or is unknown.
+    attributes: Object.fromEntries(known) as never,
+  }
+}
+
+/** Severities of OpenTelemetry's log data model. */
+const INFO = { severityNumber: 9, severityText: 'INFO' } as const
+const WARN = { severityNumber: 13, severityText: 'WARN' } as const
+
+/** Returns true for an exit with another exit code than 0, or by a signal. An unknown outcome is not a failure. */
+function isFailure(event: ProcessEvent): boolean {
+  return event.type === 'exit' && (event.signal !== null || (event.exitCode ?? 0) !== 0)
 }
 
 /** Checks what every event has, because an event may also come from a worker or a file. */

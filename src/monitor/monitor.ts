@@ -24,7 +24,7 @@ import { warnOfFallback, warnOfIgnoredOptions } from './warnings.js'
 /** The index is the binding's number. */
 const PRIORITIES = ['ordinary', 'short-slice', 'realtime'] as const
 /** The index is the binding's number. */
-const WATCHING = [null, 'snapshot', 'cursor'] as const
+const WATCHING = [null, 'snapshot', 'cursor', 'perf'] as const
 
 const WAIT_OPTIONS: KnownKeys<WaitOptions> = { signal: true, startTime: true }
 
@@ -246,7 +246,7 @@ class Monitor extends CheckedEmitter implements ProcessMonitor {
         this.#emit('loss', report)
       },
       onRestart: (error) => this.#emit('restart', error),
-      onFallback: warnOfFallback,
+      onFallback: (reason) => warnOfFallback(reason, this.stats().watching),
       onClosed: (failure) => this.#onClosed(session, ready ? failure : null),
     })
     this.#session = session

@@ -1,5 +1,6 @@
 /** The process warnings of the monitor. Their name is `ProcessMonitorWarning`. */
 import { type ErrorCode, type ProcessMonitorError, findingOf } from '../api/errors.js'
+import type { MonitorStats } from '../api/stats.js'
 
 /** The consequence of a limit of /proc. The other codes are reasons why the process connector is unavailable or has failed. */
 const LIMITS: Partial<Record<ErrorCode, string>> = {
@@ -8,8 +9,12 @@ const LIMITS: Partial<Record<ErrorCode, string>> = {
   ERR_PROC_UNREADABLE: "which shows only this user's processes",
 }
 
-/** Warns that /proc is polled, and of what may be missed. */
-export function warnOfFallback(reason: ProcessMonitorError): void {
+/** Warns that the process connector does not report processes, and of what may be missed. */
+export function warnOfFallback(reason: ProcessMonitorError, watching: MonitorStats['watching']): void {
+  if (watching === 'perf' && LIMITS[reason.code] === undefined) {
+    warn(`Using perf events, which report fork, exec, exit and comm only (${findingOf(reason)}).`, reason.code)
+    return
+  }
   const limit = LIMITS[reason.code] ?? 'which may miss processes that live less than a millisecond'
   warn(`Polling /proc, ${limit} (${findingOf(reason)}).`, reason.code)
 }

@@ -149,7 +149,7 @@ export function checkProcRoot(value: unknown): string {
 export interface ProbeReport {
   /** True if the kernel's process connector is available. */
   readonly netlink: boolean
-  /** True if /proc can be polled, and shows the processes of all users. */
+  /** True if /proc can be polled. With `hidepid` it shows only the processes of this user. */
   readonly polling: boolean
   /** The reason why netlink is unavailable. Absent: netlink is available. */
   readonly reason?: ErrorCode

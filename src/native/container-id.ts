@@ -1,5 +1,5 @@
 /** Finds the id of a container in a cgroup path. */
-import { readFileSync } from 'node:fs'
+import { readFileSync, readlinkSync } from 'node:fs'
 
 /**
  * Matches the last generated id in a path. Docker, containerd, cri-o, podman and Kubernetes have 64 hexadecimal digits. Tasks of
@@ -19,21 +19,29 @@ const NAMED = [
   /\/systemd-nspawn@([^/]+)\.service(?!\/supervisor)/,
 ]
 
-/** Matches a file that docker or podman mounts into each container, by its place on the host. */
+/**
+ * Matches a file that docker or podman mounts into each container, by its place on the host. podman's folder begins with the
+ * storage driver: `overlay-containers`, `vfs-containers`, `btrfs-containers`.
+ */
 const MOUNTED =
-  /^\S+ \S+ \S+ \S*\/(?:overlay-)?containers\/([0-9a-f]{64})\/\S* \/etc\/(?:hostname|hosts|resolv\.conf) /m
+  /^\S+ \S+ \S+ \S*\/(?:[a-z0-9]+-)?containers\/([0-9a-f]{64})\/\S* \/etc\/(?:hostname|hosts|resolv\.conf) /m
+
+/** The links to the first cgroup and pid namespaces, whose numbers are constants of the kernel. */
+const HOST = { cgroup: 'cgroup:[4026531835]', pid: 'pid:[4026531836]' }
 
 let own: string | null | undefined
 
 /**
- * Returns the id of the container that this process is in, if it has a cgroup namespace of its own. There the cgroup of all its
- * processes is `/`.
+ * Returns the id of the container that this process is in, if `/` is the cgroup of all its processes. This is so in a cgroup
+ * namespace of its own, and in a rootless container without a cgroup. There, `/` is also the cgroup of other processes of the
+ * host, which a pid namespace hides.
  */
 function ownContainerId(): string | null {
   if (own !== undefined) return own
   try {
     const isRoot = readFileSync('/proc/self/cgroup', 'utf8').trimEnd().endsWith('::/')
-    own = isRoot ? containerIdIn(readFileSync('/proc/self/mountinfo', 'utf8')) : null
+    const isAlone = (['cgroup', 'pid'] as const).some((name) => readlinkSync(`/proc/self/ns/${name}`) !== HOST[name])
+    own = isRoot && isAlone ? containerIdIn(readFileSync('/proc/self/mountinfo', 'utf8')) : null
   } catch {
     own = null
   }
@@ -45,8 +53,21 @@ export function containerIdIn(mountinfo: string): string | null {
   return MOUNTED.exec(mountinfo)?.[1] ?? null
 }
 
+/** Paths whose container is remembered. Most processes have one of a few. */
+const PATHS_MAX = 256
+const known = new Map<string, string | null>()
+
 /** Returns the container's id in a cgroup path. null: the path has none. */
 export function containerIdOf(cgroup: string): string | null {
+  const before = known.get(cgroup)
+  if (before !== undefined) return before
+  const id = findContainerId(cgroup)
+  if (known.size >= PATHS_MAX) known.clear()
+  known.set(cgroup, id)
+  return id
+}
+
+function findContainerId(cgroup: string): string | null {
   if (cgroup === '/') return ownContainerId()
   if (MONITOR.test(cgroup)) return null
   const generated = GENERATED_ID.exec(cgroup)

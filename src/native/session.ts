@@ -23,6 +23,8 @@ const BUDGET_MS = 4
 const MAX_RECORDS_PER_CLOCK_CHECK = 16
 /** The milliseconds between two clock checks above which fewer records are handled between them. */
 const SLOW_CLOCK_CHECK_MS = 0.5
+/** The milliseconds between two drains above which other code has surely had a turn. */
+const NEW_TURN_MS = 1
 /** A longer buffer is replaced by the initial one after this many consecutive records that fit into that. */
 const FITTING_RECORDS = 4096
 
@@ -74,10 +76,12 @@ export class Session implements RuleListener {
   #recordsPerClockCheck = 8
   /** The number of records until the next clock check. */
   #recordsUntilClockCheck = 8
-  /** The time of the first clock check in this turn of the event loop. 0: none yet. */
-  #turnStart = 0
-  /** The time of the last clock check. */
-  #lastClockCheck = 0
+  /** The time at which the budget began. Drains in quick succession share it. */
+  #budgetStart = 0
+  /** False until the drain in progress has checked the clock. */
+  #hasBudget = false
+  /** The time of the last clock check. -Infinity: the event loop has turned since. */
+  #lastClockCheck = -Infinity
   #pumping = false
   /** True if all queued records have been copied. */
   #isAll = false
@@ -188,6 +192,7 @@ export class Session implements RuleListener {
       return
     }
     this.#pumping = true
+    this.#hasBudget = false
     this.#isAll = isAll
     try {
       if (!this.#drain()) this.#pumpLater()
@@ -202,8 +207,8 @@ export class Session implements RuleListener {
    */
   #drain(): boolean {
     for (;;) {
-      // Start the budget only for a long batch, because a clock check costs more than a record.
-      if (this.#turnStart === 0 && this.#end - this.#at >= this.#recordsUntilClockCheck * RECORD_HEAD_WORDS)
+      // Start the budget only before a clock check, because one costs more than a record.
+      if (!this.#hasBudget && this.#end - this.#at >= this.#recordsUntilClockCheck * RECORD_HEAD_WORDS)
         this.#startBudget()
       while (this.#at < this.#end) {
         const at = this.#at
@@ -232,10 +237,15 @@ export class Session implements RuleListener {
     this.#source?.setBuffer(this.#buffer.words)
   }
 
-  /** Starts the budget of this turn of the event loop. All calls of `#onRecords` in the turn share it. */
+  /**
+   * Starts a budget, or goes on with that of the drain before. Node.js may call `#onRecords` again before the event loop turns,
+   * and an immediate in each batch, to learn that it has, would cost more than ten records.
+   */
   #startBudget(): void {
-    this.#turnStart = this.#lastClockCheck = performance.now()
-    setImmediate(() => (this.#turnStart = 0)).unref()
+    const now = performance.now()
+    if (now - this.#lastClockCheck > NEW_TURN_MS) this.#budgetStart = now
+    this.#lastClockCheck = now
+    this.#hasBudget = true
   }
 
   #hasTime(): boolean {
@@ -245,7 +255,7 @@ export class Session implements RuleListener {
       ? Math.ceil(this.#recordsPerClockCheck / 2)
       : Math.min(MAX_RECORDS_PER_CLOCK_CHECK, 2 * this.#recordsPerClockCheck)
     this.#lastClockCheck = now
-    return now - this.#turnStart < BUDGET_MS
+    return now - this.#budgetStart < BUDGET_MS
   }
 
   #handleRecord(at: number): void {
@@ -308,6 +318,7 @@ export class Session implements RuleListener {
   #pumpLater(): void {
     const pump = (): void => {
       this.#nextPump = null
+      this.#lastClockCheck = -Infinity
       this.#pump()
     }
     // An unref'd immediate does not wake the event loop. An unref'd timer does, while something else keeps the loop alive.

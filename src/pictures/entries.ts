@@ -10,7 +10,7 @@ import { entriesOfRun, isRun } from '../recording/run-entry.js'
  * `schema/recording.schema.json` of the package describes its keys.
  */
 export interface RecordedEntry {
-  /** The type of an event, `start`, `end`, `loss`, `note` or `run`. Other objects are ignored. */
+  /** The type of an event, `start`, `end`, `loss`, `note`, `heartbeat` or `run`. Other objects are ignored. */
   readonly type: string
   /** Nanoseconds on CLOCK_MONOTONIC. `run` has none. */
   readonly timestampNs?: number

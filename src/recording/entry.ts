@@ -1,6 +1,7 @@
 /** The entries of a recording: events, losses and notes, as flat objects with all known details, between a start and an end. */
 import type { EventType, ProcessEvent, ResourceUsage } from '../api/event-types.js'
 import type { LossReport } from '../api/monitor-types.js'
+import { timeNsOf } from './wall-clock.js'
 
 /**
  * An event. The keys, their order and their units are those of --json and relied upon: they are added to, never changed.
@@ -42,24 +43,36 @@ export interface EventEntry {
   readonly loginUid: number | null
   /** Clock ticks since boot. */
   readonly startTime: number | null
+  readonly timeNs: string | null
+  readonly stream?: string
+  readonly seq?: number
+}
+
+/** The moment of an entry, and its place in a stream. */
+interface Placed {
+  /** ISO 8601. */
+  readonly time: string
+  readonly timestampNs: number
+  /** The time of day in nanoseconds since the Unix epoch. A text, because a number of JavaScript has too few digits. */
+  readonly timeNs?: string | null
+  /** The id of the stream that the line belongs to. Only lines of --json have it. */
+  readonly stream?: string
+  /** The place in that stream, from 0 on. */
+  readonly seq?: number
 }
 
 /** Events that were lost, here. `output`: lines that the reader of the output was too slow for. */
-export interface LossEntry {
+export interface LossEntry extends Placed {
   readonly type: 'loss'
-  readonly time: string
-  readonly timestampNs: number
   readonly cause: LossReport['cause'] | 'output'
   readonly lost: number
   readonly recoveredExecs: number
   readonly recoveredExits: number
 }
 
-/** Something else about the monitoring: it polls from here on, it was taken up again, costs of processes are unknown. */
-export interface NoteEntry {
+/** Something else about the monitoring: it polls, it was taken up again, costs are unknown. */
+export interface NoteEntry extends Placed {
   readonly type: 'note'
-  readonly time: string
-  readonly timestampNs: number
   readonly note: 'polling' | 'restart' | 'usage'
   /** The code of the error that caused it. */
   readonly code: string | null
@@ -67,10 +80,8 @@ export interface NoteEntry {
 }
 
 /** The first entry of a recording: where, when and how it was made. */
-export interface StartEntry {
+export interface StartEntry extends Placed {
   readonly type: 'start'
-  readonly time: string
-  readonly timestampNs: number
   /** The version of this package. */
   readonly version: string
   /** The name of the machine. */
@@ -80,26 +91,60 @@ export interface StartEntry {
   /** The clock of timestampNs. */
   readonly clock: 'CLOCK_MONOTONIC'
   readonly source: 'netlink' | 'polling' | null
+  /** The id of this machine for this package, which does not reveal the machine id. */
+  readonly hostId?: string | null
+  /** The types of the recorded events. */
+  readonly events?: readonly EventType[]
+  /** One process of so many is recorded. */
+  readonly sample?: number
 }
 
 /** The last entry of a recording that was not cut off. */
-export interface EndEntry {
+export interface EndEntry extends Placed {
   readonly type: 'end'
-  readonly time: string
-  readonly timestampNs: number
   /** The events that were lost since the start. */
   readonly lost: number
+  /** The lines that were skipped since the start. */
+  readonly lostOutput?: number
 }
 
-export type Entry = EventEntry | LossEntry | NoteEntry | StartEntry | EndEntry
+/** A sign of life, with the figures of the monitor and of its process. Those that count do so since the start. */
+export interface HeartbeatEntry extends Placed, Readonly<Record<HeartbeatFigure, number>> {
+  readonly type: 'heartbeat'
+}
+
+/** The keys of a heartbeat, in their order. Those of `MonitorStats` mean the same there. */
+export const HEARTBEAT_FIGURES = [
+  'events',
+  'exec',
+  'exit',
+  'lostSocket',
+  'lostQueue',
+  'lostOutput',
+  'resync',
+  'restart',
+  'captureTimeouts',
+  'detailsDropped',
+  'unseen',
+  'exitsWithoutStatus',
+  'queueDepth',
+  'heldBytes',
+  'trackedProcesses',
+  'cpuNs',
+  'rssBytes',
+] as const
+
+export type HeartbeatFigure = (typeof HEARTBEAT_FIGURES)[number]
+
+export type Entry = EventEntry | LossEntry | NoteEntry | HeartbeatEntry | StartEntry | EndEntry
 
 export function isEvent(entry: Entry): entry is EventEntry {
-  return entry.type !== 'loss' && entry.type !== 'note' && !isBoundary(entry)
+  return !isRemark(entry) && entry.type !== 'heartbeat' && entry.type !== 'start' && entry.type !== 'end'
 }
 
-/** Returns true for the start and the end of a recording. */
-export function isBoundary(entry: Entry): entry is StartEntry | EndEntry {
-  return entry.type === 'start' || entry.type === 'end'
+/** Returns true for what every view shows in its place besides events. */
+export function isRemark(entry: Entry): entry is LossEntry | NoteEntry {
+  return entry.type === 'loss' || entry.type === 'note'
 }
 
 /** The details of an entry that the event lacks. */
@@ -110,6 +155,8 @@ export interface EntryContext {
   readonly parentName: string | null
   readonly user: string | null
   readonly showsArguments: boolean
+  /** The time of day in nanoseconds. Absent: that of the event alone. */
+  readonly timeNs?: string
 }
 
 export function eventEntry(event: ProcessEvent, context: EntryContext): EventEntry {
@@ -136,6 +183,7 @@ export function eventEntry(event: ProcessEvent, context: EntryContext): EventEnt
     gid: process.gid ?? null,
     loginUid: process.loginUid ?? null,
     startTime: process.startTime ?? null,
+    timeNs: context.timeNs ?? timeNsOf(timeMs, timestampNs),
   }
 }
 

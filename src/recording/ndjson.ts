@@ -5,6 +5,8 @@ import {
   type EndEntry,
   type Entry,
   type EventEntry,
+  HEARTBEAT_FIGURES,
+  type HeartbeatEntry,
   type LossEntry,
   type NoteEntry,
   type StartEntry,
@@ -52,12 +54,13 @@ export function toEntry(value: unknown): Entry | null {
   if (typeof time !== 'string' || Number.isNaN(Date.parse(time))) throw new Error('"time" is missing or not a date')
   if (!Number.isFinite(timestampNs)) throw new Error('"timestampNs" is missing or not a number')
   const entry = value as Entry
+  if (typeof (entry.timeNs ?? '') !== 'string') throw new Error('"timeNs" is not a string')
   if (isEvent(entry)) return complete(entry)
   checkRemark(entry)
   return entry
 }
 
-const TYPES = [...EVENT_TYPES, 'loss', 'note', 'start', 'end'] as const
+const TYPES = [...EVENT_TYPES, 'loss', 'note', 'heartbeat', 'start', 'end'] as const
 
 const ABSENT = {
   ppid: null,
@@ -75,6 +78,7 @@ const ABSENT = {
   gid: null,
   loginUid: null,
   startTime: null,
+  timeNs: null,
 } as const
 
 const TEXTS = [
@@ -91,7 +95,7 @@ const TEXTS = [
 ] as const
 const OWN_NUMBERS = ['tid', 'ruid', 'euid', 'rgid', 'egid', 'tracerPid'] as const
 const NUMBERS = ['ppid', 'uid', 'gid', 'loginUid', 'startTime', 'exitCode', 'durationNs', ...OWN_NUMBERS] as const
-const START_TEXTS = ['version', 'host', 'bootId', 'clock', 'source'] as const
+const START_TEXTS = ['version', 'host', 'hostId', 'bootId', 'clock', 'source'] as const
 const COUNTS = ['lost', 'recoveredExecs', 'recoveredExits'] as const
 
 /** Checks the types, because the file may have been written by hand or by another program. */
@@ -119,7 +123,7 @@ function isUsage(usage: object): boolean {
 }
 
 /** Checks the fields of other entries than events. */
-function checkRemark(remark: LossEntry | NoteEntry | StartEntry | EndEntry): void {
+function checkRemark(remark: LossEntry | NoteEntry | HeartbeatEntry | StartEntry | EndEntry): void {
   if (remark.type === 'start') {
     for (const key of START_TEXTS) {
       if (typeof (remark[key] ?? '') !== 'string') throw new Error(`"${key}" is not a string`)
@@ -128,6 +132,11 @@ function checkRemark(remark: LossEntry | NoteEntry | StartEntry | EndEntry): voi
   }
   if (remark.type === 'end') {
     if (!Number.isInteger(remark.lost)) throw new Error('"lost" is missing or not an integer')
+    return
+  }
+  if (remark.type === 'heartbeat') {
+    for (const key of HEARTBEAT_FIGURES)
+      if (!Number.isFinite(remark[key] ?? 0)) throw new Error(`"${key}" is not a number`)
     return
   }
   if (remark.type === 'note') {

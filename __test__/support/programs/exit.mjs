@@ -1,4 +1,5 @@
-// Monitors, and calls process.exit(3) at some moment. Argument: the moment, any number.
+// Monitors, and calls process.exit(3) at some moment. Arguments: the moment, any number, and the options of
+// `initialize` as JSON.
 import { createRequire } from 'node:module'
 
 const { getProcessMonitor } = createRequire(import.meta.url)('../../../dist/index.js')
@@ -11,7 +12,7 @@ monitor.subscribeExec(() => {
 })
 monitor.subscribeExit(({ length }) => length)
 if (moment % 5 === 1) setTimeout(end, moment)
-const initialized = monitor.initialize()
+const initialized = monitor.initialize(JSON.parse(process.argv[3] ?? '{}'))
 if (moment % 5 === 2) end()
 await initialized
 if (moment % 5 === 3) end()

@@ -47,6 +47,8 @@ mod error;
 pub mod model;
 mod options;
 #[doc(hidden)]
+pub mod perf;
+#[doc(hidden)]
 pub mod pipeline;
 mod probe;
 #[doc(hidden)]

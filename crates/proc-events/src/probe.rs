@@ -14,7 +14,7 @@ use crate::taskstats;
 pub struct Probe {
     /// `Ok` if the kernel's process connector can be used.
     pub netlink: Result<(), Error>,
-    /// `Ok` if `/proc` can be polled, and shows the processes of all users.
+    /// `Ok` if `/proc` can be polled. It may show only the processes of this user.
     pub polling: Result<(), Error>,
     /// `Ok` if the costs of processes can be read, beside the connector.
     pub usage: Result<(), Error>,
@@ -27,10 +27,22 @@ pub fn probe(proc_root: &Path) -> Probe {
         Ok(procfs) => {
             let netlink = connector::probe(proc_root);
             let usage = netlink.clone().and_then(|()| taskstats::probe(proc_root));
-            Probe { netlink, polling: shows_other_users(&procfs), usage }
+            Probe { netlink, polling: can_poll(&procfs), usage }
         }
         // All need `/proc`.
         Err(error) => Probe { netlink: Err(error.clone()), polling: Err(error.clone()), usage: Err(error) },
+    }
+}
+
+/// Checks that `/proc` shows the processes of all users, or at least those of this user with their own pids.
+///
+/// # Errors
+/// [`ErrorCode::ProcUnreadable`] if it does neither.
+pub(crate) fn can_poll(procfs: &Arc<Procfs>) -> Result<(), Error> {
+    let is_own_shown = || procfs.reader().observe(std::process::id(), Fields::NONE).is_some();
+    match shows_other_users(procfs) {
+        Err(_) if procfs.is_of_own_pid_namespace() && is_own_shown() => Ok(()),
+        result => result,
     }
 }
 

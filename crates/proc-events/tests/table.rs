@@ -135,6 +135,59 @@ fn exit_carries_the_details_of_the_exec() {
     assert_eq!((ran, ppid, known), (Some(RunTime::SinceExec(3_000_000_000)), Some(1), true));
 }
 
+/// Returns the parent of the last event, an exit.
+fn parent_of_exit(harness: &TableHarness) -> Option<u32> {
+    let Some(EventData::Exit { ppid, .. }) = harness.events.last().map(|event| &event.data) else { panic!() };
+    *ppid
+}
+
+/// The kernel no longer knows the parent of a process that it reaps before it makes the report.
+#[test]
+fn exit_without_a_parent_has_the_one_that_was_observed_at_the_exec() {
+    let observed = |ppid| Some(ObservedProcess { ppid, ..process(10, 4_000_000_000, "sh") });
+    for (observed, reported, expected) in [
+        (observed(7), 0, Some(7)),
+        (observed(7), 1, Some(1)),
+        // The parent is outside of the pid namespace.
+        (observed(0), 0, None),
+        (None, 0, None),
+        // The details were read without the identity.
+        (Some(process(10, 0, "sh")), 0, None),
+    ] {
+        let mut harness = TableHarness::default();
+        let exec = wire::datagram(what::PROC_EVENT_EXEC, 0, 5_000_000_000, &[10, 10, 0, 0, 0, 0]);
+        let words = [10, 10, 0, 17, reported, reported];
+        let exit = wire::datagram(what::PROC_EVENT_EXIT, 0, 8_000_000_000, &words);
+        harness.table.apply(&wire::parse(&exec).unwrap(), observed, &mut harness.events);
+        harness.table.apply(&wire::parse(&exit).unwrap(), None, &mut harness.events);
+        assert_eq!(parent_of_exit(&harness), expected);
+    }
+}
+
+#[test]
+fn an_observed_parent_is_not_that_of_a_later_process_with_the_pid() {
+    let mut harness = TableHarness::default();
+    let observed = Some(ObservedProcess { ppid: 7, ..process(10, 4_000_000_000, "sh") });
+    for (at, observed) in [(5, observed), (9, None)] {
+        let exec = wire::datagram(what::PROC_EVENT_EXEC, 0, at * 1_000_000_000, &[10, 10, 0, 0, 0, 0]);
+        harness.table.apply(&wire::parse(&exec).unwrap(), observed, &mut harness.events);
+    }
+    let exit = wire::datagram(what::PROC_EVENT_EXIT, 0, 10_000_000_000, &[10, 10, 0, 17, 0, 0]);
+    harness.table.apply(&wire::parse(&exit).unwrap(), None, &mut harness.events);
+    assert_eq!(parent_of_exit(&harness), None);
+}
+
+#[test]
+fn synthesized_exit_has_the_parent_that_a_snapshot_has_shown() {
+    let mut harness = TableHarness::default();
+    let began = harness.table.begin_snapshot();
+    let shown = ObservedProcess { ppid: 7, ..process(10, 4_000_000_000, "sh") };
+    let snapshot = Snapshot { processes: vec![shown], ..Snapshot::default() };
+    harness.table.reconcile(snapshot, began, &[], Origin::Bootstrap, 5_000_000_000, &mut harness.events);
+    harness.snapshot(&[], &[], Origin::Resync);
+    assert_eq!(parent_of_exit(&harness), Some(7));
+}
+
 #[test]
 fn exec_replaces_the_details_of_the_last() {
     let events = events_of(&["exec 10@5 sh", "exec 10@6 ls", "exit 10@8"]);

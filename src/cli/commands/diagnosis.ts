@@ -81,24 +81,36 @@ export function isHealthy(checks: readonly Check[]): boolean {
 /** The least share of short-lived processes that the polling source sees on a machine that is not overloaded. */
 const POLLING_SHARE = 0.9
 
-function polling({ procRoot, polls, hidepid, pollingTest }: Facts): Check {
-  if (!polls && hidepid === null)
+/** What each way of watching is called. */
+const WAYS = { perf: 'perf events', cursor: 'the last process id' } as const
+
+const PERF =
+  'Perf events would show every process: grant CAP_PERFMON (docker: --cap-add PERFMON), or set kernel.perf_event_paranoid to 2, ' +
+  'and let seccomp allow perf_event_open.'
+
+function polling({ procRoot, polls, hidepid, capabilities, netlink, pollingTest }: Facts): Check {
+  if (!polls)
     return check('polling', 'failed', `${procRoot} cannot be read`, 'Mount a proc file system there, or set HOST_PROC.')
-  const readable = polls ? `${procRoot} can be read` : `${procRoot} shows only your own processes (${hidepid})`
+  const showsAll = hidepid === null || capabilities.includes('CAP_SYS_PTRACE')
+  const readable = showsAll ? `${procRoot} can be read` : `${procRoot} shows only your own processes (${hidepid})`
   if (pollingTest === null)
-    return polls ? check('polling', 'ok', readable) : check('polling', 'warning', readable, GROUP)
+    return showsAll ? check('polling', 'ok', readable) : check('polling', 'warning', readable, GROUP)
   const { started, execs, exits, watching } = pollingTest
-  const seen = `${readable}; of ${plural(started, 'process', 'processes')} started, ${execs} execs and ${exits} exits were seen`
   if (watching === 'snapshot')
     return check('polling', 'warning', `${readable}, by snapshots only`, "Use the /proc of one's own pid namespace.")
+  const by = watching === null ? '' : ` by ${WAYS[watching]}`
+  const counted = `${execs} execs and ${exits} exits were seen${by}`
+  const seen = `${readable}; of ${plural(started, 'process', 'processes')} started, ${counted}`
+  // With the connector, nothing better is needed.
+  const advice = netlink !== null && watching === 'cursor' ? PERF : null
   if (Math.min(execs, exits) < started * POLLING_SHARE)
     return check(
       'polling',
       'warning',
       seen,
-      'Processes that live less than a millisecond are missed on a busy machine.',
+      advice ?? 'Processes that live less than a millisecond are missed on a busy machine.',
     )
-  return polls ? check('polling', 'ok', seen) : check('polling', 'warning', seen, GROUP)
+  return showsAll ? check('polling', 'ok', seen, advice) : check('polling', 'warning', seen, GROUP)
 }
 
 function details({ user, capabilities }: Facts): Check {

@@ -25,6 +25,7 @@ const CAPABILITIES: readonly (readonly [bit: bigint, name: string])[] = [
   [19n, 'CAP_SYS_PTRACE'],
   [21n, 'CAP_SYS_ADMIN'],
   [23n, 'CAP_SYS_NICE'],
+  [38n, 'CAP_PERFMON'],
 ]
 
 /** Resolves with the exit code. */

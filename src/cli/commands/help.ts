@@ -5,7 +5,7 @@ import { wrap } from '../output/text.js'
 
 const WIDTH = 80
 /** Longer options push their text to the right. */
-const LONG = 25
+const LONG = 23
 
 export function help(about: Command = COMMANDS[0]!): string {
   const isMain = about.name === ''

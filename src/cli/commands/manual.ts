@@ -56,8 +56,8 @@ const repeatable = OPTIONS.filter((option) => option.repeatable === true).map(({
 const FILTERS_TEXT = `The filters ${repeatable.join(', ')} may be given more than once. Values of one filter are alternatives: --name a --name b shows the processes a and the processes b. Different filters must all match, except --pid and --descendants-of: one of them must match. Any other option may be given once.`
 
 const JSON_TEXT = [
-  "Each line is an object. Every event has, in this order: type, time (ISO 8601), timestampNs (the kernel's monotonic clock), pid, ppid, name, origin (kernel: live; resync, polling: concluded from /proc); then the keys of its type: exitCode, signal, coreDumped, durationNs, durationSince (exec or start), usage (CPU time, memory and more; null: unknown; exit); tid, comm (comm); ruid, euid (uid); rgid, egid (gid); tracerPid (ptrace); then parentName, uid, user, exe, argv (argvTruncated: true if its end is missing), cgroup, containerId, comm (the present name, where name is that at the exec), cwd, gid, loginUid (the user of the login, before su and sudo), startTime (clock ticks since boot). Unknown values are null.",
-  'The first line is the start of the recording (type start, time, timestampNs, version, host, bootId, clock, source: netlink or polling), and the last one its end (type end, time, timestampNs, lost). Other lines are losses (type loss, time, timestampNs, cause: socket, queue or output, lost, recoveredExecs, recoveredExits) and notes (type note, time, timestampNs, note: polling or restart, code, message). --summary, --top, run and doctor print objects of the types summary, top, run and doctor.',
+  "Each line is an object. Every event has, in this order: type, time (ISO 8601), timestampNs (the kernel's monotonic clock), pid, ppid, name, origin (kernel: live; resync, polling: concluded from /proc); then the keys of its type: exitCode, signal, coreDumped, durationNs, durationSince (exec or start), usage (CPU time, memory and more; null: unknown; exit); tid, comm (comm); ruid, euid (uid); rgid, egid (gid); tracerPid (ptrace); then parentName, uid, user, exe, argv (argvTruncated: true if its end is missing), cgroup, containerId, comm (the present name, where name is that at the exec), cwd, gid, loginUid (the user of the login, before su and sudo), startTime (clock ticks since boot), timeNs (nanoseconds since the Unix epoch, as a text). Unknown values are null.",
+  'Each line ends with stream, an id that differs in each run, and seq, the number of the line in that stream, from 0 on. Skipped lines have no number, so that a gap is a loss behind the command. The first line is the start of the recording (type start, time, timestampNs, timeNs, version, host, bootId, clock, source: netlink or polling, hostId, events, sample), and the last one its end (type end, time, timestampNs, timeNs, lost, lostOutput). hostId is derived from /etc/machine-id, as systemd-id128 machine-id --app-specific=c7a4b0f27d1e4c1f9a56d3be8f20e971 does. Other lines are losses (type loss, time, timestampNs, timeNs, cause: socket, queue or output, lost, recoveredExecs, recoveredExits) notes (type note, time, timestampNs, timeNs, note: polling, restart or usage, code, message), and heartbeats with the figures of --heartbeat (type heartbeat). --summary, --top, run and doctor print objects of the types summary, top, run and doctor.',
 ] as const
 
 const EXAMPLES = [
@@ -65,6 +65,10 @@ const EXAMPLES = [
   ['proc-events run -- make', 'Show the processes of a build, with failures and lifetimes.'],
   ['proc-events run --format html --output build.html -- make', 'Draw them as a page with a timeline.'],
   ['proc-events --json --events all > events.ndjson', 'Record everything.'],
+  [
+    'proc-events --events exit --redact --heartbeat 60 --output /var/log/proc-events.ndjson --rotate 100M',
+    'Write the exits of a machine to files, for a log collector.',
+  ],
   ['proc-events --replay events.ndjson --tree --user www-data', 'Show the recording later.'],
 ] as const
 

@@ -1,12 +1,19 @@
 /** The default command: shows live events, or a recording, in a view. */
 import { findDeletedProcesses } from '../../native/binding.js'
 import { now } from '../entries/clock.js'
-import { type EndEntry, type Entry, isEvent } from '../../recording/entry.js'
+import { type EndEntry, type Entry, type HeartbeatEntry, isEvent } from '../../recording/entry.js'
 import { containerMatcher } from '../entries/filters.js'
 import { LiveEntries } from '../entries/live.js'
 import { recorded } from '../entries/recording.js'
+import { selector } from '../entries/selection.js'
 import type { WatchFilter, WatchOptions } from '../flags/args.js'
+import type { OutputFile } from '../flags/stream.js'
+import { LineNumbers } from '../output/line-numbers.js'
+import { LossAccount } from '../output/loss-account.js'
 import { Output } from '../output/output.js'
+import { RotatingFile } from '../output/rotating-file.js'
+import { MetricsServer } from '../output/metrics-server.js'
+import { type CommandFigures, metricsText } from '../output/metrics-text.js'
 import { type Presenter, counts, createPresenter, isWanted, skippedEntry, summaryText } from '../output/present.js'
 import { Shutdown } from '../shutdown.js'
 import { Summary } from '../views/summary.js'
@@ -20,7 +27,11 @@ interface EntrySource {
   /** Returns the last entry, if the end adds one. */
   rest(summary: Summary): Entry | null
   /** Returns the entry for the end of a recording, unless the source has its own. */
-  end(lost: number): EndEntry | null
+  end(lost: number, lostOutput: number): EndEntry | null
+  /** Returns a heartbeat of this moment; null for a recording. `output`: the figures of the output. */
+  heartbeat(output: Pick<HeartbeatEntry, 'lostOutput' | 'heldBytes'>): HeartbeatEntry | null
+  /** Returns the metrics of this moment. */
+  metrics(figures: CommandFigures): string
   /** Milliseconds that the events span; null before the start. */
   readonly elapsedMs: number | null
   /** The current time on the clock of the entries. */
@@ -28,13 +39,24 @@ interface EntrySource {
 }
 
 /** Resolves at the end. Rejects if the source could not start, or failed. */
-export async function watch(options: WatchOptions): Promise<void> {
+export async function watch(options: WatchOptions, notify: (text: string) => void): Promise<void> {
   const { stdout, stdin, stderr } = process
+  const numbers = isStream(options) ? new LineNumbers() : null
+  const file = options.output === undefined ? null : openFile(options.output, numbers, notify)
   const shutdown = new Shutdown()
   const summary = new Summary()
   const source: EntrySource =
     options.replay === undefined ? new LiveSource(options) : new RecordingSource(options, options.replay)
-  const output = new Output(stdout, { onSkipped: (lines) => show(skippedEntry(lines, now())) })
+  const output = new Output(file ?? stdout, {
+    heldMax: options.bufferBytes,
+    onSkipped: (lines) => {
+      for (const loss of losses.take()) show(loss)
+      show(skippedEntry(lines, now()))
+    },
+    ...(numbers === null ? {} : { complete: (line) => numbers.add(line) }),
+  })
+  const losses = new LossAccount()
+  const isSelected = selector(options)
   const view = createPresenter(options, {
     stdout,
     stdin,
@@ -46,31 +68,67 @@ export async function watch(options: WatchOptions): Promise<void> {
   let left = options.count ?? Infinity
 
   function show(entry: Entry): void {
-    if (!isWanted(entry, options) || (left === 0 && isEvent(entry))) return
+    if (!isWanted(entry, options) || !isSelected(entry) || (left === 0 && isEvent(entry))) return
+    if (entry.type === 'loss' && output.isSkipping) return losses.add(entry)
     summary.add(entry)
     view.add(entry)
     if (counts(entry, options) && --left === 0) shutdown.end()
   }
 
+  const beat = (): void => {
+    const entry = source.heartbeat({ lostOutput: output.skipped, heldBytes: output.heldBytes })
+    // A sign of life is of no use when it is late.
+    if (entry !== null && !output.isSkipping) show(entry)
+  }
+  const heartbeat = options.heartbeatMs === undefined ? undefined : setInterval(beat, options.heartbeatMs)
+
+  const metrics = options.metrics === undefined ? null : new MetricsServer(() => source.metrics(figuresOf(output)))
+
   output.closed.then(shutdown.end, shutdown.fail)
   try {
+    await metrics?.listen(options.metrics!)
     await Promise.race([source.run(show, view, shutdown), shutdown.reached])
     await shutdown.reached
   } finally {
     const { elapsedMs } = source
     shutdown.release()
+    clearInterval(heartbeat)
+    metrics?.close()
     await source.stop()
     if (elapsedMs !== null) {
+      // What was skipped must be told before the end.
+      if (output.isSkipping) await output.end()
       const rest = source.rest(summary)
       if (rest !== null) show(rest)
-      const end = source.end(summary.lost)
+      const end = source.end(summary.lost, output.skipped)
       if (end !== null) show(end)
       await view.end(elapsedMs)
+      await file?.close()
       if (output.open && options.view !== 'summary') {
         stderr.write(summaryText(summary, elapsedMs, !options.json, stderr))
       }
     }
   }
+}
+
+function openFile(options: OutputFile, numbers: LineNumbers | null, notify: (text: string) => void): RotatingFile {
+  const { path } = options
+  return new RotatingFile(options, {
+    header: () => numbers?.first ?? null,
+    onTrouble: (error) =>
+      notify(error === null ? `${path}: written again` : `${path}: ${error.message}. Lines wait, and are then skipped`),
+  })
+}
+
+function figuresOf(output: Output): CommandFigures {
+  const { user, system } = process.cpuUsage()
+  const [cpuSeconds, rssBytes] = [(user + system) / 1e6, process.memoryUsage.rss()]
+  return { lines: output.lines, skippedLines: output.skipped, heldBytes: output.heldBytes, cpuSeconds, rssBytes }
+}
+
+/** Returns true if the output is a stream of JSON with numbered lines. A recording keeps its own numbers. */
+function isStream({ json, view, replay }: WatchOptions): boolean {
+  return json && (view === 'lines' || view === 'tree') && replay === undefined
 }
 
 class LiveSource implements EntrySource {
@@ -83,7 +141,7 @@ class LiveSource implements EntrySource {
   }
 
   async run(show: (entry: Entry) => void, view: Presenter, shutdown: Shutdown): Promise<void> {
-    const { types, view: kind, filter, durationMs } = this.#options
+    const { types, view: kind, filter, durationMs, sample } = this.#options
     refuseExited(filter)
     const isInContainer = containerMatcher(filter.container)
     const begin = (): void => {
@@ -100,7 +158,7 @@ class LiveSource implements EntrySource {
     const needsCgroup = filter.container !== undefined
     const needsUsage = this.#options.usage || kind === 'summary' || kind === 'top'
     const latencyMs = latencyFor(this.#options)
-    const wanted = { types: all, filter, show: this.#options, latencyMs, needsCgroup, needsUsage }
+    const wanted = { types: all, filter, show: this.#options, latencyMs, needsCgroup, needsUsage, sample }
     this.#live = new LiveEntries(wanted, onEntry, shutdown.fail)
     await this.#live.start()
     begin()
@@ -112,8 +170,17 @@ class LiveSource implements EntrySource {
     await this.#live?.stop()
   }
 
-  end(lost: number): EndEntry {
-    return { type: 'end', ...now(), lost }
+  metrics(figures: CommandFigures): string {
+    return this.#live === null ? '' : metricsText(this.#live.stats, figures)
+  }
+
+  end(lost: number, lostOutput: number): EndEntry {
+    return { type: 'end', ...now(), lost, lostOutput }
+  }
+
+  heartbeat(output: Pick<HeartbeatEntry, 'lostOutput' | 'heldBytes'>): HeartbeatEntry | null {
+    // The start comes first.
+    return this.#started === null ? null : this.#live!.heartbeat(output)
   }
 
   rest(summary: Summary): Entry | null {
@@ -186,6 +253,14 @@ class RecordingSource implements EntrySource {
 
   end(): null {
     return null
+  }
+
+  heartbeat(): null {
+    return null
+  }
+
+  metrics(): string {
+    return ''
   }
 
   rest(): null {

@@ -2,15 +2,26 @@
 import { hostname } from 'node:os'
 import type { EventType, ProcessEvent, ProcessField } from '../../api/event-types.js'
 import type { ProcessMonitor } from '../../api/monitor-types.js'
+import type { MonitorStats } from '../../api/stats.js'
 import { getProcessMonitor } from '../../monitor/monitor.js'
 import { probe } from '../../native/binding.js'
+import { memoized } from '../../redact/memo.js'
 import { redactSecrets } from '../../redact/redact-secrets.js'
 import { describe } from '../exit-codes.js'
 import type { ShowOptions, WatchFilter } from '../flags/args.js'
 import { version } from '../version.js'
 import { now } from './clock.js'
-import { type Entry, type LossEntry, type NoteEntry, type StartEntry, eventEntry } from '../../recording/entry.js'
+import {
+  type Entry,
+  type HeartbeatEntry,
+  type LossEntry,
+  type NoteEntry,
+  type StartEntry,
+  eventEntry,
+} from '../../recording/entry.js'
+import { WallClock } from '../../recording/wall-clock.js'
 import { monitorFilters } from './filters.js'
+import { hostId } from './host-id.js'
 import { bootId } from './proc.js'
 import { ProcessNames } from './process-names.js'
 import { Users } from './users.js'
@@ -29,6 +40,8 @@ export interface LiveOptions {
   readonly needsDetails?: boolean
   /** True: the costs of processes are read. */
   readonly needsUsage?: boolean
+  /** One process of so many is selected. */
+  readonly sample?: number
 }
 
 export class LiveEntries {
@@ -36,6 +49,7 @@ export class LiveEntries {
   readonly #onEntry: (entry: Entry) => void
   readonly #monitor: ProcessMonitor = getProcessMonitor()
   readonly #users = new Users()
+  readonly #clock = new WallClock()
   readonly #names: ProcessNames
   /** The processes of the filter `pid` that have not exited. */
   readonly #pids: Set<number>
@@ -65,9 +79,10 @@ export class LiveEntries {
   async start(): Promise<void> {
     const { types, filter, show, needsCgroup = false, needsDetails = show.json, needsUsage } = this.#options
     this.#restoreWarnings = onMonitorWarning((message, code) => this.#note('polling', message, code))
-    const readsUsage = (needsUsage === true || needsDetails) && types.includes('exit')
+    const isAsked = needsUsage === true || (show.capture?.includes('usage') ?? needsDetails)
+    const readsUsage = isAsked && types.includes('exit')
     const capture = fieldsFor(show, needsCgroup, needsDetails)
-    if (readsUsage) capture.push('usage')
+    if (readsUsage && !capture.includes('usage')) capture.push('usage')
     for (const one of monitorFilters(filter)) {
       for (const type of types) {
         const onEvent = (pid: number, event: ProcessEvent): void => {
@@ -79,7 +94,7 @@ export class LiveEntries {
     const initialized = this.#monitor.initialize({
       source: show.source,
       maxLatency: show.latencyMs ?? this.#options.latencyMs,
-      ...(show.args === 'redacted' ? { redact: redactSecrets } : {}),
+      ...(show.args === 'redacted' ? { redact: memoized(redactSecrets) } : {}),
     })
     for (const pid of this.#pids) this.#forgetAtExit(pid)
     await initialized
@@ -104,8 +119,42 @@ export class LiveEntries {
   /** Returns the entry for the start of a recording. The source is known once it is open. */
   startEntry(): StartEntry {
     const { source } = this.#monitor.stats()
+    const { types: events, sample = 1 } = this.#options
     const place = { version: version(), host: hostname(), bootId: bootId() }
-    return { type: 'start', ...this.#begun, ...place, clock: 'CLOCK_MONOTONIC', source }
+    const contents = { hostId: hostId(), events, sample }
+    return { type: 'start', ...this.#begun, ...place, clock: 'CLOCK_MONOTONIC', source, ...contents }
+  }
+
+  get stats(): MonitorStats {
+    return this.#monitor.stats()
+  }
+
+  /** Returns a heartbeat of this moment. `output`: the figures of the output. */
+  heartbeat(output: Pick<HeartbeatEntry, 'lostOutput' | 'heldBytes'>): HeartbeatEntry {
+    const { events, exec, exit, lostSocket, lostQueue, resync, restart, ...stats } = this.#monitor.stats()
+    const { captureTimeouts, detailsDropped, unseen, exitsWithoutStatus, queueDepth, trackedProcesses } = stats
+    const { user, system } = process.cpuUsage()
+    return {
+      type: 'heartbeat',
+      ...now(),
+      events,
+      exec,
+      exit,
+      lostSocket,
+      lostQueue,
+      lostOutput: output.lostOutput,
+      resync,
+      restart,
+      captureTimeouts,
+      detailsDropped,
+      unseen,
+      exitsWithoutStatus,
+      queueDepth,
+      heldBytes: output.heldBytes,
+      trackedProcesses,
+      cpuNs: (user + system) * 1000,
+      rssBytes: process.memoryUsage.rss(),
+    }
   }
 
   /** Delivers what the kernel has reported until now. */
@@ -150,6 +199,7 @@ export class LiveEntries {
       parentName: this.#names.of(ppid),
       user: uid === null ? null : this.#users.nameOf(uid),
       showsArguments: this.#options.show.args !== 'hidden',
+      timeNs: this.#clock.timeNs(event.timeMs, event.timestampNs),
     })
     if (event.type !== 'fork') this.#names.observe(event)
     this.#onEntry(entry)
@@ -163,10 +213,11 @@ export class LiveEntries {
 const NEEDS_NETLINK = "They need the kernel's process connector."
 
 /** Returns the fields to capture. Expensive ones are captured only if they are shown. */
-function fieldsFor({ args }: ShowOptions, needsCgroup: boolean, needsDetails: boolean): ProcessField[] {
-  const fields: ProcessField[] = ['name', 'ppid', 'uid']
-  if (args !== 'hidden') fields.push('argv')
-  if (needsDetails) fields.push('exe', 'comm', 'cwd', 'gid', 'loginUid', 'startTime')
-  if (needsDetails || needsCgroup) fields.push('cgroup')
-  return fields
+function fieldsFor({ args, capture }: ShowOptions, needsCgroup: boolean, needsDetails: boolean): ProcessField[] {
+  const shown: ProcessField[] = ['name', 'ppid', 'uid', 'argv']
+  if (needsDetails) shown.push('exe', 'comm', 'cwd', 'gid', 'loginUid', 'startTime', 'cgroup')
+  const fields = new Set(capture ?? shown)
+  if (args === 'hidden') fields.delete('argv')
+  if (needsCgroup) fields.add('cgroup')
+  return [...fields]
 }

@@ -9,8 +9,14 @@ import { nameOf } from './proc.js'
 /** Processes that are remembered. Of others, /proc is asked. A filter may let an exec pass and the exit not. */
 const KNOWN_MAX = 65_536
 
+/** Processes whose name was asked for. */
+const ASKED_MAX = 1024
+/** Milliseconds that such a name holds. Events wait about as long until they are shown. */
+const ASKED_MS = 100
+
 export class ProcessNames {
   readonly #known = new Map<number, { readonly name: string | null; readonly ppid: number | null }>()
+  readonly #asked = new Map<number, { readonly name: string | null; readonly untilMs: number }>()
   readonly #remembers: boolean
   readonly #procRoot: string
 
@@ -29,6 +35,7 @@ export class ProcessNames {
   observe(event: ProcessEvent): void {
     if (!this.#remembers) return
     const { pid } = event
+    this.#asked.delete(pid)
     if (event.type === 'exit') this.#known.delete(pid)
     else if (event.type === 'exec') this.#remember(pid, event.process.name ?? null, this.parentOf(event))
     else if (event.type === 'fork') this.#remember(pid, this.of(event.ppid), event.ppid)
@@ -54,6 +61,18 @@ export class ProcessNames {
   /** Returns the name of any running process. */
   of(pid: number | null): string | null {
     if (pid === null || pid === 0) return null
-    return this.known(pid) ?? nameOf(pid, this.#procRoot)
+    return this.known(pid) ?? this.#ask(pid)
+  }
+
+  /** Asks /proc, once for many children of one parent. */
+  #ask(pid: number): string | null {
+    const nowMs = performance.now()
+    const asked = this.#asked.get(pid)
+    if (asked !== undefined && nowMs < asked.untilMs) return asked.name
+    const name = nameOf(pid, this.#procRoot)
+    this.#asked.delete(pid)
+    this.#asked.set(pid, { name, untilMs: nowMs + ASKED_MS })
+    dropOldest(this.#asked, ASKED_MAX)
+    return name
   }
 }

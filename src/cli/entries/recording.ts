@@ -1,10 +1,11 @@
 /** Reads entries from a recording, or from the report of `run`, and applies the same filters as for live ones. */
 import { redactSecrets } from '../../redact/redact-secrets.js'
-import { createReadStream } from 'node:fs'
+import { createReadStream, existsSync } from 'node:fs'
 import { type Readable, addAbortSignal } from 'node:stream'
 import type { ShowOptions, WatchFilter } from '../flags/args.js'
 import { type Entry, type EventEntry, isEvent } from '../../recording/entry.js'
 import { entryFilter } from './filters.js'
+import { rotatedFiles } from '../output/rotating-file.js'
 import { toEntry } from '../../recording/ndjson.js'
 import { type RunEntry, entriesOfRun, isRun } from '../../recording/run-entry.js'
 
@@ -25,15 +26,23 @@ export async function* recorded(
   onRun: (run: RunEntry) => void = () => {},
 ): AsyncGenerator<Entry> {
   const passes = entryFilter(filter)
-  const input: Readable = addAbortSignal(signal, path === '-' ? process.stdin : createReadStream(path))
-  let number = 0
-  for await (const text of linesOf(input)) {
-    const where = `${path}:${++number}`
-    if (text.trim() === '') continue
-    for (const entry of read(text, where, onRun)) {
-      if (passes(entry)) yield isEvent(entry) ? shown(entry, show) : entry
+  for (const file of filesOf(path)) {
+    const input: Readable = addAbortSignal(signal, file === '-' ? process.stdin : createReadStream(file))
+    let number = 0
+    for await (const text of linesOf(input)) {
+      const where = `${file}:${++number}`
+      if (text.trim() === '') continue
+      for (const entry of read(text, where, onRun)) {
+        if (passes(entry)) yield isEvent(entry) ? shown(entry, show) : entry
+      }
     }
   }
+}
+
+/** Returns the files of a recording, those that `--rotate` has renamed first. */
+function filesOf(path: string): string[] {
+  const earlier = path === '-' ? [] : rotatedFiles(path)
+  return earlier.length > 0 && !existsSync(path) ? earlier : [...earlier, path]
 }
 
 async function* linesOf(input: Readable): AsyncGenerator<string> {

@@ -1,22 +1,20 @@
 /** Parses the command line to a request. */
 import { parseArgs } from 'node:util'
-import type { EventType } from '../../api/event-types.js'
+import type { EventType, ProcessField } from '../../api/event-types.js'
 import { nearest } from '../../api/nearest.js'
 import { Users } from '../entries/users.js'
 import { UsageError } from '../exit-codes.js'
 import { inWords } from '../output/format.js'
+import { COMMANDS, type Command, FORMATS, OPTIONS, SHELLS, SORT_KEYS, SOURCES, WEIGHTS, optionsOf } from './options.js'
+import { type Values, text } from './given.js'
 import {
-  COMMANDS,
-  type Command,
-  DEFAULT_EVENTS,
-  FORMATS,
-  OPTIONS,
-  SHELLS,
-  SORT_KEYS,
-  SOURCES,
-  WEIGHTS,
-  optionsOf,
-} from './options.js'
+  type SelectionOptions,
+  type StreamOptions,
+  minDuration,
+  selectionOf,
+  streamOptions,
+  typesOf,
+} from './stream.js'
 import * as values from './values.js'
 
 /** A command and its options. */
@@ -35,11 +33,13 @@ export interface ShowOptions {
   /** How arguments are shown. */
   readonly args: 'shown' | 'redacted' | 'hidden'
   readonly source: (typeof SOURCES)[number]
+  /** The details that are captured. Absent: the command chooses. */
+  readonly capture?: readonly ProcessField[]
   /** The time that an event may wait, in milliseconds. Absent: the command chooses. */
   readonly latencyMs?: number
 }
 
-export interface WatchOptions extends ShowOptions {
+export interface WatchOptions extends ShowOptions, SelectionOptions, StreamOptions {
   readonly view: 'lines' | 'tree' | 'summary' | 'top'
   readonly filter: WatchFilter
   readonly types: readonly EventType[]
@@ -93,8 +93,6 @@ export interface WaitOptions extends ShowOptions {
 }
 
 const VIEWS = ['tree', 'summary', 'top'] as const
-
-type Values = Readonly<Record<string, string | boolean | readonly string[] | undefined>>
 
 /** @throws UsageError */
 export function parse(args: readonly string[], users: Users = new Users()): Request {
@@ -214,13 +212,14 @@ function refuseOperands([first]: readonly string[], { name }: Command): void {
 }
 
 function showOptions(given: Values): ShowOptions {
-  const [source, latency] = [text(given, 'source'), text(given, 'latency')]
+  const [source, latency, capture] = ['source', 'latency', 'capture'].map((option) => text(given, option))
   if (given['no-args'] === true && given['redact'] === true)
     throw new UsageError('--no-args and --redact cannot be combined')
   return {
     json: given['json'] === true,
     args: given['no-args'] === true ? 'hidden' : given['redact'] === true ? 'redacted' : 'shown',
     source: source === undefined ? 'netlink' : values.oneOf('--source', source, SOURCES),
+    ...(capture === undefined ? {} : { capture: values.fields('--capture', capture) }),
     ...(latency === undefined ? {} : { latencyMs: values.duration('--latency', latency, values.LATENCY) }),
   }
 }
@@ -232,14 +231,20 @@ function watch(show: ShowOptions, given: Values, users: Users): Request {
   const interval = text(given, 'interval')
   const count = text(given, 'count')
   const replay = text(given, 'replay')
+  const selection = selectionOf(given)
+  const stream = streamOptions(given)
+  const json = show.json || stream.output !== undefined
   return {
     command: 'watch',
     ...show,
+    json,
     view: view ?? 'lines',
     filter: filter(given, users),
-    types: events === undefined ? DEFAULT_EVENTS : values.eventTypes('--events', events),
     usage: given['usage'] === true,
+    types: typesOf(events, selection),
+    ...selection,
     intervalMs: interval === undefined ? 1000 : values.duration('--interval', interval, values.TIMER),
+    ...stream,
     ...duration(given),
     ...(count === undefined ? {} : { count: values.count('--count', count) }),
     ...(replay === undefined ? {} : { replay }),
@@ -249,9 +254,9 @@ function watch(show: ShowOptions, given: Values, users: Users): Request {
 /** The options of each property of the filter, and the parser of their values. */
 const FILTERS: { readonly [K in keyof Required<WatchFilter>]: readonly [option: string, parse: ParseFilter<K>] } = {
   name: ['name', values.namePattern],
-  exe: ['exe', values.pattern],
+  exe: ['exe', values.pathPattern],
   commandLine: ['cmd', values.pattern],
-  cgroup: ['cgroup', values.pattern],
+  cgroup: ['cgroup', values.pathPattern],
   uid: ['user', values.user],
   container: ['container', values.idPattern],
   pid: ['pid', values.pid],
@@ -273,7 +278,7 @@ function filter(given: Values, users: Users): WatchFilter {
 }
 
 function run(show: ShowOptions, given: ParsedArgs): Request {
-  const [output, sort, least] = ['output', 'sort', 'min-duration'].map((option) => text(given.values, option))
+  const [output, sort] = ['output', 'sort'].map((option) => text(given.values, option))
   const form = text(given.values, 'format')
   const weight = text(given.values, 'weight')
   if (form !== undefined && show.json) throw new UsageError('--json and --format cannot be combined')
@@ -289,7 +294,7 @@ function run(show: ShowOptions, given: ParsedArgs): Request {
     weight: weight === undefined ? 'time' : values.oneOf('--weight', weight, WEIGHTS),
     sort: sort === undefined ? 'start' : values.oneOf('--sort', sort, SORT_KEYS),
     totals: given.values['totals'] === true,
-    minDurationMs: least === undefined ? 0 : values.duration('--min-duration', least, values.LIFETIME),
+    minDurationMs: minDuration(given.values),
     ...(output === undefined ? {} : { output }),
   }
 }
@@ -312,9 +317,4 @@ function wait(show: ShowOptions, given: ParsedArgs): Request {
 function duration(given: Values): { readonly durationMs?: number } {
   const value = text(given, 'duration')
   return value === undefined ? {} : { durationMs: values.duration('--duration', value, values.TIMER) }
-}
-
-function text(given: Values, option: string): string | undefined {
-  const value = given[option]
-  return typeof value === 'string' ? value : undefined
 }

@@ -1,6 +1,6 @@
 /** The table of options and commands. The parser, --help, the manual and completions are generated from it. */
 import type { EventType } from '../../api/event-types.js'
-import { EVENT_TYPES } from '../../native/record.js'
+import { EVENT_TYPES, PROCESS_FIELDS } from '../../native/record.js'
 
 /** The kind of a value, for shell completion. */
 export type ValueKind = 'text' | 'number' | 'file' | 'user' | 'pid' | readonly string[]
@@ -30,6 +30,8 @@ export interface Command {
   readonly text: string
   /** The names of its options. */
   readonly options: readonly string[]
+  /** The texts in --help of options that mean something else here, by name. */
+  readonly briefs?: Readonly<Record<string, string>>
 }
 
 export const DEFAULT_EVENTS: readonly EventType[] = ['exec', 'exit']
@@ -40,6 +42,8 @@ export const EVENTS: readonly EventType[] = [
 /** The word for all event types. */
 export const ALL_EVENTS = 'all'
 export const SOURCES = ['netlink', 'polling', 'auto'] as const
+/** The earlier files that --rotate keeps by default. */
+export const KEPT_FILES = 7
 export const SHELLS = ['bash', 'zsh', 'fish'] as const
 /** The orders in which `run` reports processes. */
 export const SORT_KEYS = ['start', 'life', 'cpu', 'memory'] as const
@@ -53,30 +57,35 @@ const END = 'end after this time, or after N events'
 /** Followed by the unit of a number alone. */
 const SUFFIXES = ', such as 100ms, 2s, 1.5m or 1h; a number alone is'
 const ARGUMENTS = 'show no arguments; hide secrets in arguments'
+const DETAILS = 'hide arguments; secrets; other details'
 const PROCESSES = 'this process; its descendants'
 const ORDER = 'start (default), life, cpu or memory; totals by program'
-const INDENTED = 'indent children; show CPU time and memory'
+const VIEWS = 'children indented; counts; busiest; costs'
+const OWNERS = 'of this user; in this container'
+const SELECTED = 'failed; one of N; this long'
+const FILES = 'add JSON to FILE; SIZE or daily'
+const SERVICE = 'for agents: see man'
 
 export const OPTIONS: readonly Option[] = [
   {
     name: 'tree',
-    brief: INDENTED,
+    brief: VIEWS,
     text: 'Indents each process under its parent. A parent is repeated, dimmed, if other lines came in between.',
   },
   {
-    name: 'usage',
-    brief: INDENTED,
-    text: 'Shows the CPU time and the peak memory of each process behind its command, at its exit. The kernel tells them only with CAP_NET_ADMIN; without it, one line says so. --summary and --top show them in any case.',
-  },
-  {
     name: 'summary',
-    brief: 'print a summary instead of events',
+    brief: VIEWS,
     text: 'Prints a summary instead of events: counts and rates by program, lifetimes (median and 99th percentile), failures and the busiest parents.',
   },
   {
     name: 'top',
-    brief: 'the busiest programs, refreshed, until q',
+    brief: VIEWS,
     text: 'Shows the busiest programs, refreshed, until q or Ctrl-C, each with its latest command line. If standard output is no terminal, one screen follows another.',
+  },
+  {
+    name: 'usage',
+    brief: VIEWS,
+    text: 'Shows the CPU time and the peak memory of each process behind its command, at its exit. The kernel tells them only with CAP_NET_ADMIN; without it, one line says so. --summary and --top show them in any case.',
   },
   {
     name: 'json',
@@ -97,7 +106,7 @@ export const OPTIONS: readonly Option[] = [
     kind: 'file',
     repeatable: true,
     brief: MATCHES,
-    text: 'Show only processes whose executable path matches TEXT, as for --name. A TEXT with one slash, such as /sh, is a path.',
+    text: 'Show only processes whose executable path matches TEXT, as for --name. A TEXT with one slash, such as /sh, is a path. Paths are absolute, so that any other TEXT is an error.',
   },
   {
     name: 'cmd',
@@ -113,14 +122,14 @@ export const OPTIONS: readonly Option[] = [
     kind: 'text',
     repeatable: true,
     brief: MATCHES,
-    text: 'Show only processes whose control group matches TEXT, as for --exe.',
+    text: 'Show only processes whose control group matches TEXT, an absolute path as for --exe.',
   },
   {
     name: 'user',
     value: 'USER',
     kind: 'user',
     repeatable: true,
-    brief: 'only processes of this user',
+    brief: OWNERS,
     text: 'Show only processes of this user, a name or a number.',
   },
   {
@@ -128,7 +137,7 @@ export const OPTIONS: readonly Option[] = [
     value: 'ID',
     kind: 'text',
     repeatable: true,
-    brief: 'only processes in the container with this id',
+    brief: OWNERS,
     text: 'Show only processes in the container whose id begins with ID, or matches /REGEX/.',
   },
   {
@@ -154,6 +163,25 @@ export const OPTIONS: readonly Option[] = [
     brief: 'exec,exit; fork,comm,uid,gid,sid,ptrace,coredump; all',
     text: `Event types, separated by commas: ${EVENTS.join(', ')}; or ${ALL_EVENTS}. Default: exec,exit.`,
   },
+  {
+    name: 'failed',
+    brief: SELECTED,
+    text: 'Show only the exits of processes that failed: with an exit code that is not 0, or by a signal.',
+  },
+  {
+    name: 'sample',
+    value: '1/N',
+    kind: 'text',
+    brief: SELECTED,
+    text: 'Show one process of N, chosen by a hash of its pid and the id of the boot. All events of a process are shown or none, by each observer of the machine, also after a restart of the command. A smaller sample is a part of a larger one.',
+  },
+  {
+    name: 'min-duration',
+    value: 'DURATION',
+    kind: 'text',
+    brief: SELECTED,
+    text: `Show only processes with at least this lifetime${SUFFIXES} seconds. Without a command, it shows only exits, and none whose lifetime is unknown. With run, processes that still run, and ancestors of processes shown, are shown in any case, and one line counts the others.`,
+  },
   { name: 'duration', value: 'DURATION', kind: 'text', brief: END, text: `Ends after this time${SUFFIXES} seconds.` },
   { name: 'count', value: 'N', kind: 'number', brief: END, text: 'Ends after N events.' },
   {
@@ -168,6 +196,13 @@ export const OPTIONS: readonly Option[] = [
     name: 'redact',
     brief: ARGUMENTS,
     text: 'Replaces secrets in arguments by [redacted]. It finds them by the name before them (password, token, secret, key), by the program (curl -u, mysql -pSECRET), by the shape of tokens and private keys, and in URLs. It reads options, variables, headers, forms, JSON and scripts. If in doubt, it hides. It cannot find all secrets: docs/redaction.md lists what is covered, and --no-args hides all arguments. Filters use the original arguments.',
+  },
+  {
+    name: 'capture',
+    value: 'LIST',
+    kind: PROCESS_FIELDS,
+    brief: DETAILS,
+    text: `The details of processes that are read, separated by commas: ${PROCESS_FIELDS.join(', ')}. The others are not read, which saves CPU time, and are null. cgroup includes the id of the container. Default: all with --json, else those that are shown.`,
   },
   {
     name: 'source',
@@ -188,14 +223,49 @@ export const OPTIONS: readonly Option[] = [
     value: 'FILE',
     kind: 'file',
     brief: 'show a recording of --json (-: standard input)',
-    text: 'Shows a recording that --json wrote, in any view and through any filter. - is standard input. Parents are known as far as they were recorded: record with --events all. With run, it takes the place of CMD: the processes of a recording, or of the output of run --json, are reported on standard output.',
+    text: 'Shows a recording that --json wrote, in any view and through any filter. - is standard input. The files that --rotate has renamed are shown before FILE. Parents are known as far as they were recorded: record with --events all. With run, it takes the place of CMD: the processes of a recording, or of the output of run --json, are reported on standard output.',
   },
   {
     name: 'output',
     value: 'FILE',
     kind: 'file',
-    brief: 'write the report to FILE, not to standard error',
-    text: 'Writes the report to FILE instead of standard error. If FILE is $GITHUB_STEP_SUMMARY, the report is added at its end.',
+    brief: FILES,
+    text: 'Writes to FILE. Without a command, --output adds JSON at the end of FILE instead of printing it. If the disk is full, lines wait, and then they are skipped and counted, until there is room again. With run, the report is written to FILE instead of standard error. If FILE is $GITHUB_STEP_SUMMARY, the report is added at its end.',
+  },
+  {
+    name: 'rotate',
+    value: 'WHEN',
+    kind: ['daily'],
+    brief: FILES,
+    text: 'With --output, begins a new FILE before it exceeds this size, such as 512K, 10M or 1G, or daily at midnight UTC. The earlier one is renamed to FILE.TIME. Each file begins with the line of the type start.',
+  },
+  {
+    name: 'keep',
+    value: 'N',
+    kind: 'number',
+    brief: FILES,
+    text: `The number of earlier files that --rotate keeps. Default: ${KEPT_FILES}.`,
+  },
+  {
+    name: 'heartbeat',
+    value: 'DURATION',
+    kind: 'text',
+    brief: SERVICE,
+    text: `With --json, prints an object of the type heartbeat this often, with the figures of the monitor${SUFFIXES} seconds.`,
+  },
+  {
+    name: 'buffer',
+    value: 'SIZE',
+    kind: 'text',
+    brief: SERVICE,
+    text: 'The size of the output that waits at most while its reader does not read: 64K to 1G, such as 512K, 10M or 1G. Default: 16M. What does not fit is skipped and counted. A loss says so in its place, once the reader reads again.',
+  },
+  {
+    name: 'metrics',
+    value: 'ADDRESS',
+    kind: 'text',
+    brief: SERVICE,
+    text: "Serves the monitor's own figures to Prometheus, at /metrics by HTTP. ADDRESS is a port on 127.0.0.1, HOST:PORT, or the path of a Unix socket that begins with a slash.",
   },
   {
     name: 'format',
@@ -223,20 +293,17 @@ export const OPTIONS: readonly Option[] = [
     brief: ORDER,
     text: 'Adds a table below the tree: the processes, failures, total lifetime, CPU time and peak memory of each program. At most 20 are shown, those with the most in the order of --sort.',
   },
-  {
-    name: 'min-duration',
-    value: 'DURATION',
-    kind: 'text',
-    brief: 'show only processes with at least this lifetime',
-    text: `Show only processes with at least this lifetime${SUFFIXES} seconds. Processes that still run, and ancestors of processes shown, are shown in any case. One line counts the others.`,
-  },
   { name: 'help', short: 'h', brief: 'print this help, or the version', text: 'Prints a help screen.' },
   { name: 'version', brief: 'print this help, or the version', text: 'Prints the version.' },
 ]
 
 const SHOWN = ['no-args', 'redact', 'source']
 const ALWAYS = ['help', 'version']
-const RUN_ONLY = ['format', 'weight', 'output', 'sort', 'totals', 'min-duration']
+/** Options of the default command whose text in --help is about all of them. */
+const HIDING = ['no-args', 'redact', 'capture']
+const RUN_ONLY = ['format', 'weight', 'sort', 'totals']
+/** Options of `run` and of the default command, with a meaning in each. */
+const SHARED = ['output', 'min-duration']
 
 export const COMMANDS: readonly Command[] = [
   {
@@ -245,13 +312,18 @@ export const COMMANDS: readonly Command[] = [
     brief: 'show processes start and exit',
     text: 'Prints a line for each process of this machine that starts a program (exec) or exits, until Ctrl-C. At the end it prints a summary to standard error. The kernel reports an exec only if it has succeeded: a program that could not be started is not shown.',
     options: OPTIONS.map(({ name }) => name).filter((name) => !RUN_ONLY.includes(name)),
+    briefs: Object.fromEntries(HIDING.map((name) => [name, DETAILS])),
   },
   {
     name: 'run',
     operands: '[OPTION...] -- CMD [ARG...]',
     brief: 'run CMD, and report its processes',
     text: 'Runs CMD. When CMD has exited, it reports all processes that CMD and its descendants started, as a tree with exit codes, lifetimes and start times (START: seconds since the first process began), CPU time and peak memory (with CAP_NET_ADMIN), or as a picture. It lists at most 100,000 processes, 100 execs of one process and 32 MiB of arguments, and counts the rest. Standard input, output and error are those of CMD. Ends with the exit code of CMD, 128+n after signal n, 127 if CMD was not found, 126 if it could not be run. Passes signals on, except those that the terminal sends to CMD as well (Ctrl-C).',
-    options: ['json', ...RUN_ONLY, 'replay', ...SHOWN, 'latency', ...ALWAYS],
+    options: ['json', ...RUN_ONLY, ...SHARED, 'replay', ...SHOWN, 'latency', ...ALWAYS],
+    briefs: {
+      output: 'write the report to FILE, not to standard error',
+      'min-duration': 'show only processes with at least this lifetime',
+    },
   },
   {
     name: 'wait',
@@ -282,8 +354,11 @@ export const ENVIRONMENT = [
   ['HOST_PROC', "The mount point of the host's proc file system. Default: /proc."],
 ] as const
 
-export function optionsOf(command: Command): readonly Option[] {
-  return OPTIONS.filter(({ name }) => command.options.includes(name))
+export function optionsOf({ options, briefs = {} }: Command): readonly Option[] {
+  return OPTIONS.filter(({ name }) => options.includes(name)).map((option) => {
+    const brief = briefs[option.name]
+    return brief === undefined ? option : Object.assign({}, option, { brief })
+  })
 }
 
 /** Returns an option as on the command line: `-h`, `--name TEXT`. */

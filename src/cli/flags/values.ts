@@ -1,8 +1,9 @@
 /** Parses the values of options: patterns, durations, numbers, users, lists. */
-import type { EventType } from '../../api/event-types.js'
+import type { EventType, ProcessField } from '../../api/event-types.js'
 import { nearest } from '../../api/nearest.js'
 import { LATENCY_MAX_MS, TIMER_MAX_MS } from '../../monitor/options.js'
 import { PID_MAX_LIMIT } from '../../native/binding.js'
+import { PROCESS_FIELDS } from '../../native/record.js'
 import type { Users } from '../entries/users.js'
 import { UsageError } from '../exit-codes.js'
 import { inWords } from '../output/format.js'
@@ -27,6 +28,14 @@ export function namePattern(option: string, text: string): string | RegExp {
 /** Parses a pattern of container ids. */
 export function idPattern(option: string, text: string): string | RegExp {
   return patternOf('an id', 'The path of a control group is matched by --cgroup.', option, text)
+}
+
+/** Parses a pattern of absolute paths. A text that is none would match nothing, without a word. */
+export function pathPattern(option: string, text: string): string | RegExp {
+  const parsed = pattern(option, text)
+  if (typeof parsed !== 'string' || parsed.startsWith('/')) return parsed
+  const hint = option === '--exe' ? ` The name of a program is matched by --name.` : ''
+  throw new UsageError(`${option}: expected an absolute path, /REGEX/ or /REGEX/i, got '${text}'.${hint}`)
 }
 
 /** Parses a pattern of texts that do not begin with a slash. One that begins so would match nothing, without a word. */
@@ -75,6 +84,50 @@ function formatMs(ms: number): string {
   return ms < 1000 ? `${ms}ms` : `${Math.floor(ms / 1000)}s`
 }
 
+/** The sizes that an option takes, in bytes. */
+export interface SizeRange {
+  readonly least: number
+  readonly most: number
+}
+
+export const BUFFER: SizeRange = { least: 64 * 1024, most: 2 ** 30 }
+export const FILE_SIZE: SizeRange = { least: 64 * 1024, most: 2 ** 40 }
+
+const BYTES_BY_UNIT = { K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 } as const
+
+/** Parses a size to bytes. */
+export function size(option: string, text: string, { least, most }: SizeRange, or = ''): number {
+  const [, digits, unit] = /^(\d+(?:\.\d+)?)([KMG])$/.exec(text.toUpperCase()) ?? []
+  const bytes = Math.round(Number(digits) * BYTES_BY_UNIT[unit as keyof typeof BYTES_BY_UNIT])
+  if (bytes >= least && bytes <= most) return bytes
+  const range = `from ${formatSize(least)} to ${formatSize(most)}`
+  throw new UsageError(`${option}: expected ${or}a size ${range}, such as 512K, 10M or 1G, got '${text}'`)
+}
+
+function formatSize(bytes: number): string {
+  const unit = bytes >= 2 ** 30 ? 'G' : bytes >= 2 ** 20 ? 'M' : 'K'
+  return `${bytes / BYTES_BY_UNIT[unit]}${unit}`
+}
+
+/** Parses the address of a server: a port or a host with a port, or the path of a socket. */
+export function address(option: string, text: string): Address {
+  if (text.startsWith('/')) return { path: text }
+  const [, host, port] = /^(?:(\[[0-9a-fA-F:.]+\]|[\w.-]+):)?(\d{1,5})$/.exec(text) ?? []
+  if (Number(port) <= 65_535) return { host: host?.replace(/^\[|\]$/g, '') ?? '127.0.0.1', port: Number(port) }
+  throw new UsageError(
+    `${option}: expected a port, HOST:PORT or the path of a socket that begins with /, got '${text}'`,
+  )
+}
+
+export type Address = { readonly path: string } | { readonly host: string; readonly port: number }
+
+/** Parses a sample, one of N, to N. */
+export function sample(option: string, text: string): number {
+  const [, digits] = /^1\/(\d{1,9})$/.exec(text) ?? []
+  if (Number(digits) >= 1) return Number(digits)
+  throw new UsageError(`${option}: expected 1/N with an integer N, such as 1/10, got '${text}'`)
+}
+
 export function count(option: string, text: string): number {
   return integer(option, text, Number.MAX_SAFE_INTEGER)
 }
@@ -104,6 +157,10 @@ export function didYouMean(near: string | undefined): string {
 export function eventTypes(option: string, text: string): readonly EventType[] {
   const words = text.split(',').map((word) => oneOf(option, word.trim(), [...EVENTS, ALL_EVENTS]))
   return words.includes(ALL_EVENTS) ? EVENTS : [...new Set(words as EventType[])]
+}
+
+export function fields(option: string, text: string): readonly ProcessField[] {
+  return [...new Set(text.split(',').map((word) => oneOf(option, word.trim(), PROCESS_FIELDS)))]
 }
 
 function integer(option: string, text: string, most: number): number {

@@ -1,44 +1,72 @@
-/** Lines on their way to stdout: written in batches, held while its reader is slow, skipped and counted past a bound. */
+/** Lines on their way to their reader: written in chunks, held while it is slow, skipped and counted past a bound. */
 import type { Writable } from 'node:stream'
 import type { WriteStream } from 'node:tty'
 import { styleText } from 'node:util'
 
-/** Bytes held for a slow reader at most. A line may be as long as the arguments of a process. */
-const HELD_MAX = 16 * 2 ** 20
+/** Bytes held for a slow reader unless the user chooses otherwise. A line may be as long as the arguments of a process. */
+export const HELD_MAX: number = 16 * 2 ** 20
+/** Bytes that are written at once. A single line may have more. */
+const CHUNK_MAX = 64 * 1024
+
+/** The place that lines are written to: one chunk of whole lines after the other. */
+export interface Target {
+  /** The most bytes of a chunk of several lines. */
+  readonly chunkMax?: number
+  /** Calls `done` when the chunk is written. */
+  write(chunk: Buffer, done: (error?: Error | null) => void): unknown
+  /** `listener` is called when the reader has closed the stream, or writing has failed for good. */
+  on(event: 'error', listener: (error: NodeJS.ErrnoException) => void): unknown
+  /** Called when no more lines follow, and the last ones are still to be written. */
+  finish?(): void
+}
 
 export interface OutputOptions {
   /** In bytes. A single line may have more. */
   readonly heldMax?: number
   /** Called with the number of skipped lines, once the reader has caught up. */
   readonly onSkipped?: (lines: number) => void
+  /** Completes a line that is held. Skipped lines are not given to it. */
+  readonly complete?: (line: string) => string
 }
 
 export class Output {
   /** Resolves when the reader closes the stream. Rejects if writing fails otherwise. */
   readonly closed: Promise<void>
-  readonly #stream: Writable
+  readonly #target: Target
   readonly #heldMax: number
+  readonly #chunkMax: number
   readonly #onSkipped: (lines: number) => void
-  #held: string[] = []
-  /** Bytes, with the ends of the lines. */
+  readonly #complete: (line: string) => string
+  /** Chunks that are full, oldest first. Buffers, because strings of JavaScript take up to three times the memory. */
+  #chunks: Buffer[] = []
+  /** The lines of the next chunk. */
+  #lines: string[] = []
+  #linesBytes = 0
+  /** Bytes of all held lines, with their ends, without the chunk that is being written. */
   #heldBytes = 0
+  #count = 0
   #skippedNow = 0
   #skipped = 0
   #scheduled = false
-  /** True while a batch is written. The next one follows when it is done. */
+  /** True while a chunk is written. The next one follows when it is done. */
   #writing = false
   #open = true
   #idle: (() => void) | null = null
   #roomy: (() => void) | null = null
 
-  constructor(stream: Writable, { heldMax = HELD_MAX, onSkipped = () => {} }: OutputOptions = {}) {
-    this.#stream = stream
+  constructor(
+    target: Target,
+    { heldMax = HELD_MAX, onSkipped = () => {}, complete = (line) => line }: OutputOptions = {},
+  ) {
+    this.#target = target
     this.#heldMax = heldMax
+    this.#chunkMax = Math.min(target.chunkMax ?? CHUNK_MAX, CHUNK_MAX)
     this.#onSkipped = onSkipped
+    this.#complete = complete
     this.closed = new Promise((resolve, reject) => {
-      stream.on('error', (error: NodeJS.ErrnoException) => {
+      target.on('error', (error: NodeJS.ErrnoException) => {
         this.#open = false
-        this.#take()
+        this.#drop()
         this.#idle?.()
         this.#roomy?.()
         if (error.code === 'EPIPE') resolve()
@@ -54,22 +82,43 @@ export class Output {
     return this.#open
   }
 
+  /** Lines so far that were written or wait. */
+  get lines(): number {
+    return this.#count
+  }
+
   /** Lines skipped so far. */
   get skipped(): number {
     return this.#skipped + this.#skippedNow
   }
 
+  /** Bytes of the lines that wait. */
+  get heldBytes(): number {
+    return this.#heldBytes
+  }
+
+  /** Returns true while lines are skipped, until the reader reads. */
+  get isSkipping(): boolean {
+    return this.#skippedNow > 0
+  }
+
   line(text: string): void {
     if (!this.#open) return
-    const bytes = Buffer.byteLength(text) + 1
     // After a skipped line, skip the following ones until the reader reads, so that the gap is in one place.
-    if (this.#heldBytes > 0 && (this.#skippedNow > 0 || this.#heldBytes + bytes > this.#heldMax)) {
+    if (this.#heldBytes > 0 && (this.#skippedNow > 0 || this.#heldBytes + Buffer.byteLength(text) >= this.#heldMax)) {
       this.#skippedNow++
       return
     }
-    this.#held.push(text)
+    const line = this.#complete(text)
+    const bytes = Buffer.byteLength(line) + 1
+    if (this.#linesBytes > 0 && this.#linesBytes + bytes > this.#chunkMax) this.#seal()
+    this.#count++
+    this.#lines.push(line)
+    this.#linesBytes += bytes
     this.#heldBytes += bytes
-    if (this.#scheduled || this.#writing) return
+    if (this.#writing) return
+    if (this.#chunks.length > 0) return this.flush()
+    if (this.#scheduled) return
     this.#scheduled = true
     setImmediate(() => {
       this.#scheduled = false
@@ -77,12 +126,14 @@ export class Output {
     })
   }
 
-  /** Writes the held lines, unless the last batch is still being written. */
+  /** Writes the oldest chunk, unless the last one is still being written. */
   flush(): void {
-    if (this.#writing || !this.#open || this.#held.length === 0) return
-    const batch = `${this.#take().join('\n')}\n`
+    if (this.#writing || !this.#open || this.#heldBytes === 0) return
+    if (this.#chunks.length === 0) this.#seal()
+    const chunk = this.#chunks.shift()!
+    this.#heldBytes -= chunk.length
     this.#writing = true
-    this.#stream.write(batch, (error) => this.#written(error))
+    this.#target.write(chunk, (error) => this.#written(error))
   }
 
   /** Resolves when more lines can be held without skipping any. */
@@ -96,6 +147,7 @@ export class Output {
 
   /** Resolves when all lines are written, or the reader has closed the stream. Rejects if writing fails otherwise. */
   async end(): Promise<void> {
+    this.#target.finish?.()
     this.flush()
     if (this.#open && this.#writing) {
       await new Promise<void>((resolve) => {
@@ -105,11 +157,18 @@ export class Output {
     if (!this.#open) await this.closed
   }
 
-  #take(): string[] {
-    const held = this.#held
-    this.#held = []
+  #seal(): void {
+    this.#lines.push('')
+    this.#chunks.push(Buffer.from(this.#lines.join('\n')))
+    this.#lines = []
+    this.#linesBytes = 0
+  }
+
+  #drop(): void {
+    this.#chunks = []
+    this.#lines = []
+    this.#linesBytes = 0
     this.#heldBytes = 0
-    return held
   }
 
   #written(error: Error | null | undefined): void {
@@ -117,13 +176,15 @@ export class Output {
     if (error) return
     this.#writing = false
     this.flush()
-    this.#roomy?.()
-    if (this.#skippedNow > 0) {
+    // The skipped lines are behind those that were held, so they are told behind them, as soon as a line fits.
+    if (this.#skippedNow > 0 && this.#heldBytes * 2 < this.#heldMax) {
       const lines = this.#skippedNow
       this.#skipped += lines
       this.#skippedNow = 0
       this.#onSkipped(lines)
+      this.flush()
     }
+    if (this.#heldBytes * 2 < this.#heldMax) this.#roomy?.()
     if (!this.#writing) this.#idle?.()
   }
 }

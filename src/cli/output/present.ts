@@ -68,12 +68,15 @@ class StreamPresenter implements Presenter {
   readonly #view: Stream
   readonly #stdout: WriteStream
   readonly #output: Output
+  /** null: it changes with the window. */
+  readonly #layout: Layout | null
   #hasBegun = false
 
   constructor(view: Stream, stdout: WriteStream, output: Output) {
     this.#view = view
     this.#stdout = stdout
     this.#output = output
+    this.#layout = stdout.isTTY ? null : layoutOf(stdout)
   }
 
   begin(): void {
@@ -83,7 +86,7 @@ class StreamPresenter implements Presenter {
   }
 
   add(entry: Entry): void {
-    const lines = this.#view.add(entry, layoutOf(this.#stdout))
+    const lines = this.#view.add(entry, this.#layout ?? layoutOf(this.#stdout))
     if (lines.length === 0) return
     this.begin()
     this.#write(lines)

@@ -4,8 +4,8 @@ import {
   type EventEntry,
   type LossEntry,
   type NoteEntry,
-  isBoundary,
   isEvent,
+  isRemark,
 } from '../../recording/entry.js'
 import { formatBytes, formatDuration, formatSeconds, formatTime, isShort, lossText } from '../output/format.js'
 import { commandOrFork, isFailed, statusOf } from '../../recording/words.js'
@@ -43,8 +43,8 @@ export class Lines implements Stream {
   }
 
   add(entry: Entry, layout: Layout): readonly string[] {
-    if (!isNews(entry) || isBoundary(entry)) return []
-    return [isEvent(entry) ? eventLine(entry, layout, this.#showsUsage) : remarkLine(entry, layout)]
+    if (isRemark(entry)) return [remarkLine(entry, layout)]
+    return isEvent(entry) && isNews(entry) ? [eventLine(entry, layout, this.#showsUsage)] : []
   }
 }
 

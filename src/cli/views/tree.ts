@@ -1,6 +1,6 @@
 /** Shows each event as a line, indented under its parent. A parent is repeated if other lines came in between. */
 import { dropOldest } from '../entries/bounded.js'
-import { type Entry, type EventEntry, isBoundary, isEvent } from '../../recording/entry.js'
+import { type Entry, type EventEntry, isEvent, isRemark } from '../../recording/entry.js'
 import { excerpt } from '../../recording/text.js'
 import { formatDuration } from '../output/format.js'
 import { commandOrFork, statusOf } from '../../recording/words.js'
@@ -43,8 +43,8 @@ export class Tree implements Stream {
   }
 
   add(entry: Entry, layout: Layout): readonly string[] {
-    if (isBoundary(entry)) return []
-    if (!isEvent(entry)) return [remarkLine(entry, layout)]
+    if (isRemark(entry)) return [remarkLine(entry, layout)]
+    if (!isEvent(entry)) return []
     const node = this.#place(entry)
     // A fork is shown by its later events.
     if (!isNews(entry) || entry.type === 'fork') return []

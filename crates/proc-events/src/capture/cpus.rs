@@ -2,25 +2,28 @@
 
 use rustix::thread::{CpuSet, sched_getaffinity};
 
+use crate::sys::cpus::online;
+
 /// Maximum number of CPUs with a capture worker each. The kernel offers each event to the socket of each worker, which
 /// costs 0.1 µs a worker.
 pub(super) const MAX_CPUS: usize = 16;
 
-/// The number of online CPUs, and the CPUs among them on which the calling thread may run.
+/// The online CPUs, and those among them on which the calling thread may run.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Cpus {
-    pub(super) online: usize,
+    pub(super) online: Vec<u32>,
     pub(super) allowed: Vec<u32>,
 }
 
 impl Cpus {
     /// Reads the CPUs. Returns none if `/sys` does not show them, or if there are more than [`MAX_CPUS`].
     pub(super) fn of_this_thread() -> Self {
-        let online = online().filter(|cpus| cpus.len() <= MAX_CPUS).unwrap_or_default();
+        let online = online(MAX_CPUS).filter(|cpus| cpus.len() <= MAX_CPUS).unwrap_or_default();
         // The call fails if the kernel's set is longer than `CpuSet`.
         let affinity = sched_getaffinity(None).unwrap_or_default();
         let is_allowed = |cpu: &u32| contains(&affinity, *cpu);
-        Self { online: online.len(), allowed: online.into_iter().filter(is_allowed).collect() }
+        let allowed = online.iter().copied().filter(is_allowed).collect();
+        Self { online, allowed }
     }
 }
 
@@ -36,31 +39,9 @@ pub(super) fn only(cpu: u32) -> Option<CpuSet> {
     Some(set)
 }
 
-fn online() -> Option<Vec<u32>> {
-    parse_list(std::fs::read_to_string("/sys/devices/system/cpu/online").ok()?.trim_end())
-}
-
-/// Parses a CPU list such as `0-3,6`, see `cpulist_parse()` in the kernel. Returns at most [`MAX_CPUS`] + 1 numbers.
-fn parse_list(list: &str) -> Option<Vec<u32>> {
-    let range = |part: &str| {
-        let (first, last) = part.split_once('-').unwrap_or((part, part));
-        Some(first.parse::<u32>().ok()?..=last.parse().ok()?)
-    };
-    let ranges: Option<Vec<_>> = list.split(',').map(range).collect();
-    Some(ranges?.into_iter().flatten().take(MAX_CPUS + 1).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn cpu_list_parses_single_cpus_and_ranges() {
-        assert_eq!(parse_list("0"), Some(vec![0]));
-        assert_eq!(parse_list("0-2,5"), Some(vec![0, 1, 2, 5]));
-        assert_eq!(parse_list("0-4294967295").map(|cpus| cpus.len()), Some(MAX_CPUS + 1));
-        assert_eq!((parse_list(""), parse_list("0-x")), (None, None));
-    }
 
     #[test]
     fn cpu_past_the_set_size_is_in_no_set() {

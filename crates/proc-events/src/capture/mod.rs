@@ -2,4 +2,5 @@
 
 mod cpus;
 mod queue;
+mod worker;
 pub(crate) mod workers;

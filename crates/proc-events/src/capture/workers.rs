@@ -12,48 +12,23 @@
 //! system that has stopped answering. The reader thread then abandons the worker, and starts another one in its place.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, OnceLock};
-use std::thread::{Builder, JoinHandle};
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 
-use neli::connector::ProcEvent;
 use rustc_hash::FxHashMap;
-use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
-use rustix::io::Errno;
-use rustix::thread::sched_setaffinity;
+use rustix::event::{EventfdFlags, eventfd};
 use rustix::time::ClockId;
 
-use super::cpus::{Cpus, only};
-use super::queue::{CaptureQueue, Captured};
-use crate::connector::bpf;
-use crate::connector::wire;
-use crate::connector::{open_exec_listener, recv};
+use super::cpus::Cpus;
+use super::worker::{WorkerContext, WorkerHandle};
 use crate::model::interest::Fields;
 use crate::process::inspector::Exec;
-use crate::procfs::{
-    DEADLINE, DirectReader, Procfs, RawDetails, ReadState, STUCK_MAX, clock_ns, stuck_threads,
-};
-use crate::sys;
-use crate::sys::datagram::Datagram;
-use crate::sys::scheduling::{Priority, ThreadScheduling};
+use crate::procfs::{Procfs, RawDetails, STUCK_MAX, clock_ns, stuck_threads};
+use crate::sys::scheduling::Priority;
 
-/// Maximum number of processes in the queue of one worker.
-const CAPTURE_QUEUE_LEN: usize = 512;
-/// Memory use of all queues, in bytes, at which the workers stop reading.
-const MAX_QUEUED_BYTES: usize = 8 << 20;
-/// Maximum time that the reader thread waits for the details of one exec. A capture takes far less. If both threads
-/// read the same process at once, they block each other in the kernel, and the process runs meanwhile.
-const CAPTURE_TIMEOUT: Duration = Duration::from_millis(2);
-/// Maximum time that the reader thread waits at shutdown for a worker that is not stuck, but gets no CPU.
-const JOIN_TIMEOUT: Duration = Duration::from_secs(1);
 /// Minimum time between two attempts to start a worker, in nanoseconds.
 const START_RETRY_NS: u64 = 1_000_000_000;
-/// Stack size of a worker, in bytes. Everything large is on the heap.
-const STACK_SIZE: usize = 256 * 1024;
 
 /// The capture workers of all CPUs on which this program may run. Some may be missing, because they could not be
 /// started.
@@ -64,36 +39,28 @@ pub(crate) struct CaptureWorkers {
     cpus_without_worker: Vec<u32>,
     /// Time of the next attempt to start a worker, in nanoseconds on `CLOCK_MONOTONIC`; 0: at once.
     next_start_ns: u64,
+    /// Earliest time at which the CPUs are read again because of an exec, in nanoseconds on `CLOCK_MONOTONIC`.
+    next_refresh_ns: u64,
     context: WorkerContext,
-    online_cpus: usize,
-}
-
-/// Everything that a new worker needs.
-#[derive(Debug)]
-struct WorkerContext {
-    procfs: Arc<Procfs>,
-    proc_root: PathBuf,
-    fields: Arc<AtomicU16>,
-    /// An eventfd that becomes readable when the workers must stop.
-    stop: OwnedFd,
-    /// Memory use of all queues, in bytes.
-    queued_bytes: Arc<AtomicUsize>,
-}
-
-#[derive(Debug)]
-struct WorkerHandle {
-    queue: CaptureQueue<Receiver<Captured>>,
-    /// The priority of the worker. Empty until the worker runs on its CPU.
-    priority: Arc<OnceLock<Priority>>,
-    state: Arc<ReadState>,
-    socket: Arc<OwnedFd>,
-    thread: JoinHandle<()>,
+    /// The CPUs that were online when they were read last. Empty if there are too many for workers.
+    online_cpus: Vec<u32>,
+    /// Reads the CPUs. A function, so that a test can stand in for other machines.
+    read_cpus: fn() -> Cpus,
 }
 
 impl CaptureWorkers {
     /// Starts one worker on each CPU on which this program may run.
     pub(crate) fn start(procfs: &Arc<Procfs>, proc_root: &Path, fields: Fields) -> io::Result<Self> {
-        let Cpus { online, allowed } = Cpus::of_this_thread();
+        Self::start_on(Cpus::of_this_thread, procfs, proc_root, fields)
+    }
+
+    fn start_on(
+        read_cpus: fn() -> Cpus,
+        procfs: &Arc<Procfs>,
+        proc_root: &Path,
+        fields: Fields,
+    ) -> io::Result<Self> {
+        let Cpus { online, allowed } = read_cpus();
         let context = WorkerContext {
             procfs: Arc::clone(procfs),
             proc_root: proc_root.to_owned(),
@@ -105,11 +72,36 @@ impl CaptureWorkers {
             by_cpu: FxHashMap::default(),
             cpus_without_worker: allowed,
             next_start_ns: 0,
+            next_refresh_ns: 0,
             context,
             online_cpus: online,
+            read_cpus,
         };
         while workers.start_missing()? {}
         Ok(workers)
+    }
+
+    /// Starts a worker on each CPU that has come online. What cannot be started is tried again later.
+    pub(crate) fn start_on_new_cpus(&mut self) {
+        self.read_cpus_again();
+        while let Ok(true) = self.start_missing() {}
+    }
+
+    fn read_cpus_again(&mut self) {
+        let Cpus { online, allowed } = (self.read_cpus)();
+        self.online_cpus = online;
+        self.cpus_without_worker = allowed.into_iter().filter(|cpu| !self.by_cpu.contains_key(cpu)).collect();
+    }
+
+    /// Reads the CPUs again if an exec comes from one that was not online before.
+    fn notice_cpu(&mut self, cpu: u32) {
+        let now_ns = clock_ns(ClockId::Monotonic);
+        // A container may show fewer CPUs than send execs.
+        if !self.online_cpus.is_empty() && !self.online_cpus.contains(&cpu) && now_ns >= self.next_refresh_ns
+        {
+            self.next_refresh_ns = now_ns + START_RETRY_NS;
+            self.read_cpus_again();
+        }
     }
 
     /// Starts one missing worker. Returns false if none is missing, or if it is too early or impossible to start one.
@@ -133,22 +125,23 @@ impl CaptureWorkers {
         self.context.fields.store(fields.bits(), Ordering::Relaxed);
     }
 
-    /// Returns the priority of the workers. Returns `None` unless a worker runs on every CPU of the machine.
+    /// Returns the priority of the workers. Returns `None` unless a worker runs on every online CPU.
     pub(crate) fn priority(&self) -> Option<Priority> {
-        let mut priorities = self.by_cpu.values().map(|worker| worker.priority.get().copied());
-        let first = priorities.next().filter(|_| self.by_cpu.len() == self.online_cpus)?;
-        if priorities.all(|priority| priority.is_some()) { first } else { None }
+        let priority_of = |cpu| self.by_cpu.get(cpu)?.priority.get().copied();
+        let mut priorities = self.online_cpus.iter().map(priority_of);
+        let first = priorities.next()??;
+        priorities.all(|priority| priority.is_some()).then_some(first)
     }
 
     /// Takes the captured details of the process that made this exec. Replaces the worker if it is stuck.
     pub(crate) fn take(&mut self, exec: Exec) -> Option<RawDetails> {
-        let Some(WorkerHandle { queue, priority, .. }) = self.by_cpu.get_mut(&exec.cpu) else {
+        let Some(worker) = self.by_cpu.get_mut(&exec.cpu) else {
+            self.notice_cpu(exec.cpu);
             // Without a worker the reader thread reads the details, so a failure to start one has no effect.
             let _ = self.start_missing();
             return None;
         };
-        let timeout = priority.get().map_or(Duration::ZERO, |_| CAPTURE_TIMEOUT);
-        let details = queue.take(exec.seq, timeout);
+        let details = worker.take(exec.seq);
         if details.is_none() {
             self.replace_if_stuck(exec.cpu);
         }
@@ -177,129 +170,71 @@ impl Drop for CaptureWorkers {
     }
 }
 
-impl WorkerHandle {
-    /// Waits for a worker that was stopped. Detaches it if it is stuck or late.
-    fn join(self) {
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    thread_local! {
+        /// The number of CPUs of the machine under test.
+        static ONLINE: std::cell::Cell<u32> = const { std::cell::Cell::new(1) };
+    }
+
+    fn cpus() -> Cpus {
+        let online: Vec<_> = (0..ONLINE.get()).collect();
+        Cpus { allowed: online.clone(), online }
+    }
+
+    /// Starts workers on the first CPU only, as if the second one came later. Returns `None` where this user may not
+    /// listen to the connector, or where there is no second CPU.
+    fn on_first_cpu() -> Option<CaptureWorkers> {
+        let root = Path::new("/proc");
+        let has_two = Cpus::of_this_thread().allowed.starts_with(&[0, 1]);
+        let procfs = Arc::new(Procfs::open(root).ok().filter(|_| has_two)?);
+        ONLINE.set(1);
+        let workers = CaptureWorkers::start_on(cpus, &procfs, root, Fields::NONE).ok()?;
+        wait_for_priority(&workers);
+        assert_eq!(workers.by_cpu.len(), 1);
+        Some(workers)
+    }
+
+    fn wait_for_priority(workers: &CaptureWorkers) {
         let began = Instant::now();
-        loop {
-            match self.queue.channel.recv_timeout(DEADLINE) {
-                // The worker drops its sender last, so it has released everything.
-                Err(RecvTimeoutError::Disconnected) => return drop(self.thread.join()),
-                Err(RecvTimeoutError::Timeout) => {
-                    let reading = self.state.current().filter(|_| !self.state.is_runnable());
-                    let is_abandoned = reading.is_some_and(|reading| self.state.abandon(reading));
-                    if is_abandoned || began.elapsed() > JOIN_TIMEOUT {
-                        return self.detach();
-                    }
-                }
-                Ok(_) => {}
-            }
+        while workers.priority().is_none() {
+            assert!(began.elapsed() < Duration::from_secs(10), "a worker is missing");
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
 
-    /// Detaches the worker, which closes its socket when its read returns. Until then the socket must receive nothing.
-    fn detach(self) {
-        // If this fails, the socket retains no more than its receive buffer holds.
-        let _ = sys::attach_filter(self.socket.as_fd(), &bpf::execs_on(u32::MAX));
-    }
-}
-
-impl WorkerContext {
-    /// Starts the worker of a CPU.
-    fn start(&self, cpu: u32) -> io::Result<WorkerHandle> {
-        let (sender, receiver) = sync_channel(CAPTURE_QUEUE_LEN);
-        let priority = Arc::new(OnceLock::new());
-        let state = Arc::new(ReadState::default());
-        let socket = Arc::new(open_exec_listener(&self.proc_root, cpu).map_err(io::Error::other)?);
-        let worker = Worker {
-            procfs: self.procfs.direct_reader(),
-            state: Arc::clone(&state),
-            socket: Arc::clone(&socket),
-            stop: self.stop.try_clone()?,
-            fields: Arc::clone(&self.fields),
-            queued_bytes: Arc::clone(&self.queued_bytes),
-            sender,
-        };
-        let worker_priority = Arc::clone(&priority);
-        // The thread keeps the name of its parent, because the kernel would report a change.
-        let thread = Builder::new().stack_size(STACK_SIZE).spawn(move || {
-            // If the program may no longer run on this CPU, the worker ends and the reader thread reads the details.
-            if only(cpu).is_some_and(|only| sched_setaffinity(None, &only).is_ok()) {
-                let mut scheduling = ThreadScheduling::of_this_thread();
-                scheduling.raise();
-                let _ = worker_priority.set(scheduling.priority());
-                worker.run();
-            }
-        })?;
-        let queue = CaptureQueue::new(receiver, Arc::clone(&self.queued_bytes));
-        Ok(WorkerHandle { queue, priority, state, socket, thread })
-    }
-}
-
-/// The state of one worker thread.
-#[derive(Debug)]
-struct Worker {
-    procfs: DirectReader,
-    state: Arc<ReadState>,
-    socket: Arc<OwnedFd>,
-    stop: OwnedFd,
-    fields: Arc<AtomicU16>,
-    queued_bytes: Arc<AtomicUsize>,
-    /// Declared last, because it must be dropped last: its disconnection says that the worker has released everything.
-    sender: SyncSender<Captured>,
-}
-
-impl Worker {
-    /// Handles datagrams until the worker is stopped or abandoned.
-    fn run(mut self) {
-        self.procfs.procfs().show_thread(&self.state);
-        loop {
-            let mut ready =
-                [PollFd::new(&self.socket, PollFlags::IN), PollFd::new(&self.stop, PollFlags::IN)];
-            match poll(&mut ready, None) {
-                Err(Errno::INTR) => continue,
-                Ok(_) if ready[1].revents().is_empty() => {}
-                _ => return,
-            }
-            match recv(self.socket.as_fd()) {
-                Ok(datagram) => {
-                    if let Some(message) = datagram.as_ref().and_then(Datagram::message)
-                        && self.handle_datagram(message)
-                    {
-                        return;
-                    }
-                }
-                // The socket dropped datagrams. The reader thread reads the details of their processes.
-                Err(Errno::NOBUFS) => {}
-                Err(_) => return,
-            }
-        }
+    fn exec_on(cpu: u32) -> Exec {
+        Exec { pid: 0, cpu, seq: 0, timestamp_ns: 0 }
     }
 
-    /// Reads and sends the details of a process that called exec. Returns true if the reader thread has abandoned this
-    /// worker.
-    fn handle_datagram(&mut self, datagram: &[u8]) -> bool {
-        let Ok(message) = wire::parse(datagram) else { return false };
-        let ProcEvent::Exec { process_tgid, .. } = message.event else { return false };
-        let pid = process_tgid as u32;
-        let now_ns = clock_ns(ClockId::Monotonic);
-        let fields = Fields::from_bits(self.fields.load(Ordering::Relaxed));
-        let mut details = None;
-        // If the queues are full, the reader thread reads the details that are left by then.
-        if self.queued_bytes.load(Ordering::Relaxed) < MAX_QUEUED_BYTES
-            && !self.procfs.procfs().hung().is_skipped(pid, now_ns)
-        {
-            self.state.begin(pid, now_ns);
-            details = self.procfs.read(pid, fields, message.timestamp_ns);
-            if self.state.end() {
-                return true;
-            }
-        }
-        let bytes = details.as_ref().map_or(0, RawDetails::weight);
-        self.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
-        if self.sender.try_send((message.seq, details)).is_err() {
-            self.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
-        }
-        false
+    #[test]
+    fn an_exec_on_a_cpu_that_has_come_online_starts_a_worker_there() {
+        let Some(mut workers) = on_first_cpu() else { return };
+        assert!(workers.take(exec_on(1)).is_none(), "the CPU is not online yet");
+        assert_eq!(workers.by_cpu.len(), 1);
+        ONLINE.set(2);
+        workers.next_refresh_ns = 0;
+        assert!(workers.take(exec_on(1)).is_none(), "a reader thread reads the first one");
+        assert!(workers.by_cpu.contains_key(&1));
+        wait_for_priority(&workers);
+    }
+
+    #[test]
+    fn priority_is_unknown_until_a_cpu_that_has_come_online_has_a_worker() {
+        let Some(mut workers) = on_first_cpu() else { return };
+        ONLINE.set(2);
+        workers.read_cpus_again();
+        assert_eq!((workers.priority(), &*workers.cpus_without_worker), (None, &[1][..]));
+        workers.start_on_new_cpus();
+        wait_for_priority(&workers);
+        // A CPU that goes offline keeps its worker, and needs none.
+        ONLINE.set(1);
+        workers.start_on_new_cpus();
+        assert!(workers.priority().is_some());
+        assert_eq!((workers.by_cpu.len(), workers.cpus_without_worker.len()), (2, 0));
     }
 }

@@ -218,10 +218,16 @@ pub(crate) const fn source_failed(_: Errno) -> ErrorCode {
 
 /// The cause of a failure that is usually a missing privilege.
 fn permission_cause(errno: Errno) -> ErrorCode {
-    if matches!(errno, Errno::PERM | Errno::ACCESS | Errno::NOSYS) {
-        ErrorCode::Permission
-    } else {
-        ErrorCode::SourceFailed
+    privilege_cause(errno, namespace::is_other_user_namespace)
+}
+
+/// The cause of a failure that is usually a missing privilege. In another user namespace no privilege helps. Before Linux
+/// 6.6 the kernel already refuses the group there.
+fn privilege_cause(errno: Errno, is_other_user_namespace: impl Fn() -> bool) -> ErrorCode {
+    match errno {
+        Errno::PERM | Errno::ACCESS if is_other_user_namespace() => ErrorCode::UserNamespace,
+        Errno::PERM | Errno::ACCESS | Errno::NOSYS => ErrorCode::Permission,
+        _ => ErrorCode::SourceFailed,
     }
 }
 
@@ -257,5 +263,19 @@ mod tests {
         assert_eq!((bytes.len(), word(0), word(4) & 0xffff), (40, 40, 3));
         assert_eq!((word(16), word(20), word(28), word(32) & 0xffff), (1, 1, 0x1234_5678, 4));
         assert_eq!(word(36), 1);
+    }
+
+    #[test]
+    fn a_missing_privilege_in_another_user_namespace_is_the_namespaces_fault() {
+        for (errno, inside, outside) in [
+            (Errno::PERM, ErrorCode::UserNamespace, ErrorCode::Permission),
+            (Errno::ACCESS, ErrorCode::UserNamespace, ErrorCode::Permission),
+            // A seccomp filter, which has no user namespace.
+            (Errno::NOSYS, ErrorCode::Permission, ErrorCode::Permission),
+            (Errno::NOBUFS, ErrorCode::SourceFailed, ErrorCode::SourceFailed),
+        ] {
+            assert_eq!(privilege_cause(errno, || true), inside);
+            assert_eq!(privilege_cause(errno, || false), outside);
+        }
     }
 }

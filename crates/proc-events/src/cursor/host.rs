@@ -23,6 +23,8 @@ pub struct Look {
     pub observed: ObservedProcess,
     /// True if an exec is about to replace the program.
     pub is_mid_exec: bool,
+    /// True if the main thread exits or has exited.
+    pub is_exiting: bool,
     /// True if the process has exited, and its parent has not reaped it.
     pub is_zombie: bool,
     /// The wait status of a zombie; `None` if this user may not see it.
@@ -55,6 +57,11 @@ pub trait PidHost {
 
     /// Reads the stat of a process. Returns `None` if the process is gone or hidden from this user.
     fn look(&mut self, pid: u32) -> Option<Look>;
+
+    /// Returns true if `/proc` shows the process with this creation time.
+    fn is_shown(&mut self, pid: u32, start_time: u64) -> bool {
+        self.look(pid).is_some_and(|look| look.observed.start_time == start_time)
+    }
 
     /// Reads the requested details of a process that has called exec, as `look` shows. If it is gone, all are unknown.
     fn details(&mut self, look: &Look) -> Details;

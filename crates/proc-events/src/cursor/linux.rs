@@ -14,7 +14,7 @@ use super::host::{Details, Look, PidHost, PidOwner};
 use crate::model::event::ExitStatus;
 use crate::model::interest::{Field, Fields};
 use crate::model::snapshot::ObservedProcess;
-use crate::procfs::{Procfs, ReadState, Reader, StatLook, clock_ns, parse};
+use crate::procfs::{PidList, Procfs, ReadState, Reader, StatLook, clock_ns, parse};
 use crate::sys::{self, pidfd};
 
 /// The files that end with the last process id of the pid namespace that reads them. The second one needs
@@ -92,9 +92,9 @@ impl LinuxPids {
         &self.epoll
     }
 
-    /// Lists the pids of all processes. Returns none if that fails.
-    pub(super) fn pids(&self) -> Vec<u32> {
-        self.reader.procfs().pids().unwrap_or_default()
+    /// Begins a list of the pids of all processes.
+    pub(super) fn list(&self) -> Option<PidList> {
+        self.reader.procfs().list().ok()
     }
 
     /// Returns the path of the program that a process runs. Empty if it is unknown.
@@ -166,8 +166,8 @@ impl PidHost for LinuxPids {
     }
 
     fn look(&mut self, pid: u32) -> Option<Look> {
-        let StatLook { observed, is_mid_exec, is_zombie, status } = self.reader.look(pid)?;
-        Some(Look { observed, is_mid_exec, is_zombie, status })
+        let StatLook { observed, is_mid_exec, is_exiting, is_zombie, status } = self.reader.look(pid)?;
+        Some(Look { observed, is_mid_exec, is_exiting, is_zombie, status })
     }
 
     fn details(&mut self, look: &Look) -> Details {
@@ -177,7 +177,7 @@ impl PidHost for LinuxPids {
             return Details { observed: known.clone(), is_complete: true };
         }
         self.state.begin(known.pid, clock_ns(ClockId::Monotonic));
-        let mut observed = self.reader.capture(known.pid, fields, u64::MAX);
+        let mut observed = self.reader.capture_after(known, look.is_mid_exec, fields);
         self.is_abandoned |= self.state.end();
         if observed.start_time != known.start_time {
             observed = ObservedProcess { process: observed.process, ..known.clone() };

@@ -12,12 +12,16 @@
 //!
 //! Only [`tracker`] decides. It does no I/O of its own, and takes time as an argument.
 
+mod audit;
 pub mod host;
 mod linux;
 mod opens;
 pub mod pace;
 mod schedule;
+mod shared;
+mod source;
 mod thread;
 pub mod tracker;
 
-pub(crate) use thread::{CursorOptions, CursorSource};
+pub(crate) use shared::CursorOptions;
+pub(crate) use source::CursorSource;

@@ -23,8 +23,9 @@ const INTERPRETERS: [&str; 5] = [
     "/lib/ld-musl-aarch64.so.1",
     "/lib/ld-linux-armhf.so.3",
 ];
-/// Directories that have most programs.
-const DIRECTORIES: [&str; 4] = ["/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin"];
+/// Directories that have most programs. `/bin` and `/sbin` are links to others on most machines, but not in most containers.
+const DIRECTORIES: [&str; 6] =
+    ["/usr/bin", "/usr/sbin", "/bin", "/sbin", "/usr/local/bin", "/usr/local/sbin"];
 
 /// Watches the opening of programs.
 #[derive(Debug)]

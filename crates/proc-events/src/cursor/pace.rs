@@ -7,6 +7,9 @@ use crate::model::effort::Effort;
 /// The cursor is read at the busy tick as long as the last new process is not older than this.
 const BUSY_NS: u64 = 500_000_000;
 
+/// Time between two reads of a cursor that audits, in microseconds.
+const AUDIT_US: u64 = 250_000;
+
 /// The times between two reads of the cursor.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
@@ -26,6 +29,14 @@ impl Pace {
             Effort::Normal => [1_000, 50_000, 5_000],
             Effort::High => [250, 1_000, 1_000],
         };
+        Self { ticks: ticks_us.map(|tick_us: u64| tick_us.min(longest_us) * 1_000), busy_until_ns: 0 }
+    }
+
+    /// Returns the pace where the kernel's records show all processes, and the cursor only those that were missed.
+    #[must_use]
+    pub fn audit(longest: Duration) -> Self {
+        let longest_us = u64::try_from(longest.as_micros()).unwrap_or(u64::MAX);
+        let ticks_us = [1_000, AUDIT_US, AUDIT_US];
         Self { ticks: ticks_us.map(|tick_us: u64| tick_us.min(longest_us) * 1_000), busy_until_ns: 0 }
     }
 

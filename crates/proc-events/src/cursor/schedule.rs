@@ -12,7 +12,11 @@ const FORKED_MAX_NS: u64 = 3_000 * MS;
 /// The snapshot shows further execs that are later than this.
 const RUNNING_MAX_NS: u64 = 1_000 * MS;
 /// Time that an exec takes to set the arguments of the new program.
-pub(super) const ARGUMENTS_NS: u64 = 300 * US;
+pub(super) const ARGUMENTS_NS: u64 = 2 * MS;
+/// The same, if nothing delays it.
+const ARGUMENTS_SOON_NS: u64 = 40 * US;
+/// Time that a process may wait for a CPU in an exec that a record shows. Its details can be read only after that.
+pub(super) const MID_EXEC_NS: u64 = 20 * MS;
 
 /// The phase of a process that is looked at again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,10 +33,11 @@ pub(super) enum Phase {
 /// look at it from now on.
 pub(super) fn next_look_ns(phase: Phase, age_ns: u64) -> Option<u64> {
     match phase {
-        Phase::Forked if age_ns < EXEC_SOON_NS => Some(100 * US),
+        // An opened program shortens this.
+        Phase::Forked if age_ns < EXEC_SOON_NS => Some(200 * US),
         Phase::Forked if age_ns < EXEC_LATE_NS => Some(MS),
         Phase::Forked => (age_ns < FORKED_MAX_NS).then_some(age_ns / 10),
-        Phase::Starting => Some(20 * US),
+        Phase::Starting => Some((age_ns / 2).max(ARGUMENTS_SOON_NS)),
         Phase::Running => (age_ns < RUNNING_MAX_NS).then_some((2 * age_ns).max(2 * MS)),
     }
 }
@@ -53,8 +58,8 @@ mod tests {
     #[test]
     fn forked_process_is_looked_at_closely_and_then_left_to_the_snapshots() {
         let looks = looks(Phase::Forked);
-        assert_eq!(looks[..2], [100 * US, 200 * US]);
-        assert_eq!(looks.iter().filter(|&&age| age <= EXEC_SOON_NS).count(), 30);
+        assert_eq!(looks[..2], [200 * US, 400 * US]);
+        assert_eq!(looks.iter().filter(|&&age| age <= EXEC_SOON_NS).count(), 15);
         let last = looks.last().copied().unwrap_or_default();
         assert!((FORKED_MAX_NS..2 * FORKED_MAX_NS).contains(&last) && looks.len() < 150, "{last}");
     }

@@ -1,6 +1,6 @@
 //! Reports of a thread of this program that notices processes by itself, where the kernel does not report them.
 
-use crate::model::event::ExitStatus;
+use crate::model::event::{ExitStatus, Origin};
 use crate::model::snapshot::ObservedProcess;
 
 /// A change of one process, as it was noticed.
@@ -8,8 +8,11 @@ use crate::model::snapshot::ObservedProcess;
 pub struct ProcessReport {
     /// The process id.
     pub pid: u32,
-    /// Time at which the change was noticed, in nanoseconds on `CLOCK_MONOTONIC`.
+    /// Time of the change if the kernel has told it, else that at which it was noticed, in nanoseconds on
+    /// `CLOCK_MONOTONIC`.
     pub timestamp_ns: u64,
+    /// [`Origin::Kernel`] if a record of the kernel shows the change with its time, else [`Origin::Polling`].
+    pub origin: Origin,
     /// The change.
     pub change: Change,
 }
@@ -29,5 +32,12 @@ pub enum Change {
         status: Option<ExitStatus>,
         /// The parent's pid; `None` if unknown.
         ppid: Option<u32>,
+    },
+    /// A thread renamed itself.
+    Renamed {
+        /// The thread id.
+        tid: u32,
+        /// The new comm, padded with NUL.
+        comm: [u8; 16],
     },
 }

@@ -15,11 +15,13 @@ pub enum SourceKind {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Watching {
-    /// The kernel reports them, or nothing is open yet.
+    /// The process connector reports them, or nothing is open yet.
     #[default]
     Nothing,
     /// Snapshots of `/proc` only. They miss processes that start and exit between two snapshots.
     Snapshot,
     /// The last process id, and a pidfd of each process.
     Cursor,
+    /// The kernel's records of task events. The last process id shows what these cannot.
+    Perf,
 }

@@ -70,7 +70,7 @@ impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
         }
     }
 
-    fn count_lost(&mut self, lost: u64) {
+    pub(super) fn count_lost(&mut self, lost: u64) {
         self.stats.lost_socket.add(lost);
         self.resync.lost(lost);
         if let Some(usage) = self.usage.as_mut().filter(|_| lost > 0) {
@@ -185,7 +185,7 @@ impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
     }
 
     /// Returns true if a comm event is subscribed, or changes a captured comm.
-    const fn needs_comm(&self, is_main_thread: bool) -> bool {
+    pub(super) const fn needs_comm(&self, is_main_thread: bool) -> bool {
         let Interest { types, fields, .. } = self.interest;
         types.has(EventType::Comm) || is_main_thread && fields.has(Field::Comm)
     }

@@ -35,11 +35,6 @@ const RECHECK_DELAY: Duration = Duration::from_secs(1);
 /// The longest time between two snapshots.
 const AUDIT_INTERVAL: Duration = Duration::from_secs(300);
 
-/// The least time between two snapshots that show what a thread of this program has missed.
-const POLLING_AUDIT_INTERVAL: Duration = Duration::from_secs(10);
-/// The same, as a multiple of what the last one took: 0.2 % of a CPU.
-const POLLING_AUDIT_BACKOFF_FACTOR: u32 = 500;
-
 /// Schedules snapshots, and reconciles the process table with them.
 #[expect(clippy::struct_excessive_bools, reason = "each is a reason of its own")]
 #[derive(Debug)]
@@ -77,7 +72,8 @@ impl Polling {
     fn interval(self, took: Duration) -> Duration {
         match self {
             Self::Only(interval) => interval.max(took * 2),
-            Self::Audit => POLLING_AUDIT_INTERVAL.max(took * POLLING_AUDIT_BACKOFF_FACTOR),
+            // The thread looks for what it has missed by itself, and more often.
+            Self::Audit => AUDIT_INTERVAL,
         }
     }
 }
@@ -304,9 +300,12 @@ impl Resync {
             self.another_wanted |= result == Recheck::PidReused;
             result == Recheck::Exited
         });
-        let repairs = target.reconcile(snapshot, in_flight.began, &exited, self.origin(), now.monotonic_ns);
+        // With the `/proc` source, its events are not repairs, unless records were lost.
+        let is_repair = self.polling.is_none() || in_flight.lost > 0;
+        let origin = if is_repair { Origin::Resync } else { Origin::Polling };
+        let repairs = target.reconcile(snapshot, in_flight.began, &exited, origin, now.monotonic_ns);
         let Target { table, ancestry, queues, stats, usage: _ } = target;
-        self.report(repairs, queues, stats);
+        self.report(repairs, is_repair, queues, stats);
         self.is_complete = true;
         for Requester { queue, id, is_scan } in in_flight.requesters.drain(..) {
             if !is_scan {
@@ -322,16 +321,10 @@ impl Resync {
         Ok(())
     }
 
-    const fn origin(&self) -> Origin {
-        if self.polling.is_some() { Origin::Polling } else { Origin::Resync }
-    }
-
     /// Counts the repairs, and reports a loss if there was one.
-    fn report(&mut self, repairs: Repairs, queues: &[Arc<SubscriberQueue>], stats: &Stats) {
+    fn report(&mut self, repairs: Repairs, is_repair: bool, queues: &[Arc<SubscriberQueue>], stats: &Stats) {
         let (execs, exits) = (u64::from(repairs.execs), u64::from(repairs.exits));
-        // With the `/proc` source, its events are not repairs.
-        let is_repair = self.polling.is_none();
-        if self.is_complete && self.polling.is_some() {
+        if self.is_complete && !is_repair {
             stats.exec.add(execs);
             stats.exit.add(exits);
             stats.events.add(execs + exits);

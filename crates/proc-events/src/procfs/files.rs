@@ -111,6 +111,24 @@ impl ProcFiles {
         cmdline: &mut impl ReadCmdline,
         time: ReadTime,
     ) -> Result<(), Errno> {
+        self.read_since(root, pid, fields, max_argv_bytes, cmdline, time, None)
+    }
+
+    /// Like [`ProcFiles::read`], if the stat was read just now: its [`Stat::program`] and [`Stat::is_mid_exec`].
+    ///
+    /// # Errors
+    /// The errno of reading `stat`.
+    #[expect(clippy::too_many_arguments, reason = "those of `read`, and one more")]
+    pub(super) fn read_since(
+        &mut self,
+        root: &OwnedFd,
+        pid: u32,
+        fields: Fields,
+        max_argv_bytes: usize,
+        cmdline: &mut impl ReadCmdline,
+        time: ReadTime,
+        mut before: Option<(u64, bool)>,
+    ) -> Result<(), Errno> {
         let Self { cmdline: arguments, exe, cwd, cgroup, status, login_uid, .. } = self;
         for buffer in [&mut self.stat, arguments, exe, cwd, cgroup, status, login_uid] {
             buffer.clear();
@@ -118,8 +136,7 @@ impl ProcFiles {
         (self.time, self.ids) = (time, None);
         let reads_program =
             [Field::Argv, Field::Exe, Field::Name, Field::Comm].into_iter().any(|field| fields.has(field));
-        let mut before = None;
-        if time != ReadTime::BeforeRun && reads_program {
+        if time != ReadTime::BeforeRun && reads_program && before.is_none() {
             self.stat.try_read(root, pid, "stat", STAT_MAX)?;
             before = self.stat().map(|stat| (stat.program, stat.is_mid_exec));
         }

@@ -17,6 +17,7 @@ pub(crate) use clock::clock_ns;
 pub use clock::realtime_offset_ns;
 pub use files::DEFAULT_MAX_ARGV_BYTES;
 pub(crate) use hung::{DEADLINE, ReadState, STUCK_MAX, stuck_threads};
+pub(crate) use mount::PidList;
 pub use mount::Procfs;
 pub(crate) use parse::comm_text;
 pub(crate) use raw::RawDetails;

@@ -18,6 +18,9 @@ use crate::model::event::ProcessInfo;
 use crate::model::snapshot::ObservedProcess;
 use crate::stats::Stats;
 
+/// Bytes of a list that are read at once. The kernel takes some 0.1 ms for them.
+const LIST_BYTES: usize = 6 * 1024;
+
 /// A mounted proc file system.
 #[derive(Debug)]
 pub struct Procfs {
@@ -91,18 +94,36 @@ impl Procfs {
     /// # Errors
     /// [`ErrorCode::ProcUnreadable`] if the directory cannot be read.
     pub fn pids(&self) -> Result<Vec<u32>, Error> {
+        let mut list = self.list()?;
+        let mut pids = Vec::new();
+        while list.read(&mut pids)? {}
+        Ok(pids)
+    }
+
+    /// Begins a list of the pids of all processes, including zombies.
+    ///
+    /// # Errors
+    /// [`ErrorCode::ProcUnreadable`] if the directory cannot be opened.
+    pub(crate) fn list(&self) -> Result<PidList, Error> {
+        self.numbers(".")
+    }
+
+    /// Lists the thread ids of a process. Returns none if it is gone or hidden.
+    pub(crate) fn threads(&self, pid: u32) -> Vec<u32> {
+        let mut threads = Vec::new();
+        if let Ok(mut list) = self.numbers(&format!("{pid}/task")) {
+            while list.read(&mut threads).unwrap_or(false) {}
+        }
+        threads
+    }
+
+    /// Begins a list of the numbers among the names of a directory.
+    fn numbers(&self, directory: &str) -> Result<PidList, Error> {
         // Open the directory again, because descriptors that share a file description share its position.
         let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
         let directory =
-            rustix::fs::openat(&self.root, ".", flags, Mode::empty()).map_err(unreadable("open"))?;
-        let mut space = Vec::with_capacity(32 * 1024);
-        let mut entries = RawDir::new(directory, space.spare_capacity_mut());
-        let mut pids = Vec::new();
-        while let Some(entry) = entries.next() {
-            let entry = entry.map_err(unreadable("getdents"))?;
-            pids.extend(parse::number(entry.file_name().to_bytes()).and_then(|pid| u32::try_from(pid).ok()));
-        }
-        Ok(pids)
+            rustix::fs::openat(&self.root, directory, flags, Mode::empty()).map_err(unreadable("open"))?;
+        Ok(PidList { directory, space: Vec::with_capacity(LIST_BYTES) })
     }
 
     /// Combines what was read of a process. `read_ns` is the time after the read. Without the stat, the identity of the
@@ -146,6 +167,31 @@ impl Procfs {
         let awake = clock_ns(ClockId::Monotonic);
         let slept = clock_ns(ClockId::Boottime).saturating_sub(awake);
         start_time.saturating_mul(self.nanoseconds_per_tick).saturating_sub(slept)
+    }
+}
+
+/// A list that is read in parts.
+#[derive(Debug)]
+pub(crate) struct PidList {
+    directory: OwnedFd,
+    space: Vec<u8>,
+}
+
+impl PidList {
+    /// Appends the next pids, at most some 200, in ascending order. Returns false at the end.
+    ///
+    /// # Errors
+    /// [`ErrorCode::ProcUnreadable`] if the directory cannot be read.
+    pub(crate) fn read(&mut self, pids: &mut Vec<u32>) -> Result<bool, Error> {
+        let mut entries = RawDir::new(&self.directory, self.space.spare_capacity_mut());
+        while let Some(entry) = entries.next() {
+            let entry = entry.map_err(unreadable("getdents"))?;
+            pids.extend(parse::number(entry.file_name().to_bytes()).and_then(|pid| u32::try_from(pid).ok()));
+            if entries.is_buffer_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }
 

@@ -4,7 +4,6 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::fs::AtFlags;
 use rustix::io::Errno;
 use rustix::time::ClockId;
 
@@ -124,9 +123,20 @@ impl Reader {
 
     /// Reads `fields` of a process. After an exec, a zombie counts as running.
     fn read_at(&mut self, pid: u32, fields: Fields, time: ReadTime) -> Result<ReadResult, Errno> {
+        self.read_since(pid, fields, time, None)
+    }
+
+    /// Like [`Reader::read_at`], if the stat was read just now, see [`ProcFiles::read_since`].
+    fn read_since(
+        &mut self,
+        pid: u32,
+        fields: Fields,
+        time: ReadTime,
+        before: Option<(u64, bool)>,
+    ) -> Result<ReadResult, Errno> {
         let Self { procfs, files, cmdline } = self;
         let began_ns = clock_ns(ClockId::Monotonic);
-        match files.read(&procfs.root, pid, fields, procfs.max_argv_bytes, cmdline, time) {
+        match files.read_since(&procfs.root, pid, fields, procfs.max_argv_bytes, cmdline, time, before) {
             Err(errno @ (Errno::MFILE | Errno::NFILE | Errno::NOMEM)) => return Err(errno),
             Err(Errno::NOENT | Errno::SRCH) => return Ok(ReadResult::Disappeared),
             Err(_) => return Ok(ReadResult::Hidden),
@@ -151,6 +161,18 @@ impl Reader {
         seen.filter(|observed| observed.start_ns <= exec_ns).unwrap_or_else(|| raw::nothing_read(fields))
     }
 
+    /// Reads `fields` of a process that has called exec, as the last look shows. Returns empty details if it no longer exists.
+    pub(crate) fn capture_after(
+        &mut self,
+        last: &ObservedProcess,
+        is_mid_exec: bool,
+        fields: Fields,
+    ) -> ObservedProcess {
+        let before = Some((last.program, is_mid_exec));
+        let seen = self.read_since(last.pid, fields, ReadTime::AfterExec, before);
+        seen.ok().and_then(ReadResult::observed).unwrap_or_else(|| raw::nothing_read(fields))
+    }
+
     /// Reads the path of the program that a process runs. Empty if it is unknown.
     pub(crate) fn program(&mut self, pid: u32) -> &[u8] {
         self.files.read_program(&self.procfs.root, pid)
@@ -161,10 +183,11 @@ impl Reader {
         let Self { procfs, files, .. } = self;
         files.read(&procfs.root, pid, Fields::NONE, 0, &mut Direct, ReadTime::AnyTime).ok()?;
         let stat = files.stat()?;
-        let (is_mid_exec, is_zombie, status) = (stat.is_mid_exec, stat.has_exited(), stat.exit_status);
+        let (is_mid_exec, is_exiting) = (stat.is_mid_exec, stat.is_exiting());
+        let (is_zombie, status) = (stat.has_exited(), stat.exit_status);
         let observed = procfs.observed(pid, Some(&stat), None, clock_ns(ClockId::Monotonic));
         let status = if is_zombie { self.visible_status(pid, status) } else { None };
-        Some(StatLook { observed, is_mid_exec, is_zombie, status })
+        Some(StatLook { observed, is_mid_exec, is_exiting, is_zombie, status })
     }
 
     /// Returns the exit status of a zombie. Returns `Some(None)` if this user may not see the status, and `None` if
@@ -176,12 +199,11 @@ impl Reader {
 
     /// Returns the status of a zombie whose stat shows `status`, if this user may see it.
     fn visible_status(&self, pid: u32, status: Option<u32>) -> Option<ExitStatus> {
-        // For other users' processes the kernel hides the status as 0. Trust 0 only for root and the owner.
+        // The kernel shows 0 to a reader that may not trace the process: another user, or root without its capabilities.
+        // The same check guards this link.
         let is_visible = || {
-            let user = rustix::process::geteuid();
-            let path = ProcPath::new(pid, "");
-            let owner = || rustix::fs::statat(&self.procfs.root, path.as_bytes(), AtFlags::empty());
-            user.is_root() || owner().is_ok_and(|owner| owner.st_uid == user.as_raw())
+            let link = ProcPath::new(pid, "ns/user");
+            rustix::fs::readlinkat(&self.procfs.root, link.as_bytes(), Vec::new()).is_ok()
         };
         status.or_else(|| is_visible().then_some(0)).map(ExitStatus)
     }
@@ -204,6 +226,8 @@ pub(crate) struct StatLook {
     pub(crate) observed: ObservedProcess,
     /// True if an exec is about to replace the program.
     pub(crate) is_mid_exec: bool,
+    /// True if the main thread exits or has exited.
+    pub(crate) is_exiting: bool,
     pub(crate) is_zombie: bool,
     /// The wait status of a zombie; `None` if this user may not see it.
     pub(crate) status: Option<ExitStatus>,

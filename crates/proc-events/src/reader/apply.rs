@@ -49,6 +49,7 @@ impl Reader<'_> {
         }
         if let Some(cursor) = &self.cursor {
             cursor.set_fields(pipeline.interest.fields);
+            self.apply_renames();
         }
         let result = self.handle.kernel_filter.set(|| self.kernel_types());
         self.apply_capture();
@@ -115,10 +116,22 @@ impl Reader<'_> {
         }
         if is_urgent {
             self.scheduling.raise();
+        } else if options.raise_priority && self.cursor.is_some() {
+            // Its reports are late already.
+            self.scheduling.restore();
+            self.scheduling.shorten();
         } else {
             self.scheduling.restore();
         }
         self.update_scheduling();
+    }
+
+    /// Starts capture workers on CPUs that have come online.
+    pub(super) fn capture_on_new_cpus(&mut self) {
+        if let Some(workers) = &mut self.pipeline.processes.workers {
+            workers.start_on_new_cpus();
+            self.update_scheduling();
+        }
     }
 
     /// Updates the thread's scheduling. Returns true if the reader may delay reads, that is, if it captures nothing or
@@ -127,10 +140,13 @@ impl Reader<'_> {
         let Pipeline { interest, processes, .. } = &self.pipeline;
         let workers = processes.workers.as_ref().and_then(CaptureWorkers::priority);
         let may_delay = workers.is_some() || interest.fields.is_empty();
-        if interest.fields.is_empty() {
+        if interest.fields.is_empty() && self.cursor.is_none() {
             self.scheduling.restore();
         } else if workers.is_some() {
             self.scheduling.lower();
+        } else {
+            // A CPU has come online, or a worker has stopped: this thread captures what happens there.
+            self.scheduling.undo_lower();
         }
         let priority = workers.unwrap_or(self.scheduling.priority());
         self.handle.priority.store(priority as u64, Ordering::Relaxed);

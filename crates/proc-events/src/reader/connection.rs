@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use crate::connector::Connector;
 use crate::error::{Error, ErrorCode};
-use crate::model::interest::{EventTypes, Fields};
+use crate::model::interest::EventTypes;
 use crate::model::source_kind::SourceKind;
 use crate::options::Options;
-use crate::probe::shows_other_users;
+use crate::probe::{can_poll, shows_other_users};
 use crate::procfs::Procfs;
 
 /// The name of the reader thread. The self-test sets the same name again, because the kernel reports that too.
@@ -21,19 +21,13 @@ pub(super) fn open(
     types: EventTypes,
 ) -> Result<(Option<Connector>, Option<Error>), Error> {
     if options.source == SourceKind::Polling {
-        return shows_other_users(procfs).map(|()| (None, None));
+        return can_poll(procfs).map(|()| (None, None));
     }
     match open_connector(options, procfs, types) {
         Ok(connector) => Ok((Some(connector), None)),
-        Err(reason) if options.falls_back && shows_own_process(procfs) => Ok((None, Some(reason))),
+        Err(reason) if options.falls_back && can_poll(procfs).is_ok() => Ok((None, Some(reason))),
         Err(reason) => Err(reason),
     }
-}
-
-/// Returns true if `/proc` shows at least the processes of this user.
-fn shows_own_process(procfs: &Arc<Procfs>) -> bool {
-    let is_own_shown = || procfs.reader().observe(std::process::id(), Fields::NONE).is_some();
-    shows_other_users(procfs).is_ok() || procfs.is_of_own_pid_namespace() && is_own_shown()
 }
 
 /// Returns what is missing in `/proc` as a source: the pids of this process, or the processes of other users.

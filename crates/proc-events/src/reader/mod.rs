@@ -279,7 +279,10 @@ impl<'a> Reader<'a> {
             }
             Wake::Exited(pids) => self.pipeline.on_watched_exits(&pids, now)?,
             Wake::Reported => {}
-            Wake::SelfTestDue => self.check_connector()?,
+            Wake::SelfTestDue => {
+                self.capture_on_new_cpus();
+                self.check_connector()?;
+            }
             Wake::Due => {
                 self.resume_renames_if_due(now.instant)?;
                 self.replace_cursor_if_hung(now);

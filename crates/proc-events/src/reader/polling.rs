@@ -8,8 +8,9 @@ use tokio::time::Instant;
 
 use super::Reader;
 use crate::cursor::{CursorOptions, CursorSource};
-use crate::error::Error;
-use crate::model::event::Origin;
+use crate::error::{Error, ErrorCode};
+use crate::model::interest::{EventType, Field, Interest};
+use crate::model::notification::Notification;
 use crate::model::now::Now;
 use crate::model::source_kind::Watching;
 use crate::pipeline::resync::Polling;
@@ -28,6 +29,7 @@ impl Reader<'_> {
             effort: options.effort,
             raise_priority: options.raise_priority,
             interval: options.polling_interval,
+            uses_perf: true,
         };
         // It works in no sandbox that hides the last process id. Snapshots work everywhere.
         let fields = self.pipeline.interest.fields;
@@ -36,6 +38,7 @@ impl Reader<'_> {
         self.cursor =
             can_start.then(|| CursorSource::start(cursor, &self.handle.stats, fields).ok()).flatten();
         let now = Instant::now();
+        self.apply_renames();
         self.cursor_check = self.cursor.as_ref().map(|_| now + CURSOR_CHECK_INTERVAL);
         self.schedule_polling(now);
     }
@@ -45,14 +48,38 @@ impl Reader<'_> {
         let Some(cursor) = &self.cursor else { return };
         // Ask first, because the thread reports before it ends.
         let has_ended = cursor.has_ended();
-        let reports = cursor.take_reports();
+        let (reports, lost) = (cursor.take_reports(), cursor.take_lost());
+        let was_recorded = self.handle.watching.load(Ordering::Relaxed) == Watching::Perf as u64;
+        let fell_back = was_recorded && !has_ended && !cursor.is_recorded();
         if !reports.is_empty() {
-            self.pipeline.apply_reports(reports, Origin::Polling);
+            self.pipeline.apply_reports(reports);
+        }
+        if lost > 0 {
+            self.pipeline.on_lost_records(lost);
+        }
+        if fell_back {
+            self.on_records_end();
         }
         if has_ended {
             (self.cursor, self.cursor_check) = (None, None);
         }
         self.schedule_polling(now);
+    }
+
+    /// Tells subscribers that the kernel sends no more records. A snapshot shows what was missed since the last one.
+    fn on_records_end(&mut self) {
+        self.pipeline.resync.request_refresh();
+        let reason = Error::detected(ErrorCode::SourceFailed, "the kernel did not record prctl PR_SET_NAME");
+        let notification = Notification::FellBackToPolling(reason);
+        self.pipeline.queues.iter().for_each(|queue| queue.notify(notification.clone()));
+    }
+
+    /// Makes the cursor's thread report renames, if a subscriber needs them.
+    pub(super) fn apply_renames(&self) {
+        let Interest { types, fields, .. } = self.pipeline.interest;
+        if let Some(cursor) = &self.cursor {
+            cursor.set_wants_renames(types.has(EventType::Comm) || fields.has(Field::Comm));
+        }
     }
 
     /// Replaces the cursor's thread if it hangs, because a process holds its memory lock. A snapshot shows what was missed.
@@ -94,7 +121,11 @@ impl Reader<'_> {
         self.pipeline.has_reporter = is_watched;
         let interval = self.handle.options.polling_interval;
         self.pipeline.resync.poll(if is_watched { Polling::Audit } else { Polling::Only(interval) }, now);
-        let watching = if self.cursor.is_some() { Watching::Cursor } else { Watching::Snapshot };
+        let watching = match &self.cursor {
+            Some(cursor) if cursor.is_recorded() => Watching::Perf,
+            Some(_) => Watching::Cursor,
+            None => Watching::Snapshot,
+        };
         self.handle.watching.store(watching as u64, Ordering::Relaxed);
     }
 }

@@ -2,9 +2,11 @@
 //! function is sound for all arguments that its types allow.
 #![expect(unsafe_code, reason = "the one audited module of the crate")]
 
+pub(crate) mod cpus;
 pub mod datagram;
 pub(crate) mod descriptors;
 pub(crate) mod exit_watcher;
+pub(crate) mod perf;
 pub(crate) mod pidfd;
 pub mod scheduling;
 

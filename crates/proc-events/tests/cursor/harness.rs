@@ -21,6 +21,8 @@ pub(crate) struct Harness {
     /// The number of reports that caused no event.
     pub(crate) ignored: usize,
     events: Vec<ProcessEvent>,
+    /// The number of these events that are checked.
+    checked: usize,
     /// The creation times of the processes whose exit the tracker has reported.
     exited: BTreeSet<u64>,
     /// The pids that are known to subscribers: an exec was reported, and no exit.
@@ -37,8 +39,18 @@ impl Harness {
         tracker.on_list(&mut machine, &pids, true, now_ns);
         let (table, events, reported) = (ProcessTable::default(), Vec::new(), BTreeMap::new());
         let exited = BTreeSet::new();
-        let mut harness =
-            Self { machine, tracker, table, now_ns, unseen: 0, ignored: 0, events, exited, reported };
+        let mut harness = Self {
+            machine,
+            tracker,
+            table,
+            now_ns,
+            unseen: 0,
+            ignored: 0,
+            events,
+            exited,
+            reported,
+            checked: 0,
+        };
         harness.snapshot();
         harness.take();
         harness
@@ -47,7 +59,13 @@ impl Harness {
     /// Lets the tracker handle a wake-up: new ids, due looks, and exits.
     pub(crate) fn wake(&mut self) {
         let Self { machine, tracker, now_ns, .. } = self;
+        // What happens takes time.
+        *now_ns = machine.now_ns.max(*now_ns);
+        machine.now_ns = *now_ns;
         let exits = machine.take_exits();
+        for record in machine.take_records() {
+            tracker.on_record(machine, record, *now_ns);
+        }
         let last = machine.last;
         tracker.on_cursor(machine, last, *now_ns);
         tracker.look_at_due(machine, *now_ns);
@@ -58,6 +76,30 @@ impl Harness {
             self.list();
         }
         self.apply();
+    }
+
+    /// Lets the tracker look at new ids before it has their records.
+    pub(crate) fn look_at_ids(&mut self) {
+        self.now_ns = self.machine.now_ns.max(self.now_ns);
+        let last = self.machine.last;
+        self.tracker.on_cursor(&mut self.machine, last, self.now_ns);
+        self.tracker.look_at_due(&mut self.machine, self.now_ns);
+        self.apply();
+    }
+
+    /// Loses the records that were not read yet, and repairs that.
+    pub(crate) fn lose_records(&mut self) {
+        self.machine.take_records();
+        self.tracker.on_lost_records();
+        self.wake();
+        self.snapshot();
+    }
+
+    /// Ends the records.
+    pub(crate) fn end_records(&mut self) {
+        self.machine.records = None;
+        self.tracker.on_records_end(self.now_ns);
+        self.wake();
     }
 
     pub(crate) fn list(&mut self) {
@@ -80,6 +122,9 @@ impl Harness {
                 instances.iter().find(is_it).unwrap()
             };
             match &report.change {
+                Change::Forked(observed) | Change::Execed(observed) if observed.start_time == 0 => {
+                    assert_eq!(report.origin, Origin::Kernel, "only a record shows what cannot be read");
+                }
                 Change::Forked(observed) => assert_eq!(of(observed.start_time).pid, report.pid),
                 Change::Execed(observed) => {
                     let instance = of(observed.start_time);
@@ -94,8 +139,9 @@ impl Harness {
                         assert!(status.is_none_or(|status| status.code() == Some(instance.code as u8)));
                     }
                 }
+                Change::Renamed { .. } => {}
             }
-            if !self.table.apply_report(report, Origin::Polling, &mut self.events) {
+            if !self.table.apply_report(report, &mut self.events) {
                 self.ignored += 1;
             }
         }
@@ -115,8 +161,9 @@ impl Harness {
 
     /// Checks per pid: exec, once or more, then exactly one exit.
     fn check_order(&mut self) {
-        let checked = self.events.iter().filter(|event| event.timestamp_ns == self.now_ns);
-        for event in checked {
+        for event in
+            self.events.get(std::mem::replace(&mut self.checked, self.events.len())..).unwrap_or_default()
+        {
             match event.data {
                 EventData::Exec { again } => {
                     let before = self.reported.insert(event.pid, true).unwrap_or(false);
@@ -143,6 +190,7 @@ impl Harness {
             }
             _ => format!("exit {}", event.pid),
         };
+        self.checked = 0;
         std::mem::take(&mut self.events).into_iter().map(text).collect()
     }
 }

@@ -15,9 +15,9 @@ fn process_is_reported_from_its_fork_to_its_exit() {
     let pid = h.machine.fork().unwrap();
     h.wake();
     assert_eq!(h.take(), ["fork 2"]);
-    assert!(h.tracker.next_look_ns().unwrap() <= h.now_ns + MS / 10);
+    assert!(h.tracker.next_look_ns().unwrap() <= h.now_ns + MS / 5);
     h.machine.exec(pid);
-    h.advance(MS / 10);
+    h.advance(MS / 5);
     h.wake();
     assert_eq!(h.take(), ["exec 2"]);
     h.machine.exec(pid);
@@ -137,16 +137,16 @@ fn exit_without_a_visible_status_waits_until_the_parent_has_reaped_the_process()
 }
 
 #[test]
-fn exec_waits_for_its_arguments_for_a_third_of_a_millisecond() {
+fn exec_waits_for_its_arguments_for_two_milliseconds() {
     let mut h = Harness::new(PidMachine { hides_arguments: true, ..PidMachine::default() });
     let pid = h.machine.fork().unwrap();
     h.machine.exec(pid);
     h.wake();
     assert_eq!(h.take(), ["fork 2"]);
-    h.advance(MS / 5);
+    h.advance(MS);
     h.wake();
     assert!(h.take().is_empty());
-    h.advance(MS / 5);
+    h.advance(MS);
     h.wake();
     assert_eq!(h.take(), ["exec 2"]);
 }
@@ -251,7 +251,7 @@ fn started_program_makes_young_processes_be_looked_at_at_once() {
     let pid = h.machine.fork().unwrap();
     h.wake();
     h.machine.exec(pid);
-    h.tracker.on_program_started(h.now_ns);
+    h.tracker.on_program_opened(h.now_ns, 0);
     h.wake();
     assert_eq!(h.take(), ["fork 2", "exec 2"]);
 }
@@ -279,6 +279,41 @@ fn processes_of_the_first_list_have_an_exit_and_only_later_execs() {
     h.machine.exit(worker, 1);
     h.wake();
     assert_eq!(h.take(), ["exec 3", "exit 2 0", "exit 3 1"]);
+}
+
+#[test]
+fn exec_of_an_old_process_is_reported_by_a_list_or_with_its_exit() {
+    let mut h = harness();
+    let [server, worker, wrapper] = [(); 3].map(|()| h.machine.fork().unwrap());
+    h.machine.exec(wrapper);
+    h.wake();
+    h.advance(10_000 * MS);
+    h.wake();
+    h.take();
+    h.list();
+    assert!(h.take().is_empty() && h.tracker.next_look_ns().is_none());
+    for pid in [server, worker, wrapper] {
+        h.machine.exec(pid);
+    }
+    h.machine.exit(worker, 3);
+    h.wake();
+    assert_eq!(h.take(), ["exec 3", "exit 3 3"]);
+    h.list();
+    assert_eq!(h.take(), ["exec 2", "exec 4 again"]);
+    h.list();
+    assert!(h.take().is_empty());
+}
+
+#[test]
+fn opened_program_shortens_the_wait_for_an_exec_and_never_prolongs_it() {
+    let mut h = harness();
+    h.machine.fork().unwrap();
+    h.wake();
+    let due_ns = h.tracker.next_look_ns().unwrap();
+    h.tracker.on_program_opened(h.now_ns, MS);
+    assert_eq!(h.tracker.next_look_ns(), Some(due_ns));
+    h.tracker.on_program_opened(h.now_ns, 7);
+    assert_eq!(h.tracker.next_look_ns(), Some(h.now_ns + 7));
 }
 
 #[test]

@@ -8,3 +8,4 @@ mod histories;
 #[path = "../support/pid_machine.rs"]
 mod pid_machine;
 mod properties;
+mod records;

@@ -28,6 +28,10 @@ enum Step {
     Limit(u8),
     HideStatuses(bool),
     HideArguments(bool),
+    LookAtIds,
+    Escape(u8),
+    LoseRecords,
+    EndRecords(u8),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -48,6 +52,17 @@ fn step() -> impl Strategy<Value = Step> {
         1 => n().prop_map(Step::Limit),
         1 => any::<bool>().prop_map(Step::HideStatuses),
         1 => any::<bool>().prop_map(Step::HideArguments),
+    ]
+}
+
+/// A step where the kernel records processes.
+fn recorded_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        20 => step(),
+        3 => Just(Step::LookAtIds),
+        1 => any::<u8>().prop_map(Step::Escape),
+        1 => Just(Step::LoseRecords),
+        1 => any::<u8>().prop_map(Step::EndRecords),
     ]
 }
 
@@ -77,6 +92,11 @@ fn take(h: &mut Harness, step: Step) {
         }
         Step::HideStatuses(hides) => h.machine.hides_statuses = hides,
         Step::HideArguments(hides) => h.machine.hides_arguments = hides,
+        Step::LookAtIds => h.look_at_ids(),
+        Step::Escape(n) => drop(h.machine.unrecorded.insert(chosen(n))),
+        Step::LoseRecords => h.lose_records(),
+        Step::EndRecords(0) => h.end_records(),
+        Step::EndRecords(_) => {}
     }
 }
 
@@ -86,8 +106,9 @@ fn running(h: &Harness) -> BTreeSet<(u32, u64)> {
     snapshot.processes.iter().map(|observed| (observed.pid, observed.start_time)).collect()
 }
 
-fn check(pid_max: u32, steps: &[Step]) {
+fn check(pid_max: u32, records: bool, steps: &[Step]) {
     let mut h = Harness::new(PidMachine { pid_max, ..PidMachine::default() });
+    h.machine.records = records.then(Vec::new);
     for &step in steps {
         take(&mut h, step);
     }
@@ -120,11 +141,16 @@ proptest! {
 
     #[test]
     fn any_history_ends_as_a_snapshot(steps in vec(step(), 0..200)) {
-        check(1 << 15, &steps);
+        check(1 << 15, false, &steps);
     }
 
     #[test]
     fn any_history_with_reused_ids_ends_as_a_snapshot(steps in vec(step(), 0..200)) {
-        check(12, &steps);
+        check(12, false, &steps);
+    }
+
+    #[test]
+    fn any_history_with_records_ends_as_a_snapshot(steps in vec(recorded_step(), 0..200)) {
+        check(1 << 15, true, &steps);
     }
 }

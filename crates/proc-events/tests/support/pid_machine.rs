@@ -6,9 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use proc_events::ExitStatus;
 use proc_events::cursor::host::{Details, Look, PidHost, PidOwner};
 use proc_events::model::snapshot::{ObservedProcess, Snapshot};
+use proc_events::perf::record::{TaskChange, TaskRecord};
 
 /// The resolution of creation times, in nanoseconds. Short, so that all processes are new at the start of a test.
 const TICK_NS: u64 = 1_000;
+/// Time between two records, in nanoseconds: the time that an exec takes at least.
+const RECORD_NS: u64 = 30_000;
 
 /// A process, from its creation on and after its end.
 #[derive(Clone, Debug)]
@@ -44,6 +47,12 @@ pub(crate) struct PidMachine {
     /// The process that its parent reaps just before its stat is read next.
     pub(crate) vanishing: Option<u32>,
     pub(crate) looks: usize,
+    /// The records of task events that were not read yet; `None`: they cannot be had.
+    pub(crate) records: Option<Vec<TaskRecord>>,
+    /// The processes that are not recorded, because they have other rights.
+    pub(crate) unrecorded: BTreeSet<u32>,
+    /// Time of the last record.
+    pub(crate) now_ns: u64,
 }
 
 impl Default for PidMachine {
@@ -62,6 +71,9 @@ impl Default for PidMachine {
             hidden: BTreeSet::new(),
             vanishing: None,
             looks: 0,
+            records: None,
+            unrecorded: BTreeSet::new(),
+            now_ns: 0,
         }
     }
 }
@@ -78,6 +90,18 @@ impl PidMachine {
         None
     }
 
+    fn record(&mut self, pid: u32, tid: u32, change: TaskChange) {
+        self.now_ns += RECORD_NS;
+        if let Some(records) = self.records.as_mut().filter(|_| !self.unrecorded.contains(&pid)) {
+            records.push(TaskRecord { time_ns: self.now_ns, pid, tid, change });
+        }
+    }
+
+    /// Takes the records that were not read yet.
+    pub(crate) fn take_records(&mut self) -> Vec<TaskRecord> {
+        self.records.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
     /// Creates a process, and returns its pid.
     pub(crate) fn fork(&mut self) -> Option<u32> {
         let pid = self.next_id()?;
@@ -86,6 +110,8 @@ impl PidMachine {
         let (has_exited, is_reaped) = (false, false);
         let program = start_time << 8;
         self.instances.push(Instance { pid, start_time, program, execs: 0, has_exited, is_reaped, code: 0 });
+        self.unrecorded.remove(&pid);
+        self.record(pid, pid, TaskChange::Forked { ppid: 1 });
         Some(pid)
     }
 
@@ -104,12 +130,15 @@ impl PidMachine {
         if let Some(instance) = self.running(pid) {
             instance.execs += 1;
             instance.program += 1;
+            self.record(pid, pid, TaskChange::Execed { comm: *b"program\0\0\0\0\0\0\0\0\0" });
+            self.record(pid, pid, TaskChange::Mapped { path: b"/bin/program".as_slice().into() });
         }
     }
 
     pub(crate) fn exit(&mut self, pid: u32, code: u32) {
         if let Some(instance) = self.running(pid) {
             (instance.has_exited, instance.code) = (true, code);
+            self.record(pid, pid, TaskChange::Exited { ppid: 1 });
         }
     }
 
@@ -225,7 +254,13 @@ impl PidHost for PidMachine {
         }
         let status = (instance.has_exited && !self.hides_statuses).then_some(ExitStatus(instance.code << 8));
         let (is_zombie, is_mid_exec) = (instance.has_exited, false);
-        Some(Look { observed: Self::observed(instance), is_mid_exec, is_zombie, status })
+        Some(Look {
+            observed: Self::observed(instance),
+            is_mid_exec,
+            is_exiting: is_zombie,
+            is_zombie,
+            status,
+        })
     }
 
     fn details(&mut self, look: &Look) -> Details {

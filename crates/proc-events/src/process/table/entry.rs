@@ -36,6 +36,8 @@ pub(super) struct Process {
     pub(super) is_identified: bool,
     /// See [`ObservedProcess::start_ns`].
     start_ns: u64,
+    /// The parent as it was observed last, together with `start_time`; 0 if it was not.
+    ppid: u32,
     /// See [`ObservedProcess::program`].
     pub(super) program: u64,
     /// See [`ObservedProcess::never_execed`].
@@ -190,8 +192,15 @@ impl Process {
     pub(super) const fn identify(&mut self, observed: &ObservedProcess) {
         if observed.start_time != 0 {
             (self.start_time, self.start_ns) = (observed.start_time, observed.start_ns);
+            self.ppid = observed.ppid;
             self.is_identified = true;
         }
+    }
+
+    /// Returns the parent as it was observed last, for an exit whose report has none. The kernel does not know a parent that
+    /// has reaped the process before the report.
+    pub(super) fn parent(&self) -> Option<u32> {
+        Some(self.ppid).filter(|&ppid| self.is_identified && ppid != 0)
     }
 
     /// Returns the time of the last report, 0 if there was none.

@@ -64,13 +64,7 @@ impl ProcessTable {
                 report(child_tgid, EventData::Fork { ppid: parent_tgid as u32 }, info);
             }
             ProcEvent::Comm { process_pid, process_tgid, comm } => {
-                if process_pid == process_tgid
-                    && let Some(process) = self.processes.get_mut(&(process_tgid as u32))
-                {
-                    process.rename(comm, timestamp_ns);
-                }
-                let data = EventData::Comm { tid: process_pid as u32, comm };
-                report(process_tgid, data, self.info(process_tgid));
+                self.on_rename(process_tgid as u32, process_pid as u32, comm, timestamp_ns, sink);
             }
             ProcEvent::Uid { process_pid, process_tgid, ruid, euid } if process_pid == process_tgid => {
                 report(process_tgid, EventData::Uid { ruid, euid }, self.info(process_tgid));
@@ -139,6 +133,24 @@ impl ProcessTable {
         });
     }
 
+    pub(super) fn on_rename(
+        &mut self,
+        pid: u32,
+        tid: u32,
+        comm: [u8; 16],
+        timestamp_ns: u64,
+        sink: &mut impl EventSink,
+    ) {
+        if pid == tid
+            && let Some(process) = self.processes.get_mut(&pid)
+        {
+            process.rename(comm, timestamp_ns);
+        }
+        let (origin, data) = (Origin::Kernel, EventData::Comm { tid, comm });
+        let process = self.info(pid as i32);
+        sink.push(ProcessEvent { pid, timestamp_ns, origin, data, process, ancestry: None, usage: None });
+    }
+
     pub(super) fn on_exit(&mut self, pid: u32, exit: Exit, sink: &mut impl EventSink) {
         let Exit { timestamp_ns, status, ppid, origin } = exit;
         if let Some(exits) = &mut self.exits_since_snapshot {
@@ -159,7 +171,7 @@ impl ProcessTable {
         self.recent_exits.push(RecentExit { pid, start_time, timestamp_ns, status });
         let data = EventData::Exit {
             status,
-            ppid,
+            ppid: ppid.or_else(|| process.as_ref()?.parent()),
             ran: process.as_ref().and_then(|process| process.run_time(timestamp_ns)),
             known: process.as_ref().is_some_and(|process| process.reported),
         };

@@ -191,7 +191,7 @@ impl ProcessTable {
         self.suppressed_exits.add(pid, now_ns, LATE_EXIT_WINDOW_NS);
         let ran = process.run_time(now_ns);
         let status = process.leader_exit.as_ref().and_then(|exit| exit.status);
-        let ppid = process.leader_exit.as_ref().and_then(|exit| exit.ppid);
+        let ppid = process.leader_exit.as_ref().and_then(|exit| exit.ppid).or_else(|| process.parent());
         let start_time = process.start_time;
         self.recent_exits.push(RecentExit { pid, start_time, timestamp_ns: now_ns, status });
         sink.push(ProcessEvent {

@@ -11,12 +11,14 @@ use crate::process::event_sink::EventSink;
 
 impl ProcessTable {
     /// Applies one report. Returns false if it has no effect, because it was known before, or is of an earlier process.
-    pub fn apply_report(&mut self, report: ProcessReport, origin: Origin, sink: &mut impl EventSink) -> bool {
+    pub fn apply_report(&mut self, report: ProcessReport, sink: &mut impl EventSink) -> bool {
         self.position.0 += 1;
-        let ProcessReport { pid, timestamp_ns, change } = report;
+        let ProcessReport { pid, timestamp_ns, origin, change } = report;
+        // Its time tells the process from others with the same pid. It may carry no creation time.
+        let is_timed = origin == Origin::Kernel;
         match change {
             Change::Forked(observed) => {
-                let known = self.processes.get(&pid);
+                let known = self.processes.get(&pid).filter(|_| observed.start_time != 0);
                 if known.is_some_and(|process| process.is_after(&observed)) {
                     return self.ignore();
                 }
@@ -35,12 +37,13 @@ impl ProcessTable {
                 });
             }
             Change::Execed(observed) => {
-                if let Some(process) = self.processes.get_mut(&pid) {
+                let known = self.processes.get_mut(&pid).filter(|_| !is_timed || observed.start_time != 0);
+                if let Some(process) = known {
                     if process.is_after(&observed) {
                         return self.ignore();
                     }
                     let is_known = process.reported && !process.has_execed_as(&observed);
-                    if is_known && !process.is_before(&observed) {
+                    if !is_timed && is_known && !process.is_before(&observed) {
                         process.update_from(&observed);
                         return self.ignore();
                     }
@@ -49,8 +52,9 @@ impl ProcessTable {
             }
             Change::Exited { start_time, status, ppid } => {
                 let known = self.processes.get(&pid);
-                let is_another = |known: u64| known != 0 && known != start_time;
-                if known.is_some_and(|process| start_time == 0 || is_another(process.start_time)) {
+                let is_unknown = start_time == 0;
+                let is_another = |known: u64| known != 0 && known != start_time && !is_unknown;
+                if known.is_some_and(|process| is_unknown && !is_timed || is_another(process.start_time)) {
                     self.suppressed_exits.take(pid);
                     return self.ignore();
                 }
@@ -60,6 +64,7 @@ impl ProcessTable {
                 self.tentative_exits.remove(pid);
                 return self.ignored == ignored;
             }
+            Change::Renamed { tid, comm } => self.on_rename(pid, tid, comm, timestamp_ns, sink),
         }
         true
     }

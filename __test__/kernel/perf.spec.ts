@@ -1,0 +1,152 @@
+/** Perf task events on the real kernel, in a pid namespace, as root and as an ordinary user. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmodSync, realpathSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import test, { type ExecutionContext } from 'ava'
+import type { MonitorOptions } from '../../dist/index.js'
+import { Load, has, skipped } from '../support/load.ts'
+
+const serial = test.serial
+const program = realpathSync(fileURLToPath(new URL('../support/programs/recorded.mjs', import.meta.url)))
+const lossy = realpathSync(fileURLToPath(new URL('../support/programs/lossy.mjs', import.meta.url)))
+const nobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups']
+const namespace = ['unshare', '-p', '-f', '--mount-proc']
+const COUNT = 200
+
+interface Seen {
+  readonly source: string
+  readonly opened: string | null
+  readonly watching: string | null
+  readonly warnings: readonly string[]
+  readonly losses: number
+  readonly forks: number
+  readonly execs: number
+  readonly named: number
+  readonly paths: number
+  readonly argv: number
+  readonly exits: number
+  readonly codes: number
+  readonly kernel: number
+  readonly ordered: number
+}
+
+interface Lossy {
+  readonly watching: string | null
+  readonly lost: number
+  readonly lostSocket: number
+  readonly running: readonly number[]
+  readonly exited: readonly number[]
+}
+
+/** Runs a program repeatedly in an environment, and returns what was seen of it. */
+async function run(
+  t: ExecutionContext,
+  environment: readonly string[],
+  code: number,
+  command: readonly string[],
+  options: MonitorOptions = { source: 'polling' },
+): Promise<Seen> {
+  const args = [...environment, process.execPath, program, JSON.stringify(options), `${COUNT}`, `${code}`, ...command]
+  const child = spawn(args[0]!, args.slice(1), { stdio: ['ignore', 'pipe', 'pipe'], timeout: 60_000 })
+  let output = ''
+  let complaints = ''
+  child.stdout.on('data', (chunk) => (output += String(chunk)))
+  child.stderr.on('data', (chunk) => (complaints += String(chunk)))
+  t.deepEqual(await once(child, 'close'), [0, null], complaints)
+  t.log(output.trim())
+  return JSON.parse(output) as Seen
+}
+
+/** Returns true if perf events can be had, as the program of the first run shows. */
+function isRecorded(t: ExecutionContext, { opened }: Seen): boolean {
+  return opened === 'perf' || skipped(t, `perf events are refused here: watching ${opened}`)
+}
+
+function withLoad(name: string, test: (load: Load) => Promise<void>): Promise<void> {
+  const load = new Load(name)
+  chmodSync(dirname(load.path), 0o755)
+  return test(load).finally(() => load.remove())
+}
+
+for (const [user, by] of [
+  ['root', []],
+  ['an ordinary user', nobody],
+] as const) {
+  serial(`${user} sees each short process from its fork to its exit, with the kernel's times`, async (t) => {
+    if (!has(t, 'unshare', 'setpriv', 'cc')) return
+    const environment = [...namespace, ...by]
+    const shell = await run(t, environment, 5, ['/bin/sh', '-c', 'exit 5'])
+    if (!isRecorded(t, shell)) return
+    await withLoad('pe-perf', async (load) => {
+      const shortest = await run(t, environment, load.code, [load.shortest])
+      const dynamic = await run(t, environment, 0, ['/bin/true'])
+      for (const seen of [shell, shortest, dynamic]) {
+        const { source, watching, warnings, losses, forks, execs, named, exits, kernel, ordered } = seen
+        t.deepEqual(
+          { source, watching, warnings, losses },
+          { source: 'polling', watching: 'perf', warnings: [], losses: 0 },
+        )
+        t.deepEqual([forks, execs, named, exits, kernel, ordered], Array(6).fill(COUNT))
+        // A pidfd must be opened before the parent has reaped the process. On a quiet machine it is.
+        t.true(seen.codes >= COUNT * 0.5, `${seen.codes} exit codes`)
+      }
+      // A record shows the path of a program that is gone.
+      t.true(shortest.paths >= COUNT * 0.95, `${shortest.paths} paths`)
+    })
+  })
+}
+
+serial(
+  'records that the kernel drops while the program is stopped are counted, and a snapshot repairs that',
+  async (t) => {
+    if (!has(t, 'cc')) return
+    await withLoad('pe-lost', async (load) => {
+      const child = spawn(process.execPath, [lossy], { stdio: ['pipe', 'pipe', 'inherit'], timeout: 120_000 })
+      const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
+      const answer = async () => JSON.parse((await lines.next()).value as string) as Lossy
+      const ask = () => {
+        child.stdin.write('report\n')
+        return answer()
+      }
+      try {
+        const { watching } = await answer()
+        if (watching !== 'perf') return void skipped(t, `perf events are refused here: watching ${watching}`)
+        child.kill('SIGSTOP')
+        const { stays } = load.stormSync({ count: 6000, stays: 5 })
+        child.kill('SIGCONT')
+        let seen = await ask()
+        while (seen.lost === 0 || !stays.every((pid) => seen.running.includes(pid))) seen = await ask()
+        t.log(`${seen.lost} records lost`)
+        t.is(seen.lost, seen.lostSocket)
+        t.is(seen.watching, 'perf')
+        for (const pid of stays) load.end(pid)
+        while (!stays.every((pid) => seen.exited.includes(pid))) seen = await ask()
+        child.stdin.end('\n')
+        t.deepEqual(await once(child, 'exit'), [0, null])
+      } finally {
+        child.kill('SIGKILL')
+      }
+    })
+  },
+)
+
+serial("'low' effort does without perf events, which wake the reader for each change", async (t) => {
+  if (!has(t, 'unshare')) return
+  const { watching } = await run(t, namespace, 0, ['/bin/sleep', '0.02'], { source: 'polling', effort: 'low' })
+  t.is(watching, 'cursor')
+})
+
+serial('a sandbox that refuses perf events leaves the cursor', async (t) => {
+  if (!has(t, 'unshare', 'cc')) return
+  await withLoad('pe-noperf', async (load) => {
+    const { watching, warnings, execs } = await run(t, [...namespace, load.path, 'refuse-perf'], 0, [
+      '/bin/sleep',
+      '0.01',
+    ])
+    t.deepEqual([watching, warnings], ['cursor', []])
+    t.true(execs >= COUNT * 0.8)
+  })
+})

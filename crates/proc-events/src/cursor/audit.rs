@@ -1,0 +1,102 @@
+//! Audits: looks at all processes, in slices that keep the thread for a moment only. They show late execs, and processes that
+//! were missed, as those with a chosen id are.
+
+use std::os::fd::OwnedFd;
+
+use rustix::time::ClockId;
+
+use super::linux::LinuxPids;
+use super::tracker::CursorTracker;
+use crate::procfs::{PidList, clock_ns};
+
+/// The least time between the starts of two audits, in nanoseconds.
+const INTERVAL_NS: u64 = 10_000_000_000;
+/// The same, as a multiple of what the last one took: 0.2 % of a CPU.
+const BACKOFF_FACTOR: u64 = 500;
+/// Time after which a slice ends, in nanoseconds. Its last step takes some 0.2 ms.
+const SLICE_NS: u64 = 800_000;
+/// Time between two slices, in nanoseconds.
+const PAUSE_NS: u64 = 4_000_000;
+
+/// The present audit, or the time of the next one.
+#[derive(Debug)]
+pub(super) struct Audit {
+    /// `None` between two audits, and once all pids are listed.
+    list: Option<PidList>,
+    /// The pids that are listed so far.
+    pids: Vec<u32>,
+    /// The number of those that are handled.
+    handled: usize,
+    is_running: bool,
+    /// Time at which the present audit began.
+    began_ns: u64,
+    /// Time that its slices took.
+    spent_ns: u64,
+    /// Time of the next slice, which may be the first one of an audit.
+    next_ns: u64,
+}
+
+impl Audit {
+    pub(super) const fn new(now_ns: u64) -> Self {
+        let next_ns = now_ns + INTERVAL_NS;
+        Self {
+            list: None,
+            pids: Vec::new(),
+            handled: 0,
+            is_running: false,
+            began_ns: now_ns,
+            spent_ns: 0,
+            next_ns,
+        }
+    }
+
+    /// Returns true if a new audit is due.
+    pub(super) const fn is_due(&self, now_ns: u64) -> bool {
+        !self.is_running && now_ns >= self.next_ns
+    }
+
+    /// Returns the time of the next slice of the present audit.
+    pub(super) fn next_slice_ns(&self) -> Option<u64> {
+        self.is_running.then_some(self.next_ns)
+    }
+
+    /// Does the next slice, if its time has come. `must_begin`: a new audit begins at once.
+    pub(super) fn advance(
+        &mut self,
+        host: &mut LinuxPids,
+        tracker: &mut CursorTracker<OwnedFd>,
+        must_begin: bool,
+        now_ns: u64,
+    ) {
+        if must_begin || self.is_due(now_ns) {
+            let list = host.list();
+            // Without a free descriptor, the next one shows the same.
+            *self = Self { is_running: list.is_some(), list, ..Self::new(now_ns) };
+            self.next_ns = if self.is_running { now_ns } else { self.next_ns };
+            tracker.begin_list();
+        }
+        if !self.is_running || now_ns < self.next_ns {
+            return;
+        }
+        let began_ns = clock_ns(ClockId::Monotonic);
+        let mut moment_ns = began_ns;
+        let mut is_over = false;
+        while !is_over && moment_ns < began_ns + SLICE_NS {
+            if let Some(&pid) = self.pids.get(self.handled) {
+                self.handled += 1;
+                tracker.on_listed(host, pid, false, moment_ns);
+            } else if !self.list.as_mut().is_some_and(|list| list.read(&mut self.pids).unwrap_or(false)) {
+                // The last part may have been read with the end.
+                is_over = self.list.take().is_none() || self.handled == self.pids.len();
+            }
+            moment_ns = clock_ns(ClockId::Monotonic);
+        }
+        self.spent_ns += moment_ns - began_ns;
+        self.next_ns = moment_ns + PAUSE_NS;
+        if is_over {
+            tracker.end_list(host, &self.pids);
+            self.is_running = false;
+            self.next_ns = self.began_ns + INTERVAL_NS.max(self.spent_ns * BACKOFF_FACTOR);
+        }
+    }
+}

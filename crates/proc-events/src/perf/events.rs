@@ -1,0 +1,308 @@
+//! Opens the perf events of all tasks, or of the threads of this program, and reads their rings.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustc_hash::FxHashSet;
+use rustix::process::{Resource, getrlimit};
+use rustix::time::ClockId;
+
+use super::merge::Merger;
+use super::record::{Malformed, TaskChange, TaskRecord};
+use crate::procfs::{Procfs, clock_ns};
+use crate::sys::cpus;
+use crate::sys::perf::{Ring, Scope, open_task_event, write_to_ring_of};
+
+/// The largest number of CPUs if each thread needs an event on each of them.
+const THREAD_CPUS_MAX: usize = 16;
+/// The largest number of CPUs.
+const CPUS_MAX: usize = 1024;
+/// The largest number of events.
+const EVENTS_MAX: usize = 4096;
+/// The largest size of all rings, in pages. The kernel lets an ordinary user lock 129 pages a CPU.
+const PAGES_MAX: usize = 2048;
+/// The largest size of a ring, in pages. Holds about 400 processes.
+const RING_PAGES_MAX: usize = 64;
+/// The least size of a ring, in pages.
+const RING_PAGES_MIN: usize = 4;
+/// The largest number of lists of the threads of one process. Threads that start meanwhile appear in the next one.
+const LISTS_MAX: usize = 8;
+
+/// The processes that the events report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Coverage {
+    /// All that this pid namespace shows.
+    All,
+    /// All that descend from this program, or from others of this user.
+    Descendants,
+}
+
+/// Perf events on each CPU, and the ring of each CPU.
+#[derive(Debug)]
+pub(crate) struct PerfEvents {
+    rings: Vec<Ring>,
+    /// Events that write to the ring of their CPU.
+    others: Vec<OwnedFd>,
+    coverage: Coverage,
+    merger: Merger,
+    bytes: Vec<u8>,
+    clock_offset_ns: i64,
+}
+
+impl PerfEvents {
+    /// Opens the events for all processes if that is permitted, else for the threads of this program and of others of its
+    /// user. The calling thread must live as long as the result. `clock_offset_ns`: see
+    /// [`clock_offset_ns`](crate::connector::namespace::clock_offset_ns).
+    ///
+    /// # Errors
+    /// If the kernel or a sandbox refuses them, or more descriptors are needed than may be used.
+    pub(crate) fn open(procfs: &Procfs, clock_offset_ns: i64) -> io::Result<Self> {
+        let cpus = cpus::online(CPUS_MAX).unwrap_or_default();
+        if cpus.is_empty() || cpus.len() > CPUS_MAX {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        let (coverage, rings) = match open_rings(&cpus, Scope::System) {
+            Ok(rings) => (Coverage::All, rings),
+            Err(_) if cpus.len() <= THREAD_CPUS_MAX => {
+                (Coverage::Descendants, open_rings(&cpus, Scope::Thread(0))?)
+            }
+            Err(error) => return Err(error),
+        };
+        let (merger, bytes) = (Merger::default(), Vec::new());
+        let mut events = Self { rings, others: Vec::new(), coverage, merger, bytes, clock_offset_ns };
+        if coverage == Coverage::Descendants {
+            events.attach_threads(procfs, &cpus)?;
+        }
+        if !events.self_test() {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        Ok(events)
+    }
+
+    /// Returns the processes that the events report.
+    pub(crate) const fn coverage(&self) -> Coverage {
+        self.coverage
+    }
+
+    /// Returns the descriptors that are readable if there are new records.
+    pub(crate) fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.rings.iter().map(AsFd::as_fd)
+    }
+
+    /// Reads all rings, and returns the records up to now in the order of their times. Others may wait: see
+    /// [`PerfEvents::has_waiting`].
+    ///
+    /// # Errors
+    /// If the rings hold no records.
+    pub(crate) fn read(&mut self) -> Result<Vec<TaskRecord>, Malformed> {
+        let until_ns = clock_ns(ClockId::Monotonic);
+        self.read_rings()?;
+        Ok(self.merger.take(until_ns))
+    }
+
+    fn read_rings(&mut self) -> Result<(), Malformed> {
+        for ring in &self.rings {
+            self.bytes.clear();
+            if !ring.take(&mut self.bytes) {
+                return Err(Malformed);
+            }
+            self.merger.add(&self.bytes, self.clock_offset_ns)?;
+        }
+        Ok(())
+    }
+
+    /// Returns true if there are records that the next [`PerfEvents::read`] returns.
+    pub(crate) const fn has_waiting(&self) -> bool {
+        self.merger.has_waiting()
+    }
+
+    /// Returns the number of records since the last call that the kernel dropped because a ring was full.
+    pub(crate) const fn take_lost(&mut self) -> u64 {
+        self.merger.take_lost()
+    }
+
+    /// Renames the calling thread to its own name. Returns true if the kernel reports that, or may have dropped the report.
+    pub(crate) fn self_test(&mut self) -> bool {
+        let Ok(name) = rustix::thread::name() else { return false };
+        let tid = rustix::thread::gettid().as_raw_nonzero().get() as u32;
+        let is_own =
+            |record: &TaskRecord| record.tid == tid && matches!(record.change, TaskChange::Renamed { .. });
+        let count = |events: &Self| events.merger.waiting().iter().filter(|record| is_own(record)).count();
+        let before = count(self);
+        let is_renamed = rustix::thread::set_name(&name).is_ok();
+        is_renamed && self.read_rings().is_ok() && (count(self) > before || self.merger.has_lost())
+    }
+
+    /// Attaches events to the threads of this program, and of other processes as far as that is permitted.
+    fn attach_threads(&mut self, procfs: &Procfs, cpus: &[u32]) -> io::Result<()> {
+        let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        let own = rustix::thread::gettid().as_raw_nonzero().get() as u32;
+        let mut threads = Threads {
+            cpus,
+            left: EVENTS_MAX.min(usize::try_from(limit / 2).unwrap_or(usize::MAX)).saturating_sub(cpus.len()),
+            known: FxHashSet::from_iter([own]),
+        };
+        self.attach_process(procfs, std::process::id(), &mut threads)?;
+        for pid in procfs.pids().unwrap_or_default() {
+            // The cursor shows the processes of other users, and those for which no descriptor is left.
+            if self.attach_process(procfs, pid, &mut threads).is_err() && threads.left < cpus.len() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn attach_process(&mut self, procfs: &Procfs, pid: u32, threads: &mut Threads<'_>) -> io::Result<()> {
+        for _ in 0..LISTS_MAX {
+            let tids = procfs.threads(pid);
+            // A thread that one with an event has created has an event, too. Its creation was reported.
+            self.read_rings().map_err(|_| io::ErrorKind::InvalidData)?;
+            let is_inherited = |tid: u32| {
+                let is_fork = |record: &&TaskRecord| matches!(record.change, TaskChange::Forked { .. });
+                self.merger.waiting().iter().filter(is_fork).any(|record| record.tid == tid)
+            };
+            let new: Vec<u32> =
+                tids.into_iter().filter(|tid| !threads.known.contains(tid) && !is_inherited(*tid)).collect();
+            if new.is_empty() {
+                break;
+            }
+            for tid in new {
+                threads.known.insert(tid);
+                self.attach(tid, threads)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn attach(&mut self, tid: u32, threads: &mut Threads<'_>) -> io::Result<()> {
+        if threads.left < threads.cpus.len() {
+            return Err(io::ErrorKind::QuotaExceeded.into());
+        }
+        for (&cpu, ring) in threads.cpus.iter().zip(&self.rings) {
+            let event = match open_task_event(Scope::Thread(tid), cpu) {
+                Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Ok(()),
+                event => event?,
+            };
+            write_to_ring_of(event.as_fd(), ring.as_fd())?;
+            self.others.push(event);
+            threads.left -= 1;
+        }
+        Ok(())
+    }
+
+    /// Makes the events report nothing more.
+    #[cfg(test)]
+    pub(crate) fn disable(&self) {
+        for fd in self.fds() {
+            crate::sys::perf::disable(fd).expect("it is a perf event");
+        }
+    }
+}
+
+/// The threads that have an event.
+struct Threads<'a> {
+    cpus: &'a [u32],
+    /// The number of events that may still be opened.
+    left: usize,
+    known: FxHashSet<u32>,
+}
+
+/// Opens an event on each CPU, with a ring.
+fn open_rings(cpus: &[u32], scope: Scope) -> io::Result<Vec<Ring>> {
+    let mut pages = RING_PAGES_MAX;
+    while pages > RING_PAGES_MIN && pages * cpus.len() > PAGES_MAX {
+        pages /= 2;
+    }
+    loop {
+        let open = |&cpu: &u32| Ring::new(open_task_event(scope, cpu)?, pages);
+        match cpus.iter().map(open).collect() {
+            // Another program of this user may have locked the rest of the memory.
+            Err(error) if pages > RING_PAGES_MIN && is_memory_limit(&error) => pages /= 2,
+            result => return result,
+        }
+    }
+}
+
+/// Returns true if a smaller ring may be permitted.
+fn is_memory_limit(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EPERM | libc::ENOMEM | libc::EAGAIN))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::process::Command;
+
+    use super::*;
+
+    /// Calls `test` with events on a thread of its own. Does nothing where they are refused.
+    fn with_events(test: impl FnOnce(&mut PerfEvents) + Send + 'static) {
+        let thread = std::thread::spawn(|| {
+            let procfs = Procfs::open(Path::new("/proc")).unwrap();
+            if let Ok(mut events) = PerfEvents::open(&procfs, 0) {
+                test(&mut events);
+            }
+        });
+        thread.join().unwrap();
+    }
+
+    fn read_all(events: &mut PerfEvents) -> Vec<TaskRecord> {
+        let mut records = events.read().unwrap();
+        while events.has_waiting() {
+            records.extend(events.read().unwrap());
+        }
+        records
+    }
+
+    #[test]
+    fn child_of_another_thread_is_reported_from_its_fork_to_its_exit() {
+        let (start, started) = std::sync::mpsc::sync_channel::<()>(0);
+        let (give, given) = std::sync::mpsc::sync_channel(1);
+        let other = std::thread::spawn(move || {
+            while started.recv().is_ok() {
+                let mut child = Command::new("/bin/true").spawn().unwrap();
+                give.send((child.id(), child.wait().unwrap())).unwrap();
+            }
+        });
+        with_events(move |events| {
+            start.send(()).unwrap();
+            let (pid, _) = given.recv().unwrap();
+            let mut seen = Vec::new();
+            for TaskRecord { tid, change, .. } in
+                read_all(events).into_iter().filter(|record| record.pid == pid)
+            {
+                assert_eq!(tid, pid);
+                match change {
+                    TaskChange::Forked { ppid } => {
+                        assert_eq!(ppid, std::process::id());
+                        seen.push("forked");
+                    }
+                    TaskChange::Execed { comm } => {
+                        assert_eq!(&comm[..5], b"true\0");
+                        seen.push("execed");
+                    }
+                    TaskChange::Mapped { path } if seen.last() == Some(&"execed") => {
+                        assert!(path.ends_with(b"true"));
+                        seen.push("mapped");
+                    }
+                    TaskChange::Exited { ppid } => {
+                        assert_eq!(ppid, std::process::id());
+                        seen.push("exited");
+                    }
+                    _ => {}
+                }
+            }
+            assert_eq!(seen, ["forked", "execed", "mapped", "exited"]);
+        });
+        other.join().unwrap();
+    }
+
+    #[test]
+    fn self_test_fails_once_the_events_are_disabled() {
+        with_events(|events| {
+            assert!(events.self_test());
+            events.disable();
+            assert!(!events.self_test());
+        });
+    }
+}

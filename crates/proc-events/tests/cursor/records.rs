@@ -1,0 +1,126 @@
+//! Single histories where the kernel records processes.
+
+use proc_events::perf::record::TaskChange;
+
+use crate::harness::{Harness, MS};
+use crate::pid_machine::PidMachine;
+
+fn harness() -> Harness {
+    let mut h = Harness::new(PidMachine::default());
+    h.machine.records = Some(Vec::new());
+    h
+}
+
+#[test]
+fn recorded_process_is_never_looked_at_again() {
+    let mut h = harness();
+    let pid = h.machine.fork().unwrap();
+    h.wake();
+    assert_eq!((h.take(), h.tracker.next_look_ns()), (vec!["fork 2".to_owned()], None));
+    h.machine.exec(pid);
+    h.wake();
+    assert_eq!((h.take(), h.tracker.next_look_ns()), (vec!["exec 2".to_owned()], None));
+    h.machine.exec(pid);
+    h.machine.exec(pid);
+    h.wake();
+    assert_eq!(h.take(), ["exec 2 again", "exec 2 again"]);
+    h.machine.exit(pid, 3);
+    h.machine.reap(pid);
+    h.wake();
+    assert_eq!(h.take(), ["exit 2 3"]);
+    assert!(h.tracker.is_empty() && h.machine.watched.is_empty() && h.tracker.next_look_ns().is_none());
+}
+
+#[test]
+fn process_that_is_gone_before_its_records_are_read_is_reported_without_a_status() {
+    let mut h = harness();
+    h.machine.run(3).unwrap();
+    h.wake();
+    assert_eq!((h.take(), h.unseen), (vec!["fork 2".into(), "exec 2".into(), "exit 2".into()], 0));
+    assert!(h.tracker.is_empty() && h.table.is_empty());
+}
+
+#[test]
+fn process_that_the_cursor_finds_before_its_record_is_reported_once() {
+    let mut h = harness();
+    let pid = h.machine.fork().unwrap();
+    h.look_at_ids();
+    h.machine.exec(pid);
+    h.advance(MS / 10);
+    h.look_at_ids();
+    assert_eq!(h.take(), ["fork 2", "exec 2"]);
+    h.wake();
+    assert!(h.take().is_empty());
+    h.machine.exec(pid);
+    h.machine.exit(pid, 0);
+    h.wake();
+    assert_eq!(h.take(), ["exec 2 again", "exit 2 0"]);
+}
+
+#[test]
+fn exec_that_the_cursor_waits_for_is_reported_once_its_record_comes() {
+    let mut h = harness();
+    h.machine.hides_arguments = true;
+    let pid = h.machine.fork().unwrap();
+    h.look_at_ids();
+    h.machine.exec(pid);
+    h.advance(MS / 10);
+    h.look_at_ids();
+    h.wake();
+    h.advance(MS);
+    h.wake();
+    assert_eq!(h.take(), ["fork 2", "exec 2"]);
+}
+
+#[test]
+fn process_without_a_descriptor_exits_with_its_last_thread() {
+    let mut h = harness();
+    h.machine.free_descriptors = 0;
+    let pid = h.machine.fork().unwrap();
+    h.machine.exec(pid);
+    h.wake();
+    assert_eq!(h.take(), ["fork 2", "exec 2"]);
+    let mut record = |tid, change| {
+        h.now_ns += MS;
+        let record = proc_events::perf::record::TaskRecord { time_ns: h.now_ns, pid, tid, change };
+        h.tracker.on_record(&mut h.machine, record, h.now_ns);
+        h.tracker.take_reports().len()
+    };
+    assert_eq!(record(7, TaskChange::Forked { ppid: pid }), 0);
+    assert_eq!(record(pid, TaskChange::Exited { ppid: 1 }), 0, "another thread runs");
+    assert_eq!(record(7, TaskChange::Exited { ppid: 1 }), 1);
+}
+
+#[test]
+fn process_that_runs_on_without_records_is_looked_at() {
+    let mut h = harness();
+    let pid = h.machine.fork().unwrap();
+    h.machine.exec(pid);
+    h.wake();
+    h.take();
+    // The kernel ends the events of a process that gets other rights by an exec, and reports that as an exit.
+    let (time_ns, change) = (h.now_ns + 1, TaskChange::Exited { ppid: 1 });
+    let record = proc_events::perf::record::TaskRecord { time_ns, pid, tid: pid, change };
+    h.tracker.on_record(&mut h.machine, record, h.now_ns + 1);
+    h.machine.unrecorded.insert(pid);
+    h.machine.exec(pid);
+    h.advance(3 * MS);
+    h.wake();
+    h.wake();
+    assert_eq!(h.take(), ["exec 2 again"]);
+    h.machine.exit(pid, 4);
+    h.wake();
+    assert_eq!(h.take(), ["exit 2 4"]);
+}
+
+#[test]
+fn processes_are_looked_at_once_there_are_no_more_records() {
+    let mut h = harness();
+    let pid = h.machine.fork().unwrap();
+    h.wake();
+    h.end_records();
+    h.machine.exec(pid);
+    h.advance(MS);
+    h.wake();
+    assert_eq!(h.take(), ["fork 2", "exec 2"]);
+}

@@ -1,0 +1,104 @@
+// An agent that writes to the journal of the namespace proc-events, and the collector of examples/opentelemetry-collector/
+// journald.yaml, which reads it. The journal runs here without systemd as the first process, in mounts of its own, because
+// the kernel reports processes in the initial pid namespace only. The part `systemd` has a real one.
+
+import { once } from 'node:events'
+import { existsSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { root } from '../../toolchain.mjs'
+import { Sink, startCollector } from '../collector.mjs'
+import { Account, startLoad } from '../load.mjs'
+import { Program, pause, run as runProgram, until } from '../programs.mjs'
+import { Skip } from '../report.mjs'
+
+const JOURNALD = '/lib/systemd/systemd-journald'
+
+export async function run(checks, tools, isQuick) {
+  if (process.getuid() !== 0) throw new Skip('journald: root is needed')
+  if (!existsSync(JOURNALD)) throw new Skip(`journald: ${JOURNALD} is missing`)
+  tools.debian('journalctl', 'systemd')
+  await withJournal(checks, tools, isQuick, '20 s', 20, async () => {})
+  await withJournal(checks, tools, isQuick, 'the receiver is away for 10 s', 15, ({ sink }) => sink.away(10))
+  await withJournal(checks, tools, isQuick, 'the collector is away for 10 s', 15, async (chain) => {
+    await chain.collector.end()
+    await pause(10)
+    chain.collector = chain.start()
+  })
+  await withJournal(checks, tools, isQuick, 'the agent is stopped (SIGSTOP) for 10 s', 15, async ({ agent }) => {
+    agent.signal('SIGSTOP')
+    await pause(10)
+    agent.signal('SIGCONT')
+  })
+  await withJournal(checks, tools, isQuick, 'journald is stopped (SIGSTOP) for 10 s', 15, async ({ journald }) => {
+    journald.signal('SIGSTOP')
+    await pause(10)
+    journald.signal('SIGCONT')
+  })
+}
+
+/** Mounts that only the journal and its readers see, held by a process. */
+async function mounts() {
+  const script = `
+    mount -t tmpfs tmpfs /run/systemd && mount -t tmpfs tmpfs /run/log && mkdir -p /var/log/journal &&
+    mount -t tmpfs -o size=2g tmpfs /var/log/journal && echo ready && exec sleep 3600`
+  const holder = new Program('unshare', ['--mount', '--propagation', 'private', 'sh', '-c', script])
+  await until('the mounts are made', () => holder.text.includes('ready'))
+  return { holder, by: ['nsenter', '--target', String(holder.pid), '--mount'], at: `/proc/${holder.pid}/root` }
+}
+
+async function withJournal(checks, tools, isQuick, title, seconds, disturb) {
+  const folder = tools.folder('journald')
+  const sink = new Sink(tools, folder)
+  await sink.start()
+  const { holder, by, at } = await mounts()
+  mkdirSync(join(at, 'run/systemd/journal.proc-events'), { recursive: true })
+  // LogRateLimitIntervalSec=0 of the unit, as systemd passes it to the journal.
+  mkdirSync(join(at, 'run/systemd/units'), { recursive: true })
+  symlinkSync('0', join(at, 'run/systemd/units/log-rate-limit-interval:proc-events.service'))
+  symlinkSync('0', join(at, 'run/systemd/units/log-rate-limit-burst:proc-events.service'))
+  const journald = new Program(by[0], [...by.slice(1), JOURNALD, 'proc-events'])
+  const path = join(at, 'run/systemd/journal.proc-events/stdout')
+  await until('the journal listens', () => existsSync(path))
+  const agent = await startAgent(tools, path)
+  const env = { ...sink.endpoint, STATE_DIRECTORY: join(folder, 'state') }
+  const start = () => startCollector(tools, 'journald.yaml', env, { by, log: join(folder, 'collector.log') })
+  const chain = { sink, agent, journald, start, collector: start() }
+  const list = ['journalctl', '--namespace=proc-events', '--unit=proc-events.service', '--lines=1', '--quiet']
+  await until('the journal has lines', async () => {
+    return (await runProgram(by[0], [...by.slice(1), ...list])).text.includes('{')
+  })
+  const used = () => [agent.cpu, journald.cpu, chain.collector.cpu]
+  const before = used()
+  const load = startLoad(tools, seconds, isQuick, 1)
+  await pause(2)
+  await disturb(chain)
+  const done = await load.done
+  const account = new Account(load.pid)
+  await sink.settle(account, done.processes, 60)
+  if (seconds === 20)
+    for (const [index, name] of ['agent', 'journald', 'collector and journalctl'].entries())
+      checks.figure(
+        `CPU time an event, ${name}`,
+        `${(((used()[index] - before[index]) / account.lines) * 1e6).toFixed(0)} µs`,
+      )
+  await agent.end()
+  account.check(checks, title, done)
+  await chain.collector.end()
+  await journald.end()
+  await holder.end()
+  await sink.end()
+}
+
+/** Starts the agent with a connection to the journal as its standard output, as systemd does. */
+async function startAgent(tools, path) {
+  const socket = connect(path)
+  await once(socket, 'connect')
+  // Identifier, unit, priority, level prefix, and the three ways of forwarding.
+  await new Promise((resolve) => socket.write('proc-events\nproc-events.service\n6\n0\n0\n0\n0\n', resolve))
+  const unit = readFileSync(join(root, 'examples', 'systemd', 'proc-events.service'), 'utf8')
+  const [program, ...args] = /^ExecStart=(.*)$/m.exec(unit)[1].split(' ')
+  const agent = new Program(program, args, { env: tools.environment, stdout: socket })
+  socket.destroy()
+  return agent
+}

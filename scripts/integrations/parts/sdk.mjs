@@ -1,0 +1,36 @@
+// examples/opentelemetry.mjs: the SDK of OpenTelemetry, into a collector that may be away.
+
+import { join } from 'node:path'
+import { Sink } from '../collector.mjs'
+import { Account, startLoad } from '../load.mjs'
+import { Program, pause, until } from '../programs.mjs'
+
+export async function run(checks, tools, isQuick) {
+  await once(checks, tools, isQuick, '20 s', 20, 0)
+  await once(checks, tools, isQuick, 'the collector is away for 10 s', 15, 10)
+  // Longer than the queue in memory lasts.
+  await once(checks, tools, isQuick, 'the collector is away for 30 s', 35, 30)
+}
+
+async function once(checks, tools, isQuick, title, seconds, away) {
+  const folder = tools.folder('sdk')
+  const application = tools.application('sdk', tools.npm, 'opentelemetry.mjs')
+  const sink = new Sink(tools, folder)
+  await sink.start()
+  const env = { ...process.env, OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${sink.http}` }
+  const sender = new Program(process.execPath, [join(application, 'opentelemetry.mjs')], { env, cwd: application })
+  await until('it is ready', () => sender.text.includes('ready'))
+  const before = sender.cpu
+  const load = startLoad(tools, seconds, isQuick)
+  await pause(2)
+  if (away > 0) await sink.away(away)
+  const done = await load.done
+  const account = new Account(load.pid)
+  await sink.settle(account, done.processes, 45)
+  const used = sender.cpu - before
+  await sender.end('SIGTERM', 60)
+  await sink.settle(account, done.processes, 5)
+  account.check(checks, title, done)
+  const { emitted } = JSON.parse(sender.text.slice(sender.text.lastIndexOf('{')))
+  checks.figure('CPU time a record', `${((used / emitted) * 1e6).toFixed(0)} µs`)
+}
