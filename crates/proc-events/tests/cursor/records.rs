@@ -46,7 +46,7 @@ fn process_that_the_cursor_finds_before_its_record_is_reported_once() {
     let pid = h.machine.fork().unwrap();
     h.look_at_ids();
     h.machine.exec(pid);
-    h.advance(MS / 10);
+    h.advance(MS / 5);
     h.look_at_ids();
     assert_eq!(h.take(), ["fork 2", "exec 2"]);
     h.wake();
@@ -64,10 +64,10 @@ fn exec_that_the_cursor_waits_for_is_reported_once_its_record_comes() {
     let pid = h.machine.fork().unwrap();
     h.look_at_ids();
     h.machine.exec(pid);
-    h.advance(MS / 10);
+    h.advance(MS / 5);
     h.look_at_ids();
     h.wake();
-    h.advance(MS);
+    h.advance(2 * MS);
     h.wake();
     assert_eq!(h.take(), ["fork 2", "exec 2"]);
 }
