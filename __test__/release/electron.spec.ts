@@ -3,15 +3,13 @@ import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { child, root } from '../support/fake/facade.ts'
 
 const load = (name: string): Promise<any> => import(join(root, 'scripts', 'release', name))
 const { readElf } = await load('elf.mjs')
-const { listMain } = await load('pack.mjs')
 const { hostTarget } = await load('targets.mjs')
-const files: { path: string }[] = listMain()
 const host = hostTarget()
 const binary = join(root, host.file)
 
@@ -38,13 +36,11 @@ function folder(t: ExecutionContext): string {
   return path
 }
 
-/** Installs the published files below `app`, and the binary of the platform with the given bytes. */
+/** Installs what runs below `app`, and the binary of the platform with the given bytes. */
 function install(app: string, addon: Buffer = readFileSync(binary)): void {
-  for (const { path } of files) {
-    const copy = join(app, 'node_modules', 'proc-events', path)
-    mkdirSync(dirname(copy), { recursive: true })
-    cpSync(join(root, path), copy)
-  }
+  const main = join(app, 'node_modules', 'proc-events')
+  cpSync(join(root, 'dist'), join(main, 'dist'), { recursive: true })
+  cpSync(join(root, 'package.json'), join(main, 'package.json'))
   const platform = join(app, 'node_modules', host.packageName)
   mkdirSync(platform, { recursive: true })
   writeFileSync(join(platform, 'package.json'), JSON.stringify({ name: host.packageName, main: host.file }))
