@@ -158,8 +158,8 @@ export declare interface EventBase<T extends EventType> {
   readonly timeMs: number
   /**
    * The way in which the event was detected. `'kernel'`: reported live by the kernel. `'bootstrap'`: a process that was running
-   * before the scan. `'resync'`: repaired after a loss, or an exit that `waitForExit` found. `'polling'`: a difference between
-   * two snapshots of the polling source. All but `'kernel'` are synthesized from /proc.
+   * before the scan. `'resync'`: repaired after a loss, or an exit that `waitForExit` found. `'polling'`: a change that
+   * the polling source noticed by itself. All but `'kernel'` are synthesized from /proc.
    */
   readonly origin: 'kernel' | 'bootstrap' | 'resync' | 'polling'
   /**
@@ -332,8 +332,9 @@ export declare interface MonitorOptions {
    * The source of events. Default: `'netlink'`.
    *
    * - `'netlink'`: the kernel's process connector. `initialize` rejects if it is unavailable.
-   * - `'polling'`: a thread looks at each new process id, and at a pidfd of each process. That needs no permission, and works in
-   *   containers. It misses some of the processes that live less than a millisecond.
+   * - `'polling'`: what needs no permission, and works in containers. Where perf events can be had, the kernel reports each
+   *   process by them. Elsewhere a thread looks at each new process id, and at a pidfd of each process. That misses some of the
+   *   processes that live less than a millisecond. `stats().watching` says which.
    * - `'auto'`: netlink, or polling with a process warning if netlink is unavailable or has failed for good.
    */
   readonly source?: 'auto' | 'netlink' | 'polling' | undefined
@@ -352,7 +353,8 @@ export declare interface MonitorOptions {
    * | `'normal'` | 20 | 1,000 | 1 ms |
    * | `'high'` | 1,000 | 4,000 | 1 ms, also where the opening of programs cannot be watched |
    *
-   * An opened program and each exit wake it as well.
+   * An opened program and each exit wake it as well. Perf events wake it for each change of a process, and are not used with
+   * `'low'`.
    */
   readonly effort?: 'low' | 'normal' | 'high' | undefined
   /**
@@ -409,9 +411,9 @@ export declare interface MonitorStats {
   /** Gauge: the source of events. null: nothing is monitored. */
   readonly source: 'netlink' | 'polling' | null
   /**
-   * Gauge: how processes are noticed without the connector. `'cursor'`: by the last process id, and a pidfd of each process.
-   * `'snapshot'`: by snapshots of /proc only, for example of the /proc of another pid namespace. null: the connector reports
-   * them, or nothing is monitored. `'perf'` is reserved.
+   * Gauge: how processes are noticed without the connector. `'perf'`: by perf events, with which the kernel reports them.
+   * `'cursor'`: by the last process id, and a pidfd of each process. `'snapshot'`: by snapshots of /proc only, for example of the
+   * /proc of another pid namespace. null: the connector reports them, or nothing is monitored.
    */
   readonly watching: 'perf' | 'cursor' | 'snapshot' | null
   /**
@@ -435,7 +437,7 @@ export declare interface MonitorStats {
   readonly processScanFailed: number
   /** Callbacks called. */
   readonly callbackExecuted: number
-  /** Events that the kernel's socket dropped. */
+  /** Events that the kernel dropped, because the socket's buffer, or that of perf events, was full. */
   readonly lostSocket: number
   /** Events that the queue to JavaScript dropped. */
   readonly lostQueue: number

@@ -58,6 +58,16 @@ fn process_that_the_cursor_finds_before_its_record_is_reported_once() {
 }
 
 #[test]
+fn process_that_is_gone_when_the_cursor_finds_it_has_a_fork_and_one_exit() {
+    let mut h = harness();
+    h.machine.vanishing = h.machine.fork();
+    h.look_at_ids();
+    h.wake();
+    h.wake();
+    assert_eq!(h.take(), ["fork 2", "exit 2 1"]);
+}
+
+#[test]
 fn exec_that_the_cursor_waits_for_is_reported_once_its_record_comes() {
     let mut h = harness();
     h.machine.hides_arguments = true;
