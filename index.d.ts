@@ -158,8 +158,8 @@ export declare interface EventBase<T extends EventType> {
   readonly timeMs: number
   /**
    * The way in which the event was detected. `'kernel'`: reported live by the kernel. `'bootstrap'`: a process that was running
-   * before the scan. `'resync'`: repaired after a loss, or an exit that `waitForExit` found. `'polling'`: a difference between
-   * two snapshots of the polling source. All but `'kernel'` are synthesized from /proc.
+   * before the scan. `'resync'`: repaired after a loss, or an exit that `waitForExit` found. `'polling'`: a change that
+   * the polling source noticed by itself. All but `'kernel'` are synthesized from /proc.
    */
   readonly origin: 'kernel' | 'bootstrap' | 'resync' | 'polling'
   /**
@@ -240,8 +240,8 @@ export declare interface ExitEvent extends EventBase<'exit'> {
   /** The beginning of `durationNs`: the last exec, or the start of the process. null: `durationNs` is null. */
   readonly durationSince: 'exec' | 'start' | null
   /**
-   * The cost of the process. undefined: no subscription captures `'usage'`. null: it is unknown, because the kernel does not
-   * tell it (see {@link ProbeReport.usage}), or because it was lost (see {@link MonitorStats.usageLost}).
+   * The cost of the process. undefined: no subscription captures `'usage'`. null: the kernel does not tell it, see
+   * {@link ProbeReport.usage}, or it was lost, see {@link MonitorStats.usageLost}.
    */
   readonly usage?: ResourceUsage | null
 }
@@ -332,8 +332,9 @@ export declare interface MonitorOptions {
    * The source of events. Default: `'netlink'`.
    *
    * - `'netlink'`: the kernel's process connector. `initialize` rejects if it is unavailable.
-   * - `'polling'`: a thread looks at each new process id, and at a pidfd of each process. That needs no permission, and works in
-   *   containers. It misses some of the processes that live less than a millisecond.
+   * - `'polling'`: what needs no permission, and works in containers. Where perf events can be had, the kernel reports each
+   *   process by them. Elsewhere a thread looks at each new process id, and at a pidfd of each process. That misses some of the
+   *   processes that live less than a millisecond. `stats().watching` says which.
    * - `'auto'`: netlink, or polling with a process warning if netlink is unavailable or has failed for good.
    */
   readonly source?: 'auto' | 'netlink' | 'polling' | undefined
@@ -352,7 +353,8 @@ export declare interface MonitorOptions {
    * | `'normal'` | 20 | 1,000 | 1 ms |
    * | `'high'` | 1,000 | 4,000 | 1 ms, also where the opening of programs cannot be watched |
    *
-   * An opened program and each exit wake it as well.
+   * An opened program and each exit wake it as well. Perf events wake it for each change of a process, and are not used with
+   * `'low'`.
    */
   readonly effort?: 'low' | 'normal' | 'high' | undefined
   /**
@@ -409,9 +411,9 @@ export declare interface MonitorStats {
   /** Gauge: the source of events. null: nothing is monitored. */
   readonly source: 'netlink' | 'polling' | null
   /**
-   * Gauge: how processes are noticed without the connector. `'cursor'`: by the last process id, and a pidfd of each process.
-   * `'snapshot'`: by snapshots of /proc only, for example of the /proc of another pid namespace. null: the connector reports
-   * them, or nothing is monitored. `'perf'` is reserved.
+   * Gauge: how processes are noticed without the connector. `'perf'`: by perf events, with which the kernel reports them.
+   * `'cursor'`: by the last process id, and a pidfd of each process. `'snapshot'`: by snapshots of /proc only, for example of the
+   * /proc of another pid namespace. null: the connector reports them, or nothing is monitored.
    */
   readonly watching: 'perf' | 'cursor' | 'snapshot' | null
   /**
@@ -435,7 +437,7 @@ export declare interface MonitorStats {
   readonly processScanFailed: number
   /** Callbacks called. */
   readonly callbackExecuted: number
-  /** Events that the kernel's socket dropped. */
+  /** Events that the kernel dropped, because the socket's buffer, or that of perf events, was full. */
   readonly lostSocket: number
   /** Events that the queue to JavaScript dropped. */
   readonly lostQueue: number
@@ -528,6 +530,13 @@ export declare interface OpenTelemetryAttributes {
   readonly 'process.exit.code'?: number
   /** The name of the signal that ended the process. It is this package's own attribute: the conventions have none. */
   readonly 'process.exit.signal'?: string
+  /** CPU time in seconds, the name and the unit of the conventions' metric. Absent unless `'usage'` is captured and known. */
+  readonly 'process.cpu.time'?: number
+  /**
+   * The largest amount of memory that the last program had resident, in bytes. It is this package's own attribute. Absent
+   * unless `'usage'` is captured and known.
+   */
+  readonly 'process.memory.peak'?: number
   /** The way in which the event was detected: the event's `origin`. */
   readonly 'proc_events.origin'?: string
   /** Nanoseconds that the process ran: the exit's `durationNs`. */
@@ -581,7 +590,7 @@ export declare function probe(options?: { readonly procRoot?: string | undefined
 export declare interface ProbeReport {
   /** True if the kernel's process connector is available. */
   readonly netlink: boolean
-  /** True if /proc can be polled, and shows the processes of all users. */
+  /** True if /proc can be polled. With `hidepid` it shows only the processes of this user. */
   readonly polling: boolean
   /** The reason why netlink is unavailable. Absent: netlink is available. */
   readonly reason?: ErrorCode
