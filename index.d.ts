@@ -240,8 +240,8 @@ export declare interface ExitEvent extends EventBase<'exit'> {
   /** The beginning of `durationNs`: the last exec, or the start of the process. null: `durationNs` is null. */
   readonly durationSince: 'exec' | 'start' | null
   /**
-   * The cost of the process. undefined: no subscription captures `'usage'`. null: it is unknown, because the kernel does not
-   * tell it (see {@link ProbeReport.usage}), or because it was lost (see {@link MonitorStats.usageLost}).
+   * The cost of the process. undefined: no subscription captures `'usage'`. null: the kernel does not tell it, see
+   * {@link ProbeReport.usage}, or it was lost, see {@link MonitorStats.usageLost}.
    */
   readonly usage?: ResourceUsage | null
 }
@@ -530,6 +530,13 @@ export declare interface OpenTelemetryAttributes {
   readonly 'process.exit.code'?: number
   /** The name of the signal that ended the process. It is this package's own attribute: the conventions have none. */
   readonly 'process.exit.signal'?: string
+  /** CPU time in seconds, the name and the unit of the conventions' metric. Absent unless `'usage'` is captured and known. */
+  readonly 'process.cpu.time'?: number
+  /**
+   * The largest amount of memory that the last program had resident, in bytes. It is this package's own attribute. Absent
+   * unless `'usage'` is captured and known.
+   */
+  readonly 'process.memory.peak'?: number
   /** The way in which the event was detected: the event's `origin`. */
   readonly 'proc_events.origin'?: string
   /** Nanoseconds that the process ran: the exit's `durationNs`. */
@@ -583,7 +590,7 @@ export declare function probe(options?: { readonly procRoot?: string | undefined
 export declare interface ProbeReport {
   /** True if the kernel's process connector is available. */
   readonly netlink: boolean
-  /** True if /proc can be polled, and shows the processes of all users. */
+  /** True if /proc can be polled. With `hidepid` it shows only the processes of this user. */
   readonly polling: boolean
   /** The reason why netlink is unavailable. Absent: netlink is available. */
   readonly reason?: ErrorCode

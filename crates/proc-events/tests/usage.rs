@@ -208,10 +208,14 @@ proptest! {
         room in 2..20_usize,
     ) {
         let mut world = World::new(room);
-        before.into_iter().for_each(|step| world.step(step));
+        for step in before {
+            world.step(step);
+        }
         world.open();
         (world.matched, world.lost, world.asked) = (0, 0, 0);
-        steps.into_iter().for_each(|step| world.step(step));
+        for step in steps {
+            world.step(step);
+        }
         world.read(usize::MAX);
         prop_assert_eq!(world.matched + world.lost, world.asked);
     }
@@ -223,7 +227,9 @@ proptest! {
         let mut world = World::new(usize::MAX);
         // The exits in the first second may be those of processes that were recorded before.
         world.step(Step::Wait(2_000_000_000));
-        steps.into_iter().for_each(|step| world.step(step));
+        for step in steps {
+            world.step(step);
+        }
         world.read(usize::MAX);
         prop_assert_eq!((world.matched, world.lost), (world.asked, 0));
     }

@@ -201,7 +201,7 @@ pub(super) fn token() -> u32 {
 }
 
 /// Returns a function that makes an [`Error`] of a failed system call. `cause` maps its errno to a code.
-pub(crate) fn failed(
+pub(super) fn failed(
     syscall: &'static str,
     context: &'static str,
     cause: fn(Errno) -> ErrorCode,
@@ -212,7 +212,7 @@ pub(crate) fn failed(
     }
 }
 
-pub(crate) const fn source_failed(_: Errno) -> ErrorCode {
+pub(super) const fn source_failed(_: Errno) -> ErrorCode {
     ErrorCode::SourceFailed
 }
 

@@ -10,7 +10,5 @@ pub mod source;
 pub mod wire;
 
 pub use handshake::probe;
-pub(crate) use handshake::{
-    failed, open_exec_listener, recv, set_no_enobufs, set_receive_buffer_size, source_failed,
-};
+pub(crate) use handshake::{open_exec_listener, recv, set_no_enobufs, set_receive_buffer_size};
 pub use socket::{Connector, DEFAULT_RECEIVE_BUFFER_SIZE};

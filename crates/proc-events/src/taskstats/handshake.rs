@@ -28,7 +28,7 @@ use super::socket::{Request, TaskstatsSocket, batch, receive_all, send};
 use super::source::UsageSource;
 use super::wire::{LAST_THREAD, attributes, stats, u16_at, u32_at};
 use crate::connector::namespace;
-use crate::connector::{failed, set_no_enobufs, set_receive_buffer_size, source_failed};
+use crate::connector::{set_no_enobufs, set_receive_buffer_size};
 use crate::error::{Error, ErrorCode};
 use crate::sys::{self, Instruction};
 
@@ -69,37 +69,31 @@ impl TaskstatsSocket {
     /// One [`ErrorCode`] per cause that has its own remedy.
     pub(crate) fn open(proc_root: &Path, receive_buffer_size: usize) -> Result<Self, Error> {
         let socket = namespace::in_host_network(proc_root, || NlSocket::new(NlFamily::Generic))
-            .map_err(failed("socket", "NETLINK_GENERIC", permission_cause))?;
-        socket.nonblock().map_err(failed("fcntl", "O_NONBLOCK", source_failed))?;
+            .map_err(|error| fail("socket", "NETLINK_GENERIC", &error))?;
+        socket.nonblock().map_err(|error| fail("fcntl", "O_NONBLOCK", &error))?;
         let fd = sys::into_fd(socket);
         set_receive_buffer_size(&fd, receive_buffer_size.max(BUFFER_SIZE_MIN));
         set_no_enobufs(&fd)?;
         rustix::net::bind(&fd, &SocketAddrNetlink::new(0, 0))
-            .map_err(|errno| Error::from_errno(permission_cause(errno), "bind", "NETLINK_GENERIC", errno))?;
+            .map_err(|errno| fail("bind", "NETLINK_GENERIC", &errno.into()))?;
         let family = family(&fd)?;
         let cpus = possible_cpus();
         let request_of = |attribute| {
-            request(family, TASKSTATS_CMD_GET, attribute, cpus.clone()).map_err(failed(
-                "sendto",
-                "TASKSTATS",
-                source_failed,
-            ))
+            request(family, TASKSTATS_CMD_GET, attribute, cpus.clone())
+                .map_err(|error| fail("sendto", "TASKSTATS", &error))
         };
         let deregister = request_of(DEREGISTER_CPUMASK)?;
         // From here on, `Drop` ends the registration on every path.
         let socket = Self::new(fd, deregister);
         socket.register(&request_of(REGISTER_CPUMASK)?)?;
         let flags_at = socket.prove()?;
-        sys::attach_filter(socket.fd.as_fd(), &last_threads(flags_at)).map_err(failed(
-            "setsockopt",
-            "SO_ATTACH_FILTER",
-            permission_cause,
-        ))?;
+        sys::attach_filter(socket.fd.as_fd(), &last_threads(flags_at))
+            .map_err(|error| fail("setsockopt", "SO_ATTACH_FILTER", &error))?;
         Ok(socket)
     }
 
     fn register(&self, request: &Request) -> Result<(), Error> {
-        send(&self.fd, request).map_err(failed("sendto", "REGISTER_CPUMASK", permission_cause))?;
+        send(&self.fd, request).map_err(|error| fail("sendto", "REGISTER_CPUMASK", &error))?;
         let mut answer = None;
         // The records of exits since the registration are beside the answer.
         let received = self.receive_all(&mut |bytes, _| answer = answer.or_else(|| error_number(bytes)));
@@ -167,8 +161,8 @@ fn family(fd: &OwnedFd) -> Result<u16, Error> {
     const CONTEXT: &str = "CTRL_CMD_GETFAMILY TASKSTATS";
     let (command, attribute) = (CtrlCmd::Getfamily.into(), CtrlAttr::FamilyName.into());
     let request = request(GenlId::Ctrl.into(), command, attribute, "TASKSTATS".to_owned())
-        .map_err(failed("sendto", CONTEXT, source_failed))?;
-    send(fd, &request).map_err(failed("sendto", CONTEXT, permission_cause))?;
+        .map_err(|error| fail("sendto", CONTEXT, &error))?;
+    send(fd, &request).map_err(|error| fail("sendto", CONTEXT, &error))?;
     let mut family = Err(Error::detected(ErrorCode::SourceFailed, "CTRL_CMD_GETFAMILY was not answered"));
     let received = receive_all(fd.as_fd(), &mut batch(), &mut |bytes, _| {
         if let Some(errno) = error_number(bytes).filter(|errno| *errno != 0) {
@@ -241,6 +235,15 @@ fn last_threads(flags_at: usize) -> [Instruction; 4] {
         op(RETURN, u32::MAX),
         op(RETURN, 0),
     ]
+}
+
+/// Makes an error of a failed system call. Not inlined, because it is seldom called, and from many places.
+#[inline(never)]
+fn fail(syscall: &'static str, context: &'static str, error: &io::Error) -> Error {
+    match Errno::from_io_error(error) {
+        Some(errno) => Error::from_errno(permission_cause(errno), syscall, context, errno),
+        None => Error::from_io(syscall, context, error),
+    }
 }
 
 /// The cause of a refused registration.
