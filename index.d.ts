@@ -258,8 +258,8 @@ export declare interface ExitEvent extends EventBase<'exit'> {
  * indexes. The pids are 0 to 2,147,483,647.
  * @param options - `procRoot`: the mount point of the host's proc file system. Default: `$HOST_PROC`, or `/proc` if that is
  * not set.
- * @throws a {@link ProcessMonitorError} `ERR_PROC_UNREADABLE` if /proc cannot be read. `ERR_UNSUPPORTED_PLATFORM` or
- * `ERR_NATIVE_BINDING` if the native part is unavailable.
+ * @throws a {@link ProcessMonitorError} `ERR_PROC_UNREADABLE` if /proc cannot be read. `ERR_PROC_NAMESPACE` if it is that of
+ * another pid namespace. `ERR_UNSUPPORTED_PLATFORM` or `ERR_NATIVE_BINDING` if the native part is unavailable.
  * @throws TypeError `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE`, or RangeError `ERR_OUT_OF_RANGE`, for arguments or
  * keys that are not as typed.
  */

@@ -108,6 +108,14 @@ serial("a network namespace without the right to join the host's rejects with ER
   await rejects(t, 'ERR_NETWORK_NAMESPACE', ['unshare', '-n', ...without])
 })
 
+serial("root of a network namespace joins that of the host, whose /proc a shared pid namespace shows", async (t) => {
+  if (!has(t, 'unshare')) return
+  if (process.getuid!() !== 0) return void skipped(t, 'needs root')
+  const { error, source, reported } = await attempt(t, ['unshare', '-n'], {}, ['/bin/sleep'])
+  t.is(error, undefined)
+  t.deepEqual({ source, reported }, { source: 'netlink', reported: ['exec kernel', 'exit kernel'] })
+})
+
 serial('a user namespace is named before a network namespace, because nothing else helps', async (t) => {
   if (!has(t, 'unshare')) return
   await rejects(t, 'ERR_USER_NAMESPACE', ['unshare', '-U', '-r', '-n'])

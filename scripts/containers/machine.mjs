@@ -78,3 +78,8 @@ export function isLinux(major, minor) {
   const [is, than] = release().split('.').map(Number)
   return is > major || (is === major && than >= minor)
 }
+
+/** Returns the largest number of descriptors that this process, and so its containers, may have. */
+export function descriptorsMax() {
+  return Number(/^Max open files +\d+ +(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1] ?? 1024)
+}

@@ -18,9 +18,10 @@ import { lxc } from './runtimes/lxc.mjs'
 import { crun, runc } from './runtimes/oci.mjs'
 import { podman, rootlessPodman } from './runtimes/podman.mjs'
 import { bubblewrap, nspawn } from './runtimes/sandboxes.mjs'
-import { expectations, variants, whyNot } from './variants.mjs'
+import { systemd } from './runtimes/systemd.mjs'
+import { expectations, variants, isTried } from './variants.mjs'
 
-const runtimes = [docker, podman, rootlessPodman, runc, crun, bubblewrap, nspawn, lxc]
+const runtimes = [docker, podman, rootlessPodman, runc, crun, bubblewrap, nspawn, lxc, systemd]
 const { values } = parseArgs({
   options: {
     install: { type: 'boolean', default: process.env.CI !== undefined },
@@ -36,6 +37,8 @@ if (chosen.length === 0) {
 /** The results by runtime: why it was skipped, or its version and the results of each container. */
 const report = []
 const began = Date.now()
+let isInterrupted = false
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => (isInterrupted = true))
 const page = join(root, 'docs/containers-run.md')
 
 if (!packages(values.install)) process.exit(1)
@@ -46,15 +49,15 @@ try {
   if (reason) throw new Error(reason)
   const refused = await observeHost()
   if (refused) say(`the kernel does not report processes here (${refused}): nothing is checked from the host`)
-  for (const runtime of chosen) report.push(await tryRuntime(runtime, refused === null))
+  for (const runtime of chosen) {
+    report.push(await tryRuntime(runtime, refused === null))
+    if (values.write) writeFileSync(page, markdown(report))
+  }
   await stopObserving()
 } finally {
   removeScratch()
 }
-if (values.write) {
-  writeFileSync(page, markdown(report))
-  step('Formatting the page', project(), ['prettier', '--write', page])
-}
+if (values.write) step('Formatting the page', project(), ['prettier', '--write', page])
 const all = report.flatMap(({ containers }) => containers.flatMap(({ results }) => results))
 const of = (value) => all.filter(({ passed }) => passed === value).length
 const skipped = of(null) + report.filter(({ reason }) => reason).length
@@ -72,9 +75,9 @@ async function tryRuntime(runtime, host) {
     }
     const kernel = { isOpen: isLinux(6, 6), hasExitCodes: isLinux(6, 15) }
     for (const variant of variants) {
-      const impossible = whyNot(variant, runtime)
-      // A row for what a runtime has no option for would say nothing.
-      if (impossible) continue
+      // What the runtime has started is ended first.
+      if (isInterrupted) throw new Error('interrupted')
+      if (!isTried(variant, runtime)) continue
       const results = await tryContainer(runtime, variant, expectations(variant, runtime, kernel), host)
       entry.containers.push({ variant, results })
       for (const { check, passed, text } of results) {

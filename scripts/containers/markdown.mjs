@@ -12,13 +12,13 @@ export function markdown(report) {
   const { stdout: commit } = spawnSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: root, encoding: 'utf8' })
   const date = new Date().toISOString().slice(0, 10)
   const all = report.flatMap(({ containers }) => containers.flatMap(({ results }) => results))
-  const failed = all.filter(({ passed }) => passed === false).length
+  const count = (value) => all.filter(({ passed }) => passed === value).length
   const names = new Set(report.flatMap(({ containers }) => containers.map(({ variant }) => variant.name)))
   return [
     '# Runs in real containers',
     '',
-    `\`npm run containers -- --write\` wrote this page on ${date}, at commit ${commit.trim()}, on Linux ${release()}.`,
-    `Of ${all.length} checks, ${failed} failed. [containers.md](containers.md) says what follows from them.`,
+    `Results of \`npm run containers\` on ${date}, at commit ${commit.trim()}, on Linux ${release()}: ${count(true)} passed,`,
+    `${count(false)} failed, ${count(null)} skipped. [containers.md](containers.md) says what follows from them.`,
     '',
     '- **doctor**: the exit code of `proc-events doctor`, and its reason why live events are unavailable.',
     "- **own processes**: the source, or how processes are noticed, and the events of the container's own processes.",

@@ -46,15 +46,14 @@ export async function runningNamed(name) {
   return found
 }
 
-/** Runs processes one after the other. They exit with code 5. Resolves with their pids. */
-export async function runProcesses(count, seconds) {
-  const pids = []
-  for (let n = 0; n < count; n++) {
+/** Runs processes that exit with code 5. Resolves with their pids. */
+export function runProcesses(count, seconds) {
+  const runOne = async () => {
     const child = spawn('/bin/sh', ['-c', `sleep ${seconds}; exit 5`], { stdio: 'ignore' })
     await once(child, 'exit')
-    pids.push(child.pid)
+    return child.pid
   }
-  return pids
+  return Promise.all(Array.from({ length: count }, runOne))
 }
 
 export async function stopObserving() {

@@ -1,8 +1,8 @@
 // The containers that are tried with each runtime: their options, and what is expected of them.
 
-/** The seconds that processes live. Snapshots see those that live for a second. */
+/** The seconds that processes live. Snapshots see those that live for two seconds. */
 const SHORT = 0.1
-const LONG = 1
+const LONG = 2
 
 /** The capabilities that let a container join the host's namespaces. */
 const JOINING = ['SYS_ADMIN', 'SYS_PTRACE']
@@ -14,13 +14,14 @@ const JOINING = ['SYS_ADMIN', 'SYS_PTRACE']
 export const variants = [
   { name: 'as the runtime makes it', options: {} },
   { name: '--net=host', options: { net: 'host' } },
-  { name: '--net of its own', options: { net: 'own' } },
+  { name: 'network namespace of its own', options: { net: 'own' } },
   { name: '--pid=host', options: { pid: 'host' } },
   { name: '--pid=host --net=host', options: { pid: 'host', net: 'host' } },
   {
     name: '--pid=host --net=host, user nobody',
     options: { pid: 'host', net: 'host', user: 'nobody' },
   },
+  { name: '--pid=host, SYS_ADMIN, SYS_PTRACE', options: { pid: 'host', capAdd: JOINING } },
   {
     name: '--pid=host, SYS_ADMIN, SYS_PTRACE, HOST_PROC',
     options: { pid: 'host', capAdd: JOINING, hostProc: true },
@@ -36,17 +37,19 @@ export const variants = [
   { name: 'hidepid=2, user nobody', options: { hidepid: true }, besideRoot: true },
   { name: 'cgroup namespace of its own', options: { cgroupns: 'private' } },
   { name: "host's cgroup namespace", options: { cgroupns: 'host' } },
-  { name: 'user namespace (--private-users)', options: { userns: true } },
+  { name: 'user namespace', options: { userns: true } },
+  { name: 'RestrictAddressFamilies=AF_UNIX', options: { families: true } },
 ]
 
-/** Returns why a runtime cannot make a container; null if it can. */
-export function whyNot({ options }, runtime) {
-  const missing = Object.keys(options).filter(
-    (key) => !runtime.supports.includes(key) && options[key] !== runtime.defaults[key],
+/** Returns true if a runtime has all options of a container, and the container differs from what the runtime makes anyway. */
+export function isTried({ options }, runtime) {
+  const keys = Object.keys(options)
+  const differing = keys.filter((key) => options[key] !== runtime.defaults[key])
+  // In a user namespace, no capability reaches the host.
+  const isVain = runtime.isRootless && (options.privileged || options.capAdd?.includes(JOINING.at(-1)))
+  return (
+    !isVain && (keys.length === 0 || differing.length > 0) && differing.every((key) => runtime.supports.includes(key))
   )
-  if (missing.length > 0) return 'the runtime has no such option'
-  const repeated = ['pid', 'net'].some((key) => options[key] !== undefined && options[key] === runtime.defaults[key])
-  return repeated && Object.keys(options).length === 1 ? 'as the runtime makes it' : null
 }
 
 /** Returns what is expected of a container. */
@@ -55,17 +58,21 @@ export function expectations({ options }, runtime, { isOpen, hasExitCodes }) {
   const isInitialUser = !runtime.isRootless && !options.userns
   const joins =
     runtime.mayJoin === true || options.privileged === true || JOINING.every((name) => options.capAdd?.includes(name))
-  const reaches = settings.net === 'host' || (joins && !options.capDrop && options.hostProc === true)
+  // A process that may join a network namespace finds that of process 1 in /proc.
+  const isShown = options.hostProc === true || settings.pid === 'host' || runtime.showsNetwork === true
+  const reaches = settings.net === 'host' || (joins && !options.capDrop && isShown)
   const differs = options.hostProc === true && settings.pid !== 'host'
-  const code = !isInitialUser
-    ? 'ERR_USER_NAMESPACE'
-    : !reaches
-      ? 'ERR_NETWORK_NAMESPACE'
-      : settings.pid !== 'host'
-        ? 'ERR_PID_NAMESPACE'
-        : isOpen || options.privileged
-          ? null
-          : 'ERR_PERMISSION'
+  const code = options.families
+    ? 'ERR_PERMISSION'
+    : !isInitialUser
+      ? 'ERR_USER_NAMESPACE'
+      : !reaches
+        ? 'ERR_NETWORK_NAMESPACE'
+        : settings.pid !== 'host'
+          ? 'ERR_PID_NAMESPACE'
+          : isOpen || options.privileged
+            ? null
+            : 'ERR_PERMISSION'
   return {
     /** The reason why the connector does not answer; null if it does. */
     code,

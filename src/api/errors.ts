@@ -98,7 +98,7 @@ const HINTS: Partial<Record<ErrorCode, string>> = {
   ERR_USER_NAMESPACE:
     "The kernel reports processes to the initial user namespace only. Run outside the rootless or user-remapped container (docker: --userns=host; Kubernetes: hostUsers: true), or use source: 'auto'.",
   ERR_NETWORK_NAMESPACE:
-    "The kernel reports processes to the host's network and pid namespaces only. Start the container with --net=host --pid=host (Kubernetes: hostNetwork: true, hostPID: true), or use source: 'auto'. As an alternative to --net=host, give it CAP_SYS_ADMIN and CAP_SYS_PTRACE, which are effective only without --user, and set $HOST_PROC to the host's /proc.",
+    "The kernel reports processes to the host's network and pid namespaces only. Start the container with --net=host --pid=host (Kubernetes: hostNetwork: true, hostPID: true), or use source: 'auto'. As an alternative to --net=host, give it CAP_SYS_ADMIN and CAP_SYS_PTRACE, which are effective only without --user.",
   ERR_CONNECTOR_UNAVAILABLE:
     "This kernel has no process connector. Use a kernel built with CONFIG_CONNECTOR=y and CONFIG_PROC_EVENTS=y, or use source: 'auto'.",
   ERR_PROC_UNREADABLE: 'Mount a proc file system there, or name another one in the option procRoot or in $HOST_PROC.',

@@ -73,7 +73,7 @@ async function observe() {
   await monitor.initialize({ source })
   Object.assign(result, { source: monitor.stats().source, watching: monitor.stats().watching })
   console.log(JSON.stringify({ type: 'ready' }))
-  for (let n = 1; n < own; n++) await runOne()
+  await Promise.all(Array.from({ length: own - 1 }, runOne))
   const expected = JSON.parse(await text(process.stdin))
   // Events come in order, so that those of the processes outside come before the last one's exit.
   await runOne()

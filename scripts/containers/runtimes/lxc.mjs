@@ -11,7 +11,7 @@ let count = 0
 
 export const lxc = {
   name: 'LXC',
-  version: () => `LXC ${versionOf('lxc-start')}`,
+  version: () => `LXC ${versionOf('lxc-execute')}`,
   isRootless: false,
   /** Its root keeps all capabilities. */
   mayJoin: true,
@@ -19,7 +19,7 @@ export const lxc = {
   defaults: { pid: 'own', net: 'own' },
 
   prepare(from) {
-    if (!pathOf('lxc-start')) return 'lxc-start is not installed'
+    if (!pathOf('lxc-execute')) return 'lxc-execute is not installed'
     if (!isRoot) return 'needs root'
     rootfs = from
     folder = scratchFolder('lxc')
@@ -43,7 +43,7 @@ export const lxc = {
       ...(hostProc ? ['mount.entry = /proc host/proc none rbind,ro 0 0', 'environment = HOST_PROC=/host/proc'] : []),
     ]
     writeFileSync(file, settings.map((line) => `lxc.${line}\n`).join(''))
-    return ['lxc-start', '--foreground', '--name', name, '--lxcpath', folder, '--rcfile', file, '--', ...argv]
+    return ['lxc-execute', '--name', name, '--lxcpath', folder, '--rcfile', file, '--', ...argv]
   },
 
   cleanUp() {},

@@ -2,7 +2,7 @@
 
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { UNIFIED, isRoot, reasonOf, run, scratchFolder } from '../machine.mjs'
+import { UNIFIED, descriptorsMax, isRoot, reasonOf, run, scratchFolder } from '../machine.mjs'
 import { pathOf, versionOf } from '../packages.mjs'
 
 /** The capabilities of docker's containers. */
@@ -25,7 +25,8 @@ const CAPABILITIES = [
 const SETS = ['bounding', 'effective', 'permitted', 'inheritable', 'ambient']
 
 export const runc = bundles('runc')
-export const crun = bundles('crun')
+/** The bundle is the same, so that only what the runtime does by itself is tried again. */
+export const crun = { ...bundles('crun'), supports: ['pid', 'net', 'cgroupns', 'hidepid'] }
 
 function bundles(program) {
   let start
@@ -93,6 +94,8 @@ function configured(config, rootfs, options, argv) {
     mounts: [...mounts, ...(hostProc ? [host] : [])],
     process: {
       ...config.process,
+      // A container that shows the host's processes needs a descriptor for each.
+      rlimits: [{ type: 'RLIMIT_NOFILE', soft: descriptorsMax(), hard: descriptorsMax() }],
       terminal: false,
       args: argv,
       user: user === 'nobody' ? { uid: 65534, gid: 65534 } : { uid: 0, gid: 0 },

@@ -2,7 +2,7 @@
 
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { UNIFIED, asUser, isRoot, ordinaryUser, reasonOf, run, scratchFolder } from '../machine.mjs'
+import { UNIFIED, asUser, descriptorsMax, isRoot, ordinaryUser, reasonOf, run, scratchFolder } from '../machine.mjs'
 import { pathOf, versionOf } from '../packages.mjs'
 import { containerFlags } from './docker.mjs'
 
@@ -75,7 +75,8 @@ function engine({ isRootless }) {
  * machines do not let root raise them. crun does not run with both hierarchies of control groups.
  */
 function waysToRun(isRootless) {
-  const limits = isRootless ? ['--ulimit', 'host'] : ['--ulimit', 'nofile=1024:1024', '--ulimit', 'nproc=4096:4096']
+  const max = descriptorsMax()
+  const limits = isRootless ? ['--ulimit', 'host'] : ['--ulimit', `nofile=${max}:${max}`, '--ulimit', 'nproc=4096:4096']
   const mounts = isRoot ? [[], UNIFIED] : [[]]
   const runtimes = ['crun', 'runc'].filter(pathOf)
   return mounts.flatMap((mount) => runtimes.map((runtime) => ({ runtime, mounts: mount, flags: limits })))
