@@ -55,7 +55,8 @@ export function boot(row, kernel, disk, accel, checks, logs) {
   const said = lines.filter((line) => line.startsWith('@@ ')).map((line) => JSON.parse(line.slice(3)))
   const results = said.filter(({ check }) => check)
   const { release, pageKib } = said.find((line) => line.release) ?? {}
-  if (!said.some(({ end }) => end)) results.push({ check: 'end', ok: false, text: `the guest stopped: see ${log}` })
+  if (!said.some(({ end }) => end))
+    results.push({ check: 'end', ok: false, text: `the guest stopped: see target/kernels/logs/${row.name}.log` })
   return { release, pageKib, checks: results, seconds: Math.round((Date.now() - began) / 1000) }
 }
 
