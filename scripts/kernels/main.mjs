@@ -10,7 +10,7 @@ import { root } from '../toolchain.mjs'
 import { run as execute } from './debian.mjs'
 import { initialDisk } from './disk.mjs'
 import { fetchKernel } from './kernel.mjs'
-import { checksOf, rows } from './matrix.mjs'
+import { CHECKS, rows } from './matrix.mjs'
 import { accelerator, boot, whyNoMachine } from './machine.mjs'
 import { page } from './report.mjs'
 
@@ -53,7 +53,7 @@ function run(row) {
     const kernel = fetchKernel(row, join(work, 'kernels'), values.offline)
     const disk = initialDisk(row.arch, work, values.offline)
     const accel = accelerator(row, kernel, work)
-    const checks = values.checks?.split(',') ?? checksOf(row)
+    const checks = values.checks?.split(',') ?? CHECKS
     say(`${row.name}: ${kernel.package}, ${accel.toUpperCase()}`)
     return {
       row,

@@ -1,7 +1,7 @@
 // The kernels that the package is run on, and the checks. `package` selects Debian's packages; the newest one counts.
 
 /** Every check, in the order of the page. */
-const CHECKS = [
+export const CHECKS = [
   'doctor',
   'smoke',
   'namespaces',
@@ -54,8 +54,3 @@ export const rows = [
     package: /^linux-image-6\.12\.\d+\+deb13-arm64-16k-unsigned$/,
   },
 ]
-
-/** Returns the names of a row's checks. */
-export function checksOf({ checks = CHECKS }) {
-  return checks
-}
