@@ -108,7 +108,7 @@ serial("a network namespace without the right to join the host's rejects with ER
   await rejects(t, 'ERR_NETWORK_NAMESPACE', ['unshare', '-n', ...without])
 })
 
-serial("root of a network namespace joins that of the host, whose /proc a shared pid namespace shows", async (t) => {
+serial('root of a network namespace joins that of the host, whose /proc a shared pid namespace shows', async (t) => {
   if (!has(t, 'unshare')) return
   if (process.getuid!() !== 0) return void skipped(t, 'needs root')
   const { error, source, reported } = await attempt(t, ['unshare', '-n'], {}, ['/bin/sleep'])

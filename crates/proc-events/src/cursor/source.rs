@@ -127,6 +127,7 @@ impl Drop for CursorSource {
         if let Some(thread) = thread.take().filter(|_| shared.wait_ended()) {
             // The thread catches its own panics.
             let _ = thread.join();
+            sys::thread_end::wait_until_gone(shared.tid.load(Ordering::Relaxed));
         } else if let Some(reading) = shared.reading.current() {
             shared.reading.abandon(reading);
         }

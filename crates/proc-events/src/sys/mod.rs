@@ -9,6 +9,7 @@ pub(crate) mod exit_watcher;
 pub(crate) mod perf;
 pub(crate) mod pidfd;
 pub mod scheduling;
+pub(crate) mod thread_end;
 
 use std::future::poll_fn;
 use std::io;
