@@ -82,7 +82,7 @@ test.serial('run exits like its command and passes standard input and output thr
     t.deepEqual(await it.ended, [code, null])
     t.regex(
       it.stderr,
-      /^STATUS {9}START LIFETIME {5}PID {2}COMMAND\n.* 0\.000s .* sh -c '.*'\n1 process, [01] failed, \d+ events? lost\n$/m,
+      /^STATUS {9}START LIFETIME( {6}CPU {3}MEMORY)? {5}PID {2}COMMAND\n.* 0\.000s .* sh -c '.*'\n1 process, [01] failed, \d+ events? lost\n$/m,
     )
   }
   const cat = command(t, ['run', 'cat'])

@@ -149,7 +149,7 @@ test('every name in backticks exists', (t) => {
   for (const [, script] of readme.matchAll(/`npm run (\w+)/g)) t.true(scripts.has(script!), script)
   for (const [, name] of readme.matchAll(/^\| `(\w+)\(/gm)) t.regex(declared, new RegExp(`\\b${name}[<(]`), name)
   for (const [, name] of readme.matchAll(/stats\(\)\.(\w+)/g)) t.regex(declared, new RegExp(`readonly ${name}:`), name)
-  const metrics = readFileSync(join(root, 'src', 'integrations', 'prometheus.ts'), 'utf8')
+  const metrics = readFileSync(join(root, 'src', 'integrations', 'metric-families.ts'), 'utf8')
   for (const [name] of readme.matchAll(/\bproc_events_\w+/g)) t.true(metrics.includes(`'${name}'`), name)
 })
 

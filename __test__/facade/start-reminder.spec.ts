@@ -80,7 +80,8 @@ test('no timer and no listener is left', async (t) => {
   await monitor.unref().initialize()
   t.is(process.listenerCount('beforeExit'), before)
   await monitor.stop()
-  t.is(timers(), timersBefore)
+  // Timers of the tests that run beside this one may end.
+  t.true(timers() <= timersBefore)
   const other = await initialized(t)
   other.monitor.subscribeExec(noop)
   t.is(process.listenerCount('beforeExit'), before)

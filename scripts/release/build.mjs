@@ -10,7 +10,7 @@ import { newestGlibc, readElf } from './elf.mjs'
 import { OLDEST_GLIBC, targets } from './targets.mjs'
 
 /** The size above which a binary is looked at: some 100 kB more than the last one. */
-const MOST_BYTES = 1_100_000
+const MOST_BYTES = 1_200_000
 
 /** The functions of Node-API that create values outside of V8's memory. */
 const EXTERNAL = /(napi|node_api)_create_external_(\w*buffer|string)/
