@@ -19,9 +19,13 @@ const FIRST: libc::c_uint = 3;
 /// The thread must then use no descriptor that it had before. In particular it must not drop one, because that would close
 /// another one, or none. It has to give `shared` back to another thread.
 ///
+/// The thread handles no signal from then on. The handlers of the program would use its descriptors, and find none: that of
+/// Node.js then aborts.
+///
 /// # Errors
 /// Before Linux 5.9, or if a sandbox refuses the call. Nothing has changed then.
 pub(crate) fn unshare(shared: &Arc<[OwnedFd; 2]>) -> io::Result<[OwnedFd; 2]> {
+    block_signals();
     let own = shared.each_ref().map(|fd| fd.as_raw_fd() as libc::c_uint);
     let mut last = libc::c_uint::MAX;
     let mut flags = CLOSE_RANGE_UNSHARE;
@@ -35,6 +39,16 @@ pub(crate) fn unshare(shared: &Arc<[OwnedFd; 2]>) -> io::Result<[OwnedFd; 2]> {
     }
     // SAFETY: the numbers are open in the table that this thread now has for itself, and nothing else there owns them.
     Ok(own.map(|number| unsafe { OwnedFd::from_raw_fd(number as libc::c_int) }))
+}
+
+/// Makes other threads handle the signals of the program, for this thread and those that it starts.
+fn block_signals() {
+    let mut all = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: sigfillset initializes the set, and both fail only for invalid arguments.
+    unsafe {
+        libc::sigfillset(all.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_BLOCK, all.as_ptr(), std::ptr::null_mut());
+    }
 }
 
 fn close_range(first: libc::c_uint, last: libc::c_uint, flags: libc::c_uint) -> io::Result<()> {
@@ -53,6 +67,27 @@ mod tests {
     use std::sync::mpsc::sync_channel;
 
     use rustix::event::{EventfdFlags, eventfd};
+
+    #[test]
+    fn thread_with_its_own_table_handles_no_signal() {
+        let shared = Arc::new([0, 1].map(|_| eventfd(0, EventfdFlags::CLOEXEC).unwrap()));
+        let (sender, receiver) = sync_channel(1);
+        let given = Arc::clone(&shared);
+        let thread = std::thread::spawn(move || {
+            let own = unshare(&given);
+            let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
+            sender.send((given, status)).unwrap();
+            drop(own);
+        });
+        let (given, status) = receiver.recv().unwrap();
+        thread.join().unwrap();
+        drop(given);
+        let blocked = status.lines().find_map(|line| line.strip_prefix("SigBlk:\t")).unwrap();
+        let blocked = u64::from_str_radix(blocked, 16).unwrap();
+        for signal in [libc::SIGTERM, libc::SIGCHLD, libc::SIGINT, libc::SIGUSR1, libc::SIGRTMAX()] {
+            assert_ne!(blocked & 1 << (signal - 1), 0, "{signal} of {blocked:x}");
+        }
+    }
 
     #[test]
     fn own_table_has_only_the_shared_descriptors() {
