@@ -199,6 +199,8 @@ module.exports = {
   Source,
   deletedPids: (pids, procRoot) => behaviour.deletedPids(pids, procRoot),
   signalProcess: (...args) => behaviour.signalProcess(...args),
+  /** Everything works. */
+  probe: (_procRoot) => ({}),
   fake: {
     records,
     behaviour,
