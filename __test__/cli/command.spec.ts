@@ -68,7 +68,7 @@ test.serial('--json prints one object per line', async (t) => {
   const keys = ['type', 'time', 'timestampNs', 'pid', 'ppid', 'name', 'origin']
   const added = ['comm', 'cwd', 'gid', 'loginUid', 'startTime', 'timeNs', 'stream', 'seq']
   const details = ['parentName', 'uid', 'user', 'exe', 'argv', 'cgroup', 'containerId', ...added]
-  const ownKeys = ['exitCode', 'signal', 'coreDumped', 'durationNs', 'durationSince']
+  const ownKeys = ['exitCode', 'signal', 'coreDumped', 'durationNs', 'durationSince', 'usage']
   t.deepEqual(Object.keys(events[0]), [...keys, ...details])
   t.deepEqual(Object.keys(events[1]), [...keys, ...ownKeys, ...details])
   const user = { uid: process.getuid!(), gid: process.getgid!(), user: userInfo().username }

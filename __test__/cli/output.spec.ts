@@ -70,6 +70,7 @@ test('lines are completed in order, skipped ones are not, and what is skipped is
   let number = 0
   const output: Output = new Output(reader, {
     heldMax: 12,
+    completionMax: 1,
     complete: (line) => `${line}${number++}`,
     onSkipped: (lines) => output.line(`skipped ${lines} as `),
   })

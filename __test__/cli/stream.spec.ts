@@ -60,6 +60,14 @@ function metrics(socketPath: string): Promise<Record<string, number>> {
   })
 }
 
+/** The socket exists before the command listens. */
+function isServed(socketPath: string): Promise<boolean> {
+  return metrics(socketPath).then(
+    () => true,
+    () => false,
+  )
+}
+
 /** Starts short processes until lines are skipped. Returns their number. */
 async function overflow(socketPath: string): Promise<number> {
   let count = 0
@@ -122,7 +130,7 @@ test.serial('a blocked pipe costs bounded memory, and the skipped lines are told
   const socket = join(temporaryFolder(t), 'metrics')
   const args = ['--json', '--buffer', '64K', '--heartbeat', '0.02', '--metrics', socket]
   const it = command(t, args, { stdio: ['ignore', fd, 'pipe'] })
-  await until('the command serves metrics', () => existsSync(socket))
+  await until('the command serves metrics', () => isServed(socket))
   await until('lines wait', async () => (await metrics(socket))['proc_events_output_held_bytes']! > 0)
   const count = await overflow(socket)
   t.true((await metrics(socket))['proc_events_output_held_bytes']! <= 64 * 1024)
@@ -223,7 +231,10 @@ test.serial('a full disk is waited for, and what it cost is told once there is r
   t.teardown(() => spawnSync('umount', ['-l', disk]))
   const [path, filler, socket] = [join(disk, 'f'), join(disk, 'filler'), join(folder, 'metrics')]
   const it = command(t, ['--output', path, '--buffer', '64K', '--metrics', socket])
-  await until('the command has started', () => existsSync(socket) && existsSync(path) && statSync(path).size > 0)
+  await until(
+    'the command has started',
+    async () => (await isServed(socket)) && existsSync(path) && statSync(path).size > 0,
+  )
   spawnSync('dd', ['if=/dev/zero', `of=${filler}`, 'bs=4k'])
   const count = await overflow(socket)
   await until('the full disk is reported', () => it.stderr.includes('ENOSPC'))
@@ -271,7 +282,7 @@ test.serial('places that cannot be written or served are one clear line', async 
 test.serial('metrics are served on loopback, and a stale socket is replaced', async (t) => {
   const socket = join(temporaryFolder(t), 'metrics')
   const first = command(t, ['--json', '--metrics', socket])
-  await until('the command serves metrics', () => existsSync(socket))
+  await until('the command serves metrics', () => isServed(socket))
   t.is((await metrics(socket))['proc_events_lost_total{cause="socket"}'], 0)
   const second = command(t, ['--json', '--metrics', socket])
   t.deepEqual(await second.ended, [1, null])

@@ -106,7 +106,15 @@ serial('without free descriptors, snapshots show processes and waitForExit() sti
 
 serial('watched processes take no descriptor of the program, and the reported ones are soon those of /proc', (t) => {
   if (!canRun(t)) return
-  const args = [...namespace, ...nobody, process.execPath, crowded, JSON.stringify({ source: 'polling' }), '300']
+  const args = [
+    ...namespace,
+    ...nobody,
+    ...sandbox(t),
+    process.execPath,
+    crowded,
+    JSON.stringify({ source: 'polling' }),
+    '300',
+  ]
   const { status, stdout, stderr } = spawnSync(args[0]!, args.slice(1), { encoding: 'utf8', timeout: 60_000 })
   t.is(status, 0, stderr)
   t.log(stdout.trim())

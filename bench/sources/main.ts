@@ -1,7 +1,7 @@
 /** `npm run bench -- sources`: what is seen without the connector, and at which cost. */
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, existsSync, readFileSync, rmSync } from 'node:fs'
+import { chmodSync, readFileSync, rmSync } from 'node:fs'
 import { release } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
@@ -12,9 +12,6 @@ import type { Load, Result, Row, Task } from './inside.ts'
 const here = import.meta.dirname
 const namespace = ['unshare', '-p', '-f', '--mount-proc', '--kill-child']
 const nobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', '--bounding-set=-all', '--inh-caps=-all']
-/** The module of pspy, and the version that is measured. */
-const PSPY = 'github.com/dominicbreuker/pspy@v1.2.1'
-
 interface Observer {
   readonly name: string
   readonly command: readonly string[]
@@ -53,25 +50,22 @@ function loads(tools: Tools, lives: string, isQuick: boolean): Load[] {
   ]
 }
 
-function buildPspy(folder: string): string | undefined {
-  if (!isInstalled('go')) return undefined
-  const env = { ...process.env, GOBIN: folder, GOFLAGS: '-mod=mod', CGO_ENABLED: '0' }
-  spawnSync('go', ['install', PSPY], { env, cwd: folder, stdio: 'ignore', timeout: 300_000 })
-  return existsSync(join(folder, 'pspy')) ? join(folder, 'pspy') : undefined
-}
-
-function observers(pspy: string | undefined): Observer[] {
-  const node = (name: string, file: string, ...args: string[]): Observer => {
-    return { name, command: [process.execPath, join(here, '..', 'peers', 'sources', file), ...args], isJson: true }
+/** `refuse` is the command of a sandbox that refuses perf events. */
+function observers(refuse: readonly string[]): Observer[] {
+  const node = (name: string, file: string, sandbox: readonly string[], ...args: string[]): Observer => {
+    const command = [...sandbox, process.execPath, join(here, '..', 'peers', 'sources', file), ...args]
+    return { name, command, isJson: true }
   }
-  const ours = (name: string, options: object): Observer => node(name, 'ours.mjs', JSON.stringify(options))
+  const ours = (name: string, options: object, sandbox = refuse): Observer =>
+    node(name, 'ours.mjs', sandbox, JSON.stringify({ source: 'polling', ...options }))
   return [
-    ours('proc-events', { source: 'polling' }),
-    Object.assign(ours('proc-events as root', { source: 'polling' }), { isRoot: true }),
-    ours('proc-events, effort low', { source: 'polling', effort: 'low' }),
-    ours('proc-events, effort high', { source: 'polling', effort: 'high' }),
-    node('snapshots of Node.js, 250 ms', 'poller.mjs'),
-    ...(pspy === undefined ? [] : [{ name: 'pspy', command: [pspy, '--color=false'], isJson: false }]),
+    ours('proc-events', {}),
+    Object.assign(ours('proc-events as root', {}), { isRoot: true }),
+    ours('proc-events, effort low', { effort: 'low' }),
+    ours('proc-events, effort high', { effort: 'high' }),
+    ours('proc-events, perf events', {}, []),
+    node('snapshots of Node.js, 250 ms', 'poller.mjs', []),
+    ...(isInstalled('pspy') ? [{ name: 'pspy', command: ['pspy', '--color=false'], isJson: false }] : []),
   ]
 }
 
@@ -156,14 +150,20 @@ export async function sources(
   const results: { observer: string; rows: readonly Row[] }[] = []
   try {
     chmodSync(tools.folder, 0o755)
-    const lives = join(tools.folder, 'pe-lives')
-    const { status, stderr } = spawnSync('cc', ['-O2', '-o', lives, join(here, 'lives.c')], { encoding: 'utf8' })
-    if (status !== 0) throw new Error(stderr)
-    const pspy = wanted('pspy') ? buildPspy(tools.folder) : undefined
-    if (pspy === undefined && wanted('pspy')) console.error('not measured: pspy cannot be built')
+    const compile = (name: string, source: string): string => {
+      const file = join(tools.folder, name)
+      const { status, stderr } = spawnSync('cc', ['-O2', '-o', file, join(here, source), '-pthread'], {
+        encoding: 'utf8',
+      })
+      if (status !== 0) throw new Error(stderr)
+      return file
+    }
+    const lives = compile('pe-lives', 'lives.c')
+    const refuse = [compile('pe-refuse', '../../__test__/support/load.c'), 'refuse-perf']
+    if (wanted('pspy') && !isInstalled('pspy')) console.error('not measured: pspy is not installed')
     const planned = loads(tools, lives, isQuick).filter(({ name }) => wantedLoad(name))
     await withBusyCpus(isBusy, async () => {
-      for (const observer of observers(pspy).filter(({ name }) => wanted(name))) {
+      for (const observer of observers(refuse).filter(({ name }) => wanted(name))) {
         const { rows, stats } = await measure(observer, planned)
         if (stats !== undefined) console.error(`${observer.name}: ${JSON.stringify(stats)}`)
         results.push({ observer: observer.name, rows })

@@ -199,8 +199,8 @@ module.exports = {
   Source,
   deletedPids: (pids, procRoot) => behaviour.deletedPids(pids, procRoot),
   signalProcess: (...args) => behaviour.signalProcess(...args),
-  /** Everything works. */
-  probe: (_procRoot) => ({}),
+  // Everything is available.
+  probe: () => ({}),
   fake: {
     records,
     behaviour,

@@ -3,7 +3,7 @@
 // the kernel reports processes in the initial pid namespace only. The part `systemd` has a real one.
 
 import { once } from 'node:events'
-import { existsSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmdirSync, symlinkSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { root } from '../../toolchain.mjs'
@@ -83,6 +83,7 @@ async function withJournal(checks, tools, isQuick, title, seconds, disturb) {
         `${(((used()[index] - before[index]) / account.lines) * 1e6).toFixed(0)} µs`,
       )
   await agent.end()
+  removeUnitGroups()
   account.check(checks, title, done)
   await chain.collector.end()
   await journald.end()
@@ -97,8 +98,31 @@ async function startAgent(tools, path) {
   // Identifier, unit, priority, level prefix, and the three ways of forwarding.
   await new Promise((resolve) => socket.write('proc-events\nproc-events.service\n6\n0\n0\n0\n0\n', resolve))
   const unit = readFileSync(join(root, 'examples', 'systemd', 'proc-events.service'), 'utf8')
-  const [program, ...args] = /^ExecStart=(.*)$/m.exec(unit)[1].split(' ')
-  const agent = new Program(program, args, { env: tools.environment, stdout: socket })
+  const [, line] = /^ExecStart=(.*)$/m.exec(unit)
+  // The journal finds the unit of a line by the control group of its writer.
+  const enter = unitGroups().map((group) => `echo $$ > ${join(group, 'cgroup.procs')}`)
+  const script = [...enter, `exec ${line}`].join(' && ')
+  const agent = new Program('sh', ['-c', script], { env: tools.environment, stdout: socket })
   socket.destroy()
   return agent
+}
+
+/** Creates the control groups of the unit in each hierarchy that may name a unit. Without one, the connection names it. */
+function unitGroups() {
+  return ['/sys/fs/cgroup', '/sys/fs/cgroup/unified', '/sys/fs/cgroup/systemd']
+    .filter((hierarchy) => existsSync(join(hierarchy, 'cgroup.procs')))
+    .map((hierarchy) => {
+      const group = join(hierarchy, 'system.slice', 'proc-events.service')
+      mkdirSync(group, { recursive: true })
+      return group
+    })
+}
+
+function removeUnitGroups() {
+  for (const group of unitGroups()) {
+    rmdirSync(group)
+    // The slice is that of other units, too, where systemd runs.
+    if (readdirSync(join(group, '..'), { withFileTypes: true }).every((entry) => !entry.isDirectory()))
+      rmdirSync(join(group, '..'))
+  }
 }

@@ -81,7 +81,7 @@ export function isHealthy(checks: readonly Check[]): boolean {
 /** The least share of short-lived processes that the polling source sees on a machine that is not overloaded. */
 const POLLING_SHARE = 0.9
 
-/** What each way of watching is called. */
+/** The ways of watching, in words. */
 const WAYS = { perf: 'perf events', cursor: 'the last process id' } as const
 
 const PERF =

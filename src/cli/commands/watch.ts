@@ -8,7 +8,7 @@ import { recorded } from '../entries/recording.js'
 import { selector } from '../entries/selection.js'
 import type { WatchFilter, WatchOptions } from '../flags/args.js'
 import type { OutputFile } from '../flags/stream.js'
-import { LineNumbers } from '../output/line-numbers.js'
+import { LineNumbers, NUMBER_MAX } from '../output/line-numbers.js'
 import { LossAccount } from '../output/loss-account.js'
 import { Output } from '../output/output.js'
 import { RotatingFile } from '../output/rotating-file.js'
@@ -53,7 +53,7 @@ export async function watch(options: WatchOptions, notify: (text: string) => voi
       for (const loss of losses.take()) show(loss)
       show(skippedEntry(lines, now()))
     },
-    ...(numbers === null ? {} : { complete: (line) => numbers.add(line) }),
+    ...(numbers === null ? {} : { complete: (line: string) => numbers.add(line), completionMax: NUMBER_MAX }),
   })
   const losses = new LossAccount()
   const isSelected = selector(options)

@@ -4,6 +4,9 @@ import { randomBytes } from 'node:crypto'
 /** Bytes of a stream's id. Two of a million streams have the same one with a probability of 3 in 100,000,000. */
 const ID_BYTES = 8
 
+/** The most bytes that a number adds to a line. */
+export const NUMBER_MAX: number = ',"stream":"","seq":'.length + 2 * ID_BYTES + String(Number.MAX_SAFE_INTEGER).length
+
 export class LineNumbers {
   /** Differs in each run of the command. */
   readonly stream: string

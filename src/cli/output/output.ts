@@ -27,6 +27,8 @@ export interface OutputOptions {
   readonly onSkipped?: (lines: number) => void
   /** Completes a line that is held. Skipped lines are not given to it. */
   readonly complete?: (line: string) => string
+  /** The most bytes that it adds. */
+  readonly completionMax?: number
 }
 
 export class Output {
@@ -37,6 +39,7 @@ export class Output {
   readonly #chunkMax: number
   readonly #onSkipped: (lines: number) => void
   readonly #complete: (line: string) => string
+  readonly #completionMax: number
   /** Chunks that are full, oldest first. Buffers, because strings of JavaScript take up to three times the memory. */
   #chunks: Buffer[] = []
   /** The lines of the next chunk. */
@@ -56,13 +59,14 @@ export class Output {
 
   constructor(
     target: Target,
-    { heldMax = HELD_MAX, onSkipped = () => {}, complete = (line) => line }: OutputOptions = {},
+    { heldMax = HELD_MAX, onSkipped = () => {}, complete = (line) => line, completionMax = 0 }: OutputOptions = {},
   ) {
     this.#target = target
     this.#heldMax = heldMax
     this.#chunkMax = Math.min(target.chunkMax ?? CHUNK_MAX, CHUNK_MAX)
     this.#onSkipped = onSkipped
     this.#complete = complete
+    this.#completionMax = completionMax
     this.closed = new Promise((resolve, reject) => {
       target.on('error', (error: NodeJS.ErrnoException) => {
         this.#open = false
@@ -105,7 +109,8 @@ export class Output {
   line(text: string): void {
     if (!this.#open) return
     // After a skipped line, skip the following ones until the reader reads, so that the gap is in one place.
-    if (this.#heldBytes > 0 && (this.#skippedNow > 0 || this.#heldBytes + Buffer.byteLength(text) >= this.#heldMax)) {
+    const needed = Buffer.byteLength(text) + this.#completionMax + 1
+    if (this.#heldBytes > 0 && (this.#skippedNow > 0 || this.#heldBytes + needed > this.#heldMax)) {
       this.#skippedNow++
       return
     }

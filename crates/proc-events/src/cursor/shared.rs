@@ -1,4 +1,4 @@
-//! What the cursor's thread and its handle share.
+//! The state that the cursor's thread and its handle share.
 
 use std::io;
 use std::os::fd::OwnedFd;

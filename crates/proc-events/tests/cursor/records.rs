@@ -46,7 +46,7 @@ fn process_that_the_cursor_finds_before_its_record_is_reported_once() {
     let pid = h.machine.fork().unwrap();
     h.look_at_ids();
     h.machine.exec(pid);
-    h.advance(MS / 10);
+    h.advance(MS / 5);
     h.look_at_ids();
     assert_eq!(h.take(), ["fork 2", "exec 2"]);
     h.wake();
@@ -58,16 +58,26 @@ fn process_that_the_cursor_finds_before_its_record_is_reported_once() {
 }
 
 #[test]
+fn process_that_is_gone_when_the_cursor_finds_it_has_a_fork_and_one_exit() {
+    let mut h = harness();
+    h.machine.vanishing = h.machine.fork();
+    h.look_at_ids();
+    h.wake();
+    h.wake();
+    assert_eq!(h.take(), ["fork 2", "exit 2 1"]);
+}
+
+#[test]
 fn exec_that_the_cursor_waits_for_is_reported_once_its_record_comes() {
     let mut h = harness();
     h.machine.hides_arguments = true;
     let pid = h.machine.fork().unwrap();
     h.look_at_ids();
     h.machine.exec(pid);
-    h.advance(MS / 10);
+    h.advance(MS / 5);
     h.look_at_ids();
     h.wake();
-    h.advance(MS);
+    h.advance(2 * MS);
     h.wake();
     assert_eq!(h.take(), ["fork 2", "exec 2"]);
 }

@@ -63,6 +63,7 @@ impl<H> CursorTracker<H> {
         let processes = &self.processes;
         // Nothing else would show their exit.
         self.recorded.retain(|pid, _| processes.contains_key(pid));
+        self.young.retain(|young| processes.contains_key(&young.pid));
         self.needs_list = true;
     }
 
@@ -106,12 +107,16 @@ impl<H> CursorTracker<H> {
     ) {
         self.add_id(pid);
         if let Some(known) = self.processes.get(&pid) {
-            // The cursor may have been too late to read it.
-            if known.start_time != 0 && known.noticed_ns + NOTICED_BEFORE_NS > time_ns {
-                // The cursor was first, and has reported it.
-                let seen = KnownProcess { start_time: known.start_time, ..UNSEEN };
+            if known.noticed_ns + NOTICED_BEFORE_NS > time_ns {
+                // The cursor was first, and has reported it, unless it was too late to read it.
+                let start_time = known.start_time;
+                let seen = KnownProcess { start_time, ..UNSEEN };
                 self.recorded.entry(pid).or_insert_with(|| Recorded::new(1, Some(ppid), seen));
                 self.young.retain(|young| young.pid != pid || young.phase != Phase::Forked);
+                if start_time == 0 {
+                    let observed = unread(pid, ppid, time_ns);
+                    self.push_recorded(pid, time_ns, Change::Forked(Box::new(observed)));
+                }
                 return;
             }
             // The kernel has given the id out again. The exit of the process that had it before comes first.
@@ -119,9 +124,7 @@ impl<H> CursorTracker<H> {
             self.finish(host, pid, status, true, now_ns);
         }
         self.recorded.remove(&pid);
-        let start_ns = time_ns;
-        let mut observed =
-            ObservedProcess { pid, ppid, start_ns, never_execed: true, ..ObservedProcess::default() };
+        let mut observed = unread(pid, ppid, time_ns);
         match host.open(pid) {
             PidOwner::Process(pidfd) => {
                 let look = host.look(pid).map(|look| look.observed);
@@ -303,4 +306,9 @@ impl<H> CursorTracker<H> {
             Change::Forked(_) | Change::Renamed { .. } => None,
         }
     }
+}
+
+/// Returns a new process that could not be read.
+fn unread(pid: u32, ppid: u32, start_ns: u64) -> ObservedProcess {
+    ObservedProcess { pid, ppid, start_ns, never_execed: true, ..ObservedProcess::default() }
 }
