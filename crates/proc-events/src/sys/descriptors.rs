@@ -44,11 +44,10 @@ pub(crate) fn unshare(shared: &Arc<[OwnedFd; 2]>) -> io::Result<[OwnedFd; 2]> {
 /// Makes other threads handle the signals of the program, for this thread and those that it starts.
 fn block_signals() {
     let mut all = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
-    // SAFETY: sigfillset initializes the set, and both fail only for invalid arguments.
-    unsafe {
-        libc::sigfillset(all.as_mut_ptr());
-        libc::pthread_sigmask(libc::SIG_BLOCK, all.as_ptr(), std::ptr::null_mut());
-    }
+    // SAFETY: the set is that of a live variable.
+    unsafe { libc::sigfillset(all.as_mut_ptr()) };
+    // SAFETY: the set is initialized, and the previous one is not wanted.
+    unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, all.as_ptr(), std::ptr::null_mut()) };
 }
 
 fn close_range(first: libc::c_uint, last: libc::c_uint, flags: libc::c_uint) -> io::Result<()> {
