@@ -277,8 +277,8 @@ pub struct AncestryTag {
     pub id: u32,
 }
 
-/// The tags of a process. `None` if there are none.
-pub type AncestryTags = Option<Arc<[AncestryTag]>>;
+/// The tags of a process. `None` if there are none. A vector, so that every event is smaller than with a slice.
+pub type AncestryTags = Option<Arc<Vec<AncestryTag>>>;
 
 /// An event of one process.
 #[derive(Clone, Debug, PartialEq, Eq)]

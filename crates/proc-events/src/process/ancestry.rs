@@ -9,7 +9,7 @@ use crate::model::snapshot::{ObservedProcess, Snapshot};
 
 #[derive(Clone, Debug)]
 struct Descendant {
-    tags: Arc<[AncestryTag]>,
+    tags: Arc<Vec<AncestryTag>>,
     /// Time of its creation, in nanoseconds. A process with this pid that was created later is another one.
     created_ns: u64,
 }

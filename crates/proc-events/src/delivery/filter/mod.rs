@@ -320,7 +320,7 @@ mod tests {
             origin: Origin::Kernel,
             data: EventData::Exec { again: false },
             process: Some(Arc::new(process)),
-            ancestry: (!ancestry.is_empty()).then(|| ancestry.into()),
+            ancestry: (!ancestry.is_empty()).then(|| Arc::new(ancestry.to_vec())),
             usage: None,
         }
     }
