@@ -218,7 +218,8 @@ test.serial('--pid shows a process alone, and with --descendants-of its descenda
     const script = `read line; exec sh -c 'sh -c "exit 1"; exit 2'`
     const parent = spawn('sh', ['-c', script], { stdio: ['pipe', 'ignore', 'ignore'] })
     const it = command(t, ['--json', ...argsOf(String(parent.pid))])
-    await until('it listens', () => isListening(it.child.pid!))
+    // Earlier, the process may end before the command asks for it, which is an error.
+    await until('it has begun', () => it.stdout.includes('"type":"start"'))
     parent.stdin.end('\n')
     await ended(parent)
     const shown = () =>
