@@ -152,7 +152,7 @@ test.serial('a blocked pipe costs bounded memory, and the skipped lines are told
   const at = objects.findIndex(({ type, cause }) => type === 'loss' && cause === 'output')
   const events = objects.filter(({ type }) => type === 'exec' || type === 'exit')
   t.true(lostLines(objects) > 0 && events.length + lostLines(objects) >= 2 * count)
-  // What came before is before it, and what came later is behind it.
+  // Earlier lines are before it, and later ones behind it.
   const times = (part: any[]): number[] =>
     part.filter(({ origin }) => origin === 'kernel').map(({ timestampNs }) => timestampNs)
   t.true(Math.max(...times(objects.slice(0, at))) < Math.min(...times(objects.slice(at))))

@@ -103,7 +103,7 @@ test("the collectors' components are all defined and all used, and keep everythi
     const { otlp_grpc: exporter } = parts.exporters
     t.like(exporter.sending_queue, { storage: 'file_storage', block_on_overflow: true })
     t.is(exporter.retry_on_failure.max_elapsed_time, 0)
-    // What a batch processor holds is lost if the collector is killed.
+    // A batch processor loses what it holds if the collector is killed.
     t.false('batch' in (parts.processors ?? {}))
     const receiver = parts.receivers[COLLECTORS[name]]
     if (COLLECTORS[name] === 'otlp') continue

@@ -156,15 +156,13 @@ impl World {
                     self.has_lost_exits = true;
                 } else {
                     self.expected.push_back(ended.number);
-                    self.exits.push_back(ProcessEvent {
+                    self.exits.push_back(ProcessEvent::new(
                         pid,
-                        timestamp_ns: now_ns,
-                        origin: Origin::Kernel,
-                        data: EventData::Exit { status, ppid: None, ran, known: true },
-                        process: None,
-                        ancestry: None,
-                        usage: None,
-                    });
+                        now_ns,
+                        Origin::Kernel,
+                        EventData::Exit { status, ppid: None, ran, known: true },
+                        None,
+                    ));
                 }
                 *life = None;
             }

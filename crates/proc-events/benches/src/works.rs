@@ -141,15 +141,13 @@ fn queue(count: u32, rule: fn(u32) -> FilterRule) -> impl FnMut() {
     }
     queue.deliver_scan(std::iter::empty(), 1);
     let process = ProcessInfo { requested: fields, name: Some("program".into()), ..ProcessInfo::default() };
-    let exec = ProcessEvent {
-        pid: 1000,
-        timestamp_ns: 1 << 40,
-        origin: Origin::Kernel,
-        data: EventData::Exec { again: false },
-        process: Some(Arc::new(process)),
-        ancestry: None,
-        usage: None,
-    };
+    let exec = ProcessEvent::new(
+        1000,
+        1 << 40,
+        Origin::Kernel,
+        EventData::Exec { again: false },
+        Some(Arc::new(process)),
+    );
     let events = vec![exec; BATCH as usize];
     let mut notifications = Vec::new();
     move || {

@@ -33,6 +33,7 @@ const PROC_EVENT_LEN: usize = 40;
 const PROC_EVENT_HEAD: usize = 16;
 
 pub use crate::sys::datagram::DATAGRAM_LEN;
+use crate::sys::datagram::{u16_at, u32_at};
 
 const NLMSG_DONE: u16 = 3;
 const CN_IDX_PROC: u32 = 1;
@@ -148,14 +149,6 @@ const fn is_known(kind: u32) -> bool {
             | PROC_EVENT_COREDUMP
             | PROC_EVENT_EXIT
     )
-}
-
-fn u32_at(bytes: &[u8], range: Range<usize>) -> u32 {
-    bytes.get(range).and_then(|b| b.try_into().ok()).map_or(0, u32::from_ne_bytes)
-}
-
-fn u16_at(bytes: &[u8], range: Range<usize>) -> u16 {
-    bytes.get(range).and_then(|b| b.try_into().ok()).map_or(0, u16::from_ne_bytes)
 }
 
 /// Builds a datagram as the kernel does, for tests and simulations. `words` become `event_data`.

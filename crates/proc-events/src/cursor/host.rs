@@ -1,6 +1,7 @@
 //! The machine, as the cursor asks about it. A trait, so that a fake can stand in.
 
 use crate::model::event::ExitStatus;
+pub use crate::model::snapshot::Look;
 use crate::model::snapshot::ObservedProcess;
 
 /// The owner of a process id.
@@ -14,21 +15,6 @@ pub enum PidOwner<H> {
     Free,
     /// Unknown, because no descriptor is left.
     Unknown,
-}
-
-/// A process, as its stat shows it.
-#[derive(Clone, Debug)]
-pub struct Look {
-    /// The process, without details.
-    pub observed: ObservedProcess,
-    /// True if an exec is about to replace the program.
-    pub is_mid_exec: bool,
-    /// True if the main thread exits or has exited.
-    pub is_exiting: bool,
-    /// True if the process has exited, and its parent has not reaped it.
-    pub is_zombie: bool,
-    /// The wait status of a zombie; `None` if this user may not see it.
-    pub status: Option<ExitStatus>,
 }
 
 /// Opens, reads and watches processes by their ids.

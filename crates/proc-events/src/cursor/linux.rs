@@ -14,7 +14,8 @@ use super::host::{Details, Look, PidHost, PidOwner};
 use crate::model::event::ExitStatus;
 use crate::model::interest::{Field, Fields};
 use crate::model::snapshot::ObservedProcess;
-use crate::procfs::{PidList, Procfs, ReadState, Reader, StatLook, clock_ns, parse};
+use crate::procfs::{PidList, Procfs, ReadState, Reader, clock_ns, parse};
+use crate::sys::thread_end::thread_id;
 use crate::sys::{self, pidfd};
 
 /// The files that end with the last process id of the pid namespace that reads them. The second one needs
@@ -62,7 +63,7 @@ impl LinuxPids {
         has_own_table: bool,
     ) -> io::Result<Self> {
         pidfd::open(std::process::id())?;
-        let own = rustix::thread::gettid().as_raw_nonzero().get() as u32;
+        let own = thread_id() as u32;
         let cursor = CURSORS.iter().find_map(|path| {
             let file = procfs.open_file(path).ok()?;
             // Some sandboxes show 0, and lxcfs an old id.
@@ -166,8 +167,7 @@ impl PidHost for LinuxPids {
     }
 
     fn look(&mut self, pid: u32) -> Option<Look> {
-        let StatLook { observed, is_mid_exec, is_exiting, is_zombie, status } = self.reader.look(pid)?;
-        Some(Look { observed, is_mid_exec, is_exiting, is_zombie, status })
+        self.reader.look(pid)
     }
 
     fn details(&mut self, look: &Look) -> Details {

@@ -164,15 +164,7 @@ mod tests {
         event(pid, EventData::Exit { status: None, ppid: None, ran: None, known })
     }
     fn event(pid: u32, data: EventData) -> ProcessEvent {
-        ProcessEvent {
-            pid,
-            timestamp_ns: 0,
-            origin: Origin::Kernel,
-            data,
-            process: None,
-            ancestry: None,
-            usage: None,
-        }
+        ProcessEvent::new(pid, 0, Origin::Kernel, data, None)
     }
 
     fn coalesce(events: &[ProcessEvent]) -> (Vec<String>, u64) {

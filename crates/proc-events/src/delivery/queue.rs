@@ -288,15 +288,7 @@ mod tests {
     }
     fn exec(pid: u32) -> ProcessEvent {
         let data = EventData::Exec { again: false };
-        ProcessEvent {
-            pid,
-            timestamp_ns: 0,
-            origin: Origin::Kernel,
-            data,
-            process: None,
-            ancestry: None,
-            usage: None,
-        }
+        ProcessEvent::new(pid, 0, Origin::Kernel, data, None)
     }
     fn drain(queue: &SubscriberQueue, max: usize) -> Vec<String> {
         let mut notifications = Vec::new();

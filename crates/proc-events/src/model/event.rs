@@ -300,6 +300,18 @@ pub struct ProcessEvent {
 }
 
 impl ProcessEvent {
+    /// Returns an event without ancestry tags and cost, which are added when it is dispatched.
+    #[must_use]
+    pub const fn new(
+        pid: u32,
+        timestamp_ns: u64,
+        origin: Origin,
+        data: EventData,
+        process: Option<Arc<ProcessInfo>>,
+    ) -> Self {
+        Self { pid, timestamp_ns, origin, data, process, ancestry: None, usage: None }
+    }
+
     /// Returns the size of the captured texts, in bytes.
     pub(crate) fn text_bytes(&self) -> usize {
         self.process.as_ref().map_or(0, |process| process.text_bytes())

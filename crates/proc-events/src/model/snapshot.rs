@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use crate::model::event::ProcessInfo;
+use crate::model::event::{ExitStatus, ProcessInfo};
 
 /// One process as `/proc` shows it.
 #[derive(Clone, Debug, Default)]
@@ -50,6 +50,21 @@ impl ObservedProcess {
             ProcessInfo::fill(&mut self.process, later.process.as_ref());
         }
     }
+}
+
+/// A process, as its stat shows it.
+#[derive(Clone, Debug)]
+pub struct Look {
+    /// The process, without details.
+    pub observed: ObservedProcess,
+    /// True if an exec is about to replace the program.
+    pub is_mid_exec: bool,
+    /// True if the main thread exits or has exited.
+    pub is_exiting: bool,
+    /// True if the process has exited, and its parent has not reaped it.
+    pub is_zombie: bool,
+    /// The wait status of a zombie; `None` if this user may not see it.
+    pub status: Option<ExitStatus>,
 }
 
 /// A snapshot of `/proc`.

@@ -12,6 +12,7 @@ use super::record::{Malformed, TaskChange, TaskRecord};
 use crate::procfs::{Procfs, clock_ns};
 use crate::sys::cpus;
 use crate::sys::perf::{Ring, Scope, open_task_event, write_to_ring_of};
+use crate::sys::thread_end::thread_id;
 
 /// The largest number of CPUs if each thread needs an event on each of them.
 const THREAD_CPUS_MAX: usize = 16;
@@ -124,7 +125,7 @@ impl PerfEvents {
     /// Renames the calling thread to its own name. Returns true if the kernel reports that, or may have dropped the report.
     pub(crate) fn self_test(&mut self) -> bool {
         let Ok(name) = rustix::thread::name() else { return false };
-        let tid = rustix::thread::gettid().as_raw_nonzero().get() as u32;
+        let tid = thread_id() as u32;
         let is_own =
             |record: &TaskRecord| record.tid == tid && matches!(record.change, TaskChange::Renamed { .. });
         let count = |events: &Self| events.merger.waiting().iter().filter(|record| is_own(record)).count();
@@ -136,7 +137,7 @@ impl PerfEvents {
     /// Attaches events to the threads of this program, and of other processes as far as that is permitted.
     fn attach_threads(&mut self, procfs: &Procfs, cpus: &[u32]) -> io::Result<()> {
         let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-        let own = rustix::thread::gettid().as_raw_nonzero().get() as u32;
+        let own = thread_id() as u32;
         let mut threads = Threads {
             cpus,
             left: EVENTS_MAX.min(usize::try_from(limit / 2).unwrap_or(usize::MAX)).saturating_sub(cpus.len()),

@@ -222,6 +222,12 @@ impl ProcFiles {
         }
     }
 
+    /// Reads the stat alone. Returns `None` if the process is gone or hidden.
+    pub(super) fn read_stat(&mut self, root: &OwnedFd, pid: u32) -> Option<Stat<'_>> {
+        self.read(root, pid, Fields::NONE, 0, &mut Direct, ReadTime::AnyTime).ok()?;
+        self.stat()
+    }
+
     /// Reads the path of the program. Empty if it is unknown.
     pub(super) fn read_program(&mut self, root: &OwnedFd, pid: u32) -> &[u8] {
         self.exe.read_link(root, pid, "exe");

@@ -23,4 +23,3 @@ pub(crate) use parse::comm_text;
 pub(crate) use raw::RawDetails;
 pub(crate) use reader::DirectReader;
 pub use reader::Reader;
-pub(crate) use reader::StatLook;

@@ -16,7 +16,7 @@ use super::parse::Stat;
 use super::raw::{self, RawDetails};
 use crate::model::event::ExitStatus;
 use crate::model::interest::Fields;
-use crate::model::snapshot::{KnownProcess, ObservedProcess};
+use crate::model::snapshot::{KnownProcess, Look, ObservedProcess};
 
 /// Longest time that a reader waits in one go for reads that hang, unless it takes a snapshot.
 const BURST: Duration = Duration::from_millis(200);
@@ -179,15 +179,14 @@ impl Reader {
     }
 
     /// Reads the stat of a process, which may be a zombie. Returns `None` if it is gone or hidden.
-    pub(crate) fn look(&mut self, pid: u32) -> Option<StatLook> {
+    pub(crate) fn look(&mut self, pid: u32) -> Option<Look> {
         let Self { procfs, files, .. } = self;
-        files.read(&procfs.root, pid, Fields::NONE, 0, &mut Direct, ReadTime::AnyTime).ok()?;
-        let stat = files.stat()?;
+        let stat = files.read_stat(&procfs.root, pid)?;
         let (is_mid_exec, is_exiting) = (stat.is_mid_exec, stat.is_exiting());
         let (is_zombie, status) = (stat.has_exited(), stat.exit_status);
         let observed = procfs.observed(pid, Some(&stat), None, clock_ns(ClockId::Monotonic));
         let status = if is_zombie { self.visible_status(pid, status) } else { None };
-        Some(StatLook { observed, is_mid_exec, is_exiting, is_zombie, status })
+        Some(Look { observed, is_mid_exec, is_exiting, is_zombie, status })
     }
 
     /// Returns the exit status of a zombie. Returns `Some(None)` if this user may not see the status, and `None` if
@@ -215,22 +214,8 @@ impl Reader {
     }
 
     fn zombie_stat(&mut self, pid: u32) -> Option<Stat<'_>> {
-        self.files.read(&self.procfs.root, pid, Fields::NONE, 0, &mut Direct, ReadTime::AnyTime).ok()?;
-        self.files.stat().filter(Stat::has_exited)
+        self.files.read_stat(&self.procfs.root, pid).filter(Stat::has_exited)
     }
-}
-
-/// A process as its stat shows it.
-#[derive(Debug)]
-pub(crate) struct StatLook {
-    pub(crate) observed: ObservedProcess,
-    /// True if an exec is about to replace the program.
-    pub(crate) is_mid_exec: bool,
-    /// True if the main thread exits or has exited.
-    pub(crate) is_exiting: bool,
-    pub(crate) is_zombie: bool,
-    /// The wait status of a zombie; `None` if this user may not see it.
-    pub(crate) status: Option<ExitStatus>,
 }
 
 /// The result of reading one process.

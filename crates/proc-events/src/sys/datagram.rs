@@ -1,7 +1,19 @@
-//! The buffer of one datagram, as `recvmmsg` fills it.
+//! The buffer of one datagram, as `recvmmsg` fills it, and the numbers in it.
+
+use std::ops::Range;
 
 /// Length of a datagram of the process connector, in bytes: headers of 36 bytes, and a `struct proc_event` of 40.
 pub const DATAGRAM_LEN: usize = 76;
+
+/// Returns a number in the host's byte order; 0 if a byte is missing.
+pub(crate) fn u16_at(bytes: &[u8], range: Range<usize>) -> u16 {
+    bytes.get(range).and_then(|bytes| bytes.try_into().ok()).map_or(0, u16::from_ne_bytes)
+}
+
+/// Like [`u16_at`].
+pub(crate) fn u32_at(bytes: &[u8], range: Range<usize>) -> u32 {
+    bytes.get(range).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_ne_bytes)
+}
 
 /// One received datagram, of at most `LEN` bytes.
 #[derive(Clone, Copy, Debug)]

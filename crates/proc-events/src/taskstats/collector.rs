@@ -25,7 +25,7 @@ impl UsageCollector {
     pub fn new(source: Box<dyn UsageSource>) -> Self {
         let opened_ns = source.now_ns();
         let mut drops = DropCounter::default();
-        // What was dropped while it was opened is no loss.
+        // Records that were dropped while it was opened are no loss.
         drops.observe(source.drops());
         Self { source, matcher: UsageMatcher::new(opened_ns), drops, has_lost: false, opened_ns }
     }

@@ -26,10 +26,11 @@ use rustix::net::netlink::SocketAddrNetlink;
 
 use super::socket::{Request, TaskstatsSocket, batch, receive_all, send};
 use super::source::UsageSource;
-use super::wire::{LAST_THREAD, attributes, stats, u16_at, u32_at};
+use super::wire::{LAST_THREAD, attributes, stats};
 use crate::connector::namespace;
 use crate::connector::{set_no_enobufs, set_receive_buffer_size};
 use crate::error::{Error, ErrorCode};
+use crate::sys::datagram::{u16_at, u32_at};
 use crate::sys::{self, Instruction};
 
 /// `TASKSTATS_CMD_GET`, `linux/taskstats.h`

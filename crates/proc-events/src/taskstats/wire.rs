@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use crate::model::event::ExitStatus;
 use crate::model::usage::ResourceUsage;
+use crate::sys::datagram::{u16_at, u32_at};
 
 /// Length of the longest datagram that is read, in bytes. One of a process with threads has 1,144 bytes on Linux 6.18.
 pub const DATAGRAM_LEN: usize = 1984;
@@ -156,12 +157,4 @@ pub(super) fn attributes(bytes: &[u8], mut at: usize) -> impl Iterator<Item = (u
         at += length.next_multiple_of(4);
         Some((u16_at(head, 2..4) & ATTRIBUTE_TYPE_MASK, content, content_at))
     })
-}
-
-pub(super) fn u16_at(bytes: &[u8], field: Range<usize>) -> u16 {
-    bytes.get(field).and_then(|bytes| bytes.try_into().ok()).map_or(0, u16::from_ne_bytes)
-}
-
-pub(super) fn u32_at(bytes: &[u8], field: Range<usize>) -> u32 {
-    bytes.get(field).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_ne_bytes)
 }

@@ -59,7 +59,7 @@ impl Harness {
     /// Lets the tracker handle a wake-up: new ids, due looks, and exits.
     pub(crate) fn wake(&mut self) {
         let Self { machine, tracker, now_ns, .. } = self;
-        // What happens takes time.
+        // Each step takes time.
         *now_ns = machine.now_ns.max(*now_ns);
         machine.now_ns = *now_ns;
         let exits = machine.take_exits();

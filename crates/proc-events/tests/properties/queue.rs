@@ -142,15 +142,7 @@ fn exit(known: bool) -> EventData {
 }
 
 fn event(pid: u32, data: EventData) -> ProcessEvent {
-    ProcessEvent {
-        pid,
-        timestamp_ns: 0,
-        origin: Origin::Kernel,
-        data,
-        process: None,
-        ancestry: None,
-        usage: None,
-    }
+    ProcessEvent::new(pid, 0, Origin::Kernel, data, None)
 }
 
 /// A subscriber that checks the notifications it takes.

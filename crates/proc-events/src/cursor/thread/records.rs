@@ -61,13 +61,12 @@ impl Watcher {
         self.perf = None;
         self.pace = self.pace_unrecorded;
         if self.opens.is_none() {
-            self.opens = OpenWatcher::new().ok();
             let data = epoll::EventData::new_u64(OPENED);
-            // Without it, the cursor is read more often.
-            let opens = self.opens.take_if(|opens| {
+            let watch = |opens: &OpenWatcher| {
                 epoll::add(self.host.epoll(), opens.fd(), data, epoll::EventFlags::IN).is_ok()
-            });
-            self.opens = opens;
+            };
+            // Without it, the cursor is read more often.
+            self.opens = OpenWatcher::new().ok().filter(watch);
         }
     }
 }

@@ -314,14 +314,10 @@ mod tests {
             uid: Some(uid),
             ..ProcessInfo::default()
         };
+        let exec = EventData::Exec { again: false };
         ProcessEvent {
-            pid: 1,
-            timestamp_ns: 0,
-            origin: Origin::Kernel,
-            data: EventData::Exec { again: false },
-            process: Some(Arc::new(process)),
             ancestry: (!ancestry.is_empty()).then(|| Arc::new(ancestry.to_vec())),
-            usage: None,
+            ..ProcessEvent::new(1, 0, Origin::Kernel, exec, Some(Arc::new(process)))
         }
     }
     fn rule() -> FilterRule {

@@ -34,15 +34,7 @@ impl ProcessTable {
         self.position.0 += 1;
         let timestamp_ns = message.timestamp_ns;
         let mut report = |pid: i32, data, process| {
-            sink.push(ProcessEvent {
-                pid: pid as u32,
-                timestamp_ns,
-                origin: Origin::Kernel,
-                data,
-                process,
-                ancestry: None,
-                usage: None,
-            });
+            sink.push(ProcessEvent::new(pid as u32, timestamp_ns, Origin::Kernel, data, process));
         };
         match message.event {
             ProcEvent::Exec { process_tgid, .. } => {
@@ -122,15 +114,7 @@ impl ProcessTable {
         }
         let again = process.reported;
         process.on_exec(timestamp_ns, self.position, &observed);
-        sink.push(ProcessEvent {
-            pid,
-            timestamp_ns,
-            origin,
-            data: EventData::Exec { again },
-            process: observed.process,
-            ancestry: None,
-            usage: None,
-        });
+        sink.push(ProcessEvent::new(pid, timestamp_ns, origin, EventData::Exec { again }, observed.process));
     }
 
     pub(super) fn on_rename(
@@ -148,7 +132,7 @@ impl ProcessTable {
         }
         let (origin, data) = (Origin::Kernel, EventData::Comm { tid, comm });
         let process = self.info(pid as i32);
-        sink.push(ProcessEvent { pid, timestamp_ns, origin, data, process, ancestry: None, usage: None });
+        sink.push(ProcessEvent::new(pid, timestamp_ns, origin, data, process));
     }
 
     pub(super) fn on_exit(&mut self, pid: u32, exit: Exit, sink: &mut impl EventSink) {
@@ -176,15 +160,7 @@ impl ProcessTable {
             known: process.as_ref().is_some_and(|process| process.reported),
         };
         let info = process.as_ref().and_then(|process| process.info.clone());
-        sink.push(ProcessEvent {
-            pid,
-            timestamp_ns,
-            origin,
-            data,
-            process: info,
-            ancestry: None,
-            usage: None,
-        });
+        sink.push(ProcessEvent::new(pid, timestamp_ns, origin, data, info));
         // This is the late report of an earlier process. The exit of the later one stays tentative.
         if self.tentative_exits.is_after(pid, timestamp_ns) {
             return;

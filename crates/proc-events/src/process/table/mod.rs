@@ -194,15 +194,13 @@ impl ProcessTable {
         let ppid = process.leader_exit.as_ref().and_then(|exit| exit.ppid).or_else(|| process.parent());
         let start_time = process.start_time;
         self.recent_exits.push(RecentExit { pid, start_time, timestamp_ns: now_ns, status });
-        sink.push(ProcessEvent {
+        sink.push(ProcessEvent::new(
             pid,
-            timestamp_ns: now_ns,
+            now_ns,
             origin,
-            data: EventData::Exit { status, ppid, ran, known: process.reported },
-            process: process.info,
-            ancestry: None,
-            usage: None,
-        });
+            EventData::Exit { status, ppid, ran, known: process.reported },
+            process.info,
+        ));
     }
 
     fn info(&self, pid: i32) -> Option<Arc<ProcessInfo>> {
@@ -222,15 +220,13 @@ impl ProcessTable {
         });
         older.map(move |(&pid, process)| {
             process.reported = true;
-            ProcessEvent {
+            ProcessEvent::new(
                 pid,
-                timestamp_ns: now_ns,
-                origin: Origin::Bootstrap,
-                data: EventData::Exec { again: false },
-                process: process.info.clone(),
-                ancestry: None,
-                usage: None,
-            }
+                now_ns,
+                Origin::Bootstrap,
+                EventData::Exec { again: false },
+                process.info.clone(),
+            )
         })
     }
 }

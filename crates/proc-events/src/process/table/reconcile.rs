@@ -126,14 +126,8 @@ impl ProcessTable {
             self.processes.insert(observed.pid, process);
         }
         let repairs = Repairs { execs: execs.len() as u32, exits: exits as u32 };
-        let execs = execs.into_iter().map(|(observed, again)| ProcessEvent {
-            pid: observed.pid,
-            timestamp_ns: now_ns,
-            origin,
-            data: EventData::Exec { again },
-            process: observed.process,
-            ancestry: None,
-            usage: None,
+        let execs = execs.into_iter().map(|(observed, again)| {
+            ProcessEvent::new(observed.pid, now_ns, origin, EventData::Exec { again }, observed.process)
         });
         (repairs, execs.collect())
     }

@@ -26,15 +26,13 @@ impl ProcessTable {
                     self.synthesize_exit(pid, timestamp_ns, origin, sink);
                 }
                 self.suppressed_exits.on_next_process(pid, observed.start_ns);
-                sink.push(ProcessEvent {
+                sink.push(ProcessEvent::new(
                     pid,
                     timestamp_ns,
                     origin,
-                    data: EventData::Fork { ppid: observed.ppid },
-                    process: observed.process,
-                    ancestry: None,
-                    usage: None,
-                });
+                    EventData::Fork { ppid: observed.ppid },
+                    observed.process,
+                ));
             }
             Change::Execed(observed) => {
                 let known = self.processes.get_mut(&pid).filter(|_| !is_timed || observed.start_time != 0);
