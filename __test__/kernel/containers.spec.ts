@@ -1,10 +1,10 @@
 /** The properties of containers that unshare can imitate. `npm run containers` tries real ones. */
 import { spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
 import { chmodSync, mkdirSync, readFileSync, realpathSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import test, { type ExecutionContext } from 'ava'
+import { printed } from '../support/environments.ts'
 import { lines, temporaryFolder, until } from '../support/helpers.ts'
 import { has, skipped } from '../support/load.ts'
 
@@ -18,15 +18,8 @@ async function report(
   environment: readonly string[],
   ...args: readonly string[]
 ): Promise<Record<string, unknown>> {
-  const [command, ...rest] = [...environment, process.execPath, program, ...args]
-  const child = spawn(command!, rest, { stdio: ['ignore', 'pipe', 'pipe'], timeout: 30_000 })
-  let output = ''
-  let complaints = ''
-  child.stdout.on('data', (chunk) => (output += String(chunk)))
-  child.stderr.on('data', (chunk) => (complaints += String(chunk)))
-  t.deepEqual(await once(child, 'close'), [0, null], complaints)
-  t.log(output.trim())
-  return JSON.parse(output) as Record<string, unknown>
+  const command = [...environment, process.execPath, program, ...args]
+  return (await printed(t, command, 30_000)) as Record<string, unknown>
 }
 
 function isZombie(pid: number): boolean {

@@ -1,15 +1,14 @@
 /** Namespaces, sandboxes and other users. A failing start rejects at once with the reason, and leaves nothing behind. */
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { existsSync, realpathSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import test, { type ExecutionContext } from 'ava'
 import type { ErrorCode, MonitorOptions, ProbeReport } from '../../dist/index.js'
+import { nobody as user, mayRead, namespace, printed } from '../support/environments.ts'
 import { Load, has, skipped } from '../support/load.ts'
 
 const serial = test.serial
 const attemptFile = realpathSync(fileURLToPath(new URL('../support/programs/attempt.mjs', import.meta.url)))
-const nobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', '--bounding-set=-all', '--inh-caps=-all']
+const nobody = [...user, '--bounding-set=-all', '--inh-caps=-all']
 
 interface Attempt {
   readonly probe: ProbeReport
@@ -30,15 +29,8 @@ async function attempt(
   options: MonitorOptions = {},
   watched: readonly string[] = [],
 ): Promise<Attempt> {
-  const [program, ...args] = [...environment, process.execPath, attemptFile, JSON.stringify(options), ...watched]
-  const child = spawn(program!, args, { stdio: ['ignore', 'pipe', 'pipe'], timeout: 30_000 })
-  let output = ''
-  let complaints = ''
-  child.stdout.on('data', (chunk) => (output += String(chunk)))
-  child.stderr.on('data', (chunk) => (complaints += String(chunk)))
-  const ended = await once(child, 'close')
-  t.deepEqual(ended, [0, null], complaints)
-  const attempt = JSON.parse(output) as Attempt
+  const command = [...environment, process.execPath, attemptFile, JSON.stringify(options), ...watched]
+  const attempt = (await printed(t, command, 30_000)) as Attempt
   t.deepEqual(attempt.after, attempt.before, 'no thread and no descriptor is left')
   return attempt
 }
@@ -71,16 +63,8 @@ function servesEverybody(t: ExecutionContext, { kernel }: ProbeReport): boolean 
   return false
 }
 
-/** Returns true if user nobody can read the package and start Node.js. */
-async function nobodyMayRead(t: ExecutionContext): Promise<boolean> {
-  const command = [...nobody, process.execPath, '-e', `require('fs').accessSync(${JSON.stringify(attemptFile)})`]
-  const child = spawn(command[0]!, command.slice(1), { stdio: 'ignore' })
-  const [code] = await once(child, 'exit')
-  return code === 0 || skipped(t, 'user nobody cannot read the package')
-}
-
 serial('user nobody without any capability gets events', async (t) => {
-  if (!has(t, 'setpriv') || !(await nobodyMayRead(t))) return
+  if (!has(t, 'setpriv') || !mayRead(t, nobody, attemptFile)) return
   const { error, source, probe, reported, bootstrap, warnings } = await attempt(t, nobody, {}, ['/bin/sleep'])
   if (!servesEverybody(t, probe)) {
     t.is(error?.code, 'ERR_PERMISSION')
@@ -145,7 +129,7 @@ serial('a missing proc file system rejects with ERR_PROC_UNREADABLE', async (t) 
 })
 
 serial("with hidepid the kernel still reports other users, and polling watches one's own with a warning", async (t) => {
-  if (!has(t, 'unshare', 'setpriv') || !(await nobodyMayRead(t))) return
+  if (!has(t, 'unshare', 'setpriv') || !mayRead(t, nobody, attemptFile)) return
   const hidden = ['unshare', '-m', 'sh', '-c', 'mount -t proc -o hidepid=2 proc /proc && exec "$@"', 'sh', ...nobody]
   const { probe, error, source, reported, warnings } = await attempt(t, hidden, { source: 'auto' }, ['/bin/sleep'])
   t.is(probe.polling, true)
@@ -166,7 +150,6 @@ serial("with hidepid the kernel still reports other users, and polling watches o
 
 serial("in a pid namespace 'auto' polls and warns once", async (t) => {
   if (!has(t, 'unshare')) return
-  const namespace = ['unshare', '-p', '-f', '--mount-proc']
   const result = await attempt(t, namespace, { source: 'auto', pollingInterval: 20 }, ['/bin/sleep'])
   const { error, source, reported, warnings, probe } = result
   t.is(error, undefined)

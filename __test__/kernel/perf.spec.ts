@@ -7,13 +7,12 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import test, { type ExecutionContext } from 'ava'
 import type { MonitorOptions } from '../../dist/index.js'
+import { namespace, nobody, printed } from '../support/environments.ts'
 import { Load, has, skipped } from '../support/load.ts'
 
 const serial = test.serial
 const program = realpathSync(fileURLToPath(new URL('../support/programs/recorded.mjs', import.meta.url)))
 const lossy = realpathSync(fileURLToPath(new URL('../support/programs/lossy.mjs', import.meta.url)))
-const nobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups']
-const namespace = ['unshare', '-p', '-f', '--mount-proc']
 const COUNT = 200
 
 interface Seen {
@@ -50,14 +49,7 @@ async function run(
   options: MonitorOptions = { source: 'polling' },
 ): Promise<Seen> {
   const args = [...environment, process.execPath, program, JSON.stringify(options), `${COUNT}`, `${code}`, ...command]
-  const child = spawn(args[0]!, args.slice(1), { stdio: ['ignore', 'pipe', 'pipe'], timeout: 60_000 })
-  let output = ''
-  let complaints = ''
-  child.stdout.on('data', (chunk) => (output += String(chunk)))
-  child.stderr.on('data', (chunk) => (complaints += String(chunk)))
-  t.deepEqual(await once(child, 'close'), [0, null], complaints)
-  t.log(output.trim())
-  return JSON.parse(output) as Seen
+  return (await printed(t, args, 60_000)) as Seen
 }
 
 /** Returns true if perf events can be had, as the program of the first run shows. */

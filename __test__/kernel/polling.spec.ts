@@ -1,12 +1,12 @@
 /** The polling source without perf events on the real kernel, in pid namespaces of its own, as an ordinary user. */
 import { spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
 import { chmodSync, realpathSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import test, { type ExecutionContext } from 'ava'
 import type { MonitorOptions } from '../../dist/index.js'
-import { Load, has, skipped } from '../support/load.ts'
+import { mayRead, namespace, nobody, printed } from '../support/environments.ts'
+import { Load, has } from '../support/load.ts'
 import { monitoring } from '../support/helpers.ts'
 
 const serial = test.serial
@@ -14,8 +14,6 @@ const pathOf = (path: string): string => realpathSync(fileURLToPath(new URL(path
 const program = pathOf('../support/programs/namespaced.mjs')
 const crowded = pathOf('../support/programs/crowded.mjs')
 const command = pathOf('../../dist/src/cli/main.js')
-const nobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups']
-const namespace = ['unshare', '-p', '-f', '--mount-proc']
 /** A pid namespace of its own whose /proc is still that of the namespace outside. */
 const foreign = ['unshare', '-p', '-f']
 
@@ -51,14 +49,7 @@ async function watch(
     `${count}`,
     `${seconds}`,
   ]
-  const child = spawn(args[0]!, args.slice(1), { stdio: ['ignore', 'pipe', 'pipe'], timeout: 60_000 })
-  let output = ''
-  let complaints = ''
-  child.stdout.on('data', (chunk) => (output += String(chunk)))
-  child.stderr.on('data', (chunk) => (complaints += String(chunk)))
-  t.deepEqual(await once(child, 'close'), [0, null], complaints)
-  const seen = JSON.parse(output) as Seen
-  t.log(output.trim())
+  const seen = (await printed(t, args, 60_000)) as Seen
   t.is(seen.doubled, 0, 'a process has one exit')
   return seen
 }
@@ -76,9 +67,7 @@ function sandbox(t: ExecutionContext): readonly string[] {
 
 /** Returns true if user nobody can read the package, and the tools are there. */
 function canRun(t: ExecutionContext): boolean {
-  if (!has(t, 'unshare', 'setpriv', 'cc')) return false
-  const [setpriv, ...args] = [...nobody, process.execPath, '-e', `require('fs').accessSync(${JSON.stringify(program)})`]
-  return spawnSync(setpriv!, args).status === 0 || skipped(t, 'user nobody cannot read the package')
+  return has(t, 'unshare', 'setpriv', 'cc') && mayRead(t, nobody, program)
 }
 
 serial('an ordinary user sees short-lived processes in a pid namespace, with their exit codes', async (t) => {

@@ -63,7 +63,7 @@ function makeBase(folder, arch, cpu, work, offline) {
   const apt = aptOf(join(work, `apt-${arch}`), arch, SUITES, offline)
   emptyRoot(folder)
   for (const deb of apt.downloadAll(PACKAGES)) unpack(deb, folder)
-  for (const path of ['proc', 'sys', 'dev', 'tmp', 'run', 'root', 'work', 'etc'])
+  for (const path of ['proc', 'sys', 'dev', 'tmp', 'run', 'root', 'srv', 'etc'])
     mkdirSync(join(folder, path), { recursive: true })
   for (const [path, text] of Object.entries(FILES)) writeFileSync(join(folder, path), text)
   // What hooks of the packages would do.
@@ -93,11 +93,11 @@ function node(cpu, work) {
   return join(folder, 'package', 'bin', 'node')
 }
 
-/** Adds the packed package in /work/app, the repository's specs in /work/repository, and the guest's own files. */
+/** Adds the packed package in /srv/app, the repository's specs in /srv/repository, and the guest's own files. */
 function addProject(folder, target, addon) {
   rmSync(folder, { recursive: true, force: true })
-  const app = join(folder, 'work', 'app')
-  const repository = join(folder, 'work', 'repository')
+  const app = join(folder, 'srv', 'app')
+  const repository = join(folder, 'srv', 'repository')
   mkdirSync(app, { recursive: true })
   const tarballs = join(folder, '..', 'tarballs')
   mkdirSync(tarballs, { recursive: true })
@@ -121,7 +121,7 @@ function addProject(folder, target, addon) {
     cpSync(join(root, path), join(repository, path), { recursive: true })
   }
   const guest = join(import.meta.dirname, 'guest')
-  cpSync(guest, join(folder, 'work', 'guest'), { recursive: true })
+  cpSync(guest, join(folder, 'srv', 'guest'), { recursive: true })
   cpSync(join(guest, 'init'), join(folder, 'init'))
   chmodSync(join(folder, 'init'), 0o755)
 }

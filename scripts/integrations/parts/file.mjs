@@ -6,6 +6,7 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { root } from '../../toolchain.mjs'
 import { Sink, startCollector } from '../collector.mjs'
+import { collectorAway, receiverAway, stopped } from '../disturbances.mjs'
 import { Account, startLoad } from '../load.mjs'
 import { Program, pause, until } from '../programs.mjs'
 
@@ -13,22 +14,10 @@ const { parseAllDocuments } = createRequire(import.meta.url)('yaml')
 
 export async function run(checks, tools, isQuick) {
   await once(checks, tools, isQuick, '20 s', 20, async () => {})
-  await once(checks, tools, isQuick, 'the receiver is away for 10 s', 15, ({ sink }) => sink.away(10))
-  await once(checks, tools, isQuick, 'the collector is away for 10 s', 15, async (chain) => {
-    await chain.collector.end()
-    await pause(10)
-    chain.collector = chain.start()
-  })
-  await once(checks, tools, isQuick, 'the collector is killed, and away for 10 s', 15, async (chain) => {
-    await chain.collector.end('SIGKILL')
-    await pause(10)
-    chain.collector = chain.start()
-  })
-  await once(checks, tools, isQuick, 'the agent is stopped (SIGSTOP) for 10 s', 15, async ({ agent }) => {
-    agent.signal('SIGSTOP')
-    await pause(10)
-    agent.signal('SIGCONT')
-  })
+  await once(checks, tools, isQuick, 'the receiver is away for 10 s', 15, receiverAway)
+  await once(checks, tools, isQuick, 'the collector is away for 10 s', 15, collectorAway())
+  await once(checks, tools, isQuick, 'the collector is killed, and away for 10 s', 15, collectorAway('SIGKILL'))
+  await once(checks, tools, isQuick, 'the agent is stopped (SIGSTOP) for 10 s', 15, stopped('agent'))
   if (process.getuid() === 0) await once(checks, tools, isQuick, 'the disk is full for 10 s', 15, fillDisk, mountSmall)
 }
 
@@ -82,6 +71,7 @@ async function once(checks, tools, isQuick, title, seconds, disturb, mount = () 
   const cpu = { agent: agent.cpu - before.agent, collector: chain.collector.cpu - before.collector }
   await agent.end()
   await chain.collector.end()
+  await sink.end()
   unmount()
   account.check(checks, title, done)
   if (seconds !== 20) return

@@ -8,6 +8,7 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { root } from '../../toolchain.mjs'
 import { Sink, startCollector } from '../collector.mjs'
+import { collectorAway, receiverAway, stopped } from '../disturbances.mjs'
 import { Account, startLoad } from '../load.mjs'
 import { Program, pause, run as runProgram, until } from '../programs.mjs'
 import { Skip } from '../report.mjs'
@@ -19,22 +20,10 @@ export async function run(checks, tools, isQuick) {
   if (!existsSync(JOURNALD)) throw new Skip(`journald: ${JOURNALD} is missing`)
   tools.debian('journalctl', 'systemd')
   await withJournal(checks, tools, isQuick, '20 s', 20, async () => {})
-  await withJournal(checks, tools, isQuick, 'the receiver is away for 10 s', 15, ({ sink }) => sink.away(10))
-  await withJournal(checks, tools, isQuick, 'the collector is away for 10 s', 15, async (chain) => {
-    await chain.collector.end()
-    await pause(10)
-    chain.collector = chain.start()
-  })
-  await withJournal(checks, tools, isQuick, 'the agent is stopped (SIGSTOP) for 10 s', 15, async ({ agent }) => {
-    agent.signal('SIGSTOP')
-    await pause(10)
-    agent.signal('SIGCONT')
-  })
-  await withJournal(checks, tools, isQuick, 'journald is stopped (SIGSTOP) for 10 s', 15, async ({ journald }) => {
-    journald.signal('SIGSTOP')
-    await pause(10)
-    journald.signal('SIGCONT')
-  })
+  await withJournal(checks, tools, isQuick, 'the receiver is away for 10 s', 15, receiverAway)
+  await withJournal(checks, tools, isQuick, 'the collector is away for 10 s', 15, collectorAway())
+  await withJournal(checks, tools, isQuick, 'the agent is stopped (SIGSTOP) for 10 s', 15, stopped('agent'))
+  await withJournal(checks, tools, isQuick, 'journald is stopped (SIGSTOP) for 10 s', 15, stopped('journald'))
 }
 
 /** Mounts that only the journal and its readers see, held by a process. */

@@ -3,7 +3,7 @@
 import { createRequire } from 'node:module'
 
 /** The one monitor of a check. Each check stops it once. */
-export const monitor = createRequire('/work/app/x.js')('proc-events').getProcessMonitor()
+export const monitor = createRequire('/srv/app/x.js')('proc-events').getProcessMonitor()
 
 /** Waits until `holds` returns true, for at most `seconds`. Returns its last result. */
 export async function until(holds, seconds) {

@@ -5,9 +5,9 @@ import { mkdirSync, readFileSync, readdirSync, rmdirSync, writeFileSync } from '
 import { release } from 'node:os'
 import { join } from 'node:path'
 
-const GUEST = '/work/guest'
-const APP = '/work/app'
-const REPOSITORY = '/work/repository'
+const GUEST = '/srv/guest'
+const APP = '/srv/app'
+const REPOSITORY = '/srv/repository'
 const CLI = `${APP}/node_modules/proc-events/dist/src/cli/main.js`
 const setpriv = ['setpriv', '--reuid=1000', '--regid=1000', '--clear-groups']
 const USERS = {

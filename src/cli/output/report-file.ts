@@ -56,14 +56,15 @@ function* textsOf(
 ): Generator<string> {
   const minDurationNs = minDurationMs * 1e6
   const order = { sort, minDurationNs }
+  const report = new Report(tree)
   const timeline = () => timelineOf(tree, outcome, { minDurationNs })
   switch (format) {
     case 'tree':
-      yield `${new Report(tree).lines(outcome, layout, order).join('\n')}\n`
-      if (totals) yield `${new Report(tree).totals(outcome, layout, order).join('\n')}\n`
+      yield `${report.lines(outcome, layout, order).join('\n')}\n`
+      if (totals) yield `${report.totals(outcome, layout, order).join('\n')}\n`
       break
     case 'json':
-      yield `${jsonLine(new Report(tree).toObject(outcome, order))}\n`
+      yield `${jsonLine(report.toObject(outcome, order))}\n`
       break
     case 'trace':
       yield* traceTexts(chromeTraceOf(timeline()))

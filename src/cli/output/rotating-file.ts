@@ -9,8 +9,6 @@ import type { Target } from './output.js'
 /** Errors that pass when there is room on the disk again. */
 const PASSING = new Set(['ENOSPC', 'EDQUOT'])
 const RETRY_MS = 1000
-/** Bytes that are written at once. */
-const CHUNK_MAX = 64 * 1024
 /** The owner reads and writes, and the group reads, because arguments may be confidential. */
 const MODE = 0o640
 
@@ -43,7 +41,7 @@ export class RotatingFile extends EventEmitter implements Target {
     super()
     this.#options = options
     this.#events = events
-    this.chunkMax = Math.min(options.rotateBytes ?? CHUNK_MAX, CHUNK_MAX)
+    this.chunkMax = options.rotateBytes ?? Infinity
     // Opening a pipe would wait for its reader.
     const found = fs.statSync(options.path, { throwIfNoEntry: false })
     if (found !== undefined && !found.isFile() && !found.isCharacterDevice())
