@@ -132,9 +132,9 @@ impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
             // The reports before a request, for example the exit of an earlier process with the pid, precede the answer.
             self.catch_up(now.monotonic_ns)?;
             self.dispatch(true);
-            let Some(Request { queue, kind, due: _ }) = self.requests.pop_front() else { continue };
+            let Some(Request { queue, kind, due }) = self.requests.pop_front() else { continue };
             match kind {
-                RequestKind::Watch(target) => self.answer_watch(queue, target, now),
+                RequestKind::Watch(target) => self.answer_watch(queue, target, due, now)?,
                 RequestKind::Flush(id) if self.source.is_none() || self.resync.is_catching_up() => {
                     self.resync.request_flush(queue, id);
                 }
@@ -144,7 +144,13 @@ impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
         Ok(())
     }
 
-    fn answer_watch(&mut self, queue: Arc<SubscriberQueue>, target: WatchTarget, now: Now) {
+    fn answer_watch(
+        &mut self,
+        queue: Arc<SubscriberQueue>,
+        target: WatchTarget,
+        due: Instant,
+        now: Now,
+    ) -> Result<(), Error> {
         let WatchTarget { id, pid, start_time } = target;
         let observed = self.processes.observe(pid, self.interest.fields);
         let is_unproven = start_time.is_some() && observed.is_none();
@@ -167,7 +173,7 @@ impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
         if !is_running && is_awaited && self.is_reported() {
             let noticed = self.table.position();
             self.await_report(pid, noticed, now).requesters.push((queue, target));
-            return;
+            return Ok(());
         }
         if is_running {
             let unseen = ObservedProcess { pid, never_execed: true, ..ObservedProcess::default() };
@@ -175,9 +181,16 @@ impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
             self.change_table(|table, sink| table.set_reported(&observed, now.monotonic_ns, sink));
             self.dispatch(true);
             queue.notify(Notification::Watched { id, watch: WatchResult::Running });
-        } else {
-            self.answer_exited((queue, target), now.monotonic_ns);
+            return Ok(());
         }
+        // An unknown process may have exited since the socket was read.
+        if let Err(error) = self.catch_up(now.monotonic_ns) {
+            self.requests.push_front(Request { queue, kind: RequestKind::Watch(target), due });
+            return Err(error);
+        }
+        self.dispatch(true);
+        self.answer_exited((queue, target), now.monotonic_ns);
+        Ok(())
     }
 
     /// Answers a watch request of a process that does not run.

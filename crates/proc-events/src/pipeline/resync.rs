@@ -49,9 +49,12 @@ pub struct Resync {
     /// Events lost since the last snapshot began.
     lost: u64,
     loss_ledger: LossLedger,
+    /// The earliest time of the next snapshot that is taken for a loss or a process that could not be read.
     not_before: Instant,
     /// Set if there is no connector.
     polling: Option<Polling>,
+    /// The time of the next snapshot that is taken without a reason of its own, if there is no connector.
+    poll_due: Instant,
     /// True if scans report kernel threads.
     reports_kernel_threads: bool,
     /// True once the table was reconciled with a snapshot. Before that, no process can be missing from it.
@@ -114,6 +117,7 @@ impl Resync {
             loss_ledger: LossLedger::new(),
             not_before: now,
             polling: None,
+            poll_due: now,
             reports_kernel_threads: false,
             is_complete: false,
         }
@@ -122,7 +126,7 @@ impl Resync {
     /// Takes snapshots regularly from now on. The first one follows at once, unless that is done already.
     pub fn poll(&mut self, polling: Polling, now: Instant) {
         if self.polling.replace(polling) != Some(polling) {
-            self.not_before = now;
+            (self.not_before, self.poll_due) = (now, now);
         }
     }
 
@@ -188,9 +192,10 @@ impl Resync {
         if let Some(in_flight) = &self.in_flight {
             return in_flight.deferred.as_ref().map(|(_, until)| *until);
         }
-        let has_reason = self.lost > 0 || self.another_wanted || self.polling.is_some() && self.is_complete;
+        let repair = (self.lost > 0 || self.another_wanted).then_some(self.not_before);
         let recheck = self.recheck_wanted.then_some(self.not_before + RECHECK_DELAY);
-        has_reason.then_some(self.not_before).or(recheck)
+        let poll = (self.polling.is_some() && self.is_complete).then_some(self.poll_due);
+        repair.into_iter().chain(recheck).chain(poll).min()
     }
 
     /// Returns true if a snapshot is to begin now.
@@ -279,10 +284,9 @@ impl Resync {
     ) -> Result<(), Error> {
         let Some(in_flight) = &self.in_flight else { return Ok(()) };
         let took = in_flight.took.unwrap_or_else(|| now.instant.saturating_duration_since(in_flight.started));
-        self.not_before = match self.polling {
-            Some(polling) => in_flight.started + polling.interval(took),
-            None => now.instant + MIN_RESYNC_INTERVAL.max(took * RESYNC_BACKOFF_FACTOR),
-        };
+        self.not_before = now.instant + MIN_RESYNC_INTERVAL.max(took * RESYNC_BACKOFF_FACTOR);
+        self.poll_due =
+            in_flight.started + self.polling.map_or(AUDIT_INTERVAL, |polling| polling.interval(took));
         let snapshot = match snapshot {
             Ok(snapshot) => snapshot,
             Err(error) => {

@@ -1,8 +1,11 @@
 //! Flushes: their answers come after all that the kernel reported before.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use proc_events::Fields;
+use proc_events::model::snapshot::Snapshot;
+use proc_events::pipeline::resync::Polling;
 
 use crate::NOTHING;
 use crate::harness::Harness;
@@ -76,6 +79,26 @@ fn flush_of_the_polling_source_takes_a_snapshot() {
     let events = harness.take();
     assert!(events.first().is_some_and(|event| event.starts_with("exec 10 1")), "{events:?}");
     assert_eq!(events.last().map(String::as_str), Some("flushed 6"));
+}
+
+#[test]
+fn flush_after_another_loss_waits_for_no_poll() {
+    for polling in [Polling::Audit, Polling::Only(Duration::from_secs(60))] {
+        let mut harness = Harness::new(Fields::NONE);
+        harness.pipeline.attach(None);
+        harness.pipeline.has_reporter = polling == Polling::Audit;
+        harness.pipeline.resync.poll(polling, harness.instant);
+        harness.pipeline.on_lost_records(1);
+        let snapshot = harness.begin_snapshot();
+        harness.pipeline.on_lost_records(1);
+        harness.try_flush(12 * S).unwrap();
+        harness.finish_snapshot(Ok(snapshot), 12 * S);
+        assert_eq!(harness.take(), ["loss 2 +0 -0"]);
+        harness.advance(1);
+        assert!(harness.begin_snapshot_if_due(13 * S), "{polling:?}");
+        harness.finish_snapshot(Ok(Snapshot::default()), 13 * S);
+        assert_eq!(harness.take(), ["flushed 6"]);
+    }
 }
 
 #[test]

@@ -149,6 +149,25 @@ fn watch_of_unknown_pid_is_answered_at_once() {
 }
 
 #[test]
+fn watch_of_unknown_process_that_exits_meanwhile_returns_the_exit() {
+    let mut harness = Harness::new(Fields::NONE);
+    harness.machine().on_liveness = Some(|machine| machine.exit(10, 11 * S, 3));
+    harness.watch_exit(11 * S);
+    let exited = "watched 5 Exited { pid: 10, timestamp_ns: 11000000000, status: Some(ExitStatus(768)) }";
+    assert_eq!(harness.take(), ["exit 10 =3 kernel", exited]);
+}
+
+#[test]
+fn watch_of_unknown_process_survives_a_failure_of_the_source() {
+    let mut harness = Harness::new(Fields::NONE);
+    harness.machine().on_liveness = Some(|machine| machine.next_read_fails = true);
+    assert!(harness.try_watch_exit(11 * S).is_err());
+    assert_eq!(harness.take(), NOTHING);
+    harness.expire_pending_exits(12 * S);
+    assert_eq!(harness.take(), ["watched 5 Gone"]);
+}
+
+#[test]
 fn watch_is_answered_after_a_source_failure() {
     let mut harness = Harness::with_process(Fields::NONE);
     harness.machine().next_read_fails = true;
