@@ -110,6 +110,16 @@ async function measure(observer: Observer, planned: readonly Load[]): Promise<Re
   return JSON.parse(text) as Result
 }
 
+/** Returns the times of a spawn of the watching program itself, in microseconds. */
+function ownSpawns(tools: Tools, sandbox: readonly string[], isQuick: boolean): { without: number; watched: number } {
+  const crowd = [tools.load, 'crowd', tools.stay, isQuick ? '20' : '2000', '120', '/dev/null']
+  const own = [process.execPath, join(here, '..', 'peers', 'sources', 'own.mjs'), '{"source":"polling"}']
+  const [program = '', ...args] = [...namespace, ...nobody, ...sandbox, ...own, isQuick ? '20' : '200', ...crowd]
+  const { status, stdout, stderr } = spawnSync(program, args, { encoding: 'utf8' })
+  if (status !== 0) throw new Error(stderr)
+  return JSON.parse(stdout) as { without: number; watched: number }
+}
+
 function table(rows: readonly (Row & { observer: string })[]): string {
   // JSON has null for NaN.
   const percent = (value: number | null | undefined): string => figure(value ?? Number.NaN)
@@ -148,6 +158,7 @@ export async function sources(
 ): Promise<{ observer: string; rows: readonly Row[] }[]> {
   const tools = buildTools(() => false)
   const results: { observer: string; rows: readonly Row[] }[] = []
+  const own: string[] = []
   try {
     chmodSync(tools.folder, 0o755)
     const compile = (name: string, source: string): string => {
@@ -168,10 +179,20 @@ export async function sources(
         if (stats !== undefined) console.error(`${observer.name}: ${JSON.stringify(stats)}`)
         results.push({ observer: observer.name, rows })
       }
+      if (wantedLoad('own spawns')) {
+        for (const [name, sandbox] of [
+          ['cursor', refuse],
+          ['perf events', []],
+        ] as const) {
+          const { without, watched } = ownSpawns(tools, sandbox, isQuick)
+          own.push(`${name}: ${figure(watched)} µs, ${figure(watched / without)} times that without a monitor`)
+        }
+      }
     })
   } finally {
     rmSync(tools.folder, { recursive: true })
   }
+  if (own.length > 0) console.error(`a spawn of the program itself beside 2,000 processes: ${own.join('; ')}`)
   console.log(
     `Linux ${release()}, ${isBusy ? 'busy' : 'quiet'}, load average before: ${readFileSync('/proc/loadavg', 'utf8').trim()}\n`,
   )

@@ -11,8 +11,10 @@ use crate::procfs::{PidList, clock_ns};
 
 /// The least time between the starts of two audits, in nanoseconds.
 const INTERVAL_NS: u64 = 10_000_000_000;
-/// The same, as a multiple of what the last one took: 0.1 % of a CPU.
+/// The same, as a multiple of what one takes: 0.1 % of a CPU.
 const BACKOFF_FACTOR: u64 = 1_000;
+/// Time that the first audit is expected to take for each process, in nanoseconds.
+const PROCESS_NS: u64 = 10_000;
 /// Time after which a slice ends, in nanoseconds. Its last step takes some 0.2 ms.
 const SLICE_NS: u64 = 800_000;
 /// Time between two slices, in nanoseconds.
@@ -32,7 +34,9 @@ pub(super) struct Audit {
     began_ns: u64,
     /// Time that its slices took.
     spent_ns: u64,
-    /// Time of the next slice, which may be the first one of an audit.
+    /// Time that the last audit took for each process.
+    process_ns: u64,
+    /// Time of the next slice. Between two audits: the earliest time of the first one.
     next_ns: u64,
 }
 
@@ -46,13 +50,16 @@ impl Audit {
             is_running: false,
             began_ns: now_ns,
             spent_ns: 0,
+            process_ns: PROCESS_NS,
             next_ns,
         }
     }
 
-    /// Returns true if a new audit is due.
-    pub(super) const fn is_due(&self, now_ns: u64) -> bool {
-        !self.is_running && now_ns >= self.next_ns
+    /// Returns true if a new audit is due. `processes` is their number.
+    pub(super) fn is_due(&self, processes: usize, now_ns: u64) -> bool {
+        let expected_ns = self.process_ns.saturating_mul(processes as u64);
+        let since_ns = expected_ns.saturating_mul(BACKOFF_FACTOR).max(INTERVAL_NS);
+        !self.is_running && now_ns >= self.next_ns.max(self.began_ns.saturating_add(since_ns))
     }
 
     /// Returns the time of the next slice of the present audit.
@@ -68,10 +75,11 @@ impl Audit {
         must_begin: bool,
         now_ns: u64,
     ) {
-        if must_begin || self.is_due(now_ns) {
+        if must_begin || self.is_due(tracker.len(), now_ns) {
             let list = host.list();
             // Without a free descriptor, the next one shows the same.
-            *self = Self { is_running: list.is_some(), list, ..Self::new(now_ns) };
+            let process_ns = self.process_ns;
+            *self = Self { is_running: list.is_some(), list, process_ns, ..Self::new(now_ns) };
             self.next_ns = if self.is_running { now_ns } else { self.next_ns };
             tracker.begin_list();
         }
@@ -96,7 +104,7 @@ impl Audit {
         if is_over {
             tracker.end_list(host, &self.pids);
             self.is_running = false;
-            self.next_ns = self.began_ns + INTERVAL_NS.max(self.spent_ns * BACKOFF_FACTOR);
+            self.process_ns = self.spent_ns / (self.pids.len() as u64).max(1);
         }
     }
 }
@@ -118,7 +126,9 @@ mod tests {
         let mut tracker = CursorTracker::new(host.last_pid().unwrap());
         let mut began_ns = clock_ns(ClockId::Monotonic);
         let mut audit = Audit::new(began_ns);
-        assert!(!audit.is_due(began_ns));
+        assert!(!audit.is_due(1, began_ns) && audit.is_due(1, began_ns + INTERVAL_NS));
+        assert!(!audit.is_due(5_000, began_ns + 5 * INTERVAL_NS - 1));
+        assert!(audit.is_due(5_000, began_ns + 5 * INTERVAL_NS));
         audit.advance(&mut host, &mut tracker, true, began_ns);
         while let Some(next_ns) = audit.next_slice_ns() {
             assert!(next_ns >= began_ns + PAUSE_NS);
@@ -130,9 +140,10 @@ mod tests {
         }
         assert_eq!(audit.handled, audit.pids.len());
         assert!(audit.pids.contains(&std::process::id()) && !tracker.is_empty());
-        assert!(
-            !audit.is_due(began_ns)
-                && audit.is_due(audit.began_ns + INTERVAL_NS.max(audit.spent_ns * BACKOFF_FACTOR))
-        );
+        let cost_ns = audit.process_ns;
+        assert!((1..=audit.spent_ns).contains(&cost_ns));
+        let known = tracker.len();
+        let due_ns = audit.began_ns + INTERVAL_NS.max(cost_ns * known as u64 * BACKOFF_FACTOR);
+        assert!(!audit.is_due(known, began_ns) && audit.is_due(known, due_ns.max(audit.next_ns)));
     }
 }

@@ -17,6 +17,7 @@ pub mod host;
 mod linux;
 mod opens;
 pub mod pace;
+pub mod rest;
 mod schedule;
 mod shared;
 mod source;

@@ -7,15 +7,18 @@ use crate::model::effort::Effort;
 /// The cursor is read at the busy tick as long as the last new process is not older than this.
 const BUSY_NS: u64 = 500_000_000;
 
+/// After this time without a new process, the idle tick is longer where opened programs wake the reader.
+const QUIET_NS: u64 = 5_000_000_000;
+
 /// Time between two reads of a cursor that audits, in microseconds.
 const AUDIT_US: u64 = 250_000;
 
 /// The times between two reads of the cursor.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
-    /// The ticks in nanoseconds: while processes start; otherwise, where opened programs wake the reader; and where they do
-    /// not.
-    ticks: [u64; 3],
+    /// The ticks in nanoseconds: while processes start; a little after, where opened programs wake the reader; later; and where
+    /// they do not.
+    ticks: [u64; 4],
     busy_until_ns: u64,
 }
 
@@ -25,9 +28,9 @@ impl Pace {
     pub fn new(effort: Effort, longest: Duration) -> Self {
         let longest_us = u64::try_from(longest.as_micros()).unwrap_or(u64::MAX);
         let ticks_us = match effort {
-            Effort::Low => [10_000, 250_000, 250_000],
-            Effort::Normal => [1_000, 50_000, 5_000],
-            Effort::High => [250, 1_000, 1_000],
+            Effort::Low => [10_000, 250_000, 250_000, 250_000],
+            Effort::Normal => [1_000, 50_000, 100_000, 5_000],
+            Effort::High => [250, 1_000, 1_000, 1_000],
         };
         Self { ticks: ticks_us.map(|tick_us: u64| tick_us.min(longest_us) * 1_000), busy_until_ns: 0 }
     }
@@ -36,7 +39,7 @@ impl Pace {
     #[must_use]
     pub fn audit(longest: Duration) -> Self {
         let longest_us = u64::try_from(longest.as_micros()).unwrap_or(u64::MAX);
-        let ticks_us = [1_000, AUDIT_US, AUDIT_US];
+        let ticks_us = [1_000, AUDIT_US, AUDIT_US, AUDIT_US];
         Self { ticks: ticks_us.map(|tick_us: u64| tick_us.min(longest_us) * 1_000), busy_until_ns: 0 }
     }
 
@@ -48,11 +51,11 @@ impl Pace {
     /// Returns the time to the next read of the cursor. `is_woken`: opened programs wake the reader.
     #[must_use]
     pub const fn tick_ns(&self, now_ns: u64, is_woken: bool) -> u64 {
-        let [busy, idle, idle_blind] = self.ticks;
+        let [busy, idle, quiet, idle_blind] = self.ticks;
         if now_ns < self.busy_until_ns {
             busy
         } else if is_woken {
-            idle
+            if now_ns < self.busy_until_ns.saturating_add(QUIET_NS) { idle } else { quiet }
         } else {
             idle_blind
         }
@@ -70,6 +73,7 @@ mod tests {
         pace.on_new(7);
         assert_eq!([true, false].map(|woken| pace.tick_ns(BUSY_NS + 6, woken)), [1_000_000; 2]);
         assert_eq!(pace.tick_ns(BUSY_NS + 7, true), 50_000_000);
+        assert_eq!(pace.tick_ns(BUSY_NS + 7 + QUIET_NS, true), 100_000_000);
     }
 
     #[test]

@@ -16,6 +16,7 @@ use super::audit::Audit;
 use super::linux::LinuxPids;
 use super::opens::OpenWatcher;
 use super::pace::Pace;
+use super::rest::Rest;
 use super::shared::{CursorOptions, EndGuard, Shared, Wakes, wake};
 use super::tracker::CursorTracker;
 use crate::connector::namespace::clock_offset_ns;
@@ -81,8 +82,11 @@ struct Watcher {
     pace: Pace,
     /// The pace without records.
     pace_unrecorded: Pace,
+    rest: Rest,
     audit: Audit,
     woken: OwnedFd,
+    /// Time of the last look, in nanoseconds.
+    looked_ns: u64,
     /// Time at which the cursor was read last, in nanoseconds.
     read_ns: u64,
     /// The cursor at that time, if not all ids up to it had records, and the time at which they are looked at.
@@ -124,7 +128,9 @@ impl Watcher {
             }
         }
         let last = host.last_pid().unwrap_or_default();
+        let rest = Rest::new(effort);
         let mut tracker = CursorTracker::new(last);
+        tracker.set_short_ns(rest.short_ns());
         let pids = procfs.pids().map_err(io::Error::other)?;
         tracker.on_list(&mut host, &pids, true, now_ns());
         let shows_all = perf.as_ref().is_some_and(|perf| perf.coverage() == Coverage::All);
@@ -143,7 +149,20 @@ impl Watcher {
         let pace = if shows_all { Pace::audit(interval) } else { pace_unrecorded };
         let (read_ns, unrecorded) = (now_ns(), None);
         let audit = Audit::new(read_ns);
-        Ok(Self { host, tracker, opens, perf, pace, pace_unrecorded, audit, woken, read_ns, unrecorded })
+        Ok(Self {
+            host,
+            tracker,
+            opens,
+            perf,
+            pace,
+            pace_unrecorded,
+            rest,
+            audit,
+            woken,
+            looked_ns: read_ns,
+            read_ns,
+            unrecorded,
+        })
     }
 
     fn run(&mut self, shared: &Shared, stats: &Stats, reader: &OwnedFd) {
@@ -159,13 +178,15 @@ impl Watcher {
             let dues = [self.tracker.next_look_ns(), self.audit.next_slice_ns(), report_ns, unrecorded_ns];
             let until_ns = dues.into_iter().flatten().fold(tick_ns, u64::min);
             events.clear();
+            self.rest();
             if wait(self.host.epoll(), &mut events, until_ns.saturating_sub(now_ns())).is_err() {
                 return;
             }
-            if !self.take_records(shared, self.audit.is_due(now_ns())) {
+            if !self.take_records(shared, self.audit.is_due(self.tracker.len(), now_ns())) {
                 wake(reader);
             }
             let now_ns = now_ns();
+            self.looked_ns = now_ns;
             self.handle(&events, now_ns, tick_ns);
             let must_audit = self.tracker.take_needs_list();
             self.audit.advance(&mut self.host, &mut self.tracker, must_audit, now_ns);
@@ -175,6 +196,7 @@ impl Watcher {
                 wake(reader);
             }
             stats.unseen.add(self.tracker.take_unseen());
+            self.rest.count(self.tracker.take_lives(), now_ns);
             let reports = self.tracker.take_reports();
             let programs = self.programs_to_watch(&reports);
             waiting.extend(reports);
@@ -192,6 +214,16 @@ impl Watcher {
             }
             // The reader need not wait for this.
             self.watch_directories(&programs);
+        }
+    }
+
+    /// Rests, unless the reader wants a look at once.
+    fn rest(&self) {
+        let left_ns = (self.looked_ns + self.rest.ns()).saturating_sub(now_ns());
+        if left_ns > 0 {
+            // After a signal, the next look is a little earlier.
+            let _ =
+                rustix::event::poll(&mut [PollFd::new(&self.woken, PollFlags::IN)], Some(&timespec(left_ns)));
         }
     }
 
@@ -262,16 +294,19 @@ fn now_ns() -> u64 {
     clock_ns(ClockId::Monotonic)
 }
 
+const fn timespec(ns: u64) -> Timespec {
+    Timespec { tv_sec: (ns / 1_000_000_000) as _, tv_nsec: (ns % 1_000_000_000) as _ }
+}
+
 /// Waits for wake-ups, for at most `timeout_ns`.
 fn wait(epoll: &OwnedFd, events: &mut Vec<epoll::Event>, timeout_ns: u64) -> rustix::io::Result<()> {
     // `epoll::wait` rounds up to milliseconds.
-    let timeout =
-        Timespec { tv_sec: (timeout_ns / 1_000_000_000) as _, tv_nsec: (timeout_ns % 1_000_000_000) as _ };
-    match rustix::event::poll(&mut [PollFd::new(epoll, PollFlags::IN)], Some(&timeout)) {
-        Ok(0) | Err(Errno::INTR) => Ok(()),
-        Ok(_) => {
-            epoll::wait(epoll, rustix::buffer::spare_capacity(events), Some(&Timespec::default())).map(drop)
+    if timeout_ns > 0 {
+        match rustix::event::poll(&mut [PollFd::new(epoll, PollFlags::IN)], Some(&timespec(timeout_ns))) {
+            Ok(0) | Err(Errno::INTR) => return Ok(()),
+            Ok(_) => {}
+            Err(errno) => return Err(errno),
         }
-        Err(errno) => Err(errno),
     }
+    epoll::wait(epoll, rustix::buffer::spare_capacity(events), Some(&Timespec::default())).map(drop)
 }

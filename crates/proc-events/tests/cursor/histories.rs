@@ -1,5 +1,6 @@
 //! Single histories that could mislead the tracker.
 
+use proc_events::cursor::rest::Lives;
 use proc_events::cursor::tracker::CursorTracker;
 
 use crate::harness::{Harness, MS};
@@ -30,6 +31,32 @@ fn process_is_reported_from_its_fork_to_its_exit() {
     h.machine.reap(pid);
     h.wake();
     assert!(h.take().is_empty() && h.tracker.is_empty() && h.machine.watched.is_empty());
+}
+
+#[test]
+fn lives_are_counted_by_their_length() {
+    let mut h = harness();
+    h.tracker.set_short_ns(3 * MS);
+    h.tracker.take_lives();
+    for lived_ns in [MS, 3 * MS] {
+        let pid = h.machine.fork().unwrap();
+        h.wake();
+        h.advance(lived_ns);
+        h.machine.exit(pid, 0);
+        h.wake();
+        h.machine.reap(pid);
+        h.wake();
+    }
+    assert_eq!(h.tracker.take_lives(), Lives { started: 2, ended: 2, short: 1 });
+    // It is gone before the tracker can look at it.
+    let pid = h.machine.fork().unwrap();
+    h.machine.exit(pid, 0);
+    h.machine.reap(pid);
+    h.wake();
+    h.advance(MS);
+    h.wake();
+    assert_eq!(h.tracker.take_lives(), Lives { started: 0, ended: 1, short: 1 });
+    h.take();
 }
 
 #[test]

@@ -55,7 +55,8 @@ impl<H> CursorTracker<H> {
             self.dying.retain(|&(dying, _)| dying != pid);
         }
         if end != End::Reported {
-            let (start_time, ppid) = (known.start_time, known.ppid);
+            let (start_time, ppid, noticed_ns) = (known.start_time, known.ppid, known.noticed_ns);
+            self.count_end(now_ns.saturating_sub(noticed_ns));
             self.stop_looking(pid, now_ns);
             self.report(pid, now_ns, Change::Exited { start_time, status, ppid });
         }

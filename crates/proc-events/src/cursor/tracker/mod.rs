@@ -12,6 +12,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use self::recorded::Recorded;
 use super::host::{PidHost, PidOwner};
+use super::rest::Lives;
 use super::schedule::Phase;
 use crate::model::event::Origin;
 use crate::model::report::{Change, ProcessReport};
@@ -72,6 +73,9 @@ pub struct CursorTracker<H> {
     retried: Vec<(u32, u64)>,
     reports: Vec<ProcessReport>,
     unseen: u64,
+    lives: Lives,
+    /// A life that ends within this time is short, in nanoseconds.
+    short_ns: u64,
     needs_list: bool,
     is_limited: bool,
     /// True if the present list has shown a process that is not watched.
@@ -97,6 +101,8 @@ impl<H> CursorTracker<H> {
             retried: Vec::new(),
             reports: Vec::new(),
             unseen: 0,
+            lives: Lives::default(),
+            short_ns: 0,
             needs_list: false,
             is_limited: false,
             is_list_limited: false,
@@ -114,6 +120,22 @@ impl<H> CursorTracker<H> {
     /// Returns the number of ids since the last call that were free before they could be looked at.
     pub const fn take_unseen(&mut self) -> u64 {
         std::mem::replace(&mut self.unseen, 0)
+    }
+
+    /// Sets the time below which a life is short, in nanoseconds.
+    pub const fn set_short_ns(&mut self, short_ns: u64) {
+        self.short_ns = short_ns;
+    }
+
+    /// Returns the processes that were new or have ended since the last call.
+    pub fn take_lives(&mut self) -> Lives {
+        std::mem::take(&mut self.lives)
+    }
+
+    /// Counts a process that has ended, or that was gone before it could be looked at.
+    fn count_end(&mut self, lived_ns: u64) {
+        self.lives.ended += 1;
+        self.lives.short += u32::from(lived_ns < self.short_ns);
     }
 
     /// Returns true if a list of all processes is needed, because too many ids were given out at once.
@@ -223,7 +245,10 @@ impl<H> CursorTracker<H> {
         match host.open(pid) {
             PidOwner::Process(pidfd) => self.on_new_process(host, pid, pidfd, false, now_ns),
             PidOwner::Thread | PidOwner::Free if now_ns < until_ns => self.retried.push((pid, until_ns)),
-            PidOwner::Free => self.unseen += 1,
+            PidOwner::Free => {
+                self.unseen += 1;
+                self.count_end(0);
+            }
             PidOwner::Unknown => self.set_limited(),
             PidOwner::Thread => {}
         }
@@ -289,6 +314,7 @@ impl<H> CursorTracker<H> {
         let known =
             Tracked { pidfd, seen, start_time, ppid, generation, end, noticed_ns: now_ns, execed_ns: 0 };
         self.processes.insert(pid, known);
+        self.lives.started += 1;
         true
     }
 }

@@ -244,6 +244,8 @@ impl<H> CursorTracker<H> {
             return;
         }
         let (start_time, ppid) = (recorded.seen.start_time, recorded.ppid);
+        // It was gone before it could be watched, or no descriptor is left.
+        self.count_end(0);
         self.stop_looking(pid, now_ns);
         self.report(pid, now_ns, Change::Exited { start_time, status: None, ppid });
     }
