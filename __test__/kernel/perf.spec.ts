@@ -127,6 +127,16 @@ serial(
   },
 )
 
+serial('perf events and pidfds leave descriptors for files', async (t) => {
+  if (!has(t, 'unshare', 'setpriv')) return
+  // The events of these processes take half of the limit. Their pidfds would take more than the rest.
+  const crowd = 'ulimit -n 400; n=0; while [ $n -lt 300 ]; do sleep 60 & n=$((n+1)); done; exec "$@"'
+  const seen = await run(t, [...namespace, ...nobody, 'sh', '-c', crowd, 'sh'], 0, ['/bin/sleep', '0.01'])
+  if (!isRecorded(t, seen)) return
+  t.deepEqual([seen.execs, seen.named, seen.exits], Array(3).fill(COUNT))
+  t.true(seen.argv >= COUNT * 0.8, `${seen.argv} arguments`)
+})
+
 serial("'low' effort does without perf events, which wake the reader for each change", async (t) => {
   if (!has(t, 'unshare')) return
   const { watching } = await run(t, namespace, 0, ['/bin/sleep', '0.02'], { source: 'polling', effort: 'low' })

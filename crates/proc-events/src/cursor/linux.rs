@@ -41,6 +41,7 @@ pub(super) struct LinuxPids {
     cursor: OwnedFd,
     /// The number of open pidfds.
     open: u64,
+    /// The largest number of pidfds.
     open_max: u64,
     /// The [`Fields`] to read at an exec.
     fields: Arc<AtomicU16>,
@@ -69,14 +70,13 @@ impl LinuxPids {
             // Some sandboxes show 0, and lxcfs an old id.
             last_pid(&file).is_some_and(|last| (own..own + STARTED_SINCE_MAX).contains(&last)).then_some(file)
         });
-        let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX).saturating_sub(SPARE_FDS);
         Ok(Self {
             // A helper thread would take longer than most processes live.
             reader: procfs.unbounded_reader(),
             epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
             cursor: cursor.ok_or(io::ErrorKind::Unsupported)?,
             open: 0,
-            open_max: limit.min(if has_own_table { OWN_PIDFDS_MAX } else { SHARED_PIDFDS_MAX }),
+            open_max: pidfd_limit(has_own_table, 0),
             fields,
             has_own_table,
             state,
@@ -87,6 +87,11 @@ impl LinuxPids {
     /// Returns true if a read has returned late, and the reader has abandoned this thread.
     pub(super) const fn is_abandoned(&self) -> bool {
         self.is_abandoned
+    }
+
+    /// Leaves so many descriptors of the table to others.
+    pub(super) fn reserve(&mut self, descriptors: u64) {
+        self.open_max = pidfd_limit(self.has_own_table, descriptors);
     }
 
     pub(super) const fn epoll(&self) -> &OwnedFd {
@@ -107,6 +112,13 @@ impl LinuxPids {
     pub(super) fn last_pid(&self) -> Option<u32> {
         last_pid(&self.cursor)
     }
+}
+
+/// Returns the largest number of pidfds, if others use `reserved` descriptors of the same table.
+fn pidfd_limit(has_own_table: bool, reserved: u64) -> u64 {
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let most = if has_own_table { OWN_PIDFDS_MAX } else { SHARED_PIDFDS_MAX };
+    limit.saturating_sub(SPARE_FDS).saturating_sub(reserved).min(most)
 }
 
 /// Returns the number at the end of a file.

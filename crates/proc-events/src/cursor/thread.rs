@@ -118,6 +118,7 @@ impl Watcher {
         let perf = (uses_perf && effort != Effort::Low)
             .then(|| PerfEvents::open(&procfs, clock_offset_ns(&proc_root)).ok())
             .flatten();
+        host.reserve(perf.as_ref().map_or(0, PerfEvents::descriptors));
         if raise_priority {
             let mut scheduling = ThreadScheduling::of_this_thread();
             if perf.is_some() {

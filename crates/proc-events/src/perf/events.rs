@@ -85,6 +85,11 @@ impl PerfEvents {
         self.coverage
     }
 
+    /// Returns the number of descriptors that the events use.
+    pub(crate) const fn descriptors(&self) -> u64 {
+        (self.rings.len() + self.others.len()) as u64
+    }
+
     /// Returns the descriptors that are readable if there are new records.
     pub(crate) fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         self.rings.iter().map(AsFd::as_fd)

@@ -59,6 +59,7 @@ impl Watcher {
     /// Goes on with the cursor alone.
     fn stop_perf(&mut self) {
         self.perf = None;
+        self.host.reserve(0);
         self.pace = self.pace_unrecorded;
         if self.opens.is_none() {
             let data = epoll::EventData::new_u64(OPENED);
