@@ -1,6 +1,6 @@
 // Processes whose cost is known.
 //
-// costs accounts FILE        runs processes with different costs; writes what wait4 says of them
+// costs accounts FILE COUNT  runs processes with different costs; writes what wait4 says of them, and they of themselves
 // costs storm COUNT WORKERS  short processes; each touches 8 * (its pid % 64) pages
 // costs reuse COUNT PIDS     short processes of few pids, as clone3 sets them; each touches 8 * (its exit code) pages
 #define _GNU_SOURCE
@@ -20,7 +20,15 @@
 #include <unistd.h>
 
 static const size_t PAGE = 4096;
-enum { OWN_MIB = 4 };
+enum { OWN_KIB = 512, OWN_FD = 100 };
+
+/* What a process has cost when its threads begin to end, added up by themselves. */
+struct own {
+  uint64_t cpu_ns;
+  uint64_t minor_faults, major_faults, read_blocks, write_blocks, voluntary, involuntary;
+};
+
+static struct own *own;
 
 /* Touches pages that have not been used before. */
 static void touch(int pages) {
@@ -29,37 +37,66 @@ static void touch(int pages) {
   for (int i = 0; i < pages; i++) memory[PAGE * i] = 1;
 }
 
-static double thread_ms(void) {
+static uint64_t thread_ns(void) {
   struct timespec time;
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-  return time.tv_sec * 1e3 + time.tv_nsec / 1e6;
+  return time.tv_sec * 1000000000ull + time.tv_nsec;
 }
 
-static void *compute(void *ms) {
+static void spin(int rounds) {
   volatile unsigned sum = 0;
-  for (double end = thread_ms() + *(double *)ms; thread_ms() < end;) {
-    for (int i = 0; i < 5000; i++) sum += i;
-  }
+  for (int i = 0; i < rounds; i++) sum += i;
+}
+
+static void compute(double ms) {
+  for (uint64_t end = thread_ns() + ms * 1e6; thread_ns() < end;) spin(5000);
+}
+
+/* Adds the account of this thread. Must be the last thing that it does. */
+static void note(void) {
+  struct rusage usage;
+  getrusage(RUSAGE_THREAD, &usage);
+  __atomic_add_fetch(&own->minor_faults, usage.ru_minflt, __ATOMIC_RELAXED);
+  __atomic_add_fetch(&own->major_faults, usage.ru_majflt, __ATOMIC_RELAXED);
+  __atomic_add_fetch(&own->read_blocks, usage.ru_inblock, __ATOMIC_RELAXED);
+  __atomic_add_fetch(&own->write_blocks, usage.ru_oublock, __ATOMIC_RELAXED);
+  __atomic_add_fetch(&own->voluntary, usage.ru_nvcsw, __ATOMIC_RELAXED);
+  __atomic_add_fetch(&own->involuntary, usage.ru_nivcsw, __ATOMIC_RELAXED);
+  __atomic_add_fetch(&own->cpu_ns, thread_ns(), __ATOMIC_RELAXED);
+}
+
+static void *compute_and_note(void *ms) {
+  compute(*(double *)ms);
+  note();
   return NULL;
 }
 
-static void use_memory(int mib) {
-  size_t size = (size_t)mib << 20;
+static void use_memory(int kib) {
+  size_t size = (size_t)kib << 10;
   memset(mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), 1, size);
 }
 
-/* Process number n: every fourth has threads, writes, uses memory, or only computes. Of those with threads, every other
-   one's main thread ends first. */
+/* Process number n: every fifth has threads, writes, uses memory, only computes, or computes without a look at a clock. Of
+   those with threads, every other one's main thread ends first. */
 static void work(int n, const char *folder) {
   double ms = n % 7;
+  own = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, OWN_FD, 0);
   // The kernel's own maximum begins with the memory of the parent, which is less.
-  use_memory(OWN_MIB);
-  compute(&ms);
-  switch (n % 4) {
+  use_memory(OWN_KIB);
+  if (n % 5 == 4) {
+    // The kernel adds up the CPU time of a thread when one looks at it. So this one does not.
+    spin(n % 7 * 400000);
+    return;
+  }
+  compute(ms);
+  switch (n % 5) {
   case 0: {
     pthread_t threads[3];
-    for (int i = 0; i < 3; i++) pthread_create(&threads[i], NULL, compute, &ms);
-    if (n % 8 == 0) pthread_exit(NULL);
+    for (int i = 0; i < 3; i++) pthread_create(&threads[i], NULL, compute_and_note, &ms);
+    if (n % 2 == 0) {
+      note();
+      pthread_exit(NULL);
+    }
     for (int i = 0; i < 3; i++) pthread_join(threads[i], NULL);
     break;
   }
@@ -74,17 +111,23 @@ static void work(int n, const char *folder) {
     break;
   }
   case 2:
-    use_memory(n % 32 + 1);
+    use_memory((n % 32 + 1) << 10);
     break;
   }
+  note();
 }
 
 static int accounts(char *self, const char *path, int count) {
   FILE *out = fopen(path, "w");
   char folder[4096], number[16];
   snprintf(folder, sizeof folder, "%s.d", path);
+  // The processes map it by this number.
+  int shared = memfd_create("own", MFD_CLOEXEC);
+  if (ftruncate(shared, PAGE) < 0 || dup2(shared, OWN_FD) < 0) return 1;
+  own = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, shared, 0);
   for (int n = 0; n < count; n++) {
     snprintf(number, sizeof number, "%d", n);
+    *own = (struct own){0};
     pid_t pid = vfork();
     if (pid == 0) {
       execl(self, self, "work", number, folder, NULL);
@@ -94,8 +137,10 @@ static int accounts(char *self, const char *path, int count) {
     struct rusage usage;
     if (wait4(pid, &status, 0, &usage) < 0 || status != 0) return 1;
     double cpu_us = usage.ru_utime.tv_sec * 1e6 + usage.ru_utime.tv_usec + usage.ru_stime.tv_sec * 1e6 + usage.ru_stime.tv_usec;
-    fprintf(out, "%d %d %.0f %ld %ld %ld %ld %ld %ld %ld\n", pid, n, cpu_us, usage.ru_maxrss, usage.ru_inblock,
-            usage.ru_oublock, usage.ru_minflt, usage.ru_majflt, usage.ru_nvcsw, usage.ru_nivcsw);
+    fprintf(out, "%d %d %.0f %ld %ld %ld %ld %ld %ld %ld", pid, n, cpu_us, usage.ru_maxrss, usage.ru_minflt, usage.ru_majflt,
+            usage.ru_inblock, usage.ru_oublock, usage.ru_nvcsw, usage.ru_nivcsw);
+    fprintf(out, " %lu %lu %lu %lu %lu %lu %lu\n", own->cpu_ns, own->minor_faults, own->major_faults, own->read_blocks,
+            own->write_blocks, own->voluntary, own->involuntary);
   }
   return fclose(out);
 }
@@ -149,7 +194,7 @@ int main(int argc, char **argv) {
   if (argc == 4 && strcmp(argv[1], "reuse") == 0) return reuse(atoi(argv[2]), atoi(argv[3]));
   if (argc == 4 && strcmp(argv[1], "work") == 0) {
     work(atoi(argv[2]), argv[3]);
-    return 0;
+    _exit(0);
   }
   return 2;
 }
