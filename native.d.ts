@@ -187,5 +187,8 @@ export interface NativeSignalResult {
 /** Finds out which sources this environment permits, and leaves no trace. */
 export declare function probe(procRoot: string): NativeProbe
 
+/** Returns null if the costs of processes can be read where the connector can be used. Leaves no trace. */
+export declare function probeUsage(procRoot: string): NativeError | null
+
 /** Sends a signal, 0 to 64, to the process that has this pid and start time in clock ticks. */
 export declare function signalProcess(pid: number, startTime: number, signal: number): NativeSignalResult

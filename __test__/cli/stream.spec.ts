@@ -89,7 +89,7 @@ test.serial('each line of a stream has a number, and heartbeats have the figures
   t.like(objects[0], { events: ['exec', 'exit'], sample: 1 })
   const last = objects.findLast(({ type }) => type === 'heartbeat')
   t.true(last.exec > 0 && last.exit > 0 && last.cpuNs > 0 && last.rssBytes > 2 ** 20)
-  t.like(last, { lostSocket: 0, lostQueue: 0, lostOutput: 0 })
+  t.like(last, { lostSocket: 0, lostQueue: 0, lostOutput: 0, usageLost: 0 })
 })
 
 test.serial('--failed and --min-duration print exits only', async (t) => {

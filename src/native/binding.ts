@@ -29,6 +29,8 @@ export interface NativeBinding {
   signalProcess(pid: number, startTime: number, signal: number): NativeSignalResult
   /** Finds out which sources this environment permits. */
   probe(procRoot: string): NativeProbe
+  /** Returns null if the costs of processes can be read where the connector can be used. */
+  probeUsage(procRoot: string): NativeError | null
 }
 
 /** The result of `deletedPids`. */
@@ -197,13 +199,21 @@ export async function probe(options: { readonly procRoot?: string | undefined } 
   }
   const reason = netlink === null ? {} : { reason: netlink.code, hint: hintFor(netlink.code) ?? netlink.message }
   const usageReason =
-    usage === null
-      ? {}
-      : {
-          usageReason: usage.code,
-          usageHint: netlink === null ? (usageHintFor(usage.code) ?? usage.message) : NEEDS_NETLINK,
-        }
+    usage === null ? {} : netlink === null ? refusalOf(usage) : { usageReason: usage.code, usageHint: NEEDS_NETLINK }
   return { netlink: netlink === null, polling, ...reason, usage: usage === null, ...usageReason, kernel }
+}
+
+/** The reason why the costs of processes cannot be read, and the next thing to do about it. */
+export type UsageRefusal = Required<Pick<ProbeReport, 'usageReason' | 'usageHint'>>
+
+/** Returns null if the costs of processes can be read. Must be called where the connector is in use. */
+export function probeUsage(): UsageRefusal | null {
+  const error = load().probeUsage(defaultProcRoot())
+  return error && refusalOf(fromNative(error))
+}
+
+function refusalOf(usage: ProcessMonitorError): UsageRefusal {
+  return { usageReason: usage.code, usageHint: usageHintFor(usage.code) ?? usage.message }
 }
 
 const NEEDS_NETLINK = "The costs of processes need the kernel's process connector, which is unavailable."

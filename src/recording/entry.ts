@@ -127,6 +127,7 @@ export const HEARTBEAT_FIGURES = [
   'detailsDropped',
   'unseen',
   'exitsWithoutStatus',
+  'usageLost',
   'queueDepth',
   'heldBytes',
   'trackedProcesses',

@@ -247,6 +247,12 @@ pub struct NativeProbe {
     pub usage: Option<NativeError>,
 }
 
+/// Returns null if the costs of processes can be read where the connector can be used. Leaves no trace.
+#[napi(catch_unwind)]
+pub fn probe_usage(proc_root: String) -> Option<NativeError> {
+    proc_events::taskstats::probe(&PathBuf::from(proc_root)).err().map(NativeError::from)
+}
+
 /// Finds out which sources this environment permits, and leaves no trace.
 #[napi(catch_unwind)]
 pub fn probe(proc_root: String) -> NativeProbe {

@@ -80,6 +80,8 @@ struct World {
     lost: u64,
     opened_ns: u64,
     asked: u64,
+    /// False: each third process does not.
+    all_call_exec: bool,
 }
 
 impl World {
@@ -98,6 +100,7 @@ impl World {
             lost: 0,
             opened_ns: 1_000_000,
             asked: 0,
+            all_call_exec: false,
         }
     }
 
@@ -127,14 +130,16 @@ impl World {
 
     fn advance(&mut self, pid: u32, is_lost: bool) {
         let mut kernel = self.kernel.borrow_mut();
-        let now_ns = kernel.now_ns;
+        let (now_ns, all_call_exec) = (kernel.now_ns, self.all_call_exec);
         let life = &mut self.lives[pid as usize];
         match life {
             None => {
                 *life = Some(Life { number: self.next, began_ns: now_ns, is_recorded: false, exec_ns: None });
                 self.next += 1;
             }
-            Some(life) if life.exec_ns.is_none() && life.number % 3 != 0 => life.exec_ns = Some(now_ns),
+            Some(life) if life.exec_ns.is_none() && (all_call_exec || life.number % 3 != 0) => {
+                life.exec_ns = Some(now_ns)
+            }
             Some(life) if !life.is_recorded => {
                 life.is_recorded = true;
                 if is_lost || kernel.records.len() >= kernel.room {
@@ -216,6 +221,29 @@ proptest! {
         }
         world.read(usize::MAX);
         prop_assert_eq!(world.matched + world.lost, world.asked);
+    }
+
+    #[test]
+    fn every_cost_of_processes_that_call_exec_after_the_opening_is_matched(
+        before in proptest::collection::vec(step(0), 0..30),
+        steps in proptest::collection::vec(step(0), 0..200),
+    ) {
+        let mut world = World::new(usize::MAX);
+        for step in before {
+            world.step(step);
+        }
+        world.open();
+        // Those that run already end unnoticed.
+        world.lives = vec![None; 4];
+        world.exits.clear();
+        world.expected.clear();
+        (world.matched, world.lost, world.asked) = (0, 0, 0);
+        world.all_call_exec = true;
+        for step in steps {
+            world.step(step);
+        }
+        world.read(usize::MAX);
+        prop_assert_eq!((world.matched, world.lost), (world.asked, 0));
     }
 
     #[test]

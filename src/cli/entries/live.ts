@@ -4,7 +4,7 @@ import type { EventType, ProcessEvent, ProcessField } from '../../api/event-type
 import type { ProcessMonitor } from '../../api/monitor-types.js'
 import type { MonitorStats } from '../../api/stats.js'
 import { getProcessMonitor } from '../../monitor/monitor.js'
-import { probe } from '../../native/binding.js'
+import { probeUsage } from '../../native/binding.js'
 import { memoized } from '../../redact/memo.js'
 import { redactSecrets } from '../../redact/redact-secrets.js'
 import { describe } from '../exit-codes.js'
@@ -105,15 +105,14 @@ export class LiveEntries {
         null,
       )
     }
-    if (readsUsage) await this.#checkUsage()
+    if (readsUsage) this.#checkUsage()
   }
 
   /** Says why costs are unknown, if they cannot be read. */
-  async #checkUsage(): Promise<void> {
-    const polls = this.#monitor.stats().source === 'polling'
-    const { usage, usageReason = null, usageHint = NEEDS_NETLINK } = await probe()
-    if (usage && !polls) return
-    this.#note('usage', `CPU time and memory are unknown. ${usageHint}`, usageReason)
+  #checkUsage(): void {
+    const refusal = this.#monitor.stats().source === 'polling' ? NEEDS_NETLINK : probeUsage()
+    if (refusal === null) return
+    this.#note('usage', `CPU time and memory are unknown. ${refusal.usageHint}`, refusal.usageReason)
   }
 
   /** Returns the entry for the start of a recording. The source is known once it is open. */
@@ -132,7 +131,8 @@ export class LiveEntries {
   /** Returns a heartbeat of this moment. `output`: the figures of the output. */
   heartbeat(output: Pick<HeartbeatEntry, 'lostOutput' | 'heldBytes'>): HeartbeatEntry {
     const { events, exec, exit, lostSocket, lostQueue, resync, restart, ...stats } = this.#monitor.stats()
-    const { captureTimeouts, detailsDropped, unseen, exitsWithoutStatus, queueDepth, trackedProcesses } = stats
+    const { captureTimeouts, detailsDropped, unseen, exitsWithoutStatus, usageLost, queueDepth, trackedProcesses } =
+      stats
     const { user, system } = process.cpuUsage()
     return {
       type: 'heartbeat',
@@ -149,6 +149,7 @@ export class LiveEntries {
       detailsDropped,
       unseen,
       exitsWithoutStatus,
+      usageLost,
       queueDepth,
       heldBytes: output.heldBytes,
       trackedProcesses,
@@ -210,7 +211,7 @@ export class LiveEntries {
   }
 }
 
-const NEEDS_NETLINK = "They need the kernel's process connector."
+const NEEDS_NETLINK = { usageReason: null, usageHint: "They need the kernel's process connector." }
 
 /** Returns the fields to capture. Expensive ones are captured only if they are shown. */
 function fieldsFor({ args, capture }: ShowOptions, needsCgroup: boolean, needsDetails: boolean): ProcessField[] {

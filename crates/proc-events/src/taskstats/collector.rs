@@ -80,10 +80,10 @@ impl UsageCollector {
     /// Forgets all records, and begins anew.
     fn resynchronize(&mut self) {
         self.has_lost = false;
-        let now_ns = self.source.now_ns();
-        // All records that are queued later are of exits after `now_ns`.
+        let from_ns = self.source.now_ns();
+        // All records that are queued later are of exits after `from_ns`.
         let _ = self.source.receive(&mut |_, _| {});
         self.drops.observe(self.source.drops());
-        self.matcher.reset(now_ns);
+        self.matcher.reset(from_ns, self.source.now_ns());
     }
 }

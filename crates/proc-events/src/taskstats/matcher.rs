@@ -4,8 +4,9 @@
 //! So the first record of a pid belongs to its first exit, as long as no record and no exit is missing. Some are missing
 //! after a loss, and when reading begins. Then these rules decide:
 //! - An exit before that time has no record.
-//! - Soon after it, a record does not count if it may be that of a process which was created after the exit.
-//! - Then all records of the pid are forgotten, as after a loss.
+//! - Soon after it, a record does not count if it may be that of a process which was created after the exit. Then all
+//!   records of the pid are forgotten, as after a loss.
+//! - A process that is known to have run after that time has a record, whenever it exits.
 
 use rustc_hash::FxHashMap;
 
@@ -57,11 +58,19 @@ struct Coverage {
     after_ns: u64,
     /// Exits after this time have one. Those in between may have one.
     certain_after_ns: u64,
+    /// Processes that ran after this time have one.
+    ran_after_ns: u64,
 }
 
 impl Coverage {
-    const fn new(after_ns: u64, closing_ns: u64) -> Self {
-        Self { after_ns, certain_after_ns: after_ns.saturating_add(closing_ns) }
+    /// Records that were queued until `after_ns` are missing, and others that were queued until `ran_after_ns` may be.
+    const fn new(after_ns: u64, ran_after_ns: u64, closing_ns: u64) -> Self {
+        Self { after_ns, certain_after_ns: after_ns.saturating_add(closing_ns), ran_after_ns }
+    }
+
+    /// Returns true if the record of the process may be missing.
+    const fn may_lack(&self, exit: &ExitedProcess) -> bool {
+        exit.exit_ns <= self.certain_after_ns && exit.began_ns <= self.ran_after_ns
     }
 }
 
@@ -70,6 +79,13 @@ impl Coverage {
 struct Pending {
     first: Received,
     later: Vec<Received>,
+}
+
+impl Pending {
+    /// Returns the time at which all of them had been received.
+    fn until_ns(&self) -> u64 {
+        self.later.last().unwrap_or(&self.first).until_ns
+    }
 }
 
 /// A record, and the time at which it had been received.
@@ -99,12 +115,12 @@ impl UsageMatcher {
     /// Returns a matcher for records that are queued from `now_ns` on.
     #[must_use]
     pub fn new(now_ns: u64) -> Self {
-        Self { all: Coverage::new(now_ns, CLOSING_AT_START_NS), ..Self::default() }
+        Self { all: Coverage::new(now_ns, now_ns, CLOSING_AT_START_NS), ..Self::default() }
     }
 
-    /// Forgets all records that were queued until `now_ns`, or received until this call.
-    pub fn reset(&mut self, now_ns: u64) {
-        *self = Self { all: Coverage::new(now_ns, CLOSING_NS), ..Self::default() };
+    /// Forgets all records that were queued until `from_ns`, and those that were received until `until_ns`.
+    pub fn reset(&mut self, from_ns: u64, until_ns: u64) {
+        *self = Self { all: Coverage::new(from_ns, until_ns, CLOSING_NS), ..Self::default() };
     }
 
     /// Must be called before records are received. Those that were received before were queued before `now_ns`.
@@ -136,9 +152,9 @@ impl UsageMatcher {
         }
         loop {
             let first = self.pending.get(&exit.pid)?.first;
-            if exit.exit_ns <= coverage.certain_after_ns && first.may_begin_after(exit.exit_ns) {
-                self.pending.remove(&exit.pid);
-                self.forgotten.insert(exit.pid, Coverage::new(self.read_began_ns, CLOSING_NS));
+            if coverage.may_lack(exit) && first.may_begin_after(exit.exit_ns) {
+                let until_ns = self.pending.remove(&exit.pid).map_or(u64::MAX, |pending| pending.until_ns());
+                self.forgotten.insert(exit.pid, Coverage::new(self.read_began_ns, until_ns, CLOSING_NS));
                 return None;
             }
             self.remove_first(exit.pid);
