@@ -1,4 +1,4 @@
-/** `npm run bench -- slowdown`: how much the capture of details slows down the programs that are watched. */
+/** `npm run bench -- slowdown`: how much the capture of details and costs slows down the programs that are watched. */
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { buildTools, isInstalled, peers, type Peer, type Tools } from './peers.ts'
@@ -45,6 +45,9 @@ function observers(tools: Tools): Peer[] {
     ...FIELDS.map((field) => ours(field, [field])),
     ours(`all six`, FIELDS),
     ours('all six, maxLatency 100', FIELDS, '100'),
+    ours('exits, too', ['exits']),
+    ours('exits with usage', ['exits', 'usage']),
+    ours('exits with usage, maxLatency 100', ['exits', 'usage'], '100'),
   ]
 }
 
