@@ -21,6 +21,7 @@ import { probe } from '../../dist/index.js'
 import { openPage } from '../support/browser.ts'
 import { command } from '../support/cli-harness.ts'
 import { temporaryFolder, until } from '../support/helpers.ts'
+import { has } from '../support/load.ts'
 import { importIntoSpeedscope } from '../support/speedscope.ts'
 import { checkTrace } from '../support/trace-check.ts'
 
@@ -457,6 +458,32 @@ test('speedscope imports the trace with every process', async (t) => {
     t.true(calls.length >= count)
     t.is(calls.filter((name) => name.startsWith('make')).length, 1)
   }
+})
+
+test.serial('the trace of a build by two jobs nests, and speedscope imports it', async (t) => {
+  if (!has(t, 'make', 'cc')) return
+  const place = temporaryFolder(t)
+  const sources = 12
+  for (let n = 0; n < sources; n++) writeFileSync(join(place, `f${n}.c`), `int f${n}(int x) { return x * ${n}; }\n`)
+  writeFileSync(join(place, 'main.c'), 'int main(void) { return 0; }\n')
+  const rules = 'prog: $(patsubst %.c,%.o,$(wildcard *.c))\n\t$(CC) -o $@ $^\n'
+  writeFileSync(join(place, 'Makefile'), rules)
+  const file = join(place, 'build.trace.json')
+  const it = command(t, ['run', '--format', 'trace', '--output', file, '--', 'make', '-s', '-j2', '-C', place])
+  t.deepEqual(await it.ended, [0, null], it.stderr)
+  const text = readFileSync(file, 'utf8')
+  const { traceEvents, otherData } = JSON.parse(text)
+  const { crossing, unpaired, slices } = checkTrace(traceEvents)
+  t.deepEqual([crossing, unpaired, otherData.notDrawn], [0, 0, 0])
+  // Each compilation has a driver and a compiler.
+  if (otherData.lost === 0) t.true(slices > 2 * sources)
+  let compilers = 0
+  for (const profile of await importIntoSpeedscope('build.trace.json', text))
+    profile.forEachCall(
+      ({ frame }) => void (compilers += Number(/^(?:cc1|clang)/.test(frame.name))),
+      () => {},
+    )
+  if (otherData.lost === 0) t.true(compilers > sources)
 })
 
 test.serial('the page opens in a browser without an error, and its buttons work', async (t) => {

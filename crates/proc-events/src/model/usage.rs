@@ -3,7 +3,8 @@
 /// The cost of a process, by the kernel's own accounts. A number is `None` if the kernel cannot say it of this process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ResourceUsage {
-    /// CPU time of all threads, in nanoseconds.
+    /// CPU time of all threads, in nanoseconds. The record has it as the scheduler has last added it up: when the thread
+    /// waited, or at a timer tick. The teardown of the process comes later.
     pub cpu_ns: u64,
     /// The largest amount of memory that the last program had resident, in bytes.
     pub max_rss_bytes: Option<u64>,
