@@ -9,7 +9,7 @@ interface Place {
   /** A command that runs another one there. */
   readonly by: readonly string[]
   readonly args: readonly string[]
-  /** What the line says after the fact. */
+  /** The reason that the line gives. */
   readonly hint: RegExp
 }
 

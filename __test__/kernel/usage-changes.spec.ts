@@ -1,4 +1,5 @@
 /** Costs of a reader that several threads share, whose source is reopened, and on CPUs that go and come back. */
+/* oxlint-disable unicorn/require-post-message-target-origin -- a thread is no window */
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { accessSync, constants } from 'node:fs'

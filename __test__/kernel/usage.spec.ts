@@ -62,9 +62,9 @@ interface Accounts {
   readonly pid: number
   readonly kind: (typeof KINDS)[number]
   readonly maxRssBytes: number
-  /** What the threads of the process had cost by their own accounts when they began to end. 0 for `unread`. */
+  /** The cost of its threads, by their own accounts, when they began to end. 0 for `unread`. */
   readonly own: Account
-  /** What `wait4` says of the process after its end. */
+  /** The cost that `wait4` tells after the end of the process. */
   readonly parent: Account
 }
 
@@ -159,8 +159,8 @@ test.serial('costs of 400 processes agree with their own accounts, and with thos
     const [least, middle, most] = [0, 0.5, 1].map((part) => quantile(lacks, part).toFixed(3))
     t.log(`${kind}: CPU time ${least} to ${most} ms less than the parent's account, median ${middle} ms`)
     if (kind === 'unread') {
-      // The record has the CPU time as the scheduler has last added it up: when the thread waits, when its clock is read, when
-      // another one wakes up beside it, and at each tick.
+      // The record has the CPU time as the scheduler has last added it up. It does so when the thread waits, when its clock is
+      // read, when another one wakes up beside it, and at each tick.
       t.true(quantile(lacks, 0.5) < TICK_MS)
       continue
     }

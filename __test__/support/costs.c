@@ -1,6 +1,6 @@
 // Processes whose cost is known.
 //
-// costs accounts FILE COUNT  runs processes with different costs; writes what wait4 says of them, and they of themselves
+// costs accounts FILE COUNT  runs processes with different costs; writes their accounts and those of wait4
 // costs storm COUNT WORKERS  short processes; each touches 8 * (its pid % 64) pages
 // costs reuse COUNT PIDS     short processes of few pids, as clone3 sets them; each touches 8 * (its exit code) pages
 #define _GNU_SOURCE

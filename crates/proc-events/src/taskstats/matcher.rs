@@ -55,22 +55,22 @@ pub struct UsageMatcher {
 #[derive(Clone, Copy, Debug, Default)]
 struct Coverage {
     /// Exits until this time have none.
-    after_ns: u64,
+    begins_ns: u64,
     /// Exits after this time have one. Those in between may have one.
-    certain_after_ns: u64,
+    certain_exit_ns: u64,
     /// Processes that ran after this time have one.
-    ran_after_ns: u64,
+    certain_run_ns: u64,
 }
 
 impl Coverage {
-    /// Records that were queued until `after_ns` are missing, and others that were queued until `ran_after_ns` may be.
-    const fn new(after_ns: u64, ran_after_ns: u64, closing_ns: u64) -> Self {
-        Self { after_ns, certain_after_ns: after_ns.saturating_add(closing_ns), ran_after_ns }
+    /// Records that were queued until `begins_ns` are missing, and others that were queued until `certain_run_ns` may be.
+    const fn new(begins_ns: u64, certain_run_ns: u64, closing_ns: u64) -> Self {
+        Self { begins_ns, certain_exit_ns: begins_ns.saturating_add(closing_ns), certain_run_ns }
     }
 
     /// Returns true if the record of the process may be missing.
     const fn may_lack(&self, exit: &ExitedProcess) -> bool {
-        exit.exit_ns <= self.certain_after_ns && exit.began_ns <= self.ran_after_ns
+        exit.exit_ns <= self.certain_exit_ns && exit.began_ns <= self.certain_run_ns
     }
 }
 
@@ -127,7 +127,7 @@ impl UsageMatcher {
     pub fn begin_read(&mut self, now_ns: u64) {
         self.read_began_ns = now_ns;
         if self.forgotten.len() > FORGOTTEN_MAX {
-            self.forgotten.retain(|_, coverage| coverage.after_ns.saturating_add(FORGOTTEN_NS) > now_ns);
+            self.forgotten.retain(|_, coverage| coverage.begins_ns.saturating_add(FORGOTTEN_NS) > now_ns);
         }
     }
 
@@ -147,7 +147,7 @@ impl UsageMatcher {
     /// Takes the record of a process that has exited. All records that were queued before the exit must be added.
     pub fn take(&mut self, exit: &ExitedProcess) -> Option<ResourceUsage> {
         let coverage = *self.forgotten.get(&exit.pid).unwrap_or(&self.all);
-        if exit.exit_ns <= coverage.after_ns {
+        if exit.exit_ns <= coverage.begins_ns {
             return None;
         }
         loop {
