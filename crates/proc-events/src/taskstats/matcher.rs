@@ -53,6 +53,7 @@ pub struct UsageMatcher {
 
 /// The exits that have a record.
 #[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::struct_field_names, reason = "each is a time, and its name ends with the unit")]
 struct Coverage {
     /// Exits until this time have none.
     begins_ns: u64,
