@@ -4,6 +4,9 @@
  */
 const records = require('../../__test__/support/fake/records.cjs')
 
+/** The index of the first record in the array. The words before it are the lent length, and an offset of the time. */
+const FIRST_RECORD = 3
+
 /** The only source. */
 let source
 
@@ -40,19 +43,19 @@ class Source {
     const words = this.#words
     const control = this.#control.shift()
     if (control !== undefined) {
-      words.set(control, 1)
-      return 1 + control.length
+      words.set(control, FIRST_RECORD)
+      return FIRST_RECORD + control.length
     }
     if (this.#left === 0) {
       this.#done()
       return 0
     }
-    const most = Math.min(words.length - 1, this.#block.length)
+    const most = Math.min(words.length - FIRST_RECORD, this.#block.length)
     const count = Math.min(this.#left, Math.floor(most / this.#length))
     this.#left -= count
     const written = count * this.#length
-    words.set(written === this.#block.length ? this.#block : this.#block.subarray(0, written), 1)
-    return 1 + written
+    words.set(written === this.#block.length ? this.#block : this.#block.subarray(0, written), FIRST_RECORD)
+    return FIRST_RECORD + written
   }
 
   scan(id) {
