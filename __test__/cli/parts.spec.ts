@@ -1,4 +1,5 @@
 /** The parts of the `proc-events` command that need no process: tables of plain values. */
+import * as fc from 'fast-check'
 import test from 'ava'
 import { type ErrorCode, ProcessMonitorError, hintFor, nativeError } from '../../dist/src/api/errors.js'
 import type { ExecEvent, ExitEvent, ProcessEvent } from '../../dist/src/api/event-types.js'
@@ -7,7 +8,8 @@ import { eventEntry } from '../../dist/src/recording/entry.js'
 import { formatDuration, formatOffset, formatTime } from '../../dist/src/cli/output/format.js'
 import { commandOf } from '../../dist/src/recording/words.js'
 import { ProcessNames } from '../../dist/src/cli/entries/process-names.js'
-import { jsonLine, readEntry } from '../../dist/src/recording/ndjson.js'
+import { entryLine, jsonLine, readEntry } from '../../dist/src/recording/ndjson.js'
+import { isoTime } from '../../dist/src/recording/wall-clock.js'
 import { excerpt } from '../../dist/src/recording/text.js'
 import { UsageError, commandMessage, describe, exitCodeOf, signalCode } from '../../dist/src/cli/exit-codes.js'
 import { wantsColors } from '../../dist/src/cli/output/output.js'
@@ -325,4 +327,44 @@ test('each error becomes one line and an exit code', (t) => {
     ['RTMIN+1', 128],
   ]
   for (const [signal, code] of signals) t.is(signalCode(signal), code, signal)
+})
+
+test('the line of any entry is its JSON, however often its texts came before', (t) => {
+  const text = fc.oneof(
+    fc.constantFrom('', 'sh', '/bin/sh', 'a"b', 'a\\b', '\u001b[2J', '\u202e', '\ud800', '😀', 'é'),
+    fc.string({ unit: 'binary' }),
+  )
+  const number = fc.oneof(fc.integer(), fc.double(), fc.constantFrom(-0, 2 ** 53, 1e21))
+  const list = fc.array(text, { maxLength: 4 })
+  const value = fc.oneof(
+    text,
+    text,
+    number,
+    fc.boolean(),
+    fc.constant(null),
+    fc.constant(undefined),
+    list,
+    fc.dictionary(text, number),
+  )
+  const key = fc.oneof(fc.constantFrom('type', 'time', 'timeNs', 'name', 'argv', 'usage', 'uid'), fc.string())
+  fc.assert(
+    fc.property(fc.dictionary(key, value, { noNullPrototype: true }), (entry: any) => {
+      for (const one of Object.values(entry)) if (Array.isArray(one) && one.length % 2 === 0) Object.freeze(one)
+      for (let again = 0; again < 2; again++) t.is(entryLine(entry), jsonLine(entry))
+      for (const one of Object.values(entry)) if (Array.isArray(one) && !Object.isFrozen(one)) one.push('more')
+      t.is(entryLine(entry), jsonLine(entry))
+    }),
+    { numRuns: 2000 },
+  )
+  const long = { name: 'x'.repeat(5000) } as any
+  t.is(entryLine(long), jsonLine(long))
+  // More texts than are remembered.
+  for (let i = 0; i < 10_000; i++) t.is(entryLine({ name: `${i}"` } as any), jsonLine({ name: `${i}"` }))
+})
+
+test('the time of day is that of Date', (t) => {
+  const moments = [
+    0, 1, 999, 999.999, 1000, 1_767_323_045_000.001, 1_767_323_045_999.9, 1_767_323_044_999.999, -1, -0.5,
+  ]
+  for (const ms of moments) t.is(isoTime(ms), new Date(ms).toISOString(), String(ms))
 })

@@ -41,3 +41,18 @@ test('an exception is not remembered', (t) => {
   t.throws(() => redact(['a']), { message: 'once' })
   t.deepEqual([...redact(['a'])], ['b'])
 })
+
+test('the same list is redacted once, unless it may change', (t) => {
+  let calls = 0
+  const redact = memoized((argv) => {
+    calls++
+    return argv
+  }, 1)
+  const [frozen, changing] = [Object.freeze(['a']), ['b']]
+  t.is(redact(frozen), redact(frozen))
+  // The equal lists before are forgotten.
+  redact(changing)
+  t.deepEqual([[...redact(frozen)], calls], [['a'], 2])
+  changing[0] = 'c'
+  t.deepEqual([...redact(changing)], ['c'])
+})

@@ -2,6 +2,7 @@
 import { createRequire } from 'node:module'
 import test from 'ava'
 import type * as RecordViews from '../../dist/src/native/record-view.js'
+import type * as TextCaches from '../../dist/src/native/text-cache.js'
 import { initialized, loadFacade, settled } from '../support/fake/facade.ts'
 
 const require = createRequire(import.meta.url)
@@ -391,4 +392,35 @@ test('records of unknown kinds are ignored', async (t) => {
   fake.source.push(...unknown, r.exec(2))
   await settled(fake)
   t.deepEqual(seen, [2])
+})
+
+test('a remembered text is the decoded one, whatever took its place meanwhile', (t) => {
+  const { TextCache } = require('../../dist/src/native/text-cache.js') as typeof TextCaches
+  const cache = new TextCache()
+  let splits = 0
+  const split = (text: string): string[] => {
+    splits++
+    return text.split('\0')
+  }
+  const memory = (text: string): { words: Uint32Array; bytes: Buffer } => {
+    const size = Buffer.byteLength(text)
+    const words = new Uint32Array(2 + Math.ceil(size / 4))
+    const bytes = Buffer.from(words.buffer)
+    words[1] = size
+    bytes.write(text, 8)
+    return { words, bytes }
+  }
+  // Many more than are remembered, some of which differ only in their length, and some that are too long.
+  const texts = Array.from({ length: 3000 }, (_, i) => `${'\0é'.repeat(i % 100)}${i % 1000}`)
+  for (const text of [...texts, ...texts.slice(0, 10), '', 'a', 'a\0', 'a\0\0']) {
+    const source = memory(text)
+    for (let again = 0; again < 2; again++) {
+      t.is(cache.text(source, 1), text)
+      t.deepEqual(cache.split(source, 1, split), text.split('\0'))
+    }
+  }
+  splits = 0
+  const source = memory('a\0b')
+  t.is(cache.split(source, 1, split), cache.split(source, 1, split))
+  t.is(splits, 1)
 })

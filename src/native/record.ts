@@ -12,6 +12,7 @@ import type {
 } from '../api/event-types.js'
 import type { LossReport } from '../api/monitor-types.js'
 import { containerIdOf } from './container-id.js'
+import { TextCache } from './text-cache.js'
 
 /** The types of event. The index is the record's kind and the bit in the mask of types. */
 export const EVENT_TYPES: readonly EventType[] = [
@@ -207,8 +208,7 @@ export function readProcess(buffer: RecordBuffer, at: number, requested = 0, nam
     if (read & EXE) next += textWords(words, next)
   }
   if (captureMask & ARGV) {
-    // Freeze the array, because all callbacks share it. That costs about as much as one copy.
-    info.argv = read & ARGV ? Object.freeze(splitArguments(text(buffer, next))) : null
+    info.argv = read & ARGV ? texts.split(buffer, next, frozenArguments) : null
     if (read & ARGV) next += textWords(words, next)
     if ((words[at]! >>> FLAGS_SHIFT) & ARGV_TRUNCATED) info.argvTruncated = true
   }
@@ -270,7 +270,8 @@ export function readEvent(buffer: RecordBuffer, at: number, process: ProcessInfo
         durationNs,
         durationSince,
       }
-      return requested & USAGE ? { ...event, usage: readUsage(words, at) } : event
+      if (requested & USAGE) (event as { usage: ResourceUsage | null }).usage = readUsage(words, at)
+      return event
     }
     case 'comm': {
       const comm = commOf(buffer.bytes.subarray((at + 6) * 4, (at + 10) * 4))
@@ -365,13 +366,19 @@ function u64(words: Uint32Array, at: number): number {
   return words[at + 1]! * HIGH + words[at]!
 }
 
+const texts = new TextCache()
+
 function text(buffer: RecordBuffer, at: number): string {
-  const start = (at + 1) * 4
-  return buffer.bytes.toString('utf8', start, start + buffer.words[at]!)
+  return texts.text(buffer, at)
 }
 
 function textWords(words: Uint32Array, at: number): number {
   return 1 + ((words[at]! + 3) >>> 2)
+}
+
+/** Splits arguments. Freezes the array, because all callbacks share it. */
+function frozenArguments(joined: string): readonly string[] {
+  return Object.freeze(splitArguments(joined))
 }
 
 /** Splits arguments that each end with NUL. The empty string has no arguments. */

@@ -18,9 +18,101 @@ import {
  * written as Unicode escapes, which mean the same. JSON.stringify does so for C0 controls and lone surrogates only.
  */
 export function jsonLine(entry: object): string {
-  const text = JSON.stringify(entry)
+  return safe(JSON.stringify(entry))
+}
+
+function safe(text: string): string {
   if (/^[\x20-\x7e]*$/.test(text)) return text
   return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, escaped)
+}
+
+/** Texts that are remembered with their JSON, and the most characters of one. */
+const TEXTS_MAX = 4096
+const TEXT_MAX = 1024
+
+/** Keys that are remembered. */
+const KEYS_MAX = 128
+
+/** What lines have in common: a key, and `,"key":value` for its values that come again and again. */
+interface Key {
+  readonly prefix: string
+  readonly nothing: string
+  readonly texts: Map<string, string>
+  readonly lists: WeakMap<readonly unknown[], string>
+  /** True if the texts are new in each entry. */
+  readonly isUnique: boolean
+}
+
+const keys = new Map<string, Key>()
+let textCount = 0
+
+/**
+ * Returns the line of an entry, which is that of {@link jsonLine}, in a fraction of the time: entries have the same keys, names,
+ * paths and arguments again and again.
+ */
+export function entryLine(entry: Entry): string {
+  return `${members(entry)}}`
+}
+
+/** Returns the object without its end. */
+function members(object: object): string {
+  let text = ''
+  for (const name in object) {
+    const value: unknown = object[name as never]
+    if (value === undefined) continue
+    const member = memberOf(keys.get(name) ?? newKey(name), value)
+    text = text === '' ? `{${member.slice(1)}` : text + member
+  }
+  return text === '' ? '{' : text
+}
+
+function memberOf(key: Key, value: unknown): string {
+  switch (typeof value) {
+    case 'string':
+      return key.isUnique ? `${key.prefix}${quoted(value)}` : textMember(key, value)
+    case 'number':
+      return key.prefix + (Number.isFinite(value) ? value : 'null')
+    case 'object':
+      if (value === null) return key.nothing
+      return Array.isArray(value) ? listMember(key, value) : `${key.prefix}${members(value)}}`
+    default:
+      return key.prefix + String(value)
+  }
+}
+
+function textMember(key: Key, value: string): string {
+  const before = key.texts.get(value)
+  if (before !== undefined) return before
+  const member = `${key.prefix}${quoted(value)}`
+  if (value.length > TEXT_MAX) return member
+  if (++textCount > TEXTS_MAX) {
+    textCount = 1
+    for (const { texts } of keys.values()) texts.clear()
+  }
+  key.texts.set(value, member)
+  return member
+}
+
+function listMember(key: Key, value: readonly unknown[]): string {
+  const before = key.lists.get(value)
+  if (before !== undefined) return before
+  const member = key.prefix + jsonLine(value)
+  // Events share lists, which then do not change.
+  if (Object.isFrozen(value)) key.lists.set(value, member)
+  return member
+}
+
+function newKey(name: string): Key {
+  const prefix = `,${safe(JSON.stringify(name))}:`
+  const isUnique = name === 'time' || name === 'timeNs'
+  const key = { prefix, nothing: `${prefix}null`, texts: new Map(), lists: new WeakMap(), isUnique }
+  // A recording of another program may have any keys.
+  if (keys.size < KEYS_MAX) keys.set(name, key)
+  return key
+}
+
+function quoted(text: string): string {
+  return /^[ !#-[\]-~]*$/.test(text) ? `"${text}"` : safe(JSON.stringify(text))
 }
 
 /** Each half of a surrogate pair on its own. */

@@ -26,3 +26,15 @@ function digits(us: number, ns: number): string {
   const rest = Math.trunc(ns)
   return `${us}${rest < 10 ? '00' : rest < 100 ? '0' : ''}${rest}`
 }
+
+/** The last second, and its text up to the point of the fraction. */
+let [second, secondText] = [NaN, '']
+
+/** Returns the time of day in ISO 8601, like `Date.prototype.toISOString`. Events of one second share most of the text. */
+export function isoTime(timeMs: number): string {
+  const whole = Math.floor(timeMs / 1000)
+  const ms = Math.trunc(timeMs) - whole * 1000
+  if (!(ms >= 0 && timeMs >= 0)) return new Date(timeMs).toISOString()
+  if (whole !== second) [second, secondText] = [whole, new Date(whole * 1000).toISOString().slice(0, -4)]
+  return `${secondText}${ms < 10 ? '00' : ms < 100 ? '0' : ''}${ms}Z`
+}

@@ -17,8 +17,10 @@ type Redact = (argv: readonly string[]) => readonly string[]
  */
 export function memoized(redact: Redact, listsMax: number = LISTS_MAX): Redact {
   const known = new Map<string, readonly string[]>()
+  // Events share the lists of equal arguments. A list that is not frozen may change.
+  const sameLists = new WeakMap<readonly string[], readonly string[]>()
   let characters = 0
-  return (argv) => {
+  const redactEqual: Redact = (argv) => {
     // No argument has a NUL, and the number of arguments tells [] from [''].
     const key = `${argv.length}\0${argv.join('\0')}`
     if (key.length > LIST_MAX) return redact(argv)
@@ -32,6 +34,13 @@ export function memoized(redact: Redact, listsMax: number = LISTS_MAX): Redact {
     }
     known.set(key, redacted)
     characters += added
+    return redacted
+  }
+  return (argv) => {
+    const before = sameLists.get(argv)
+    if (before !== undefined) return before
+    const redacted = redactEqual(argv)
+    if (Object.isFrozen(argv)) sameLists.set(argv, redacted)
     return redacted
   }
 }

@@ -50,6 +50,8 @@ export class LiveEntries {
   readonly #monitor: ProcessMonitor = getProcessMonitor()
   readonly #users = new Users()
   readonly #clock = new WallClock()
+  /** Hides secrets in arguments. Here and not in the monitor, which must copy the arguments for a function of a user. */
+  readonly #redact: (argv: readonly string[]) => readonly string[]
   readonly #names: ProcessNames
   /** The processes of the filter `pid` that have not exited. */
   readonly #pids: Set<number>
@@ -63,6 +65,7 @@ export class LiveEntries {
     this.#options = options
     this.#onEntry = onEntry
     this.#names = new ProcessNames(options.types.includes('exit'))
+    this.#redact = options.show.args === 'redacted' ? memoized(redactSecrets) : (argv) => argv
     const { pid = [], ancestor = [] } = options.filter
     this.#pids = new Set(pid)
     for (const one of ancestor) this.#names.keep(one)
@@ -94,7 +97,6 @@ export class LiveEntries {
     const initialized = this.#monitor.initialize({
       source: show.source,
       maxLatency: show.latencyMs ?? this.#options.latencyMs,
-      ...(show.args === 'redacted' ? { redact: memoized(redactSecrets) } : {}),
     })
     for (const pid of this.#pids) this.#forgetAtExit(pid)
     await initialized
@@ -200,6 +202,7 @@ export class LiveEntries {
       parentName: this.#names.of(ppid),
       user: uid === null ? null : this.#users.nameOf(uid),
       showsArguments: this.#options.show.args !== 'hidden',
+      redact: this.#redact,
       timeNs: this.#clock.timeNs(event.timeMs, event.timestampNs),
     })
     if (event.type !== 'fork') this.#names.observe(event)

@@ -7,6 +7,8 @@ import { styleText } from 'node:util'
 export const HELD_MAX: number = 16 * 2 ** 20
 /** Bytes that are written at once. A single line may have more. */
 const CHUNK_MAX = 64 * 1024
+/** The most bytes that a unit of a JavaScript string takes in UTF-8. */
+const BYTES_MAX = 3
 
 /** The place that lines are written to: one chunk of whole lines after the other. */
 export interface Target {
@@ -43,8 +45,8 @@ export class Output {
   /** Chunks that are full, oldest first. Buffers, because strings of JavaScript take up to three times the memory. */
   #chunks: Buffer[] = []
   /** The lines of the next chunk. */
-  #lines: string[] = []
-  #linesBytes = 0
+  #next = Buffer.allocUnsafeSlow(CHUNK_MAX)
+  #nextBytes = 0
   /** Bytes of all held lines, with their ends, without the chunk that is being written. */
   #heldBytes = 0
   #count = 0
@@ -109,18 +111,12 @@ export class Output {
   line(text: string): void {
     if (!this.#open) return
     // After a skipped line, skip the following ones until the reader reads, so that the gap is in one place.
-    const needed = Buffer.byteLength(text) + this.#completionMax + 1
-    if (this.#heldBytes > 0 && (this.#skippedNow > 0 || this.#heldBytes + needed > this.#heldMax)) {
+    if (this.#heldBytes > 0 && (this.#skippedNow > 0 || !this.#fits(text))) {
       this.#skippedNow++
       return
     }
-    const line = this.#complete(text)
-    const bytes = Buffer.byteLength(line) + 1
-    if (this.#linesBytes > 0 && this.#linesBytes + bytes > this.#chunkMax) this.#seal()
+    this.#hold(`${this.#complete(text)}\n`)
     this.#count++
-    this.#lines.push(line)
-    this.#linesBytes += bytes
-    this.#heldBytes += bytes
     if (this.#writing) return
     if (this.#chunks.length > 0) return this.flush()
     if (this.#scheduled) return
@@ -162,17 +158,44 @@ export class Output {
     if (!this.#open) await this.closed
   }
 
+  /** Returns true if the line, when it is complete, is within the bytes that are held at most. */
+  #fits(text: string): boolean {
+    const room = this.#heldMax - this.#heldBytes - this.#completionMax - 1
+    // Counting bytes takes as long as writing them.
+    return text.length * BYTES_MAX <= room || Buffer.byteLength(text) <= room
+  }
+
+  #hold(line: string): void {
+    let at = this.#nextBytes
+    if (at + line.length * BYTES_MAX > this.#next.length) {
+      const bytes = Buffer.byteLength(line)
+      if (at + bytes > this.#next.length && at > 0) this.#seal()
+      at = this.#nextBytes
+      if (bytes > this.#next.length) {
+        this.#chunks.push(Buffer.from(line))
+        this.#heldBytes += bytes
+        return
+      }
+    }
+    const written = this.#next.write(line, at)
+    if (at > 0 && at + written > this.#chunkMax) {
+      // The line begins a chunk of its own.
+      this.#seal()
+      this.#next.copyWithin(0, at, at + written)
+      at = 0
+    }
+    this.#nextBytes = at + written
+    this.#heldBytes += written
+  }
+
   #seal(): void {
-    this.#lines.push('')
-    this.#chunks.push(Buffer.from(this.#lines.join('\n')))
-    this.#lines = []
-    this.#linesBytes = 0
+    this.#chunks.push(Buffer.from(this.#next.subarray(0, this.#nextBytes)))
+    this.#nextBytes = 0
   }
 
   #drop(): void {
     this.#chunks = []
-    this.#lines = []
-    this.#linesBytes = 0
+    this.#nextBytes = 0
     this.#heldBytes = 0
   }
 

@@ -1,6 +1,6 @@
 /** The interface of a view: entries in, lines out. A view knows no terminal and no clock. */
 import { type Entry, isEvent } from '../../recording/entry.js'
-import { jsonLine } from '../../recording/ndjson.js'
+import { entryLine } from '../../recording/ndjson.js'
 import type { Layout } from '../output/text.js'
 
 /** A view that adds lines as entries arrive. */
@@ -32,6 +32,6 @@ export class JsonLines implements Stream {
   }
 
   add(entry: Entry): readonly string[] {
-    return isNews(entry) ? [jsonLine(entry)] : []
+    return isNews(entry) ? [entryLine(entry)] : []
   }
 }
