@@ -22,6 +22,11 @@ impl MemoryUse for RawDetails {
     }
 }
 
+/// Returns the memory use of an exec in a queue, in bytes.
+pub(super) fn queued_memory<T: MemoryUse>(details: Option<&T>) -> usize {
+    size_of::<Captured<T>>() + details.map_or(0, T::memory_bytes)
+}
+
 /// The captured details of one CPU, in the order of their execs.
 #[derive(Debug)]
 pub(super) struct CaptureQueue<C: Channel<T>, T: MemoryUse = RawDetails> {
@@ -30,7 +35,7 @@ pub(super) struct CaptureQueue<C: Channel<T>, T: MemoryUse = RawDetails> {
     early: Option<Captured<T>>,
     /// True if the last wait for the worker timed out.
     has_timed_out: bool,
-    /// Memory use of the details in the queues of all CPUs, in bytes.
+    /// Memory use of the execs in the queues of all CPUs, in bytes.
     queued_bytes: Arc<AtomicUsize>,
 }
 
@@ -70,7 +75,7 @@ impl<T: MemoryUse, C: Channel<T>> CaptureQueue<C, T> {
                 self.early = Some((captured_seq, details));
                 return None;
             }
-            self.queued_bytes.fetch_sub(details.as_ref().map_or(0, T::memory_bytes), Ordering::Relaxed);
+            self.queued_bytes.fetch_sub(queued_memory(details.as_ref()), Ordering::Relaxed);
             if captured_seq == seq {
                 return details;
             }
@@ -82,7 +87,7 @@ impl<T: MemoryUse, C: Channel<T>> Drop for CaptureQueue<C, T> {
     /// Subtracts the remaining details from `queued_bytes`.
     fn drop(&mut self) {
         while let Some((_, details)) = self.early.take().or_else(|| self.channel.next(Duration::ZERO)) {
-            self.queued_bytes.fetch_sub(details.as_ref().map_or(0, T::memory_bytes), Ordering::Relaxed);
+            self.queued_bytes.fetch_sub(queued_memory(details.as_ref()), Ordering::Relaxed);
         }
     }
 }
@@ -104,7 +109,7 @@ mod tests {
     #[test]
     fn details_are_taken_at_their_exec_and_earlier_ones_are_dropped() {
         let channel: VecDeque<_> = [u32::MAX, 0, 3, 4, 9].map(|seq| (seq, Some(Bytes(seq)))).into();
-        let bytes = Arc::new(AtomicUsize::new(50));
+        let bytes = Arc::new(AtomicUsize::new(5 * queued_memory(Some(&Bytes(0)))));
         let mut queue = CaptureQueue::new(channel, Arc::clone(&bytes));
         let mut pid = |seq| queue.take(seq, Duration::ZERO).map(|Bytes(pid)| pid);
         assert_eq!(pid(u32::MAX - 1), None);
@@ -116,11 +121,12 @@ mod tests {
     #[test]
     fn details_of_a_dropped_queue_do_not_count() {
         let channel: VecDeque<_> = [3, 4, 5].map(|seq| (seq, Some(Bytes(seq)))).into();
-        let bytes = Arc::new(AtomicUsize::new(40));
+        let each = queued_memory(Some(&Bytes(0)));
+        let bytes = Arc::new(AtomicUsize::new(4 * each));
         let mut queue = CaptureQueue::new(channel, Arc::clone(&bytes));
         assert!(queue.take(2, Duration::ZERO).is_none());
         drop(queue);
-        assert_eq!(bytes.load(Ordering::Relaxed), 10, "details of another CPU remain");
+        assert_eq!(bytes.load(Ordering::Relaxed), each, "details of another CPU remain");
     }
 
     #[test]
@@ -133,7 +139,8 @@ mod tests {
             }
         }
         let recorder = TimeoutRecorder(VecDeque::new(), Vec::new());
-        let mut queue = CaptureQueue::new(recorder, Arc::default());
+        let bytes = Arc::new(AtomicUsize::new(queued_memory::<Bytes>(None)));
+        let mut queue = CaptureQueue::new(recorder, bytes);
         for seq in 1..4 {
             assert!(queue.take(seq, CAPTURE_TIMEOUT).is_none());
         }

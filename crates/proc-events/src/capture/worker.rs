@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, OnceLock};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ use rustix::thread::{sched_getcpu, sched_setaffinity};
 use rustix::time::ClockId;
 
 use super::cpus::only;
-use super::queue::{CaptureQueue, Captured};
+use super::queue::{CaptureQueue, Captured, queued_memory};
 use crate::connector::bpf;
 use crate::connector::wire;
 use crate::connector::{open_exec_listener, recv};
@@ -26,9 +26,8 @@ use crate::sys;
 use crate::sys::datagram::Datagram;
 use crate::sys::scheduling::{Priority, ThreadScheduling};
 
-/// Maximum number of processes in the queue of one worker.
-const CAPTURE_QUEUE_LEN: usize = 512;
-/// Memory use of all queues, in bytes, at which the workers stop reading.
+/// Memory use of all queues, in bytes, at which the workers stop reading. It is enough for a second of 20,000 execs, because the
+/// reader thread may sleep or get no CPU for some time.
 const MAX_QUEUED_BYTES: usize = 8 << 20;
 /// Maximum time that the reader thread waits for the details of one exec. A capture takes far less. If both threads
 /// read the same process at once, they block each other in the kernel, and the process runs meanwhile.
@@ -96,7 +95,7 @@ impl WorkerHandle {
 impl WorkerContext {
     /// Starts the worker of a CPU.
     pub(super) fn start(&self, cpu: u32) -> io::Result<WorkerHandle> {
-        let (sender, receiver) = sync_channel(CAPTURE_QUEUE_LEN);
+        let (sender, receiver) = channel();
         let priority = Arc::new(OnceLock::new());
         let state = Arc::new(ReadState::default());
         let socket = Arc::new(open_exec_listener(&self.proc_root, cpu).map_err(io::Error::other)?);
@@ -142,7 +141,7 @@ struct Worker {
     queued_bytes: Arc<AtomicUsize>,
     cpu: u32,
     /// Declared last, because it must be dropped last: its disconnection says that the worker has released everything.
-    sender: SyncSender<Captured>,
+    sender: Sender<Captured>,
 }
 
 impl Worker {
@@ -184,20 +183,21 @@ impl Worker {
         let pid = process_tgid as u32;
         let now_ns = clock_ns(ClockId::Monotonic);
         let fields = Fields::from_bits(self.fields.load(Ordering::Relaxed));
-        let mut details = None;
         // If the queues are full, the reader thread reads the details that are left by then.
-        if self.queued_bytes.load(Ordering::Relaxed) < MAX_QUEUED_BYTES
-            && !self.procfs.procfs().hung().is_skipped(pid, now_ns)
-        {
+        if self.queued_bytes.load(Ordering::Relaxed) >= MAX_QUEUED_BYTES {
+            return false;
+        }
+        let mut details = None;
+        if !self.procfs.procfs().hung().is_skipped(pid, now_ns) {
             self.state.begin(pid, now_ns);
             details = self.procfs.read(pid, fields, message.timestamp_ns);
             if self.state.end() {
                 return true;
             }
         }
-        let bytes = details.as_ref().map_or(0, RawDetails::weight);
+        let bytes = queued_memory(details.as_ref());
         self.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
-        if self.sender.try_send((message.seq, details)).is_err() {
+        if self.sender.send((message.seq, details)).is_err() {
             self.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
         }
         false

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use super::file_buffer::FileBuffer;
 use super::ids::IdReader;
 use super::name;
-use super::parse::{self, Stat};
+use super::parse::{self, COMM_MAX, Stat};
 use crate::model::event::ProcessInfo;
 use crate::model::interest::{Field, Fields};
 use crate::sys::pidfd::PidfdIds;
@@ -26,10 +26,10 @@ const STAT_MAX: usize = 4096;
 const STATUS_MAX: usize = 8192;
 const CGROUP_MAX: usize = 64 * 1024;
 const LOGIN_UID_MAX: usize = 16;
+const COMM_FILE_MAX: usize = 64;
 
-/// The fields that need `stat`.
-const STAT_FIELDS: Fields =
-    Fields::NONE.with(Field::Name).with(Field::Ppid).with(Field::StartTime).with(Field::Comm);
+/// The fields that need `stat`. Before the process runs, the name needs its comm alone, whose file costs less.
+const STAT_FIELDS: Fields = Fields::NONE.with(Field::Ppid).with(Field::StartTime).with(Field::Comm);
 
 /// The time at which the files of a process are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +62,7 @@ impl ReadCmdline for Direct {
 #[derive(Debug)]
 pub(super) struct ProcFiles {
     stat: FileBuffer,
+    comm: FileBuffer,
     cmdline: FileBuffer,
     exe: FileBuffer,
     cwd: FileBuffer,
@@ -77,10 +78,12 @@ pub(super) struct ProcFiles {
 
 impl ProcFiles {
     pub(super) fn new(id_reader: &Arc<IdReader>) -> Self {
-        let [stat, cmdline, exe, cwd, cgroup, status, login_uid] = std::array::from_fn(|_| FileBuffer::new());
+        let [stat, comm, cmdline, exe, cwd, cgroup, status, login_uid] =
+            std::array::from_fn(|_| FileBuffer::new());
         let time = ReadTime::AnyTime;
         Self {
             stat,
+            comm,
             cmdline,
             exe,
             cwd,
@@ -129,8 +132,8 @@ impl ProcFiles {
         time: ReadTime,
         mut before: Option<(u64, bool)>,
     ) -> Result<(), Errno> {
-        let Self { cmdline: arguments, exe, cwd, cgroup, status, login_uid, .. } = self;
-        for buffer in [&mut self.stat, arguments, exe, cwd, cgroup, status, login_uid] {
+        let Self { comm, cmdline: arguments, exe, cwd, cgroup, status, login_uid, .. } = self;
+        for buffer in [&mut self.stat, comm, arguments, exe, cwd, cgroup, status, login_uid] {
             buffer.clear();
         }
         (self.time, self.ids) = (time, None);
@@ -152,6 +155,8 @@ impl ProcFiles {
         // Before the process runs, its identity is certain.
         if time != ReadTime::BeforeRun || !STAT_FIELDS.intersection(fields).is_empty() || fields.is_empty() {
             self.stat.try_read(root, pid, "stat", STAT_MAX)?;
+        } else if fields.has(Field::Name) {
+            self.read_comm(root, pid)?;
         }
         if fields.has(Field::Name) {
             self.read_name_sources(root, pid, fields, cmdline);
@@ -200,6 +205,22 @@ impl ProcFiles {
         Ok(())
     }
 
+    /// Reads the comm of a process from its own file. Reads `stat` instead if that shows it differently.
+    fn read_comm(&mut self, root: &OwnedFd, pid: u32) -> Result<(), Errno> {
+        self.comm.try_read(root, pid, "comm", COMM_FILE_MAX)?;
+        // `stat` escapes these characters.
+        if self.comm().is_none_or(|comm| comm.iter().any(|byte| matches!(byte, b'\n' | b'\\'))) {
+            self.comm.clear();
+            self.stat.try_read(root, pid, "stat", STAT_MAX)?;
+        }
+        Ok(())
+    }
+
+    /// Returns the comm that was read from its own file.
+    fn comm(&self) -> Option<&[u8]> {
+        self.comm.content().and_then(parse::comm)
+    }
+
     /// Reads the files that the name needs besides the comm: if the kernel may have cut it, or if the process may have
     /// changed it.
     fn read_name_sources(
@@ -209,8 +230,10 @@ impl ProcFiles {
         fields: Fields,
         cmdline: &mut impl ReadCmdline,
     ) {
-        let Some(stat) = self.stat() else { return };
-        let (may_be_cut, is_user) = (stat.may_be_cut(), !stat.is_kernel_thread());
+        let of_stat = self.stat().map(|stat| (stat.may_be_cut(), !stat.is_kernel_thread()));
+        // A kernel thread does not call exec.
+        let of_comm = || self.comm().map(|comm| (comm.len() == COMM_MAX, true));
+        let Some((may_be_cut, is_user)) = of_stat.or_else(of_comm) else { return };
         let may_be_renamed = is_user && self.time != ReadTime::BeforeRun;
         if (may_be_cut || may_be_renamed) && !fields.has(Field::Exe) {
             self.exe.read_link(root, pid, "exe");
@@ -243,6 +266,7 @@ impl ProcFiles {
     pub(super) fn files(&self) -> Files<'_> {
         Files {
             stat: self.stat.content(),
+            comm: self.comm(),
             cmdline: self.cmdline.content(),
             is_cmdline_cut: self.cmdline.is_cut(),
             exe: self.exe.content(),
@@ -274,6 +298,8 @@ const fn is_torn(before: (u64, bool), after: (u64, bool)) -> bool {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Files<'a> {
     pub(super) stat: Option<&'a [u8]>,
+    /// The comm, if it was read without `stat`.
+    pub(super) comm: Option<&'a [u8]>,
     pub(super) cmdline: Option<&'a [u8]>,
     pub(super) is_cmdline_cut: bool,
     pub(super) exe: Option<&'a [u8]>,
@@ -302,6 +328,7 @@ impl Files<'_> {
             ReadTime::AfterExec => name::after_exec(stat.comm, cmdline, exe),
             ReadTime::AnyTime => name::since_exec(stat.comm, cmdline, exe),
         };
+        let name_at_exec = || self.comm.map(|comm| name::at_exec(comm, cmdline, exe));
         let argv = || {
             let argv = parse::argv(cmdline, self.is_cmdline_cut, max_argv_bytes);
             let is_title = self.time == ReadTime::AnyTime
@@ -315,7 +342,7 @@ impl Files<'_> {
         let of_stat = |field| requested(field).and(stat);
         ProcessInfo {
             requested: fields,
-            name: requested_untorn(Field::Name).and(stat).map(name),
+            name: requested_untorn(Field::Name).and_then(|()| stat.map(name).or_else(name_at_exec)),
             ppid: of_stat(Field::Ppid).map(|stat| stat.ppid),
             exe: requested_untorn(Field::Exe).and(self.exe).map(parse::readable),
             argv: requested_untorn(Field::Argv).filter(|()| has_argv).map(|()| argv()),
@@ -357,6 +384,7 @@ mod tests {
         ] {
             let files = Files {
                 stat: Some(stat),
+                comm: None,
                 cmdline: Some(b"old\0"),
                 is_cmdline_cut: false,
                 exe,
@@ -379,6 +407,7 @@ mod tests {
         let stat = b"42 (sh) S 1 1 1 0 0 0 0 0 0 0 3 4 0 0 20 0 7 0 9 18 19 20 5 7 6\n";
         let files = Files {
             stat: Some(stat),
+            comm: None,
             cmdline: Some(b"sh\0"),
             is_cmdline_cut: false,
             exe: Some(b"/bin/sh"),

@@ -76,6 +76,12 @@ impl Stat<'_> {
     }
 }
 
+/// Parses `/proc/PID/comm`. Returns `None` if its end is missing.
+#[must_use]
+pub fn comm(text: &[u8]) -> Option<&[u8]> {
+    text.strip_suffix(b"\n")
+}
+
 /// Parses `/proc/PID/stat`. Returns `None` if a required field is missing or malformed.
 #[must_use]
 pub fn stat(text: &[u8]) -> Option<Stat<'_>> {

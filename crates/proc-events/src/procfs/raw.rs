@@ -23,16 +23,16 @@ pub(crate) struct RawDetails {
     read_ns: u64,
 }
 
-const FILE_COUNT: usize = 7;
+const FILE_COUNT: usize = 8;
 
 impl RawDetails {
     /// Copies the files that were read for `fields`. `read_ns` is the time after the read.
     pub(super) fn copy(files: &Files<'_>, fields: Fields, read_ns: u64) -> Self {
-        let Files { stat, cmdline, exe, cwd, cgroup, status, login_uid, ids, time, .. } = *files;
-        let parts = [stat, cmdline, exe, cwd, cgroup, status, login_uid];
+        let Files { stat, comm, cmdline, exe, cwd, cgroup, status, login_uid, ids, time, .. } = *files;
+        let parts = [stat, comm, cmdline, exe, cwd, cgroup, status, login_uid];
         Self {
             fields,
-            bytes: parts.into_iter().flatten().flatten().copied().collect(),
+            bytes: parts.map(Option::unwrap_or_default).concat().into_boxed_slice(),
             lengths: parts.map(|part| part.map(|part| part.len() as u32)),
             ids,
             is_cmdline_cut: files.is_cmdline_cut,
@@ -55,7 +55,7 @@ impl RawDetails {
     /// process.
     pub(crate) fn observed(&self, procfs: &Procfs, pid: u32, exec_ns: u64) -> Option<ObservedProcess> {
         let mut rest = &*self.bytes;
-        let [stat, cmdline, exe, cwd, cgroup, status, login_uid] = self.lengths.map(|length| {
+        let [stat, comm, cmdline, exe, cwd, cgroup, status, login_uid] = self.lengths.map(|length| {
             let (part, remainder) = rest.split_at_checked(length? as usize)?;
             rest = remainder;
             Some(part)
@@ -65,6 +65,7 @@ impl RawDetails {
         let is_torn = parsed.as_ref().is_some_and(|stat| stat.is_mid_exec);
         let files = Files {
             stat,
+            comm,
             cmdline,
             is_cmdline_cut: self.is_cmdline_cut,
             exe,

@@ -297,4 +297,29 @@ mod tests {
         assert_eq!((&*answer, &*names[0]), ("ok\n", "renamed"));
         assert_ne!(&*names[1], "renamed");
     }
+
+    #[test]
+    fn the_file_of_the_comm_gives_the_same_name_as_stat() {
+        let procfs = Arc::new(Procfs::open(Path::new("/proc")).expect("/proc is mounted"));
+        let folder = std::env::temp_dir().join(format!("proc-events-comm-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("it can be created");
+        for (file, is_cheap) in
+            [("short", true), ("exactly-fifteen", true), ("more-than-fifteen-bytes", true), ("back\\slash", false)]
+        {
+            let path = folder.join(file);
+            std::fs::copy("/bin/sleep", &path).expect("it can be copied");
+            let mut child = Command::new(&path).arg("60").spawn().expect("it runs");
+            let read = |fields| {
+                let details = procfs.direct_reader().read(child.id(), fields, u64::MAX).expect("it runs");
+                let observed = details.observed(&procfs, child.id(), u64::MAX).expect("it is the same");
+                (observed.start_time != 0, observed.process.and_then(|process| process.name.clone()))
+            };
+            let name = Fields::NONE.with(Field::Name);
+            let [cheap, whole] = [read(name), read(name.with(Field::StartTime))];
+            child.kill().and_then(|()| child.wait()).expect("it ends");
+            assert!(whole.0 && whole.1.is_some(), "{whole:?}");
+            assert_eq!(cheap, (!is_cheap, whole.1), "{file}");
+        }
+        std::fs::remove_dir_all(&folder).expect("it can be removed");
+    }
 }
