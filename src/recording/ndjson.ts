@@ -33,7 +33,7 @@ const TEXT_MAX = 1024
 /** Keys that are remembered. */
 const KEYS_MAX = 128
 
-/** What lines have in common: a key, and `,"key":value` for its values that come again and again. */
+/** A part that lines have in common: a key, and `,"key":value` for its values that come again and again. */
 interface Key {
   readonly prefix: string
   readonly nothing: string

@@ -303,9 +303,12 @@ mod tests {
         let procfs = Arc::new(Procfs::open(Path::new("/proc")).expect("/proc is mounted"));
         let folder = std::env::temp_dir().join(format!("proc-events-comm-{}", std::process::id()));
         std::fs::create_dir_all(&folder).expect("it can be created");
-        for (file, is_cheap) in
-            [("short", true), ("exactly-fifteen", true), ("more-than-fifteen-bytes", true), ("back\\slash", false)]
-        {
+        for (file, is_cheap) in [
+            ("short", true),
+            ("exactly-fifteen", true),
+            ("more-than-fifteen-bytes", true),
+            ("back\\slash", false),
+        ] {
             let path = folder.join(file);
             std::fs::copy("/bin/sleep", &path).expect("it can be copied");
             let mut child = Command::new(&path).arg("60").spawn().expect("it runs");
