@@ -318,7 +318,14 @@ mod tests {
                 (observed.start_time != 0, observed.process.and_then(|process| process.name.clone()))
             };
             let name = Fields::NONE.with(Field::Name);
-            let [cheap, whole] = [read(name), read(name.with(Field::StartTime))];
+            // The exec may still be under way when `spawn` returns.
+            let began = std::time::Instant::now();
+            let mut whole = read(name.with(Field::StartTime));
+            while whole.1.is_none() && began.elapsed() < Duration::from_secs(10) {
+                std::thread::yield_now();
+                whole = read(name.with(Field::StartTime));
+            }
+            let cheap = read(name);
             child.kill().and_then(|()| child.wait()).expect("it ends");
             assert!(whole.0 && whole.1.is_some(), "{whole:?}");
             assert_eq!(cheap, (!is_cheap, whole.1), "{file}");
