@@ -310,7 +310,8 @@ mod tests {
             ("back\\slash", false),
         ] {
             let path = folder.join(file);
-            std::fs::copy("/bin/sleep", &path).expect("it can be copied");
+            // Not a copy, which another thread's child may still have open for writing.
+            std::os::unix::fs::symlink("/bin/sleep", &path).expect("it can be linked");
             let mut child = Command::new(&path).arg("60").spawn().expect("it runs");
             let read = |fields| {
                 let details = procfs.direct_reader().read(child.id(), fields, u64::MAX).expect("it runs");
