@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 static const size_t PAGE = 4096;
-enum { OWN_KIB = 512, OWN_FD = 100 };
+enum { OWN_KIB = 1024, OWN_FD = 100 };
 
 /* What a process has cost when its threads begin to end, added up by themselves. */
 struct own {
