@@ -1,5 +1,6 @@
 //! Readers of single processes. [`Reader`] bounds its waits and parses; [`DirectReader`] does neither.
 
+use std::ffi::CString;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -202,7 +203,7 @@ impl Reader {
         // The same check guards this link.
         let is_visible = || {
             let link = ProcPath::new(pid, "ns/user");
-            rustix::fs::readlinkat(&self.procfs.root, link.as_bytes(), Vec::new()).is_ok()
+            is_shown(&rustix::fs::readlinkat(&self.procfs.root, link.as_bytes(), Vec::new()))
         };
         status.or_else(|| is_visible().then_some(0)).map(ExitStatus)
     }
@@ -216,6 +217,12 @@ impl Reader {
     fn zombie_stat(&mut self, pid: u32) -> Option<Stat<'_>> {
         self.files.read_stat(&self.procfs.root, pid).filter(Stat::has_exited)
     }
+}
+
+/// Returns true if the kernel has shown a link of a process. Linux 5.10 shows an empty one to a reader that may not trace
+/// the process, and later kernels fail.
+fn is_shown(link: &rustix::io::Result<CString>) -> bool {
+    link.as_ref().is_ok_and(|target| !target.is_empty())
 }
 
 /// The result of reading one process.
@@ -274,6 +281,13 @@ mod tests {
 
     use super::*;
     use crate::model::interest::Field;
+
+    #[test]
+    fn a_link_is_shown_unless_it_is_empty_or_fails() {
+        assert!(is_shown(&Ok(c"user:[4026531837]".into())));
+        assert!(!is_shown(&Ok(CString::default())));
+        assert!(!is_shown(&Err(Errno::ACCESS)));
+    }
 
     #[test]
     fn details_that_are_read_too_late_have_the_name_of_the_program() {
