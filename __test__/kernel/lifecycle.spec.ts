@@ -9,7 +9,7 @@ import { Worker } from 'node:worker_threads'
 import test, { type ExecutionContext } from 'ava'
 import { getProcessMonitor, type ProcessMonitor } from '../../dist/index.js'
 import { Load, has } from '../support/load.ts'
-import { monitoring, readers, run, until } from '../support/helpers.ts'
+import { atMost, loadOf, monitoring, readers, run, until } from '../support/helpers.ts'
 
 const serial = test.serial
 const index = fileURLToPath(new URL('../../dist/index.js', import.meta.url))
@@ -22,7 +22,7 @@ async function underStorm(t: ExecutionContext, use: () => Promise<void>): Promis
   let isOver = false
   const storms = (async () => {
     // The bound ends the storm if `use` never does.
-    for (let round = 0; round < 60 && !isOver; round++) await load.storm({ count: 10_000 }).done
+    for (let round = 0; round < 60 && !isOver; round++) await load.storm({ count: loadOf(10_000) }).done
   })()
   try {
     await use()
@@ -40,7 +40,7 @@ async function stop(t: ExecutionContext, monitor: ProcessMonitor, calls: () => n
   const before = calls()
   await stopped
   const took = performance.now() - started
-  t.true(took < 1000, `a stop took ${took} ms`)
+  t.true(took < atMost(1000), `a stop took ${took} ms`)
   t.is(monitor.stats().source, null)
   t.is(readers(), 0)
   t.is(calls(), before)
@@ -143,8 +143,8 @@ serial('stop() with a long queue resolves within a second', async (t) => {
     monitor.subscribeExec(() => calls++)
     monitor.subscribeExit(() => calls++)
     await monitor.initialize()
-    load.stormSync({ count: 20_000 })
-    t.true(monitor.stats().queueDepth > 10_000)
+    load.stormSync({ count: loadOf(20_000) })
+    t.true(monitor.stats().queueDepth > loadOf(10_000))
     await stop(t, monitor, () => calls)
   } finally {
     await monitor.stop()
@@ -156,7 +156,7 @@ serial('stop() with a long queue resolves within a second', async (t) => {
 async function script(text: string): Promise<{ code: number | null; output: string; complaints: string }> {
   const child = spawn(process.execPath, ['-e', `const {getProcessMonitor}=require(${JSON.stringify(index)});${text}`], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: 20_000,
+    timeout: atMost(20_000),
   })
   let output = ''
   let complaints = ''
@@ -279,7 +279,7 @@ for (const too of ['alone', 'too']) {
   serial(`worker threads can be terminated at any moment of a storm, ${who}`, async (t) => {
     await underStorm(t, async () => {
       const args = [program('terminate.mjs'), '50', too]
-      const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'], timeout: 40_000 })
+      const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'], timeout: atMost(40_000) })
       let left = ''
       child.stdout.on('data', (chunk) => (left += String(chunk)))
       t.deepEqual(await once(child, 'close'), [0, null])
@@ -292,7 +292,7 @@ serial('process.exit() works at any moment of a storm', async (t) => {
   await underStorm(t, async () => {
     for (let moment = 0; moment < 10; moment++) {
       const args = [program('exit.mjs'), String(moment)]
-      const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit'], timeout: 10_000 })
+      const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit'], timeout: atMost(10_000) })
       t.deepEqual(await once(child, 'exit'), [3, null], `moment ${moment}`)
     }
   })

@@ -2,6 +2,7 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import type { ExecutionContext } from 'ava'
+import { atMost } from './helpers.ts'
 import { skipped } from './load.ts'
 
 /** An ordinary user. */
@@ -9,13 +10,13 @@ export const nobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-gro
 /** A pid namespace with a /proc of its own. */
 export const namespace = ['unshare', '-p', '-f', '--mount-proc']
 
-/** Runs a command that must succeed within `timeout` milliseconds, and returns the object that it prints. */
+/** Runs a command that must succeed within `timeout` milliseconds on a usual machine, and returns the object that it prints. */
 export async function printed(
   t: ExecutionContext,
   [command, ...args]: readonly string[],
   timeout: number,
 ): Promise<unknown> {
-  const child = spawn(command!, args, { stdio: ['ignore', 'pipe', 'pipe'], timeout })
+  const child = spawn(command!, args, { stdio: ['ignore', 'pipe', 'pipe'], timeout: atMost(timeout) })
   let output = ''
   let complaints = ''
   child.stdout.on('data', (chunk) => (output += String(chunk)))

@@ -8,8 +8,16 @@ import { createInterface } from 'node:readline'
 import type { ExecutionContext } from 'ava'
 import { type MonitorOptions, type ProcessMonitor, getProcessMonitor } from '../../dist/index.js'
 
-/** Slow machines, such as those of `npm run kernels`, get a multiple of the time. */
-const TIMEOUT_MS = 20_000 * (Number(process.env.PROC_EVENTS_PATIENCE) || 1)
+/** Slow machines, such as those of `npm run kernels`, get a multiple of the time and a fraction of the load. */
+const SLOWNESS = Number(process.env.PROC_EVENTS_PATIENCE) || 1
+
+/** Returns a duration that the machine's speed allows for what takes `milliseconds` on a usual one. */
+export const atMost = (milliseconds: number): number => milliseconds * SLOWNESS
+
+/** Returns the size of a load that takes as long on this machine as `count` takes on a usual one. */
+export const loadOf = (count: number): number => Math.ceil(count / SLOWNESS)
+
+const TIMEOUT_MS = atMost(20_000)
 
 /** Waits until `holds` returns true. Polls every 2 ms. `what` describes the condition in the timeout's error. */
 export async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
