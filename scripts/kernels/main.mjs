@@ -34,7 +34,12 @@ if (values.help || values.list || unknown.length > 0) {
 
 mkdirSync(work, { recursive: true })
 const chosen = rows.filter(({ name }) => positionals.length === 0 || positionals.includes(name))
-const results = chosen.map(run)
+// The page has each result at once, so that an end of this program loses only the kernel that runs.
+const results = chosen.map((row) => {
+  const result = run(row)
+  save(result)
+  return result
+})
 const skipped = results.filter(({ skipped: reason }) => reason)
 for (const { row, skipped: reason } of skipped) say(`not done: ${row.name}: ${reason}`)
 save()
@@ -75,15 +80,13 @@ function commit() {
   return git('log', '-1', '--format=%h') + (git('status', '--porcelain') ? ' and changes' : '')
 }
 
-/** Keeps the results of each kernel, so that the page also has those of earlier runs. */
-function save() {
+/** Keeps the result of a kernel, so that the page also has those of earlier runs. */
+function save(result) {
   const path = join(work, 'results.json')
   const all = existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : {}
-  for (const result of results) {
-    const { name } = result.row
-    if (!result.skipped) all[name] = merge(all[name], result)
-    else all[name] ??= result
-  }
+  const { name } = result.row
+  if (!result.skipped) all[name] = merge(all[name], result)
+  else all[name] ??= result
   writeFileSync(path, JSON.stringify(all, undefined, 1))
   writeFileSync(join(root, 'docs', 'kernels.md'), page(rows.map(({ name }) => all[name]).filter(Boolean)))
 }
