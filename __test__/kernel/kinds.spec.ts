@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import test from 'ava'
 import { type EventOf, type EventType, getProcessMonitor } from '../../dist/index.js'
 import { Load } from '../support/load.ts'
-import { lines, monitoring, until } from '../support/helpers.ts'
+import { lines, loadOf, monitoring, until } from '../support/helpers.ts'
 
 const serial = test.serial
 
@@ -98,10 +98,10 @@ serial('subscribing and unsubscribing during a storm loses no exec', async (t) =
     await monitor.initialize({ receiveBufferSize: 64 << 20, queueSize: 400_000 })
     monitor.subscribeExec((pid) => execs.add(pid))
     let isOver = false
-    const storm = load.storm({ count: 10_000 }).done.finally(() => (isOver = true))
+    const storm = load.storm({ count: loadOf(10_000) }).done.finally(() => (isOver = true))
     const types: EventType[] = ['fork', 'comm', 'uid', 'gid', 'sid', 'ptrace', 'coredump', 'exit', 'exec']
     let switches = 0
-    while (!isOver || switches < 1000) {
+    while (!isOver || switches < loadOf(1000)) {
       const filter = [{}, { name: 'none' }, { uid: 77 }, { ancestor: 1 }][switches % 4]!
       const unsubscribe = monitor.subscribe(types[switches++ % types.length]!, () => {}, filter)
       await new Promise((resolve) => setImmediate(resolve))
@@ -111,7 +111,7 @@ serial('subscribing and unsubscribing during a storm loses no exec', async (t) =
     await until('every exec is reported', () => instances.every(({ pid }) => execs.has(pid)))
     const { lostSocket, lostQueue, resync } = monitor.stats()
     t.deepEqual([lostSocket, lostQueue, resync], [0, 0, 0])
-    t.true(switches >= 1000)
+    t.true(switches >= loadOf(1000))
   } finally {
     await monitor.stop()
     load.remove()

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 import test, { type ExecutionContext } from 'ava'
 import type { MonitorOptions } from '../../dist/index.js'
 import { namespace, nobody, printed } from '../support/environments.ts'
+import { atMost } from '../support/helpers.ts'
 import { Load, has, skipped } from '../support/load.ts'
 
 const serial = test.serial
@@ -96,7 +97,7 @@ serial(
   async (t) => {
     if (!has(t, 'cc')) return
     await withLoad('pe-lost', async (load) => {
-      const child = spawn(process.execPath, [lossy], { stdio: ['pipe', 'pipe', 'inherit'], timeout: 120_000 })
+      const child = spawn(process.execPath, [lossy], { stdio: ['pipe', 'pipe', 'inherit'], timeout: atMost(120_000) })
       const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
       const answer = async () => JSON.parse((await lines.next()).value as string) as Lossy
       const ask = () => {
