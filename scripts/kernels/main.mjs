@@ -1,6 +1,6 @@
 // Runs the package on other kernels: `npm run kernels [-- NAME…]`. It boots Debian's kernels in QEMU, each with Node.js, the
 // packed package and the specs, and writes the results to docs/kernels.md. `--list` prints the names. `--checks a,b` runs some
-// checks only, and adds their results to the page. `--offline` uses what was fetched before.
+// checks only, and adds their results to the page; `kinds.spec` is one spec. `--offline` uses what was fetched before.
 
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -94,7 +94,6 @@ function save(result) {
 /** Adds the checks of a run to those of an earlier one of the same commit and kernel. */
 function merge(earlier, later) {
   if (!earlier?.checks || earlier.commit !== later.commit || earlier.release !== later.release) return later
-  const names = new Set(later.checks.map(({ check }) => check))
-  const kept = earlier.checks.filter(({ check }) => !names.has(check))
-  return { ...later, checks: [...kept, ...later.checks], seconds: earlier.seconds + later.seconds }
+  const checks = new Map([...earlier.checks, ...later.checks].map((check) => [check.check, check]))
+  return { ...later, checks: [...checks.values()], seconds: earlier.seconds + later.seconds }
 }

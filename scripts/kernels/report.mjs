@@ -21,7 +21,8 @@ writes this page.
 - **capture** says of how many \`/bin/true\`, and of how many static programs of three instructions, the arguments were read.
 - **storm** compares with a listener without any library: execs and exits that the kernel sent, and that the package reported.
 - **hotplug** says of how many processes the arguments were read, on CPUs that come and go. No event may be missing.
-- **specs** are the tests of \`__test__/kernel\`. TCG leaves out those that compare durations.
+- **specs** are the tests of \`__test__/kernel\`, the same files as everywhere. With TCG they have smaller loads and more time.
+  Those that need the speed of the hardware are left out.
 - **TCG** is QEMU's translator, which is 20 to 50 times slower than the hardware. Rates of captures are lower there.
 
 ${row(['', ...ran.map(({ row: { name } }) => name)])}
