@@ -91,9 +91,10 @@ function save(result) {
   writeFileSync(join(root, 'docs', 'kernels.md'), page(rows.map(({ name }) => all[name]).filter(Boolean)))
 }
 
-/** Adds the checks of a run to those of an earlier one of the same commit and kernel. */
+/** Adds the checks of a run to those of an earlier one of the same commit and kernel, which may have stopped early. */
 function merge(earlier, later) {
   if (!earlier?.checks || earlier.commit !== later.commit || earlier.release !== later.release) return later
-  const checks = new Map([...earlier.checks, ...later.checks].map((check) => [check.check, check]))
+  const kept = earlier.checks.filter(({ check }) => check !== 'end')
+  const checks = new Map([...kept, ...later.checks].map((check) => [check.check, check]))
   return { ...later, checks: [...checks.values()], seconds: earlier.seconds + later.seconds }
 }
