@@ -84,9 +84,9 @@ function commit() {
 function save(result) {
   const path = join(work, 'results.json')
   const all = existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : {}
-  const { name } = result.row
-  if (!result.skipped) all[name] = merge(all[name], result)
-  else all[name] ??= result
+  const { name: saved } = result.row
+  if (!result.skipped) all[saved] = merge(all[saved], result)
+  else all[saved] ??= result
   writeFileSync(path, JSON.stringify(all, undefined, 1))
   writeFileSync(join(root, 'docs', 'kernels.md'), page(rows.map(({ name }) => all[name]).filter(Boolean)))
 }
