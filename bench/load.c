@@ -3,6 +3,8 @@
  *
  *   load storm END SPAWNERS COUNT SECONDS FILE   COUNT short processes as fast as SPAWNERS spawners can
  *   load paced END RATE COUNT SECONDS FILE       COUNT short processes, RATE per second
+ *   load subshells END RATE COUNT SECONDS FILE   the same, but three of four exit without an exec, as a shell's subshells do,
+ *                                                and none waits for the one before
  *   load threads END RATE COUNT SECONDS FILE     COUNT threads as fast as one thread can, and RATE short processes per second
  *   load forks|comms|mixed END RATE COUNT …      like threads, but with processes that exit without an exec, with new names
  *                                                of a thread, or with all three in turns
@@ -17,6 +19,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -65,14 +68,21 @@ static pid_t start(void) {
   return pid;
 }
 
+/* Returns the pid of the child that has ended, or of any one for -1. With the option 0 it waits for that. */
+static pid_t ended(pid_t child, int options) {
+  int status;
+  pid_t pid;
+  while ((pid = waitpid(child, &status, options)) < 0)
+    if (errno != EINTR) fail("waitpid");
+  /* Another status means that the program did not run, which makes the measurement invalid. */
+  if (pid > 0 && (!WIFEXITED(status) || WEXITSTATUS(status) == 127)) exit(2);
+  return pid;
+}
+
 static void spawn(void) {
   pid_t pid = start();
   if (pid < 0) fail("vfork");
-  int status;
-  while (waitpid(pid, &status, 0) < 0)
-    if (errno != EINTR) fail("waitpid");
-  /* Another status means that the program did not run, which makes the measurement invalid. */
-  if (!WIFEXITED(status) || WEXITSTATUS(status) == 127) exit(2);
+  ended(pid, 0);
 }
 
 /* Starts short processes at a rate. 0: as fast as possible. */
@@ -83,6 +93,37 @@ static void spawn_many(unsigned count, unsigned rate, atomic_int *is_over) {
     if (rate > 0) sleep_until(began + (uint64_t)done * 1000000000 / rate);
     spawn();
   }
+}
+
+static int run_end(void *has_exec) {
+  if (has_exec != NULL) execl(end_program, end_program, (char *)NULL);
+  _exit(has_exec == NULL ? 0 : 127);
+}
+
+/*
+ * Does not wait for the exec of one process before it starts the next, so that a busy scheduler does not limit the rate. The
+ * children share the memory until then, like those of vfork, but each has a stack of its own.
+ */
+static void spawn_subshells(unsigned count, unsigned rate) {
+  enum { RUNNING_MAX = 256, STACK = 65536 };
+  static char stacks[RUNNING_MAX][STACK] __attribute__((aligned(16)));
+  static pid_t running[RUNNING_MAX];
+  uint64_t began = now();
+  unsigned used = 0;
+  for (unsigned done = 0; done < count && now() < deadline; done++) {
+    sleep_until(began + (uint64_t)done * 1000000000 / rate);
+    for (pid_t pid; used > 0 && (pid = ended(-1, used < RUNNING_MAX ? WNOHANG : 0)) > 0; used--)
+      for (unsigned slot = 0; slot < RUNNING_MAX; slot++)
+        if (running[slot] == pid) running[slot] = 0;
+    unsigned slot = 0;
+    while (running[slot] != 0) slot++;
+    pid_t pid = clone(run_end, stacks[slot] + STACK, CLONE_VM | SIGCHLD, done % 4 == 0 ? &made : NULL);
+    if (pid < 0) fail("clone");
+    running[slot] = pid;
+    used++;
+    made->pids[atomic_fetch_add(&made->processes, 1)] = (uint32_t)pid;
+  }
+  for (; used > 0; used--) ended(-1, 0);
 }
 
 static void *nothing(void *unused) { return unused; }
@@ -270,6 +311,7 @@ int main(int argument_count, char **arguments) {
 
   if (strcmp(mode, "storm") == 0 && how >= 1 && how <= 64) storm(how, count, is_over);
   else if (strcmp(mode, "paced") == 0 && how >= 1) spawn_many(count, how, is_over);
+  else if (strcmp(mode, "subshells") == 0 && how >= 1) spawn_subshells(count, how);
   else if (others != NULL) beside(others, how, count, is_over);
   else if (is_crowd) crowd(count);
   else return 64;

@@ -106,9 +106,11 @@ function lineOf({ attributes = [], timeUnixNano, eventName }) {
     type: name.replace('proc_events.', ''),
     pid: of['process.pid'],
     ppid: of['process.parent_pid'],
+    argv: of['process.command_args'],
     // A record of the SDK has no other time.
     timestampNs: of.timestampNs ?? timeUnixNano,
     time: new Date(Number(BigInt(timeUnixNano ?? 0) / 1_000_000n)).toISOString(),
+    cause: of.cause,
     lost: of.lost,
     stream: of.stream,
     seq: of.seq,

@@ -1,17 +1,22 @@
 // `npm run integrations`: follows the recipes in examples/ with the real services, with real events through them.
 //
-//   npm run integrations [-- --install] [-- --quick] [-- PART...]
+//   npm run integrations [-- --install] [-- --full | --rate N] [-- --case TEXT] [-- --write] [-- PART...]
 //
 // --install gets what is missing from the registries: packages of Debian, Go modules, packages of npm, PyPI and crates.io.
-// --quick makes a tenth of the events. Without a part, all of them run.
+// --full makes 5,000 events a second: 100,000 in 20 s, 75,000 in 15 s. --rate N makes N, by default 500. --case TEXT runs only
+// the cases whose titles contain the text, or one of several. --write puts the results into docs/integrations.md, beside those of other parts, cases
+// and rates. Without a part, all of them run.
 
 import { parseArgs } from 'node:util'
 import { say } from '../step.mjs'
+import { FULL_RATE } from './load.mjs'
 import { Report } from './report.mjs'
+import { save } from './results.mjs'
 import { Tools } from './tools.mjs'
 
 const parts = {
   kubernetes: () => import('./parts/kubernetes.mjs'),
+  grafana: () => import('./parts/grafana.mjs'),
   vector: () => import('./parts/vector.mjs'),
   prometheus: () => import('./parts/prometheus.mjs'),
   file: () => import('./parts/file.mjs'),
@@ -26,7 +31,13 @@ const parts = {
 /** Services that no package registry has, so that no part runs them. */
 const NOT_RUN = ["Vector's binary", 'Grafana', 'Loki', 'a kubelet', 'Kafka', 'ClickHouse']
 
-const options = { install: { type: 'boolean', default: false }, quick: { type: 'boolean', default: false } }
+const options = {
+  install: { type: 'boolean', default: false },
+  full: { type: 'boolean', default: false },
+  rate: { type: 'string', default: '500' },
+  case: { type: 'string', multiple: true, default: [] },
+  write: { type: 'boolean', default: false },
+}
 const { values, positionals } = parseArgs({ allowPositionals: true, options })
 const unknown = positionals.find((name) => !(name in parts))
 if (unknown !== undefined) {
@@ -34,12 +45,18 @@ if (unknown !== undefined) {
   process.exit(64)
 }
 
-const report = new Report()
+const rate = values.full ? FULL_RATE : Number(values.rate)
+if (!Number.isInteger(rate) || rate < 10 || rate > 100_000) {
+  say(`integrations: --rate: not a number from 10 to 100000, got '${values.rate}'`)
+  process.exit(64)
+}
+
+const report = new Report(values.case, (results) => values.write && save(results, { rate, notRun: NOT_RUN }))
 const tools = new Tools(values.install)
 try {
   for (const name of positionals.length > 0 ? positionals : Object.keys(parts)) {
     const { run } = await parts[name]()
-    await report.part(name, (checks) => run(checks, tools, values.quick))
+    await report.part(name, (checks) => run(checks, tools, rate))
   }
 } finally {
   tools.close()

@@ -52,6 +52,13 @@ export class Program {
     return result
   }
 
+  /** The most memory that it has had, in megabytes. */
+  get memoryMax() {
+    return Math.round(
+      (Number(/^VmHWM:\s+(\d+)/m.exec(readFileSync(`/proc/${this.pid}/status`, 'utf8'))?.[1]) * 1024) / 1e6,
+    )
+  }
+
   /** CPU time in seconds, of this process and of its children that still run. */
   get cpu() {
     return cpuOf(this.pid)

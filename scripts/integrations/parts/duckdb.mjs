@@ -4,11 +4,12 @@ import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { root } from '../../toolchain.mjs'
+import { FULL_RATE } from '../load.mjs'
 
-export async function run({ check, figure }, tools, isQuick) {
+export async function run({ check, figure }, tools, rate) {
   const text = readFileSync(join(root, 'docs', 'fleet.md'), 'utf8')
   const blocks = [...text.matchAll(/^```sql\n(.*?)^```$/gms)].map(([, block]) => block)
-  const count = isQuick ? 300_000 : 3_000_000
+  const count = rate < FULL_RATE ? 300_000 : 3_000_000
   const args = [join(import.meta.dirname, '..', 'duckdb', 'ask.py'), tools.folder('duckdb'), String(count)]
   const input = JSON.stringify(blocks)
   const { status, stdout, stderr } = spawnSync(tools.python, args, { input, encoding: 'utf8', maxBuffer: 1 << 30 })

@@ -1,7 +1,7 @@
 // An agent that writes to a file, and the collector of examples/opentelemetry-collector/file.yaml, which reads it.
 
 import { execFileSync, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { root } from '../../toolchain.mjs'
@@ -12,13 +12,21 @@ import { Program, pause, until } from '../programs.mjs'
 
 const { parseAllDocuments } = createRequire(import.meta.url)('yaml')
 
-export async function run(checks, tools, isQuick) {
-  await once(checks, tools, isQuick, '20 s', 20, async () => {})
-  await once(checks, tools, isQuick, 'the receiver is away for 10 s', 15, receiverAway)
-  await once(checks, tools, isQuick, 'the collector is away for 10 s', 15, collectorAway())
-  await once(checks, tools, isQuick, 'the collector is killed, and away for 10 s', 15, collectorAway('SIGKILL'))
-  await once(checks, tools, isQuick, 'the agent is stopped (SIGSTOP) for 10 s', 15, stopped('agent'))
-  if (process.getuid() === 0) await once(checks, tools, isQuick, 'the disk is full for 10 s', 15, fillDisk, mountSmall)
+const cases = {
+  undisturbed: [20, async () => {}],
+  'the receiver is away for 10 s': [15, receiverAway],
+  'the collector is away for 10 s': [15, collectorAway()],
+  'the collector is killed, and away for 10 s': [15, collectorAway('SIGKILL')],
+  'the agent is stopped (SIGSTOP) for 10 s': [15, stopped('agent')],
+  'the disk is full for 10 s': [15, fillDisk, mountSmall],
+}
+
+export async function run(checks, tools, rate) {
+  for (const [title, [seconds, disturb, mount]] of Object.entries(cases)) {
+    if (!checks.isWanted(title)) continue
+    if (mount !== undefined && process.getuid() !== 0) checks.skip(title, 'root is needed')
+    else await once(checks, tools, rate, title, seconds, disturb, mount)
+  }
 }
 
 /** Mounts a disk of 64 MB, and returns how to unmount it. */
@@ -40,7 +48,7 @@ function argumentsFor(folder) {
   return set.toJS().spec.template.spec.containers[0].args.map((word) => word.replace('/events/', `${folder}/`))
 }
 
-async function once(checks, tools, isQuick, title, seconds, disturb, mount = () => () => {}) {
+async function once(checks, tools, rate, title, seconds, disturb, mount = () => () => {}) {
   const folder = tools.folder('file')
   const sink = new Sink(tools, folder)
   await sink.start()
@@ -53,33 +61,38 @@ async function once(checks, tools, isQuick, title, seconds, disturb, mount = () 
   const start = () => startCollector(tools, 'file.yaml', env, { log: join(folder, 'collector.log') })
   const chain = { sink, agent, place, start, collector: start() }
   await until('the agent writes', () => existsSync(events) && statSync(events).size > 0)
-  const before = { agent: agent.cpu, collector: chain.collector.cpu }
-  const load = startLoad(tools, seconds, isQuick, 1)
+  const used = () => [agent.cpu, chain.collector.cpu, sink.program.cpu]
+  const before = used()
+  const load = startLoad(tools, seconds, rate)
   await pause(2)
   await disturb(chain)
   const done = await load.done
-  const account = new Account(load.pid)
+  const account = new Account(load)
   const delays = []
-  let bytes = 0
+  let [bytes, records] = [0, 0]
   const take = (line, record) => {
     account.add(line)
-    bytes += JSON.stringify(record).length
+    // Of those with all details: a process without an exec has fewer.
+    if (line.argv !== undefined) bytes += JSON.stringify(record).length
+    if (line.argv !== undefined) records++
     if (line.ppid !== load.pid) return
     delays.push(Number(BigInt(record.observedTimeUnixNano) - BigInt(record.timeUnixNano)) / 1e6)
   }
   await sink.settle(account, done.processes, 60, take)
-  const cpu = { agent: agent.cpu - before.agent, collector: chain.collector.cpu - before.collector }
+  const spent = used().map((time, index) => time - before[index])
+  const memory = agent.memoryMax
   await agent.end()
   await chain.collector.end()
   await sink.end()
   unmount()
-  account.check(checks, title, done)
-  if (seconds !== 20) return
+  const isWhole = title === 'undisturbed'
+  const cpu = isWhole ? ['agent', 'collector', 'receiver'].map((name, index) => [name, spent[index]]) : []
+  account.check(checks, title, done, { bytes: bytes / records, cpu, memory })
+  if (!isWhole) return
   const p99 = delays.toSorted((a, b) => a - b)[Math.floor(delays.length * 0.99)]
   checks.figure('until the collector has read it', `p99 ${p99.toFixed(0)} ms`)
-  checks.figure('bytes a record, as OTLP in JSON', Math.round(bytes / account.lines))
-  const written = readdirSync(place).reduce((sum, name) => sum + statSync(join(place, name)).size, 0)
-  checks.figure('bytes a line of the agent', Math.round(written / account.lines))
-  for (const [name, used] of Object.entries(cpu))
-    checks.figure(`CPU time an event, ${name}`, `${((used / account.lines) * 1e6).toFixed(0)} µs`)
+  const lines = readFileSync(events, 'utf8').split('\n')
+  const whole = lines.filter((line) => line.includes('"argv":['))
+  const length = whole.reduce((sum, line) => sum + line.length + 1, 0)
+  checks.check('bytes a line of a program', whole.length > 0, String(Math.round(length / whole.length)))
 }

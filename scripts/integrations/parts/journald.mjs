@@ -15,15 +15,20 @@ import { Skip } from '../report.mjs'
 
 const JOURNALD = '/lib/systemd/systemd-journald'
 
-export async function run(checks, tools, isQuick) {
+const cases = {
+  undisturbed: [20, async () => {}],
+  'the receiver is away for 10 s': [15, receiverAway],
+  'the collector is away for 10 s': [15, collectorAway()],
+  'the agent is stopped (SIGSTOP) for 10 s': [15, stopped('agent')],
+  'journald is stopped (SIGSTOP) for 10 s': [15, stopped('journald')],
+}
+
+export async function run(checks, tools, rate) {
   if (process.getuid() !== 0) throw new Skip('journald: root is needed')
   if (!existsSync(JOURNALD)) throw new Skip(`journald: ${JOURNALD} is missing`)
   tools.debian('journalctl', 'systemd')
-  await withJournal(checks, tools, isQuick, '20 s', 20, async () => {})
-  await withJournal(checks, tools, isQuick, 'the receiver is away for 10 s', 15, receiverAway)
-  await withJournal(checks, tools, isQuick, 'the collector is away for 10 s', 15, collectorAway())
-  await withJournal(checks, tools, isQuick, 'the agent is stopped (SIGSTOP) for 10 s', 15, stopped('agent'))
-  await withJournal(checks, tools, isQuick, 'journald is stopped (SIGSTOP) for 10 s', 15, stopped('journald'))
+  for (const [title, [seconds, disturb]] of Object.entries(cases))
+    if (checks.isWanted(title)) await withJournal(checks, tools, rate, title, seconds, disturb)
 }
 
 /** Mounts that only the journal and its readers see, held by a process. */
@@ -36,7 +41,7 @@ async function mounts() {
   return { holder, by: ['nsenter', '--target', String(holder.pid), '--mount'], at: `/proc/${holder.pid}/root` }
 }
 
-async function withJournal(checks, tools, isQuick, title, seconds, disturb) {
+async function withJournal(checks, tools, rate, title, seconds, disturb) {
   const folder = tools.folder('journald')
   const sink = new Sink(tools, folder)
   await sink.start()
@@ -57,23 +62,21 @@ async function withJournal(checks, tools, isQuick, title, seconds, disturb) {
   await until('the journal has lines', async () => {
     return (await runProgram(by[0], [...by.slice(1), ...list])).text.includes('{')
   })
-  const used = () => [agent.cpu, journald.cpu, chain.collector.cpu]
+  const used = () => [agent.cpu, journald.cpu, chain.collector.cpu, sink.program.cpu]
   const before = used()
-  const load = startLoad(tools, seconds, isQuick, 1)
+  const load = startLoad(tools, seconds, rate)
   await pause(2)
   await disturb(chain)
   const done = await load.done
-  const account = new Account(load.pid)
+  const account = new Account(load)
   await sink.settle(account, done.processes, 60)
-  if (seconds === 20)
-    for (const [index, name] of ['agent', 'journald', 'collector and journalctl'].entries())
-      checks.figure(
-        `CPU time an event, ${name}`,
-        `${(((used()[index] - before[index]) / account.lines) * 1e6).toFixed(0)} µs`,
-      )
+  const spent = used().map((time, index) => time - before[index])
+  const names = ['agent', 'journald', 'collector and journalctl', 'receiver']
+  const cpu = title === 'undisturbed' ? names.map((name, index) => [name, spent[index]]) : []
+  const memory = agent.memoryMax
   await agent.end()
   removeUnitGroups()
-  account.check(checks, title, done)
+  account.check(checks, title, done, { cpu, memory })
   await chain.collector.end()
   await journald.end()
   await holder.end()

@@ -6,12 +6,13 @@ import { listens } from '../collector.mjs'
 import { Account, startLoad } from '../load.mjs'
 import { Program, freePort, pause, until } from '../programs.mjs'
 
-export async function run(checks, tools, isQuick) {
-  await once(checks, tools, isQuick, '20 s', 20, 0)
-  await once(checks, tools, isQuick, 'the server is away for 10 s', 15, 10)
+export async function run(checks, tools, rate) {
+  await once(checks, tools, rate, 'undisturbed', 20, 0)
+  await once(checks, tools, rate, 'the server is away for 10 s', 15, 10)
 }
 
-async function once(checks, tools, isQuick, title, seconds, away) {
+async function once(checks, tools, rate, title, seconds, away) {
+  if (!checks.isWanted(title)) return
   const folder = tools.folder('nats')
   const application = tools.application('nats', tools.npm, 'nats')
   const port = await freePort()
@@ -35,7 +36,7 @@ async function once(checks, tools, isQuick, title, seconds, away) {
   }
   await until('lines are stored', async () => (await state().catch(() => ({ messages: 0 }))).messages > 0)
   const before = publisher.cpu
-  const load = startLoad(tools, seconds, isQuick)
+  const load = startLoad(tools, seconds, rate, 'exec,exit')
   await pause(2)
   if (away > 0) {
     await server.end()
@@ -44,13 +45,13 @@ async function once(checks, tools, isQuick, title, seconds, away) {
     await until('the server listens', () => listens(port))
   }
   const done = await load.done
-  const used = publisher.cpu - before
+  const cpu = away === 0 ? [['command and publisher', publisher.cpu - before]] : []
   // It ends when all its lines are acknowledged.
   const [code] = await publisher.end('SIGTERM', 60)
   checks.check('the publisher ends with 0', code === 0, publisher.text.trim().split('\n').at(-1))
   const connection = await connect({ servers: url })
   const consumer = await jetstream(connection).consumers.get('PROC_EVENTS')
-  const account = new Account(load.pid)
+  const account = new Account(load)
   const { messages } = await state()
   let left = messages
   for await (const message of await consumer.consume({ max_messages: 5000 })) {
@@ -58,7 +59,6 @@ async function once(checks, tools, isQuick, title, seconds, away) {
     if (--left === 0) break
   }
   await connection.close()
-  account.check(checks, title, done)
+  account.check(checks, title, done, { cpu })
   checks.check('no line is stored twice', account.duplicates === 0)
-  checks.figure('CPU time a line, with the command', `${((used / messages) * 1e6).toFixed(0)} µs`)
 }

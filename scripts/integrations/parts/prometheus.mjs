@@ -1,12 +1,13 @@
 // Prometheus of the distribution, which scrapes examples/metrics and evaluates its rules. promtool checks the rules.
 
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { root } from '../../toolchain.mjs'
-import { startLoad } from '../load.mjs'
+import { stopped } from '../disturbances.mjs'
+import { checkRow, startLoad } from '../load.mjs'
 import { Program, freePort, isServed, pause, run as runProgram, until } from '../programs.mjs'
 
-export async function run(checks, tools, isQuick) {
+export async function run(checks, tools, rate) {
   const prometheus = tools.debian('prometheus', 'prometheus')
   const rules = join(root, 'examples', 'metrics', 'rules.yml')
   const { code, text } = await runProgram('promtool', ['check', 'rules', rules])
@@ -30,62 +31,86 @@ export async function run(checks, tools, isQuick) {
   let database = new Program(prometheus, args, { output: log, errors: log })
   const api = `http://127.0.0.1:${own}`
   await until('Prometheus is ready', () => isServed(`${api}/-/ready`))
-  const query = async (expression) => {
+  const query = async (expression, of = (result) => result.reduce((sum, { value }) => sum + Number(value[1]), 0)) => {
     const response = await fetch(`${api}/api/v1/query?query=${encodeURIComponent(expression)}`)
-    const { data } = await response.json()
-    return data.result.reduce((sum, { value }) => sum + Number(value[1]), 0)
+    const { data, error } = await response.json()
+    if (error !== undefined) throw new Error(`${expression}: ${error}`)
+    return of(data.result)
   }
   await until('the endpoint is scraped', async () => (await query('proc_events_source')) === 1)
 
-  const ended = () => query('sum(processes_ended_total)')
-  const before = await ended()
-  const cpu = server.cpu
-  const load = startLoad(tools, 20, isQuick)
-  const { processes, rate } = await load.done
-  // Other processes of the machine are counted, too.
-  const isCounted = async () => (await ended()) - before >= processes
-  await until('the load is counted', isCounted).catch(() => {})
-  const counted = (await ended()) - before
-  const lost = await query('sum(proc_events_lost_total)')
-  checks.check(
-    '20 s',
-    counted + lost >= processes,
-    `${counted} exits of ${processes} and others, ${lost} lost, ${rate} events/s`,
-  )
-  checks.figure('CPU time an event', `${(((server.cpu - cpu) / 2 / counted) * 1e6).toFixed(0)} µs`)
+  const counts = async () => {
+    return { exits: await query('sum(processes_ended_total)'), lost: await query('sum(proc_events_lost_total)') }
+  }
 
+  /** Makes a load, and compares the counters after it with those before. Other processes of the machine are counted, too. */
+  async function once(title, seconds, disturb) {
+    const before = await counts()
+    const cpu = server.cpu
+    const load = startLoad(tools, seconds, rate, 'exec,exit')
+    await pause(2)
+    await disturb()
+    const { processes: sent, began, rate: reached } = await load.done
+    await until('Prometheus is ready', () => isServed(`${api}/-/ready`))
+    let after = before
+    const isCounted = async () => {
+      after = await counts()
+      return after.exits + after.lost - before.exits - before.lost >= sent
+    }
+    await until('the load is counted', isCounted).catch(() => {})
+    const [exits, lost] = [after.exits - before.exits, after.lost - before.lost]
+    checkRow(checks, {
+      title,
+      sent,
+      delivered: Math.min(sent, exits),
+      causes: lost > 0 ? { proc_events_lost_total: lost } : {},
+      gaps: 0,
+      duplicates: 0,
+      rate: reached,
+      seconds: Math.round((Date.now() - began) / 1000),
+      cpu: [['endpoint', Math.round(((server.cpu - cpu) / 2 / exits) * 1e6)]],
+      memory: server.memoryMax,
+    })
+    return lost
+  }
+
+  await once('undisturbed', 20, async () => {})
+  await evaluate(checks, query)
   // Counters do not need the receiver: what happened meanwhile is in the next scrape.
-  const atStop = await ended()
-  const second = startLoad(tools, 15, isQuick)
-  await pause(2)
-  await database.end()
-  await pause(10)
-  database = new Program(prometheus, args, { output: log, errors: log })
-  const { processes: more } = await second.done
-  await until('Prometheus is ready', () => isServed(`${api}/-/ready`))
-  await until('the load is counted', async () => (await ended()) - atStop >= more).catch(() => {})
-  const all = (await ended()) - atStop
-  checks.check('Prometheus is away for 10 s', all + lost >= more, `${all} exits of ${more} and others`)
+  await once('Prometheus is away for 10 s', 15, async () => {
+    await database.end()
+    await pause(10)
+    database = new Program(prometheus, args, { output: log, errors: log })
+  })
 
   // A stopped server loses what its queues cannot hold. The rule tells of it.
-  const third = startLoad(tools, 15, isQuick)
-  server.signal('SIGSTOP')
-  await pause(10)
-  server.signal('SIGCONT')
-  await third.done
   const alerts = async (name) => {
     const { data } = await (await fetch(`${api}/api/v1/alerts`)).json()
     return data.alerts.filter(({ labels, state }) => labels.alertname === name && state !== 'inactive').length
   }
-  const isEven = async () =>
-    (await query('sum(proc_events_lost_total)')) === lost || (await alerts('ProcEventsLost')) > 0
-  await until('a loss is an alert', isEven, 20)
-  checks.check(
-    'the endpoint is stopped for 10 s: a loss is an alert',
-    await isEven(),
-    `${await query('sum(proc_events_lost_total)')} lost`,
-  )
+  const lost = await once('the endpoint is stopped (SIGSTOP) for 10 s', 15, () => stopped('server')({ server }))
+  const isTold = async () => lost === 0 || (await alerts('ProcEventsLost')) > 0
+  await until('a loss is an alert', isTold, 20).catch(() => {})
+  checks.check('a loss is an alert', await isTold(), `${lost} lost`)
   await server.end()
   await until('the end is an alert', async () => (await alerts('ProcEventsDown')) > 0, 20)
   checks.check('an endpoint that is gone is an alert', true)
+}
+
+/** Evaluates each query of dashboard.json, as Grafana does after it has put in the variables. */
+async function evaluate(checks, query) {
+  const { panels } = JSON.parse(readFileSync(join(root, 'examples', 'metrics', 'dashboard.json'), 'utf8'))
+  const expressions = panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr))
+  const variables = { $instance: '.*', $__rate_interval: '5s', $__range: '30s' }
+  const counts = []
+  for (const expression of expressions) {
+    const put = Object.entries(variables).reduce((text, [name, value]) => text.replaceAll(name, value), expression)
+    counts.push([expression, await query(put, (result) => result.length)])
+  }
+  const empty = counts.filter(([, count]) => !(count > 0)).map(([expression]) => expression)
+  checks.check(
+    'each query of dashboard.json has an answer',
+    empty.length === 0,
+    `${counts.length} queries ${empty.join(' ')}`,
+  )
 }

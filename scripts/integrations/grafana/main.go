@@ -1,0 +1,26 @@
+// Reads a dashboard as Grafana's schema describes it. An unknown key or a value of another type is an error.
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/grafana/grafana-foundation-sdk/go/cog/plugins"
+	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
+)
+
+func main() {
+	bytes, err := os.ReadFile(os.Args[1])
+	if err == nil {
+		// The options of each type of panel and of query.
+		plugins.RegisterDefaultPlugins()
+		var read dashboard.Dashboard
+		if err = read.UnmarshalJSONStrict(bytes); err == nil {
+			err = read.Validate()
+		}
+	}
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+}

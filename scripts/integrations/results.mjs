@@ -1,0 +1,96 @@
+// The page of results, docs/integrations.md.
+
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpus, release, totalmem } from 'node:os'
+import { join } from 'node:path'
+import { root } from '../toolchain.mjs'
+import { causesOf } from './load.mjs'
+
+const folder = join(root, 'target', 'integrations')
+
+/** Adds the results of some parts to those of earlier runs, and writes the page. */
+export function save(parts, { rate, notRun }) {
+  const path = join(folder, 'results.json')
+  const all = existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : {}
+  const run = { date: new Date().toISOString().slice(0, 10), commit: commit() }
+  for (const [name, { rows, checks }] of Object.entries(parts)) {
+    const part = (all[name] ??= { rows: {}, checks: {} })
+    for (const row of rows) part.rows[`${row.title}, ${rate}/s`] = { ...row, ...run, asked: rate }
+    for (const check of checks) part.checks[check.title] = { ...check, ...run }
+  }
+  mkdirSync(folder, { recursive: true })
+  writeFileSync(path, JSON.stringify(all, undefined, 1))
+  writeFileSync(join(root, 'docs', 'integrations.md'), page(all, notRun))
+}
+
+/** Returns the last commit that changed what is run. */
+function commit() {
+  const paths = ['crates', 'src', 'index.ts', 'prometheus.ts', 'examples', 'scripts/integrations']
+  const git = (...args) => execFileSync('git', [...args, '--', ...paths], { cwd: root, encoding: 'utf8' }).trim()
+  return git('log', '-1', '--format=%h') + (git('status', '--porcelain') ? ' and changes' : '')
+}
+
+function page(all, notRun) {
+  return `# Integrations: what became of each event
+
+\`npm run integrations\` follows the recipes of [examples](../examples) with real services and real processes, and disturbs them.
+With \`-- --full\` it makes 5,000 events a second, and with \`-- --write\` it writes this page. [fleet.md](fleet.md) says what follows.
+
+- **sent**: processes of the load, of which each exit has to arrive. A command that also writes execs has as many lines again.
+- **told as lost**: events that lines of the type \`loss\` tell of, by cause. These lines count all events of the machine.
+- **missing**: numbers (\`seq\`) that the receiver finds missing in a stream.
+- **silent**: sent, but neither delivered, nor told as lost, nor missing by number. The command fails if there is one.
+- **twice**: lines with the number of another line.
+- **events/s**: the rate that the load reached beside all services on one machine. **seconds**: from its start to the last line.
+- **bytes**: of a record, as OTLP in JSON. **CPU time**: of a line. **MB**: the most memory that the agent has had.
+
+The machine: ${cpus().length} CPUs (${cpus()[0].model.trim()}), ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}, Node.js ${process.versions.node}.
+
+${Object.entries(all)
+  .map(([name, part]) => section(name, part))
+  .join('\n')}
+## Not run
+No package registry has ${notRun.slice(0, -1).join(', ')} and ${notRun.at(-1)}.
+`
+}
+
+const HEAD = 'case|sent|delivered|told as lost|missing|silent|twice|events/s|seconds|bytes|CPU time|MB'.split('|')
+
+function section(name, { rows, checks }) {
+  const sorted = Object.values(rows).toSorted((a, b) => b.asked - a.asked)
+  const runs = new Set([...sorted, ...Object.values(checks)].map(({ date, commit: of }) => `${date}, commit ${of}`))
+  const table = [HEAD, HEAD.map((_, index) => (index === 0 ? '---' : '--:')), ...sorted.map(cellsOf)]
+  return [
+    `## ${name}`,
+    `Run on ${[...runs].join('; ')}.`,
+    '',
+    ...(sorted.length > 0 ? [...table.map((cells) => `| ${cells.join(' | ')} |`), ''] : []),
+    ...Object.values(checks).map(
+      ({ title, isRight, detail }) =>
+        `- ${title}: ${isRight ? 'yes' : '**no**'}${detail && isRight ? `, ${text(detail)}` : ''}`,
+    ),
+    ...(Object.keys(checks).length > 0 ? [''] : []),
+  ].join('\n')
+}
+
+const text = (detail) => detail.replaceAll('|', '/').replaceAll('<', '&lt;').split('\n')[0]
+
+const number = (value) => (value === undefined ? '' : value.toLocaleString('en'))
+
+function cellsOf(row) {
+  return [
+    row.title,
+    number(row.sent),
+    number(row.delivered),
+    row.told === 0 ? '0' : causesOf(row.causes),
+    number(row.gaps),
+    row.silent === 0 ? '0' : `**${number(row.silent)}**`,
+    number(row.duplicates),
+    number(row.rate),
+    number(row.seconds),
+    number(row.bytes),
+    row.cpu.map(([name, micros]) => `${name} ${micros} µs`).join(', '),
+    number(row.memory),
+  ]
+}
