@@ -41,6 +41,7 @@ With \`-- --full\` it makes 5,000 events a second, and with \`-- --write\` it wr
 - **told as lost**: events that lines of the type \`loss\` tell of, by cause. These lines count all events of the machine.
 - **missing**: numbers (\`seq\`) that the receiver finds missing in a stream.
 - **silent**: sent, but neither delivered, nor told as lost, nor missing by number. The command fails if there is one.
+  Where losses are told, they also tell of events of other processes, which may hide some. Where none is told, 0 is exact.
 - **twice**: lines with the number of another line.
 - **events/s**: the rate that the load reached beside all services on one machine. **seconds**: from its start to the last line.
 - **bytes**: of a record, as OTLP in JSON. **CPU time**: of a line. **MB**: the most memory that the agent has had.

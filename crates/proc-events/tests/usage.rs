@@ -138,7 +138,7 @@ impl World {
                 self.next += 1;
             }
             Some(life) if life.exec_ns.is_none() && (all_call_exec || life.number % 3 != 0) => {
-                life.exec_ns = Some(now_ns)
+                life.exec_ns = Some(now_ns);
             }
             Some(life) if !life.is_recorded => {
                 life.is_recorded = true;

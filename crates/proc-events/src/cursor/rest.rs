@@ -15,11 +15,11 @@ const SHORT_SHARE: u32 = 20;
 /// The processes that were new or have ended since the last count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lives {
-    /// Those that were new.
+    /// New processes.
     pub started: u32,
-    /// Those that have ended, or were never seen.
+    /// Processes that have ended, or were never seen.
     pub ended: u32,
-    /// Those of them that lived for a shorter time than [`Rest::short_ns`].
+    /// Ended processes that lived for a shorter time than [`Rest::short_ns`].
     pub short: u32,
 }
 
