@@ -201,6 +201,7 @@ module.exports = {
   signalProcess: (...args) => behaviour.signalProcess(...args),
   // Everything is available.
   probe: () => ({}),
+  probeUsage: () => null,
   fake: {
     records,
     behaviour,

@@ -1,4 +1,5 @@
 /** The facade on its fake binding. It takes the same steps as the model, and has the same observable state. */
+import type { ProcessInfo } from '../../../dist/index.js'
 import type { LossReport, ProcessMonitor, Unsubscribe } from '../../../dist/index.js'
 import { written } from './filters.ts'
 import { type Fake, settled } from './facade.ts'
@@ -144,7 +145,7 @@ export class FacadeDriver {
     switch (item.is) {
       case 'event': {
         const { type, pid, time, process, padding } = item
-        return r.event(type, pid, { time, process: padding > 0 ? { ...process, cwd: 'x'.repeat(padding) } : process })
+        return r.event(type, pid, { time, process: padded(process, padding) })
       }
       case 'loss':
         return r.loss(0, item.lost, 0, 0)
@@ -158,6 +159,11 @@ export class FacadeDriver {
         return r[item.is](item.code, 5, 'recvmsg')
     }
   }
+}
+
+/** Makes a record long by a working directory, unless it has one, which a filter may compare. */
+function padded(process: ProcessInfo | undefined, padding: number): ProcessInfo | undefined {
+  return padding > 0 && process?.cwd === undefined ? { ...process, cwd: 'x'.repeat(padding) } : process
 }
 
 /** Returns the number of timers that keep Node.js running. */
