@@ -37,6 +37,10 @@ impl Reader<'_> {
         self.cursor = None;
         self.cursor =
             can_start.then(|| CursorSource::start(cursor, &self.handle.stats, fields).ok()).flatten();
+        if options.raise_priority && self.cursor.is_some() {
+            // The thread wakes this one while the new program starts, and must not wait for it.
+            self.scheduling.shorten();
+        }
         let now = Instant::now();
         self.apply_renames();
         self.cursor_check = self.cursor.as_ref().map(|_| now + CURSOR_CHECK_INTERVAL);
