@@ -208,7 +208,7 @@ export function readProcess(buffer: RecordBuffer, at: number, requested = 0, nam
     if (read & EXE) next += textWords(words, next)
   }
   if (captureMask & ARGV) {
-    info.argv = read & ARGV ? texts.split(buffer, next, frozenArguments) : null
+    info.argv = read & ARGV ? texts.list(buffer, next) : null
     if (read & ARGV) next += textWords(words, next)
     if ((words[at]! >>> FLAGS_SHIFT) & ARGV_TRUNCATED) info.argvTruncated = true
   }
@@ -366,7 +366,7 @@ function u64(words: Uint32Array, at: number): number {
   return words[at + 1]! * HIGH + words[at]!
 }
 
-const texts = new TextCache()
+const texts = new TextCache(frozenArguments)
 
 function text(buffer: RecordBuffer, at: number): string {
   return texts.text(buffer, at)

@@ -23,6 +23,12 @@ export class TextCache {
   readonly #words = new Uint32Array(SLOTS * WORDS_MAX)
   readonly #texts: string[] = Array.from({ length: SLOTS }, () => '')
   readonly #parts: (Parts | null)[] = Array.from({ length: SLOTS }, () => null)
+  readonly #split: (text: string) => Parts
+
+  /** `split` makes a list of a text. */
+  constructor(split: (text: string) => Parts) {
+    this.#split = split
+  }
 
   /** Returns the text at an index of the words. */
   text(memory: Memory, at: number): string {
@@ -30,10 +36,10 @@ export class TextCache {
     return slot < 0 ? decode(memory, at) : this.#texts[slot]!
   }
 
-  /** Returns what `split` makes of the text at an index of the words. It is always called with the same `split`. */
-  split(memory: Memory, at: number, split: (text: string) => Parts): Parts {
+  /** Returns the list of the text at an index of the words. */
+  list(memory: Memory, at: number): Parts {
     const slot = this.#slotOf(memory, at)
-    return slot < 0 ? split(decode(memory, at)) : (this.#parts[slot] ??= split(this.#texts[slot]!))
+    return slot < 0 ? this.#split(decode(memory, at)) : (this.#parts[slot] ??= this.#split(this.#texts[slot]!))
   }
 
   /** Returns the slot of the text, which is remembered from now on. -1: the text is too long. */
