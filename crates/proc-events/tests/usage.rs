@@ -233,7 +233,7 @@ proptest! {
             world.step(step);
         }
         world.open();
-        // Those that run already end unnoticed.
+        // Processes that run already end unnoticed.
         world.lives = vec![None; 4];
         world.exits.clear();
         world.expected.clear();

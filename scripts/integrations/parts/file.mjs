@@ -72,7 +72,7 @@ async function once(checks, tools, rate, title, seconds, disturb, mount = () => 
   let [bytes, records] = [0, 0]
   const take = (line, record) => {
     account.add(line)
-    // Of those with all details: a process without an exec has fewer.
+    // Only lines with all details count: a process without an exec has fewer.
     if (line.argv !== undefined) bytes += JSON.stringify(record).length
     if (line.argv !== undefined) records++
     if (line.ppid !== load.pid) return

@@ -1,6 +1,7 @@
 //! The thread that reads the cursor. It has a descriptor table of its own, because it has a pidfd of each process.
 
 mod records;
+mod wait;
 
 use std::io;
 use std::num::NonZeroU64;
@@ -8,8 +9,7 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
-use rustix::event::{PollFd, PollFlags, Timespec, epoll};
-use rustix::io::Errno;
+use rustix::event::epoll;
 use rustix::time::ClockId;
 
 use super::audit::Audit;
@@ -179,8 +179,10 @@ impl Watcher {
             let dues = [self.tracker.next_look_ns(), self.audit.next_slice_ns(), report_ns, unrecorded_ns];
             let until_ns = dues.into_iter().flatten().fold(tick_ns, u64::min);
             events.clear();
-            self.rest();
-            if wait(self.host.epoll(), &mut events, until_ns.saturating_sub(now_ns())).is_err() {
+            // The reader may want a look at once.
+            let rest_ns = (self.looked_ns + self.rest.ns()).saturating_sub(now_ns());
+            wait::for_reader(&self.woken, rest_ns);
+            if wait::for_events(self.host.epoll(), &mut events, until_ns.saturating_sub(now_ns())).is_err() {
                 return;
             }
             if !self.take_records(shared, self.audit.is_due(self.tracker.len(), now_ns())) {
@@ -215,16 +217,6 @@ impl Watcher {
             }
             // The reader need not wait for this.
             self.watch_directories(&programs);
-        }
-    }
-
-    /// Rests, unless the reader wants a look at once.
-    fn rest(&self) {
-        let left_ns = (self.looked_ns + self.rest.ns()).saturating_sub(now_ns());
-        if left_ns > 0 {
-            // After a signal, the next look is a little earlier.
-            let _ =
-                rustix::event::poll(&mut [PollFd::new(&self.woken, PollFlags::IN)], Some(&timespec(left_ns)));
         }
     }
 
@@ -293,21 +285,4 @@ impl Watcher {
 
 fn now_ns() -> u64 {
     clock_ns(ClockId::Monotonic)
-}
-
-const fn timespec(ns: u64) -> Timespec {
-    Timespec { tv_sec: (ns / 1_000_000_000) as _, tv_nsec: (ns % 1_000_000_000) as _ }
-}
-
-/// Waits for wake-ups, for at most `timeout_ns`.
-fn wait(epoll: &OwnedFd, events: &mut Vec<epoll::Event>, timeout_ns: u64) -> rustix::io::Result<()> {
-    // `epoll::wait` rounds up to milliseconds.
-    if timeout_ns > 0 {
-        match rustix::event::poll(&mut [PollFd::new(epoll, PollFlags::IN)], Some(&timespec(timeout_ns))) {
-            Ok(0) | Err(Errno::INTR) => return Ok(()),
-            Ok(_) => {}
-            Err(errno) => return Err(errno),
-        }
-    }
-    epoll::wait(epoll, rustix::buffer::spare_capacity(events), Some(&Timespec::default())).map(drop)
 }

@@ -3,6 +3,7 @@
 
 mod audits;
 mod exits;
+mod lives;
 mod looks;
 mod recorded;
 mod records;
@@ -120,22 +121,6 @@ impl<H> CursorTracker<H> {
     /// Returns the number of ids since the last call that were free before they could be looked at.
     pub const fn take_unseen(&mut self) -> u64 {
         std::mem::replace(&mut self.unseen, 0)
-    }
-
-    /// Sets the time below which a life is short, in nanoseconds.
-    pub const fn set_short_ns(&mut self, short_ns: u64) {
-        self.short_ns = short_ns;
-    }
-
-    /// Returns the processes that were new or have ended since the last call.
-    pub fn take_lives(&mut self) -> Lives {
-        std::mem::take(&mut self.lives)
-    }
-
-    /// Counts a process that has ended, or that was gone before it could be looked at.
-    fn count_end(&mut self, lived_ns: u64) {
-        self.lives.ended += 1;
-        self.lives.short += u32::from(lived_ns < self.short_ns);
     }
 
     /// Returns true if a list of all processes is needed, because too many ids were given out at once.
