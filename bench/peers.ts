@@ -32,6 +32,8 @@ export interface Tools {
   readonly load: string
   readonly end: string
   readonly stay: string
+  /** Exits after a third of a millisecond. */
+  readonly nap: string
   readonly hush: string
   readonly listener: string
   readonly addon: string
@@ -66,7 +68,7 @@ export function peers(tools: Tools): Peer[] {
     ...latencies.map((latency) => {
       const command = (records: string, has: boolean): string[] => [...node('ours.mjs')(records, has), String(latency)]
       // The others only draw the curve of `curve.ts`.
-      const only = [20, 100].includes(latency) ? {} : { scenarios: ['paced'] }
+      const only = [20, 100].includes(latency) ? {} : { scenarios: ['paced', 'lives'] }
       return Object.assign({ name: `proc-events, ${latency} ms`, command }, own, only)
     }),
     { ...own, name: 'C, filter', command: (records, has) => [listener, 'filter', records, clock(has)] },
@@ -156,6 +158,7 @@ export function buildTools(wanted: (peer: string) => boolean): Tools {
       // The tests' load contains the smallest program.
       end: c('pe-end', '../__test__/support/load.c', ['-DEND=0', '-nostdlib', '-static']),
       stay: c('pe-stay', 'stay.c', ['-nostdlib', '-static']),
+      nap: c('pe-nap', 'stay.c', ['-DLIFETIME_NS=330000', '-nostdlib', '-static']),
       hush: c('pe-hush', 'hush.c'),
       listener: c('pe-listener', 'peers/listener.c'),
       addon: c('addon.node', 'peers/addon.c', ['-shared', '-fPIC', '-pthread', '-I', headers]),

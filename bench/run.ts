@@ -48,9 +48,9 @@ interface Done {
 
 /** Runs the load. Resolves with its result. */
 export async function load(tools: Tools, scenario: Scenario, isQuick: boolean, pids: string): Promise<Done> {
-  const { mode, how } = scenario
+  const { mode, how, program = 'end' } = scenario
   const count = isQuick ? scenario.quick : scenario.count
-  const args = [mode, tools.end, String(how), String(count), String(bound), pids]
+  const args = [mode, tools[program], String(how), String(count), String(bound), pids]
   const child = spawn(tools.load, args, { stdio: ['ignore', 'pipe', 'inherit'] })
   const ended = once(child, 'close')
   let text = ''

@@ -8,6 +8,8 @@ export interface Scenario {
   readonly mode: 'storm' | 'paced' | 'threads' | 'forks' | 'comms' | 'mixed'
   /** The number of spawners, or of processes per second. */
   readonly how: number
+  /** The program of the processes: `end` (the default) exits at once. */
+  readonly program?: 'end' | 'nap'
   /** The number of processes, or of threads and the like. */
   readonly count: number
   /** The same in a quick run. */
@@ -66,6 +68,18 @@ export const scenarios: readonly Scenario[] = [
     name: 'paced',
     title: '1,000 processes a second',
     mode: 'paced',
+    how: 1000,
+    count: 4000,
+    quick: 500,
+    showsFirstSeconds: true,
+    hasClock: true,
+  },
+  {
+    // An observer sleeps between the exec and the exit of such a process, as it does with nearly all programs.
+    name: 'lives',
+    title: '1,000 processes a second that live a third of a millisecond',
+    mode: 'paced',
+    program: 'nap',
     how: 1000,
     count: 4000,
     quick: 500,

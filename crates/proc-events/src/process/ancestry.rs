@@ -58,6 +58,10 @@ impl AncestryTracker {
                 }
                 !descendant.tags.is_empty()
             });
+            if self.is_idle() {
+                // Without tags, an exec does not remove its process from these.
+                self.exited.clear();
+            }
         }
         let mut has_new = false;
         for &(tag, pid) in tags {
@@ -80,8 +84,11 @@ impl AncestryTracker {
 
     /// Returns the event with the tags of its process.
     #[must_use]
-    pub fn tag(&self, event: ProcessEvent) -> ProcessEvent {
-        ProcessEvent { ancestry: self.tags_of(event.pid), ..event }
+    pub fn tag(&self, mut event: ProcessEvent) -> ProcessEvent {
+        if !self.descendants.is_empty() {
+            event.ancestry = self.tags_of(event.pid);
+        }
+        event
     }
 
     /// Returns the tags that a child of this process inherits.
@@ -113,12 +120,18 @@ impl AncestryTracker {
 
     /// Records an exec, and the parent if it was observed. An exit of this process before was only that of its leader.
     pub fn on_exec(&mut self, pid: u32, parent: Option<u32>, now_ns: u64) {
+        if self.is_idle() {
+            return;
+        }
         self.exited.remove(&pid);
         self.observe_parent(pid, parent, now_ns);
     }
 
     /// Records the parent of a process, in case that its fork was lost.
     pub fn observe_parent(&mut self, pid: u32, parent: Option<u32>, now_ns: u64) {
+        if self.is_idle() {
+            return;
+        }
         if let Some(parent) = parent.filter(|_| !self.descendants.contains_key(&pid)) {
             let tags = self.inherited_tags(parent);
             if !tags.is_empty() {
