@@ -76,10 +76,23 @@ export class Sink {
   }
 
   /** Reads until nothing is missing, or for some time. */
-  async settle(account, processes, seconds = 60, take = (line) => account.add(line)) {
+  settle(account, seconds = 60, take = (line) => account.add(line)) {
+    return this.#readUntil(() => account.isComplete, seconds, take)
+  }
+
+  /** Reads until the last line of each stream has come, and no number is missing, or for some time. */
+  settleEnd(account, seconds = 30) {
+    return this.#readUntil(
+      () => account.isEnded,
+      seconds,
+      (line) => account.add(line),
+    )
+  }
+
+  async #readUntil(isDone, seconds, take) {
     for (const deadline = Date.now() + seconds * 1000; ; await pause(0.5)) {
       this.read(take)
-      if (account.isComplete(processes) || Date.now() > deadline) return
+      if (isDone() || Date.now() > deadline) return
     }
   }
 }
@@ -98,6 +111,14 @@ function valueOf({ stringValue, intValue, doubleValue, boolValue, arrayValue }) 
   return stringValue ?? doubleValue ?? boolValue ?? null
 }
 
+/** Nanoseconds between the zero of CLOCK_MONOTONIC and that of the time of day. */
+const ZERO = BigInt(Date.now()) * 1_000_000n - process.hrtime.bigint()
+
+/** Returns a time of day on CLOCK_MONOTONIC, some milliseconds late, because the time of day is not more exact than that. */
+function monotonic(timeUnixNano = 0) {
+  return Number(BigInt(timeUnixNano) - ZERO + 5_000_000n)
+}
+
 /** Returns the keys of the line that the collector has made a record of, and its time. */
 function lineOf({ attributes = [], timeUnixNano, eventName }) {
   const of = Object.fromEntries(attributes.map(({ key, value }) => [key, valueOf(value)]))
@@ -107,8 +128,9 @@ function lineOf({ attributes = [], timeUnixNano, eventName }) {
     pid: of['process.pid'],
     ppid: of['process.parent_pid'],
     argv: of['process.command_args'],
-    // A record of the SDK has no other time.
-    timestampNs: of.timestampNs ?? timeUnixNano,
+    origin: of['proc_events.origin'],
+    // A record of the SDK has the time of day only.
+    timestampNs: of.timestampNs ?? monotonic(timeUnixNano),
     time: new Date(Number(BigInt(timeUnixNano ?? 0) / 1_000_000n)).toISOString(),
     cause: of.cause,
     lost: of.lost,

@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus, release, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { root } from '../toolchain.mjs'
-import { causesOf } from './load.mjs'
+import { countsOf } from './account.mjs'
 
 const folder = join(root, 'target', 'integrations')
 
@@ -84,7 +84,7 @@ function cellsOf(row) {
     row.title,
     number(row.sent),
     number(row.delivered),
-    row.told === 0 ? '0' : causesOf(row.causes),
+    row.told === 0 ? '0' : countsOf(row.causes),
     number(row.gaps),
     row.silent === 0 ? '0' : `**${number(row.silent)}**`,
     number(row.duplicates),

@@ -206,19 +206,20 @@ export class Tools {
   }
 
   #load
-  /** The load generator of the benchmarks, and the program that it starts. */
+  /** The load generator of the benchmarks, the program that it starts, the witness, and a folder for what they write. */
   get load() {
     if (this.#load !== undefined) return this.#load
     const folder = this.folder('load')
-    const [load, end] = [join(folder, 'load'), join(folder, 'short')]
+    const [load, end, witness] = ['load', 'short', 'witness'].map((name) => join(folder, name))
     // Without a C library a program ends sooner, and two CPUs are enough for 5,000 a second and the services.
     for (const [from, to, ...more] of [
       [join(root, 'bench', 'load.c'), load, '-pthread'],
       [join(root, '__test__', 'support', 'load.c'), end, '-DEND=0', '-nostdlib'],
+      [join(here, 'witness.c'), witness],
     ]) {
       const made = spawnSync('cc', ['-O2', '-static', ...more, '-o', to, from], { encoding: 'utf8' })
       if (made.status !== 0) throw new Skip(`a C compiler is missing: ${made.stderr ?? made.error}`)
     }
-    return (this.#load = { load, end, pids: join(folder, 'pids') })
+    return (this.#load = { load, end, witness, folder })
   }
 }

@@ -7,7 +7,8 @@ import { join } from 'node:path'
 import { root } from '../../toolchain.mjs'
 import { Sink, startCollector } from '../collector.mjs'
 import { collectorAway, receiverAway, stopped } from '../disturbances.mjs'
-import { Account, startLoad } from '../load.mjs'
+import { Account } from '../account.mjs'
+import { startLoad } from '../load.mjs'
 import { Program, pause, until } from '../programs.mjs'
 
 const { parseAllDocuments } = createRequire(import.meta.url)('yaml')
@@ -63,11 +64,11 @@ async function once(checks, tools, rate, title, seconds, disturb, mount = () => 
   await until('the agent writes', () => existsSync(events) && statSync(events).size > 0)
   const used = () => [agent.cpu, chain.collector.cpu, sink.program.cpu]
   const before = used()
-  const load = startLoad(tools, seconds, rate)
+  const load = await startLoad(tools, seconds, rate)
   await pause(2)
   await disturb(chain)
   const done = await load.done
-  const account = new Account(load)
+  const account = new Account(done)
   const delays = []
   let [bytes, records] = [0, 0]
   const take = (line, record) => {
@@ -78,16 +79,17 @@ async function once(checks, tools, rate, title, seconds, disturb, mount = () => 
     if (line.ppid !== load.pid) return
     delays.push(Number(BigInt(record.observedTimeUnixNano) - BigInt(record.timeUnixNano)) / 1e6)
   }
-  await sink.settle(account, done.processes, 60, take)
+  await sink.settle(account, 60, take)
   const spent = used().map((time, index) => time - before[index])
   const memory = agent.memoryMax
   await agent.end()
+  await sink.settleEnd(account)
   await chain.collector.end()
   await sink.end()
   unmount()
   const isWhole = title === 'undisturbed'
   const cpu = isWhole ? ['agent', 'collector', 'receiver'].map((name, index) => [name, spent[index]]) : []
-  account.check(checks, title, done, { bytes: bytes / records, cpu, memory })
+  account.check(checks, title, { bytes: bytes / records, cpu, memory })
   if (!isWhole) return
   const p99 = delays.toSorted((a, b) => a - b)[Math.floor(delays.length * 0.99)]
   checks.figure('until the collector has read it', `p99 ${p99.toFixed(0)} ms`)

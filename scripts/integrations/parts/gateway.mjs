@@ -3,7 +3,8 @@
 import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { Sink, listens, startCollector } from '../collector.mjs'
-import { Account, startLoad } from '../load.mjs'
+import { Account } from '../account.mjs'
+import { startLoad } from '../load.mjs'
 import { Program, freePort, pause, until } from '../programs.mjs'
 
 export async function run(checks, tools, rate) {
@@ -43,15 +44,17 @@ async function once(checks, tools, rate, title, seconds, disturb) {
   const collector = startCollector(tools, 'file.yaml', lower, { log: join(folder, 'host.log') })
   const parts = () => ({ agent, collector, gateway: chain.gateway, receiver: sink.program })
   const before = Object.values(parts()).map(({ cpu }) => cpu)
-  const load = startLoad(tools, seconds, rate)
+  const load = await startLoad(tools, seconds, rate)
   await pause(2)
   await disturb(chain)
   const done = await load.done
-  const account = new Account(load)
-  await sink.settle(account, done.processes, 90)
+  const account = new Account(done)
+  await sink.settle(account, 90)
   const isWhole = title === 'undisturbed'
   const cpu = isWhole ? Object.entries(parts()).map(([name, part], index) => [name, part.cpu - before[index]]) : []
   const memory = agent.memoryMax
+  await agent.end()
+  await sink.settleEnd(account)
   for (const part of Object.values(parts())) await part.end()
-  account.check(checks, title, done, { cpu, memory })
+  account.check(checks, title, { cpu, memory })
 }

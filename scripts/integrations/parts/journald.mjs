@@ -9,7 +9,8 @@ import { join } from 'node:path'
 import { root } from '../../toolchain.mjs'
 import { Sink, startCollector } from '../collector.mjs'
 import { collectorAway, receiverAway, stopped } from '../disturbances.mjs'
-import { Account, startLoad } from '../load.mjs'
+import { Account } from '../account.mjs'
+import { startLoad } from '../load.mjs'
 import { Program, pause, run as runProgram, until } from '../programs.mjs'
 import { Skip } from '../report.mjs'
 
@@ -64,19 +65,20 @@ async function withJournal(checks, tools, rate, title, seconds, disturb) {
   })
   const used = () => [agent.cpu, journald.cpu, chain.collector.cpu, sink.program.cpu]
   const before = used()
-  const load = startLoad(tools, seconds, rate)
+  const load = await startLoad(tools, seconds, rate)
   await pause(2)
   await disturb(chain)
   const done = await load.done
-  const account = new Account(load)
-  await sink.settle(account, done.processes, 60)
+  const account = new Account(done)
+  await sink.settle(account, 60)
   const spent = used().map((time, index) => time - before[index])
   const names = ['agent', 'journald', 'collector and journalctl', 'receiver']
   const cpu = title === 'undisturbed' ? names.map((name, index) => [name, spent[index]]) : []
   const memory = agent.memoryMax
   await agent.end()
   removeUnitGroups()
-  account.check(checks, title, done, { cpu, memory })
+  await sink.settleEnd(account)
+  account.check(checks, title, { cpu, memory })
   await chain.collector.end()
   await journald.end()
   await holder.end()

@@ -3,7 +3,8 @@
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { listens } from '../collector.mjs'
-import { Account, startLoad } from '../load.mjs'
+import { Account } from '../account.mjs'
+import { startLoad } from '../load.mjs'
 import { Program, freePort, pause, until } from '../programs.mjs'
 
 export async function run(checks, tools, rate) {
@@ -36,7 +37,7 @@ async function once(checks, tools, rate, title, seconds, away) {
   }
   await until('lines are stored', async () => (await state().catch(() => ({ messages: 0 }))).messages > 0)
   const before = publisher.cpu
-  const load = startLoad(tools, seconds, rate, 'exec,exit')
+  const load = await startLoad(tools, seconds, rate, 'exec,exit')
   await pause(2)
   if (away > 0) {
     await server.end()
@@ -51,7 +52,7 @@ async function once(checks, tools, rate, title, seconds, away) {
   checks.check('the publisher ends with 0', code === 0, publisher.text.trim().split('\n').at(-1))
   const connection = await connect({ servers: url })
   const consumer = await jetstream(connection).consumers.get('PROC_EVENTS')
-  const account = new Account(load)
+  const account = new Account(done)
   const { messages } = await state()
   let left = messages
   for await (const message of await consumer.consume({ max_messages: 5000 })) {
@@ -59,6 +60,6 @@ async function once(checks, tools, rate, title, seconds, away) {
     if (--left === 0) break
   }
   await connection.close()
-  account.check(checks, title, done, { cpu })
+  account.check(checks, title, { cpu })
   checks.check('no line is stored twice', account.duplicates === 0)
 }

@@ -4,7 +4,8 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { root } from '../../toolchain.mjs'
 import { stopped } from '../disturbances.mjs'
-import { checkRow, startLoad } from '../load.mjs'
+import { checkRow } from '../account.mjs'
+import { startLoad } from '../load.mjs'
 import { Program, freePort, isServed, pause, run as runProgram, until } from '../programs.mjs'
 
 export async function run(checks, tools, rate) {
@@ -40,29 +41,37 @@ export async function run(checks, tools, rate) {
   await until('the endpoint is scraped', async () => (await query('proc_events_source')) === 1)
 
   const counts = async () => {
-    return { exits: await query('sum(processes_ended_total)'), lost: await query('sum(proc_events_lost_total)') }
+    return {
+      // An exit whose outcome is unknown was repaired after a loss.
+      exits: await query('sum(processes_ended_total{outcome!="unknown"})'),
+      execs: await query('sum(processes_started_total)'),
+      lost: await query('sum(proc_events_lost_total)'),
+    }
   }
 
-  /** Makes a load, and compares the counters after it with those before. Other processes of the machine are counted, too. */
+  /** Makes a load, and compares the counters with the processes of the whole machine meanwhile. */
   async function once(title, seconds, disturb) {
     const before = await counts()
     const cpu = server.cpu
-    const load = startLoad(tools, seconds, rate, 'exec,exit')
+    const load = await startLoad(tools, seconds, rate, 'exec,exit')
     await pause(2)
     await disturb()
-    const { processes: sent, began, rate: reached } = await load.done
+    const { lives, began, rate: reached } = await load.done
+    const sent = { exits: lives.exited.length, execs: lives.execs.length }
     await until('Prometheus is ready', () => isServed(`${api}/-/ready`))
     let after = before
+    const increase = (name) => after[name] - before[name]
     const isCounted = async () => {
       after = await counts()
-      return after.exits + after.lost - before.exits - before.lost >= sent
+      return increase('exits') + increase('execs') + increase('lost') >= sent.exits + sent.execs
     }
     await until('the load is counted', isCounted).catch(() => {})
-    const [exits, lost] = [after.exits - before.exits, after.lost - before.lost]
+    const [exits, lost] = [increase('exits'), increase('lost')]
     checkRow(checks, {
       title,
-      sent,
-      delivered: Math.min(sent, exits),
+      sent: sent.exits,
+      delivered: Math.min(sent.exits, exits),
+      missing: { exits: Math.max(0, sent.exits - exits), execs: Math.max(0, sent.execs - increase('execs')) },
       causes: lost > 0 ? { proc_events_lost_total: lost } : {},
       gaps: 0,
       duplicates: 0,

@@ -2,7 +2,8 @@
 
 import { join } from 'node:path'
 import { Sink } from '../collector.mjs'
-import { Account, startLoad } from '../load.mjs'
+import { Account } from '../account.mjs'
+import { startLoad } from '../load.mjs'
 import { Program, pause, until } from '../programs.mjs'
 
 export async function run(checks, tools, rate) {
@@ -22,16 +23,16 @@ async function once(checks, tools, rate, title, seconds, away) {
   const sender = new Program(process.execPath, [join(application, 'opentelemetry.mjs')], { env, cwd: application })
   await until('it is ready', () => sender.text.includes('ready'))
   const before = sender.cpu
-  const load = startLoad(tools, seconds, rate)
+  const load = await startLoad(tools, seconds, rate)
   await pause(2)
   if (away > 0) await sink.away(away)
   const done = await load.done
-  const account = new Account(load)
-  await sink.settle(account, done.processes, 45)
+  const account = new Account(done)
+  await sink.settle(account, 45)
   const cpu = away === 0 ? [['program', sender.cpu - before]] : []
   const memory = sender.memoryMax
   await sender.end('SIGTERM', 60)
-  await sink.settle(account, done.processes, 5)
-  account.check(checks, title, done, { cpu, memory })
+  await sink.settle(account, 5)
+  account.check(checks, title, { cpu, memory })
   checks.figure('the program says', sender.text.slice(sender.text.lastIndexOf('{')).trim())
 }

@@ -7,7 +7,8 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { root } from '../../toolchain.mjs'
 import { stopped } from '../disturbances.mjs'
-import { Account, startLoad } from '../load.mjs'
+import { Account } from '../account.mjs'
+import { startLoad } from '../load.mjs'
 import { Program, pause, until } from '../programs.mjs'
 
 const { parse } = createRequire(import.meta.url)('yaml')
@@ -39,7 +40,7 @@ async function once(checks, tools, rate, title, seconds, disturb) {
   await until('the agent writes', () => statSync(output).size > 0)
   const parts = { agent, 'transform, compiled without optimization': reader }
   const before = Object.values(parts).map(({ cpu }) => cpu)
-  const load = startLoad(tools, seconds, rate, 'exec,exit')
+  const load = await startLoad(tools, seconds, rate, 'exec,exit')
   await pause(2)
   await disturb({ agent, reader })
   const done = await load.done
@@ -55,9 +56,9 @@ async function once(checks, tools, rate, title, seconds, disturb) {
   const memory = agent.memoryMax
   await agent.end()
   await reader.exit
-  const account = new Account(load)
+  const account = new Account(done)
   for (const line of readFileSync(output, 'utf8').trimEnd().split('\n')) account.add(JSON.parse(line))
-  account.check(checks, title, done, { cpu: title === 'undisturbed' ? spent : [], memory })
+  account.check(checks, title, { cpu: title === 'undisturbed' ? spent : [], memory })
 }
 
 async function transform({ check }, tools, rate) {
@@ -68,7 +69,7 @@ async function transform({ check }, tools, rate) {
   const [command, ...args] = source
   const agent = new Program(command, args, { env: tools.environment, output })
   await until('the agent writes', () => statSync(output).size > 0)
-  const load = startLoad(tools, 2, rate, 'exec,exit')
+  const load = await startLoad(tools, 2, rate, 'exec,exit')
   const { processes } = await load.done
   const read = () => readFileSync(output, 'utf8').trimEnd().split('\n')
   const isOfLoad = (line) => line.type === 'exit' && line.ppid === load.pid
