@@ -1,5 +1,8 @@
 // The account of a load at a sink: what became of each event.
 
+/** A time of day, made a time on CLOCK_MONOTONIC, is late by some milliseconds. */
+const LATE_NS = 50_000_000
+
 /**
  * Compares lines with the processes of the machine during a load. A line belongs to the process that had its pid at its time, so
  * that neither another process with the same pid counts, nor one of another parent. Lost events of other processes count,
@@ -39,12 +42,17 @@ export class Account {
     }
     if (type !== 'exit' && type !== 'exec') return
     const life = this.#lives.at(pid, time)
-    if (life === undefined) return
+    if (life === undefined || (origin === 'kernel' && this.#isLate(life, time))) return
     if (type === 'exec' && this.#lives.isDuring(time) && origin === 'kernel') life.told.execs++
     if (type !== 'exit') return
     if (origin === 'kernel') life.told.reports++
     if (life.told.exits++ > 0) this.#again++
     else if (this.#own.has(life)) this.#delivered++
+  }
+
+  /** Returns true if the time is behind the exit of a process of the load: of a process that the witness has not seen any more. */
+  #isLate(life, time) {
+    return this.#own.has(life) && time > life.exit + LATE_NS
   }
 
   #number(type, stream, seq) {
@@ -153,16 +161,16 @@ function execsAmongLost(exited, execs) {
 export function checkRow(checks, figures) {
   const { sent, delivered, missing, causes, gaps } = figures
   const told = sumOf(causes)
-  const silent = Math.max(0, sumOf(missing) - told - gaps)
-  const row = { ...figures, told, silent }
+  const unexplained = sumOf(missing) - told - gaps
+  const row = { ...figures, told, silent: Math.max(0, unexplained), excess: Math.max(0, -unexplained) }
   checks.row(row)
-  return checks.check(row.title, silent === 0 && delivered <= sent, summaryOf(row))
+  return checks.check(row.title, row.silent === 0 && delivered <= sent, summaryOf(row))
 }
 
 const sumOf = (counts) => Object.values(counts).reduce((sum, count) => sum + count, 0)
 
 /** Returns a row of the table of results as text. */
-function summaryOf({ sent, delivered, missing, told, causes, gaps, silent, duplicates, ...row }) {
+function summaryOf({ sent, delivered, missing, told, causes, gaps, silent, excess, duplicates, ...row }) {
   const { rate, seconds, bytes, cpu, memory } = row
   return [
     `${delivered} of ${sent} exits`,
@@ -170,6 +178,7 @@ function summaryOf({ sent, delivered, missing, told, causes, gaps, silent, dupli
     `lost: ${countsOf(missing)}`,
     `${gaps} numbers missing`,
     `${silent} lost silently`,
+    `${excess} too many told`,
     `${duplicates} twice`,
     `${rate} events/s, ${seconds} s`,
     ...(bytes === undefined ? [] : [`${bytes} bytes a record`]),

@@ -40,6 +40,8 @@ export class Lives {
       if (kind === EXEC) life.execs.push(time)
       if (kind === EXIT) life.exit = time
     }
+    // All of them have exited. So the witness has missed that message.
+    for (const life of this.own) life.exit ??= life.fork
     this.begin = this.own[0]?.fork ?? 0
     this.end = this.own.reduce((last, { exit }) => Math.max(last, exit ?? 0), 0)
   }

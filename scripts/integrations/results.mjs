@@ -38,10 +38,12 @@ function page(all, notRun) {
 With \`-- --full\` it makes 5,000 events a second, and with \`-- --write\` it writes this page. [fleet.md](fleet.md) says what follows.
 
 - **sent**: processes of the load, of which each exit has to arrive. A command that also writes execs has as many lines again.
+- **lost**: events of the machine that did not arrive as the kernel has reported them: exits of the load, exits of others, and execs.
+  A listener without filters, which loses nothing, runs beside the load and knows all of them.
 - **told as lost**: events that lines of the type \`loss\` tell of, by cause. These lines count all events of the machine.
-- **missing**: numbers (\`seq\`) that the receiver finds missing in a stream.
-- **silent**: sent, but neither delivered, nor told as lost, nor missing by number. The command fails if there is one.
-  Where losses are told, they also tell of events of other processes, which may hide some. Where none is told, 0 is exact.
+- **missing**: numbers (\`seq\`) that the receiver finds missing in a stream, up to its last line, \`end\`.
+- **silent**: lost, but neither told as lost nor missing by number. The command fails if there is one.
+- **too many**: told as lost, but not lost. The execs at the edge of a loss are not known exactly, because the command writes exits only.
 - **twice**: lines with the number of another line.
 - **events/s**: the rate that the load reached beside all services on one machine. **seconds**: from its start to the last line.
 - **bytes**: of a record, as OTLP in JSON. **CPU time**: of a line. **MB**: the most memory that the agent has had.
@@ -56,7 +58,8 @@ No package registry has ${notRun.slice(0, -1).join(', ')} and ${notRun.at(-1)}.
 `
 }
 
-const HEAD = 'case|sent|delivered|told as lost|missing|silent|twice|events/s|seconds|bytes|CPU time|MB'.split('|')
+const HEAD =
+  'case|sent|delivered|lost|told as lost|missing|silent|too many|twice|events/s|seconds|bytes|CPU time|MB'.split('|')
 
 function section(name, { rows, checks }) {
   const sorted = Object.values(rows).toSorted((a, b) => b.asked - a.asked)
@@ -79,14 +82,21 @@ const text = (detail) => detail.replaceAll('|', '/').replaceAll('<', '&lt;').spl
 
 const number = (value) => (value === undefined ? '' : value.toLocaleString('en'))
 
+/** Returns the counts that are not 0, as text. */
+function someOf(counts) {
+  return countsOf(Object.fromEntries(Object.entries(counts).filter(([, count]) => count > 0))) || '0'
+}
+
 function cellsOf(row) {
   return [
     row.title,
     number(row.sent),
     number(row.delivered),
-    row.told === 0 ? '0' : countsOf(row.causes),
+    someOf(row.missing),
+    someOf(row.causes),
     number(row.gaps),
     row.silent === 0 ? '0' : `**${number(row.silent)}**`,
+    number(row.excess),
     number(row.duplicates),
     number(row.rate),
     number(row.seconds),
