@@ -206,20 +206,23 @@ export class Tools {
   }
 
   #load
-  /** The load generator of the benchmarks, the program that it starts, the witness, and a folder for what they write. */
+  /** The load generators of the benchmarks and of the tests, the program that they start, the witness, and a folder for what they write. */
   get load() {
     if (this.#load !== undefined) return this.#load
     const folder = this.folder('load')
-    const [load, end, witness] = ['load', 'short', 'witness'].map((name) => join(folder, name))
+    const [load, end, tests, witness] = ['load', 'short', 'tests', 'witness'].map((name) => join(folder, name))
+    // Some processes of the load have no rights.
+    for (const path of [this.#temporary, folder]) chmodSync(path, 0o755)
     // Without a C library a program ends sooner, and two CPUs are enough for 5,000 a second and the services.
     for (const [from, to, ...more] of [
       [join(root, 'bench', 'load.c'), load, '-pthread'],
       [join(root, '__test__', 'support', 'load.c'), end, '-DEND=0', '-nostdlib'],
+      [join(root, '__test__', 'support', 'load.c'), tests, '-pthread'],
       [join(here, 'witness.c'), witness],
     ]) {
       const made = spawnSync('cc', ['-O2', '-static', ...more, '-o', to, from], { encoding: 'utf8' })
       if (made.status !== 0) throw new Skip(`a C compiler is missing: ${made.stderr ?? made.error}`)
     }
-    return (this.#load = { load, end, witness, folder })
+    return (this.#load = { load, end, tests, witness, folder })
   }
 }

@@ -8,7 +8,7 @@ import { root } from '../../toolchain.mjs'
 import { Sink, startCollector } from '../collector.mjs'
 import { collectorAway, receiverAway, stopped } from '../disturbances.mjs'
 import { Account } from '../account.mjs'
-import { startLoad } from '../load.mjs'
+import { LONG, startLoad, startLongArguments } from '../load.mjs'
 import { Program, pause, until } from '../programs.mjs'
 
 const { parseAllDocuments } = createRequire(import.meta.url)('yaml')
@@ -20,6 +20,8 @@ const cases = {
   'the collector is killed, and away for 10 s': [15, collectorAway('SIGKILL')],
   'the agent is stopped (SIGSTOP) for 10 s': [15, stopped('agent')],
   'the disk is full for 10 s': [15, fillDisk, mountSmall],
+  // Lines of 200 kB.
+  'long arguments': [null, async () => {}],
 }
 
 export async function run(checks, tools, rate) {
@@ -64,18 +66,19 @@ async function once(checks, tools, rate, title, seconds, disturb, mount = () => 
   await until('the agent writes', () => existsSync(events) && statSync(events).size > 0)
   const used = () => [agent.cpu, chain.collector.cpu, sink.program.cpu]
   const before = used()
-  const load = await startLoad(tools, seconds, rate)
+  const load = await (seconds === null ? startLongArguments(tools, 300) : startLoad(tools, seconds, rate))
   await pause(2)
   await disturb(chain)
   const done = await load.done
   const account = new Account(done)
   const delays = []
-  let [bytes, records] = [0, 0]
+  let [bytes, records, long] = [0, 0, 0]
   const take = (line, record) => {
     account.add(line)
     // Only lines with all details count: a process without an exec has fewer.
     if (line.argv !== undefined) bytes += JSON.stringify(record).length
     if (line.argv !== undefined) records++
+    if (line.type === 'exit' && line.argv?.join('').length >= LONG) long++
     if (line.ppid !== load.pid) return
     delays.push(Number(BigInt(record.observedTimeUnixNano) - BigInt(record.timeUnixNano)) / 1e6)
   }
@@ -90,6 +93,7 @@ async function once(checks, tools, rate, title, seconds, disturb, mount = () => 
   const isWhole = title === 'undisturbed'
   const cpu = isWhole ? ['agent', 'collector', 'receiver'].map((name, index) => [name, spent[index]]) : []
   account.check(checks, title, { bytes: bytes / records, cpu, memory })
+  if (seconds === null) checks.check('long arguments arrive', long === done.processes, `${long} of ${done.processes}`)
   if (!isWhole) return
   const p99 = delays.toSorted((a, b) => a - b)[Math.floor(delays.length * 0.99)]
   checks.figure('until the collector has read it', `p99 ${p99.toFixed(0)} ms`)

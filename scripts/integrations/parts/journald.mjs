@@ -10,7 +10,7 @@ import { root } from '../../toolchain.mjs'
 import { Sink, startCollector } from '../collector.mjs'
 import { collectorAway, receiverAway, stopped } from '../disturbances.mjs'
 import { Account } from '../account.mjs'
-import { startLoad } from '../load.mjs'
+import { LONG, startLoad, startLongArguments } from '../load.mjs'
 import { Program, pause, run as runProgram, until } from '../programs.mjs'
 import { Skip } from '../report.mjs'
 
@@ -22,6 +22,8 @@ const cases = {
   'the collector is away for 10 s': [15, collectorAway()],
   'the agent is stopped (SIGSTOP) for 10 s': [15, stopped('agent')],
   'journald is stopped (SIGSTOP) for 10 s': [15, stopped('journald')],
+  // Lines of 200 kB.
+  'long arguments': [null, async () => {}],
 }
 
 export async function run(checks, tools, rate) {
@@ -36,8 +38,10 @@ export async function run(checks, tools, rate) {
 async function mounts() {
   const script = `
     mount -t tmpfs tmpfs /run/systemd && mount -t tmpfs tmpfs /run/log && mkdir -p /var/log/journal &&
-    mount -t tmpfs -o size=2g tmpfs /var/log/journal && echo ready && exec sleep 3600`
-  const holder = new Program('unshare', ['--mount', '--propagation', 'private', 'sh', '-c', script])
+    mount -t tmpfs -o size=2g tmpfs /var/log/journal && mount -t tmpfs tmpfs /etc/systemd &&
+    cp "$0" /etc/systemd/ && echo ready && exec sleep 3600`
+  const settings = join(root, 'examples', 'systemd', 'journald@proc-events.conf')
+  const holder = new Program('unshare', ['--mount', '--propagation', 'private', 'sh', '-c', script, settings])
   await until('the mounts are made', () => holder.text.includes('ready'))
   return { holder, by: ['nsenter', '--target', String(holder.pid), '--mount'], at: `/proc/${holder.pid}/root` }
 }
@@ -65,12 +69,16 @@ async function withJournal(checks, tools, rate, title, seconds, disturb) {
   })
   const used = () => [agent.cpu, journald.cpu, chain.collector.cpu, sink.program.cpu]
   const before = used()
-  const load = await startLoad(tools, seconds, rate)
+  const load = await (seconds === null ? startLongArguments(tools, 300) : startLoad(tools, seconds, rate))
   await pause(2)
   await disturb(chain)
   const done = await load.done
   const account = new Account(done)
-  await sink.settle(account, 60)
+  let long = 0
+  await sink.settle(account, 60, (line) => {
+    account.add(line)
+    if (line.type === 'exit' && line.argv?.join('').length >= LONG) long++
+  })
   const spent = used().map((time, index) => time - before[index])
   const names = ['agent', 'journald', 'collector and journalctl', 'receiver']
   const cpu = title === 'undisturbed' ? names.map((name, index) => [name, spent[index]]) : []
@@ -79,6 +87,7 @@ async function withJournal(checks, tools, rate, title, seconds, disturb) {
   removeUnitGroups()
   await sink.settleEnd(account)
   account.check(checks, title, { cpu, memory })
+  if (seconds === null) checks.check('long arguments arrive', long === done.processes, `${long} of ${done.processes}`)
   await chain.collector.end()
   await journald.end()
   await holder.end()

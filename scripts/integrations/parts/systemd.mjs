@@ -5,6 +5,7 @@
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { root } from '../../toolchain.mjs'
+import { LONG } from '../load.mjs'
 import { Program, run as runProgram, until } from '../programs.mjs'
 import { Skip } from '../report.mjs'
 
@@ -44,6 +45,7 @@ export async function run({ check, figure }, tools) {
     '--timezone=off',
     `--machine=${machine}`,
     `--bind-ro=${units}:/etc/systemd/system`,
+    `--bind-ro=${join(root, 'examples', 'systemd', 'journald@proc-events.conf')}:/etc/systemd/journald@proc-events.conf`,
     `--bind-ro=${config}:/etc/otelcol`,
     // Where systemd looks for programs first.
     `--bind-ro=${bin}:/usr/local/sbin`,
@@ -115,6 +117,11 @@ export async function run({ check, figure }, tools) {
     return has('"--password=')
   })
   check('arguments are redacted', !(await has('geheim')))
+  await until('long arguments are in the journal', async () => {
+    await inside('sh', '-c', 'sleep 1', 'sh', 'x'.repeat(LONG))
+    return has('xxxxxxxx')
+  })
+  check('a long line is whole in the journal', await has(`"${'x'.repeat(LONG)}"`))
   const common = await inside('journalctl', '--unit=proc-events', '--output=cat', '--quiet')
   check('the common journal has none of its lines', !common.text.includes('"type":"exit"'))
   const user = await property('proc-events', 'User')
