@@ -1,6 +1,6 @@
 // The services and what else the parts need, and how to get them.
 
-import { spawnSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import {
   chmodSync,
   copyFileSync,
@@ -44,7 +44,16 @@ export class Tools {
     mkdirSync(join(this.#cache, 'bin'), { recursive: true })
   }
 
+  #mounts = []
+
+  /** Mounts a disk of 64 MB on a folder. */
+  mountSmall(folder) {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64m', 'tmpfs', folder])
+    this.#mounts.push(folder)
+  }
+
   close() {
+    for (const folder of this.#mounts) execFileSync('umount', ['--lazy', folder])
     rmSync(this.#temporary, { recursive: true, force: true })
   }
 

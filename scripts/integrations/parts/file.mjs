@@ -1,6 +1,6 @@
 // An agent that writes to a file, and the collector of examples/opentelemetry-collector/file.yaml, which reads it.
 
-import { execFileSync, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
@@ -19,30 +19,37 @@ const cases = {
   'the collector is away for 10 s': [15, collectorAway()],
   'the collector is killed, and away for 10 s': [15, collectorAway('SIGKILL')],
   'the agent is stopped (SIGSTOP) for 10 s': [15, stopped('agent')],
-  'the disk is full for 10 s': [15, fillDisk, mountSmall],
+  'the disk is full for 10 s': [15, diskFull, 'place'],
+  "the receiver is away for 10 s, and the collector's disk is full": [15, queueFull, 'state'],
   // Lines of 200 kB.
   'long arguments': [null, async () => {}],
 }
 
 export async function run(checks, tools, rate) {
-  for (const [title, [seconds, disturb, mount]] of Object.entries(cases)) {
+  for (const [title, [seconds, disturb, disk]] of Object.entries(cases)) {
     if (!checks.isWanted(title)) continue
-    if (mount !== undefined && process.getuid() !== 0) checks.skip(title, 'root is needed')
-    else await once(checks, tools, rate, title, seconds, disturb, mount)
+    if (disk !== undefined && process.getuid() !== 0) checks.skip(title, 'root is needed')
+    else await once(checks, tools, rate, title, seconds, disturb, disk)
   }
 }
 
-/** Mounts a disk of 64 MB, and returns how to unmount it. */
-function mountSmall(folder) {
-  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64m', 'tmpfs', folder])
-  return () => execFileSync('umount', ['--lazy', folder])
+/** Fills a disk, and returns how to make room again. */
+function fill(folder) {
+  const filler = join(folder, 'filler')
+  spawnSync('dd', ['if=/dev/zero', `of=${filler}`, 'bs=64k'])
+  return () => rmSync(filler)
 }
 
-async function fillDisk({ place }) {
-  const filler = join(place, 'filler')
-  spawnSync('dd', ['if=/dev/zero', `of=${filler}`, 'bs=64k'])
+async function diskFull({ place }) {
+  const empty = fill(place)
   await pause(10)
-  rmSync(filler)
+  empty()
+}
+
+async function queueFull(chain) {
+  const empty = fill(chain.state)
+  await receiverAway(chain)
+  empty()
 }
 
 /** The arguments of the agent in examples/kubernetes. */
@@ -51,18 +58,19 @@ function argumentsFor(folder) {
   return set.toJS().spec.template.spec.containers[0].args.map((word) => word.replace('/events/', `${folder}/`))
 }
 
-async function once(checks, tools, rate, title, seconds, disturb, mount = () => () => {}) {
+async function once(checks, tools, rate, title, seconds, disturb, disk) {
   const folder = tools.folder('file')
   const sink = new Sink(tools, folder)
   await sink.start()
-  const place = join(folder, 'events')
-  mkdirSync(place)
-  const unmount = mount(place)
+  const folders = { place: join(folder, 'events'), state: join(folder, 'state') }
+  const { place, state } = folders
+  for (const made of [place, state]) mkdirSync(made)
+  if (disk !== undefined) tools.mountSmall(folders[disk])
   const events = join(place, 'events.ndjson')
   const agent = new Program('proc-events', argumentsFor(place), { env: tools.environment })
-  const env = { ...sink.endpoint, STATE_DIRECTORY: join(folder, 'state'), PROC_EVENTS_FILES: `${place}/*.ndjson*` }
+  const env = { ...sink.endpoint, STATE_DIRECTORY: state, PROC_EVENTS_FILES: `${place}/*.ndjson*` }
   const start = () => startCollector(tools, 'file.yaml', env, { log: join(folder, 'collector.log') })
-  const chain = { sink, agent, place, start, collector: start() }
+  const chain = { sink, agent, ...folders, start, collector: start() }
   await until('the agent writes', () => existsSync(events) && statSync(events).size > 0)
   const used = () => [agent.cpu, chain.collector.cpu, sink.program.cpu]
   const before = used()
@@ -89,7 +97,6 @@ async function once(checks, tools, rate, title, seconds, disturb, mount = () => 
   await sink.settleEnd(account)
   await chain.collector.end()
   await sink.end()
-  unmount()
   const isWhole = title === 'undisturbed'
   const cpu = isWhole ? ['agent', 'collector', 'receiver'].map((name, index) => [name, spent[index]]) : []
   account.check(checks, title, { bytes: bytes / records, cpu, memory })
