@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, Weak};
+use std::thread::Builder;
 use std::time::Duration;
 
 use crate::delivery::filter::FilterRule;
@@ -18,6 +19,7 @@ use crate::reader::command_queue::Command;
 use crate::reader::connection::THREAD_NAME;
 use crate::reader::handle::{ReaderHandle, readers};
 use crate::stats::Counts;
+use crate::sys::thread_end::Thread;
 
 /// Maximum time that a subscription waits for [`Notification::Closed`], and then for the reader thread to end.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -41,7 +43,7 @@ pub struct Gauges {
 fn start_reader(options: Options) -> std::io::Result<Arc<ReaderHandle>> {
     let handle = Arc::new(ReaderHandle::new(options));
     let shared = Arc::clone(&handle);
-    let thread = std::thread::Builder::new().name(THREAD_NAME.into()).spawn(move || {
+    let thread = Thread::spawn(Builder::new().name(THREAD_NAME.into()), move || {
         reader::run(&shared);
         shared.set_ended();
     })?;
@@ -216,7 +218,7 @@ impl Subscription {
         let mut thread = handle.thread.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(thread) = thread.take().filter(|_| handle.wait_ended(CLOSE_TIMEOUT)) {
             // The thread catches and reports its own panics.
-            let _ = thread.join();
+            thread.join();
         }
     }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, OnceLock};
-use std::thread::{Builder, JoinHandle};
+use std::thread::Builder;
 use std::time::{Duration, Instant};
 
 use neli::connector::ProcEvent;
@@ -25,6 +25,7 @@ use crate::procfs::{DEADLINE, DirectReader, Procfs, RawDetails, ReadState, clock
 use crate::sys;
 use crate::sys::datagram::Datagram;
 use crate::sys::scheduling::{Priority, ThreadScheduling};
+use crate::sys::thread_end::Thread;
 
 /// Memory use of all queues, in bytes, at which the workers stop reading. It is enough for a second of 20,000 execs, because the
 /// reader thread may sleep or get no CPU for some time.
@@ -56,7 +57,7 @@ pub(super) struct WorkerHandle {
     pub(super) priority: Arc<OnceLock<Priority>>,
     pub(super) state: Arc<ReadState>,
     socket: Arc<OwnedFd>,
-    thread: JoinHandle<()>,
+    thread: Thread,
 }
 
 impl WorkerHandle {
@@ -72,7 +73,7 @@ impl WorkerHandle {
         loop {
             match self.queue.channel.recv_timeout(DEADLINE) {
                 // The worker drops its sender last, so it has released everything.
-                Err(RecvTimeoutError::Disconnected) => return drop(self.thread.join()),
+                Err(RecvTimeoutError::Disconnected) => return self.thread.join(),
                 Err(RecvTimeoutError::Timeout) => {
                     let reading = self.state.current().filter(|_| !self.state.is_runnable());
                     let is_abandoned = reading.is_some_and(|reading| self.state.abandon(reading));
@@ -111,7 +112,7 @@ impl WorkerContext {
         };
         let worker_priority = Arc::clone(&priority);
         // The thread keeps the name of its parent, because the kernel would report a change.
-        let thread = Builder::new().stack_size(STACK_SIZE).spawn(move || {
+        let thread = Thread::spawn(Builder::new().stack_size(STACK_SIZE), move || {
             // If the program may no longer run on this CPU, the worker ends and the reader thread reads the details.
             if pin(cpu) {
                 let mut scheduling = ThreadScheduling::of_this_thread();

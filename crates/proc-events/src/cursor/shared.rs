@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU16, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -38,8 +38,6 @@ pub(super) struct Shared {
     pub(super) reading: Arc<ReadState>,
     pub(super) must_end: AtomicBool,
     pub(super) has_ended: AtomicBool,
-    /// The id of the thread; 0 until it has begun.
-    pub(super) tid: AtomicI32,
     pub(super) is_limited: AtomicBool,
     /// True while the kernel's records show processes.
     pub(super) is_recorded: AtomicBool,

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
-use std::thread::{Builder, JoinHandle};
+use std::thread::Builder;
 
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
@@ -17,6 +17,7 @@ use crate::model::interest::Fields;
 use crate::model::report::ProcessReport;
 use crate::stats::Stats;
 use crate::sys;
+use crate::sys::thread_end::Thread;
 
 /// A read of arguments that takes longer hangs, in nanoseconds.
 const HUNG_NS: u64 = 1_000_000_000;
@@ -30,7 +31,7 @@ pub(crate) struct CursorSource {
     /// Readable if reports are queued, or the thread has ended.
     woken: AsyncFd<OwnedFd>,
     wakes: Arc<Wakes>,
-    thread: Option<JoinHandle<()>>,
+    thread: Option<Thread>,
 }
 
 impl CursorSource {
@@ -47,7 +48,7 @@ impl CursorSource {
         shared.fields.store(fields.bits(), Ordering::Relaxed);
         let (for_thread, given, stats) = (Arc::clone(&shared), Arc::clone(&wakes), Arc::clone(stats));
         let thread =
-            Builder::new().name("proc-events-pid".into()).stack_size(STACK_SIZE).spawn(move || {
+            Thread::spawn(Builder::new().name("proc-events-pid".into()).stack_size(STACK_SIZE), move || {
                 // A panic ends the thread, and the reader goes on with snapshots.
                 let _ = catch_unwind(AssertUnwindSafe(|| run(options, given, &for_thread, &stats)));
             })?;
@@ -126,8 +127,7 @@ impl Drop for CursorSource {
         wake(&self.wakes[1]);
         if let Some(thread) = thread.take().filter(|_| shared.wait_ended()) {
             // The thread catches its own panics.
-            let _ = thread.join();
-            sys::thread_end::wait_until_gone(shared.tid.load(Ordering::Relaxed));
+            thread.join();
         } else if let Some(reading) = shared.reading.current() {
             shared.reading.abandon(reading);
         }

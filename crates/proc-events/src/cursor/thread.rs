@@ -25,7 +25,6 @@ use crate::model::report::{Change, ProcessReport};
 use crate::perf::{Coverage, PerfEvents};
 use crate::procfs::{Procfs, clock_ns};
 use crate::stats::Stats;
-use crate::sys;
 use crate::sys::descriptors::unshare;
 use crate::sys::scheduling::ThreadScheduling;
 
@@ -47,7 +46,6 @@ const RECORD_NS: u64 = 200_000;
 
 /// The body of the thread.
 pub(super) fn run(options: CursorOptions, given: Arc<Wakes>, shared: &Shared, stats: &Arc<Stats>) {
-    shared.tid.store(sys::thread_end::thread_id(), Ordering::Relaxed);
     let (own, has_own_table) = match unshare(&given) {
         Ok(own) => (Ok(own), true),
         Err(_) => (copies(&given), false),

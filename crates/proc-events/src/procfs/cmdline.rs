@@ -6,7 +6,7 @@
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread::{Builder, JoinHandle};
+use std::thread::Builder;
 use std::time::Duration;
 
 use rustix::time::ClockId;
@@ -17,6 +17,7 @@ use super::files::ReadCmdline;
 use super::hung::{DEADLINE, HungReads, ReadState, STUCK_MAX, stuck_threads};
 use super::mount::Procfs;
 use crate::sys::scheduling::ThreadScheduling;
+use crate::sys::thread_end::Thread;
 
 /// Longest wait for a helper that runs or waits for a CPU.
 const STARVATION_TIMEOUT: Duration = Duration::from_millis(500);
@@ -157,7 +158,7 @@ impl HelperSpawner for ThreadSpawner {
         let (its_state, procfs, raise_priority) =
             (Arc::clone(&state), Arc::clone(&self.procfs), self.raise_priority);
         // Unnamed, so that it inherits the name of its parent: setting a name would cause a comm event.
-        let thread = Builder::new().stack_size(STACK_SIZE).spawn(move || {
+        let thread = Thread::spawn(Builder::new().stack_size(STACK_SIZE), move || {
             if raise_priority {
                 ThreadScheduling::of_this_thread().raise();
             }
@@ -199,7 +200,7 @@ pub(super) struct HelperThread {
     answers: Receiver<FileBuffer>,
     state: Arc<ReadState>,
     /// `None` once the thread is abandoned.
-    thread: Option<JoinHandle<()>>,
+    thread: Option<Thread>,
 }
 
 impl Helper for HelperThread {
@@ -232,7 +233,7 @@ impl Drop for HelperThread {
         self.requests = None;
         if let Some(thread) = self.thread.take() {
             // The thread is idle, so that it exits at once.
-            let _ = thread.join();
+            thread.join();
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::command_queue::{Command, CommandQueue};
@@ -11,6 +10,7 @@ use crate::model::source_kind::Watching;
 use crate::options::Options;
 use crate::stats::Stats;
 use crate::sys::scheduling::Priority;
+use crate::sys::thread_end::Thread;
 
 /// The state that a reader shares with its subscriptions.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub(crate) struct ReaderHandle {
     pub(crate) priority: AtomicU64,
     /// True once the reader accepts no further subscription.
     is_ending: AtomicBool,
-    pub(crate) thread: Mutex<Option<JoinHandle<()>>>,
+    pub(crate) thread: Mutex<Option<Thread>>,
     /// True once the reader has released everything. Its thread is about to end.
     has_ended: Mutex<bool>,
     ended: Condvar,
