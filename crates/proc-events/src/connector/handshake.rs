@@ -218,15 +218,15 @@ pub(super) const fn source_failed(_: Errno) -> ErrorCode {
 
 /// The cause of a failure that is usually a missing privilege.
 fn permission_cause(errno: Errno) -> ErrorCode {
-    privilege_cause(errno, namespace::is_other_user_namespace)
+    privilege_cause(errno, namespace::foreign_namespace)
 }
 
-/// The cause of a failure that is usually a missing privilege. In another user namespace no privilege helps. Before Linux
-/// 6.6 the kernel already refuses the group there.
-fn privilege_cause(errno: Errno, is_other_user_namespace: impl Fn() -> bool) -> ErrorCode {
+/// The cause of a failure that is usually a missing privilege. In another user or pid namespace no privilege helps. Before
+/// Linux 6.6 the kernel already refuses the group there: to everybody in a user namespace, to an ordinary user in any.
+fn privilege_cause(errno: Errno, foreign_namespace: impl Fn() -> Option<ErrorCode>) -> ErrorCode {
     match errno {
-        Errno::PERM | Errno::ACCESS if is_other_user_namespace() => ErrorCode::UserNamespace,
-        Errno::PERM | Errno::ACCESS | Errno::NOSYS => ErrorCode::Permission,
+        Errno::PERM | Errno::ACCESS => foreign_namespace().unwrap_or(ErrorCode::Permission),
+        Errno::NOSYS => ErrorCode::Permission,
         _ => ErrorCode::SourceFailed,
     }
 }
@@ -266,16 +266,17 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_privilege_in_another_user_namespace_is_the_namespaces_fault() {
-        for (errno, inside, outside) in [
-            (Errno::PERM, ErrorCode::UserNamespace, ErrorCode::Permission),
-            (Errno::ACCESS, ErrorCode::UserNamespace, ErrorCode::Permission),
-            // A seccomp filter, which has no user namespace.
-            (Errno::NOSYS, ErrorCode::Permission, ErrorCode::Permission),
-            (Errno::NOBUFS, ErrorCode::SourceFailed, ErrorCode::SourceFailed),
-        ] {
-            assert_eq!(privilege_cause(errno, || true), inside);
-            assert_eq!(privilege_cause(errno, || false), outside);
+    fn a_missing_privilege_in_another_namespace_is_the_namespaces_fault() {
+        for namespace in [None, Some(ErrorCode::UserNamespace), Some(ErrorCode::PidNamespace)] {
+            for (errno, cause) in [
+                (Errno::PERM, namespace.unwrap_or(ErrorCode::Permission)),
+                (Errno::ACCESS, namespace.unwrap_or(ErrorCode::Permission)),
+                // A seccomp filter, which has no namespace.
+                (Errno::NOSYS, ErrorCode::Permission),
+                (Errno::NOBUFS, ErrorCode::SourceFailed),
+            ] {
+                assert_eq!(privilege_cause(errno, || namespace), cause);
+            }
         }
     }
 }

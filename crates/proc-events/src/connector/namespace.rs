@@ -70,16 +70,26 @@ fn is_own_network(namespace: &OwnedFd) -> bool {
 /// Returns the cause of a LISTEN that `sendto` accepted and the kernel did not acknowledge. The kernel ignores
 /// listeners outside the initial user and pid namespaces.
 pub(crate) fn why_ignored(proc_root: &Path) -> Error {
-    let code = if is_other_user_namespace() {
-        ErrorCode::UserNamespace
-    } else if is_other("pid", PROC_PID_INIT_INO) {
-        ErrorCode::PidNamespace
+    let code = if let Some(code) = foreign_namespace() {
+        code
     } else if lists_no_process_connector(proc_root) {
         ErrorCode::ConnectorUnavailable
     } else {
         ErrorCode::SourceFailed
     };
     Error::detected(code, "sendto PROC_CN_MCAST_LISTEN was not acknowledged")
+}
+
+/// Returns the code of a namespace of this thread in which no privilege helps, and the kernel ignores listeners; `None` if
+/// its user and pid namespaces are the initial ones.
+pub(crate) fn foreign_namespace() -> Option<ErrorCode> {
+    if is_other_user_namespace() {
+        Some(ErrorCode::UserNamespace)
+    } else if is_other("pid", PROC_PID_INIT_INO) {
+        Some(ErrorCode::PidNamespace)
+    } else {
+        None
+    }
 }
 
 /// Returns true if this thread is not in the initial user namespace, so that nothing else helps.
