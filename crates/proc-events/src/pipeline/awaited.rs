@@ -41,6 +41,20 @@ pub(super) enum RequestKind {
     Flush(u32),
 }
 
+/// A flush that waits for reports of exits.
+#[derive(Debug)]
+pub(super) struct HeldFlush {
+    pub(super) queue: Arc<SubscriberQueue>,
+    /// The id of the request.
+    pub(super) id: u32,
+    /// The processes that are gone, and whose exit is not reported.
+    pub(super) unreported: Vec<u32>,
+    /// Position in the stream at which that was noticed.
+    pub(super) noticed: StreamPosition,
+    /// Time until which the reports are awaited.
+    pub(super) until: Instant,
+}
+
 /// A subscriber, and the process whose exit it watches.
 pub(super) type Requester = (Arc<SubscriberQueue>, WatchTarget);
 

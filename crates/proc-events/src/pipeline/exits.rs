@@ -68,10 +68,11 @@ impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
     /// Returns the time of the next call of [`Pipeline::expire_pending_exits`].
     pub fn expected_until(&self) -> Option<Instant> {
         let reports = self.pending_exits.values().map(|exit| exit.until);
-        reports.chain(self.requests.iter().map(|request| request.due)).min()
+        let flushes = self.held_flushes.iter().map(|flush| flush.until);
+        reports.chain(self.requests.iter().map(|request| request.due)).chain(flushes).min()
     }
 
-    /// Synthesizes the exits whose report has not come in time, and answers the requests that are left.
+    /// Synthesizes the exits whose report has not come in time, and answers the requests and flushes that are left.
     ///
     /// # Errors
     /// See [`Pipeline::drain`].
@@ -96,6 +97,7 @@ impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
                 self.answer_exited(requester, now.monotonic_ns);
             }
         }
+        self.expire_held_flushes(now.instant);
         Ok(())
     }
 
@@ -113,16 +115,12 @@ impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
         self.request(queue, RequestKind::Watch(target), now)
     }
 
-    /// Answers `queue` with [`Notification::Flushed`] after all that the kernel has reported, and after the snapshot that
-    /// repairs losses or reads requested details. If the source fails, the request is left to [`Pipeline::expire_pending_exits`].
-    ///
-    /// # Errors
-    /// See [`Pipeline::drain`].
-    pub fn flush(&mut self, queue: Arc<SubscriberQueue>, id: u32, now: Now) -> Result<(), Error> {
-        self.request(queue, RequestKind::Flush(id), now)
-    }
-
-    fn request(&mut self, queue: Arc<SubscriberQueue>, kind: RequestKind, now: Now) -> Result<(), Error> {
+    pub(super) fn request(
+        &mut self,
+        queue: Arc<SubscriberQueue>,
+        kind: RequestKind,
+        now: Now,
+    ) -> Result<(), Error> {
         self.requests.push_back(Request { queue, kind, due: now.instant });
         self.answer_requests(now)
     }
@@ -135,10 +133,7 @@ impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
             let Some(Request { queue, kind, due }) = self.requests.pop_front() else { continue };
             match kind {
                 RequestKind::Watch(target) => self.answer_watch(queue, target, due, now)?,
-                RequestKind::Flush(id) if self.source.is_none() || self.resync.is_catching_up() => {
-                    self.resync.request_flush(queue, id);
-                }
-                RequestKind::Flush(id) => queue.notify(Notification::Flushed { id }),
+                RequestKind::Flush(id) => self.answer_flush(queue, id, now),
             }
         }
         Ok(())

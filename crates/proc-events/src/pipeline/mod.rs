@@ -4,6 +4,7 @@
 pub(crate) mod activity;
 mod awaited;
 mod exits;
+mod flushes;
 mod loss_ledger;
 mod receive;
 mod reconcile;
@@ -32,7 +33,7 @@ use crate::stats::Stats;
 use crate::taskstats::collector::UsageCollector;
 use activity::ActivityFlag;
 pub use awaited::WatchTarget;
-use awaited::{PendingExit, Request, Requester};
+use awaited::{HeldFlush, PendingExit, Request, Requester};
 use resync::Resync;
 
 /// Number of renames in one read above which they come from a loop. Ordinary programs rename themselves once.
@@ -89,6 +90,8 @@ pub struct Pipeline<'a, D, P> {
     renames: u32,
     /// The requests that are not answered yet. A source that fails leaves them here.
     requests: VecDeque<Request>,
+    /// The flushes that wait for reports of exits.
+    held_flushes: Vec<HeldFlush>,
 }
 
 impl<'a, D: DatagramSource, P: ProcessInspector> Pipeline<'a, D, P> {
@@ -123,6 +126,7 @@ impl<'a, D: DatagramSource, P: ProcessInspector> Pipeline<'a, D, P> {
             pending_exits: FxHashMap::default(),
             exited_watches: Vec::new(),
             requests: VecDeque::new(),
+            held_flushes: Vec::new(),
             renames: 0,
         }
     }
@@ -176,6 +180,9 @@ impl<'a, D: DatagramSource, P: ProcessInspector> Pipeline<'a, D, P> {
         let table = &self.table;
         self.ancestry.prune_exited(|pid| table.has_tentative_exit(pid));
         self.events.append(&mut held);
+        if self.events.is_empty() {
+            self.answer_held_flushes();
+        }
     }
 
     /// Changes the table. The events go to the pending ones, with their ancestry.

@@ -42,6 +42,9 @@ pub trait ProcessInspector {
     /// Returns whether the process runs.
     fn liveness(&self, pid: u32) -> Liveness<Self::Pidfd>;
 
+    /// Returns true if no process has this pid: it has exited, and its parent has reaped it. Returns false if that is unknown.
+    fn is_gone(&self, pid: u32) -> bool;
+
     /// Watches the exit of a process.
     ///
     /// # Errors

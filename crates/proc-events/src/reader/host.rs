@@ -110,6 +110,9 @@ impl ProcessInspector for LinuxProcesses {
             Err(_) => Liveness::Unknown,
         }
     }
+    fn is_gone(&self, pid: u32) -> bool {
+        self.shows_own_pids && pidfd::is_gone(pid)
+    }
     fn watch_exit(&mut self, pid: u32, pidfd: OwnedFd) -> io::Result<()> {
         self.exit_watcher.add(pid, pidfd)
     }

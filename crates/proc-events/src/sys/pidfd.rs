@@ -15,8 +15,8 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open, test_kill_process};
 /// On kernels before 5.3, or if no descriptor is left. The state of the process is unknown then.
 pub(crate) fn open_if_running(pid: u32) -> io::Result<Option<OwnedFd>> {
     let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return Ok(None) };
-    // Check with `kill(pid, 0)` first, because it is cheap, and usually the parent has already reaped the process.
-    if test_kill_process(pid) == Err(Errno::SRCH) {
+    // This is cheap, and usually the parent has already reaped the process.
+    if has_no_process(pid) {
         return Ok(None);
     }
     let pidfd = match pidfd_open(pid, PidfdFlags::empty()) {
@@ -28,6 +28,15 @@ pub(crate) fn open_if_running(pid: u32) -> io::Result<Option<OwnedFd>> {
     let mut poll = [PollFd::new(&pidfd, PollFlags::IN)];
     let has_exited = rustix::event::poll(&mut poll, Some(&Timespec::default()))? > 0;
     Ok((!has_exited).then_some(pidfd))
+}
+
+/// Returns true if no process has this pid, and no thread this id. A zombie has its pid until its parent has reaped it.
+pub(crate) fn is_gone(pid: u32) -> bool {
+    i32::try_from(pid).ok().and_then(Pid::from_raw).is_none_or(has_no_process)
+}
+
+fn has_no_process(pid: Pid) -> bool {
+    test_kill_process(pid) == Err(Errno::SRCH)
 }
 
 /// Returns the ids of a process. Returns `None` if the process has been reaped, before Linux 6.13, or if no descriptor is left.

@@ -24,8 +24,73 @@ fn flush_is_answered_after_the_queued_reports() {
 fn flush_does_not_wait_for_an_endless_stream() {
     let mut harness = Harness::new(Fields::NONE);
     harness.machine().is_endless = true;
+    harness.machine().show(7, 9 * S, 1);
     harness.try_flush(12 * S).unwrap();
     assert_eq!(harness.take().last().map(String::as_str), Some("flushed 6"));
+}
+
+#[test]
+fn flush_waits_for_the_reports_of_processes_that_are_gone() {
+    let mut harness = Harness::with_process(Fields::NONE);
+    harness.machine().show(11, 9 * S, 1);
+    harness.machine().exec(11, 10 * S);
+    // The parent has reaped process 10, and the kernel is about to report its exit.
+    harness.machine().shown.remove(&10);
+    harness.try_flush(12 * S).unwrap();
+    assert_eq!(harness.take(), ["exec 11 - kernel"]);
+    assert!(harness.pipeline.expected_until().is_some());
+    harness.drain();
+    assert_eq!(harness.take(), NOTHING);
+    harness.machine().exit(10, 12 * S, 3);
+    // The next process with its pid is none that the flush waits for.
+    harness.machine().exec(10, 13 * S);
+    harness.drain();
+    assert_eq!(harness.take(), ["exit 10 =3 kernel", "exec 10 - kernel", "flushed 6"]);
+    assert_eq!(harness.pipeline.expected_until(), None);
+}
+
+#[test]
+fn flush_waits_until_a_tentative_exit_is_dispatched() {
+    let mut harness = Harness::with_process(Fields::NONE);
+    harness.machine().shown.remove(&10);
+    harness.try_flush(11 * S).unwrap();
+    harness.machine().exit(10, 12 * S, 0);
+    harness.machine().show(11, 9 * S, 1);
+    for at in 0..9 {
+        harness.machine().exec(11, 12 * S + at);
+    }
+    harness.drain_up_to(1);
+    assert_eq!(harness.take(), NOTHING);
+    harness.drain();
+    let events = harness.take();
+    assert_eq!(events.first().map(String::as_str), Some("exit 10 =0 kernel"));
+    assert_eq!(events.last().map(String::as_str), Some("flushed 6"));
+}
+
+#[test]
+fn flush_waits_for_a_report_for_a_second() {
+    for is_lost in [false, true] {
+        let mut harness = Harness::with_process(Fields::NONE);
+        harness.machine().shown.remove(&10);
+        harness.try_flush(12 * S).unwrap();
+        harness.expire_pending_exits(12 * S);
+        assert_eq!(harness.take(), NOTHING);
+        if is_lost {
+            harness.machine().kernel.drops = 1;
+        }
+        harness.expire_pending_exits_after_grace(13 * S);
+        if is_lost {
+            assert_eq!(harness.take(), NOTHING);
+            harness.snapshot(13 * S);
+            assert_eq!(harness.take(), ["exit 10 ? resync", "loss 1 +0 -1", "flushed 6"]);
+        } else {
+            assert_eq!(harness.take(), ["flushed 6"]);
+            // The exit is reported whenever it comes.
+            harness.machine().exit(10, 14 * S, 3);
+            harness.drain();
+            assert_eq!(harness.take(), ["exit 10 =3 kernel"]);
+        }
+    }
 }
 
 #[test]

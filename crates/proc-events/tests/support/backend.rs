@@ -130,6 +130,10 @@ impl<M: FakeMachine> ProcessInspector for FakeBackend<M> {
         machine.pidfd(pid).map_or(Liveness::Exited, Liveness::Alive)
     }
 
+    fn is_gone(&self, pid: u32) -> bool {
+        self.machine().observed(pid, Fields::NONE).is_none()
+    }
+
     fn watch_exit(&mut self, pid: u32, pidfd: u64) -> io::Result<()> {
         let mut machine = self.machine();
         if let Some(errno) = machine.fault(Call::WatchExit) {

@@ -63,6 +63,16 @@ impl ProcessTable {
         self.processes.contains_key(&pid)
     }
 
+    /// Returns true if the process that was known to run under this pid at `since` still is.
+    #[must_use]
+    pub fn knows_since(&self, pid: u32, since: StreamPosition) -> bool {
+        self.processes.get(&pid).is_some_and(|process| process.position <= since)
+    }
+    /// Returns the pids of the processes that are known to run and that `accepts` accepts.
+    pub fn known_pids(&self, accepts: impl Fn(u32) -> bool) -> Vec<u32> {
+        self.processes.keys().copied().filter(|&pid| accepts(pid)).collect()
+    }
+
     /// Returns the creation time of a known process, in clock ticks, as it was observed last; 0 if it was not.
     #[must_use]
     pub fn start_time(&self, pid: u32) -> u64 {
