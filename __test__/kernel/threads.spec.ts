@@ -1,11 +1,11 @@
 /** Multi-threaded processes and reused pids. Every process has one exit, when its last thread exits. */
-import { spawn } from 'node:child_process'
+import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync, readdirSync } from 'node:fs'
-import { release } from 'node:os'
+import { fileURLToPath } from 'node:url'
 import test, { type ExecutionContext } from 'ava'
 import { getProcessMonitor, type ProcessMonitor } from '../../dist/index.js'
-import { Load, has, isRunning } from '../support/load.ts'
+import { mayRead, nobody } from '../support/environments.ts'
+import { Load, has, isRunning, skipped } from '../support/load.ts'
 import { lines, loadOf, monitoring, run, until } from '../support/helpers.ts'
 import { SubscriberModel } from '../support/subscriber-model.ts'
 
@@ -74,34 +74,19 @@ time.sleep(60)
 
 const EXECED_TWICE = ['exec', 'exec', 'exit 3 kernel']
 
-function isOlderThan(major: number, minor: number): boolean {
-  const [thisMajor, thisMinor] = release().split('.').map(Number) as [number, number]
-  return thisMajor < major || (thisMajor === major && thisMinor < minor)
-}
-
-/** Returns the exit code that `/proc` shows of the zombie of a program. Old kernels show that of the main thread. */
-async function shownCode(program: string, args: readonly string[]): Promise<number> {
+/** Starts a program whose parent never reaps it. Returns the parent, and the pid of the program. */
+async function startUnreaped(program: string, args: readonly string[]): Promise<[ChildProcess, number]> {
   // The new program of the shell does not reap the child of the old one.
   const parent = spawn('/bin/sh', ['-c', '"$@" <&- >&- & echo $!; exec sleep 60', 'sh', program, ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
-  try {
-    const pid = Number((await lines(parent).next()).value)
-    const stat = (): string[] => readFileSync(`/proc/${pid}/stat`, 'latin1').trim().split(') ')[1]!.split(' ')
-    await until('the last thread has ended', () => stat()[0] === 'Z' && readdirSync(`/proc/${pid}/task`).length === 1)
-    return Number(stat().at(-1)) >> 8
-  } finally {
-    parent.kill()
-  }
+  return [parent, Number((await lines(parent).next()).value)]
 }
 
 async function leaving(t: ExecutionContext, args: readonly string[], code: number): Promise<void> {
   if (!has(t, 'cc')) return
   const load = new Load('pe-leave')
   try {
-    const shown = await shownCode(load.path, ['leave', '150', ...args])
-    t.log(`/proc shows ${shown} of ${code}`)
-    t.true(shown === code || isOlderThan(6, 1))
     await monitoring(async (monitor) => {
       for (let round = 0; round < 10; round++) {
         const { events, wasRunning, child, ms } = await observe(monitor, load.path, ['leave', '150', ...args])
@@ -109,7 +94,7 @@ async function leaving(t: ExecutionContext, args: readonly string[], code: numbe
         t.deepEqual(child, [code, null])
         t.deepEqual(
           { events: events.map((event) => event.replace(/ \w+$/, '')), wasRunning },
-          { events: ['exec', `exit ${shown}`], wasRunning: false },
+          { events: ['exec', `exit ${code}`], wasRunning: false },
         )
       }
     })
@@ -126,6 +111,33 @@ serial(
   [],
   0,
 )
+
+serial("the code of exit() after the leader's exit is that of the process for another user, too", async (t) => {
+  if (!has(t, 'cc', 'setpriv')) return
+  const script = fileURLToPath(new URL('../support/programs/exits.mjs', import.meta.url))
+  if (!mayRead(t, nobody, script)) return
+  const load = new Load('pe-foreign')
+  const [command, ...args] = [...nobody, process.execPath, script]
+  const child = spawn(command!, args, { stdio: ['pipe', 'pipe', 'inherit'] })
+  try {
+    const output = lines(child)
+    const { value: state } = await output.next()
+    if (state === 'ERR_PERMISSION') return void skipped(t, 'this kernel serves no ordinary user')
+    t.is(state, 'ready')
+    for (let round = 0; round < 10; round++) {
+      // The parent reaps nothing, so that neither /proc nor a pidfd shows the code to that user.
+      const [parent, pid] = await startUnreaped(load.path, ['leave', '150', '5'])
+      let line: string
+      do line = String((await output.next()).value)
+      while (!line.startsWith(`${pid} `))
+      parent.kill()
+      t.is(line, `${pid} 5`)
+    }
+  } finally {
+    child.stdin.end()
+    load.remove()
+  }
+})
 
 serial('processes of several threads have one exit each, by exit code or signal', async (t) => {
   await monitoring(async (monitor) => {

@@ -75,7 +75,7 @@ fn decode() -> impl FnMut() {
 }
 
 fn program() {
-    black_box(bpf::program(black_box(EventTypes::LIFECYCLE), black_box(1000)));
+    black_box(bpf::program(black_box(EventTypes::LIFECYCLE), black_box(1000), &[]));
 }
 
 fn stat() {

@@ -30,12 +30,15 @@ const SECOND: u32 = 56;
 const THIRD: u32 = 60;
 const FOURTH: u32 = 64;
 
+/// Maximum number of processes whose threads are reported, because jumps are short.
+pub const LEADERLESS_MAX: usize = 32;
+
 const ACCEPT: u32 = u32::MAX;
 const DROP: u32 = 0;
 
 /// The events of one type that pass.
 #[derive(Clone, Copy)]
-enum Pass {
+enum Pass<'a> {
     All,
     /// Events of a thread group leader (pid == tgid), not of another thread.
     Leader,
@@ -43,8 +46,8 @@ enum Pass {
     NewProcess,
     /// Events of the process with this tgid.
     Process(u32),
-    /// Events of a thread group leader, and of all threads of the process with this tgid.
-    LeaderOrProcess(u32),
+    /// Events of a thread group leader, and of all threads of the processes with these tgids.
+    LeaderOrProcess(&'a [u32]),
     /// Events reported by this CPU.
     Cpu(u32),
 }
@@ -69,21 +72,24 @@ pub fn execs_on(cpu: u32) -> Vec<Instruction> {
 /// - execs, and exits of processes, because the process table needs them;
 /// - comm events of `own_tgid`, because the reader's self-test causes them.
 ///
-/// [`EventTypes::RENAMES`] passes the comm events of leaders.
+/// [`EventTypes::RENAMES`] passes the comm events of leaders. The exits of the threads of the `leaderless` processes pass, too,
+/// because the last one has the status of its process. Of them, the first [`LEADERLESS_MAX`] count.
 #[must_use]
-pub fn program(types: EventTypes, own_tgid: u32) -> Vec<Instruction> {
+pub fn program(types: EventTypes, own_tgid: u32, leaderless: &[u32]) -> Vec<Instruction> {
+    let leaderless = &leaderless[..leaderless.len().min(LEADERLESS_MAX)];
+    let own_tgid = &[own_tgid];
     let wanted = types.union(EventTypes::LIFECYCLE);
     let comm = if wanted.has(EventType::Comm) {
         Pass::All
     } else if wanted.covers(EventTypes::RENAMES) {
         Pass::LeaderOrProcess(own_tgid)
     } else {
-        Pass::Process(own_tgid)
+        Pass::Process(own_tgid[0])
     };
     let mut rules = vec![
         (PROC_EVENT_NONE, Pass::All),
         (PROC_EVENT_EXEC, Pass::All),
-        (PROC_EVENT_EXIT, Pass::Leader),
+        (PROC_EVENT_EXIT, Pass::LeaderOrProcess(leaderless)),
         (PROC_EVENT_COMM, comm),
     ];
     for (event_type, what, pass) in [
@@ -101,7 +107,7 @@ pub fn program(types: EventTypes, own_tgid: u32) -> Vec<Instruction> {
     assemble(rules)
 }
 
-fn assemble(rules: Vec<(u32, Pass)>) -> Vec<Instruction> {
+fn assemble(rules: Vec<(u32, Pass<'_>)>) -> Vec<Instruction> {
     let mut program = vec![op(LOAD, WHAT)];
     for (what, pass) in rules {
         let body = body(pass);
@@ -113,13 +119,13 @@ fn assemble(rules: Vec<(u32, Pass)>) -> Vec<Instruction> {
     program
 }
 
-fn body(pass: Pass) -> Vec<Instruction> {
+fn body(pass: Pass<'_>) -> Vec<Instruction> {
     let test = match pass {
         Pass::All => vec![],
         Pass::Leader => equal_words(FIRST, SECOND),
         Pass::NewProcess => equal_words(THIRD, FOURTH),
         Pass::Process(tgid) => equals_constant(SECOND, tgid),
-        Pass::LeaderOrProcess(tgid) => equal_words_or_constant(FIRST, SECOND, tgid),
+        Pass::LeaderOrProcess(tgids) => equal_words_or_constant(FIRST, SECOND, tgids),
         Pass::Cpu(cpu) => equals_constant(CPU, cpu),
     };
     let needs_drop = !test.is_empty();
@@ -139,15 +145,21 @@ fn equal_words(left: u32, right: u32) -> Vec<Instruction> {
     vec![op(LOAD, left), op(TO_X, 0), op(LOAD, right), Instruction { code: IF_EQUAL_X, jt: 0, jf: 1, k: 0 }]
 }
 
-/// Passes if both words are equal, or if the second one equals `value`.
-fn equal_words_or_constant(left: u32, right: u32, value: u32) -> Vec<Instruction> {
-    vec![
-        op(LOAD, left),
-        op(TO_X, 0),
-        op(LOAD, right),
-        Instruction { code: IF_EQUAL_X, jt: 1, jf: 0, k: 0 },
-        Instruction { code: IF_EQUAL, jt: 0, jf: 1, k: value.to_be() },
-    ]
+/// Passes if both words are equal, or if the second one equals one of `values`.
+fn equal_words_or_constant(left: u32, right: u32, values: &[u32]) -> Vec<Instruction> {
+    // The instruction behind the tests accepts, and the one behind that drops.
+    let is_last = |at: usize| u8::from(at + 1 == values.len());
+    let to_accept = |at: usize| (values.len() - at - 1) as u8;
+    let first =
+        Instruction { code: IF_EQUAL_X, jt: values.len() as u8, jf: u8::from(values.is_empty()), k: 0 };
+    let tests = values.iter().enumerate().map(|(at, value)| Instruction {
+        code: IF_EQUAL,
+        jt: to_accept(at),
+        jf: is_last(at),
+        k: value.to_be(),
+    });
+    let loads = [op(LOAD, left), op(TO_X, 0), op(LOAD, right)];
+    loads.into_iter().chain([first]).chain(tests).collect()
 }
 
 const fn op(code: u16, k: u32) -> Instruction {
@@ -178,7 +190,7 @@ mod tests {
     }
 
     fn kernel_types(types: EventTypes) -> Vec<&'static str> {
-        passing_through(&program(types, 77))
+        passing_through(&program(types, 77, &[]))
     }
 
     fn passing_through(program: &[Instruction]) -> Vec<&'static str> {
@@ -247,6 +259,22 @@ mod tests {
     fn bpf_passes_only_execs_of_the_given_cpu() {
         assert_eq!(passing_through(&execs_on(0)), ["exec"]);
         assert!(passing_through(&execs_on(1)).is_empty());
+    }
+
+    #[test]
+    fn bpf_passes_exits_of_threads_of_leaderless_processes() {
+        for count in [0, 1, 2, LEADERLESS_MAX, LEADERLESS_MAX + 1] {
+            let leaderless: Vec<u32> = (100..100 + count as u32).collect();
+            let program = program(EventTypes::NONE, 77, &leaderless);
+            let passes_exit =
+                |tid, pid| passes(&program, &datagram(PROC_EVENT_EXIT, 0, 0, &[tid, pid, 5 << 8, 17]));
+            for (at, &pid) in leaderless.iter().enumerate() {
+                assert_eq!(passes_exit(5, pid), at < LEADERLESS_MAX, "process {at} of {count}");
+            }
+            assert!(passes_exit(5, 5) && passes_exit(100, 100));
+            assert!(!passes_exit(5, 99) && !passes_exit(100, 99));
+            assert_eq!(passing_through(&program), ["ack", "exec", "exit", "own comm"]);
+        }
     }
 
     #[test]

@@ -21,6 +21,16 @@ struct Attached {
     /// A duplicate of the reader's descriptor, because the reader may close its own at any time.
     socket: OwnedFd,
     types: EventTypes,
+    /// The processes whose threads' exits pass.
+    leaderless: Vec<u32>,
+}
+
+impl Attached {
+    fn pass(&mut self, types: EventTypes) -> Result<(), Error> {
+        set_filter(self.socket.as_fd(), types, &self.leaderless)?;
+        self.types = types;
+        Ok(())
+    }
 }
 
 impl KernelFilter {
@@ -32,7 +42,7 @@ impl KernelFilter {
         let socket = connector.map(|connector| connector.socket.get_ref().try_clone()).transpose();
         let mut filter = self.lock();
         *filter = None;
-        *filter = socket?.map(|socket| Attached { socket, types: EventTypes::NONE });
+        *filter = socket?.map(|socket| Attached { socket, types: EventTypes::NONE, leaderless: Vec::new() });
         Ok(())
     }
 
@@ -44,12 +54,16 @@ impl KernelFilter {
     pub(crate) fn set(&self, wanted: impl FnOnce() -> EventTypes) -> Result<(), Error> {
         let mut filter = self.lock();
         let wanted = wanted();
-        let Some(attached) = filter.as_mut().filter(|attached| attached.types != wanted) else {
-            return Ok(());
-        };
-        set_filter(attached.socket.as_fd(), wanted)?;
-        attached.types = wanted;
-        Ok(())
+        let attached = filter.as_mut().filter(|attached| attached.types != wanted);
+        attached.map_or(Ok(()), |attached| attached.pass(wanted))
+    }
+
+    /// Passes the exits of the threads of exactly these processes. Ignores failures: the status of their leaders is reported then.
+    pub(crate) fn pass_threads_of(&self, leaderless: Vec<u32>) {
+        if let Some(attached) = self.lock().as_mut() {
+            attached.leaderless = leaderless;
+            let _ = attached.pass(attached.types);
+        }
     }
 
     /// Passes `types`, too. Ignores failures, because the reader calls [`KernelFilter::set`] next and reports them.
@@ -57,9 +71,8 @@ impl KernelFilter {
         let mut filter = self.lock();
         if let Some(attached) = filter.as_mut()
             && attached.types != attached.types.union(types)
-            && set_filter(attached.socket.as_fd(), attached.types.union(types)).is_ok()
         {
-            attached.types = attached.types.union(types);
+            let _ = attached.pass(attached.types.union(types));
         }
     }
 

@@ -41,7 +41,7 @@ impl Connector {
         // From here on, `Drop` sends IGNORE on every path.
         let receive_buffer_size = sockopt::socket_recv_buffer_size(&socket).unwrap_or(0);
         let connector = Self { socket, receive_buffer_size };
-        set_filter(connector.socket.as_fd(), types)?;
+        set_filter(connector.socket.as_fd(), types, &[])?;
         Ok(connector)
     }
 
@@ -90,9 +90,9 @@ impl Drop for Connector {
     }
 }
 
-/// Attaches the [`bpf::program`] of `types`. The previous filter stays in force on failure.
-pub(super) fn set_filter(socket: BorrowedFd<'_>, types: EventTypes) -> Result<(), Error> {
-    let program = bpf::program(types, std::process::id());
+/// Attaches the [`bpf::program`] of `types` and `leaderless`. The previous filter stays in force on failure.
+pub(super) fn set_filter(socket: BorrowedFd<'_>, types: EventTypes, leaderless: &[u32]) -> Result<(), Error> {
+    let program = bpf::program(types, std::process::id(), leaderless);
     sys::attach_filter(socket, &program).map_err(failed("setsockopt", "SO_ATTACH_FILTER", source_failed))
 }
 

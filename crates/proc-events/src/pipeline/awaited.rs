@@ -58,11 +58,15 @@ pub(super) struct HeldFlush {
 /// A subscriber, and the process whose exit it watches.
 pub(super) type Requester = (Arc<SubscriberQueue>, WatchTarget);
 
-/// The exit of a process that a pidfd showed, and that the kernel is about to report.
+/// The exit of a process that a pidfd showed, and that the kernel is about to report, or whose last thread it is.
 #[derive(Debug)]
 pub(super) struct PendingExit {
     /// Position in the stream at which the exit was noticed.
     pub(super) noticed: StreamPosition,
+    /// Time at which the exit was noticed, in nanoseconds.
+    pub(super) noticed_ns: u64,
+    /// The creation time of the process in clock ticks; 0: unknown.
+    pub(super) start_time: u64,
     /// Time until which the report is awaited.
     pub(super) until: Instant,
     /// The subscribers that have asked whether the process runs.

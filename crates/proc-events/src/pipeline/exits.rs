@@ -10,6 +10,7 @@ use super::resync::REPORT_GRACE;
 use crate::connector::source::DatagramSource;
 use crate::delivery::queue::SubscriberQueue;
 use crate::error::Error;
+use crate::model::event::ExitStatus;
 use crate::model::interest::Fields;
 use crate::model::notification::{Notification, WatchResult};
 use crate::model::now::Now;
@@ -38,15 +39,20 @@ impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
         // The kernel's report takes precedence, if it has arrived.
         self.catch_up(now.monotonic_ns)?;
         for &pid in pids {
+            if self.is_known_to_run(pid) {
+                continue;
+            }
             let status = self.processes.exit_status(pid);
-            let is_reported = self.change_table(|table, sink| {
-                table.on_watched_exit(pid, noticed, now.monotonic_ns, status, sink)
-            });
+            if status.is_none()
+                && self.source.is_some()
+                && self.table.awaits_last_thread(pid, noticed, now.monotonic_ns)
+            {
+                self.await_report(pid, noticed, now);
+                continue;
+            }
             // If it is not reported, the pid may be reused, and the exit of the next process watched.
-            if is_reported {
-                self.ancestry.on_exit(pid);
-                self.processes.unwatch(pid);
-            } else if self.table.knows(pid) {
+            let is_reported = self.end_leaderless(pid, noticed, now.monotonic_ns, status);
+            if !is_reported && self.table.knows(pid) {
                 let is_reported = self.is_reported();
                 let pending = self.await_report(pid, noticed, now);
                 // No report comes. Without a status, the parent may soon reap the process.
@@ -56,12 +62,37 @@ impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
             }
         }
         self.dispatch(true);
+        self.answer_exited_watches(now.monotonic_ns);
         Ok(())
+    }
+
+    /// Returns true if the process of this pid that the table knows runs. A snapshot may have shown it in place of an earlier one.
+    fn is_known_to_run(&mut self, pid: u32) -> bool {
+        let start_time = self.table.start_time(pid);
+        let observed = if start_time == 0 { None } else { self.processes.observe(pid, Fields::NONE) };
+        observed.is_some_and(|observed| observed.start_time == start_time)
+    }
+
+    /// Reports the exit of a process whose leader exited before `noticed`. Returns false if there is no such process.
+    pub(super) fn end_leaderless(
+        &mut self,
+        pid: u32,
+        noticed: StreamPosition,
+        noticed_ns: u64,
+        status: Option<ExitStatus>,
+    ) -> bool {
+        let is_reported =
+            self.change_table(|table, sink| table.on_watched_exit(pid, noticed, noticed_ns, status, sink));
+        if is_reported {
+            self.after_exit(pid);
+        }
+        is_reported
     }
 
     fn await_report(&mut self, pid: u32, noticed: StreamPosition, now: Now) -> &mut PendingExit {
         let until = now.instant + REPORT_GRACE;
-        let pending = || PendingExit { noticed, until, requesters: Vec::new() };
+        let (noticed_ns, start_time) = (now.monotonic_ns, self.table.start_time(pid));
+        let pending = || PendingExit { noticed, noticed_ns, start_time, until, requesters: Vec::new() };
         self.pending_exits.entry(pid).or_insert_with(pending)
     }
 
@@ -83,11 +114,18 @@ impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
         self.answer_requests(now)?;
         self.catch_up(now.monotonic_ns)?;
         let expired: Vec<_> = self.pending_exits.extract_if(|_, exit| exit.until <= now.instant).collect();
-        for (pid, PendingExit { noticed, requesters, .. }) in expired {
+        for (pid, PendingExit { noticed, noticed_ns, start_time, requesters, .. }) in expired {
+            // A snapshot may have shown the exit, and the next process with the pid.
+            let is_another = start_time != 0 && self.table.start_time(pid) != start_time;
             let status = self.processes.exit_status(pid);
-            self.change_table(|table, sink| {
-                table.on_unreported_exit(pid, noticed, now.monotonic_ns, status, sink);
-            });
+            if !is_another
+                && !self.is_known_to_run(pid)
+                && !self.end_leaderless(pid, noticed, noticed_ns, status)
+            {
+                self.change_table(|table, sink| {
+                    table.on_unreported_exit(pid, noticed, now.monotonic_ns, status, sink);
+                });
+            }
             if !self.table.knows(pid) {
                 self.ancestry.on_exit(pid);
                 self.processes.unwatch(pid);

@@ -164,6 +164,9 @@ impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
         }
         match message.event {
             ProcEvent::Exec { process_tgid, .. } => self.handle_exec(process_tgid as u32, &message),
+            ProcEvent::Exit { process_pid, process_tgid, exit_code, .. } if process_pid != process_tgid => {
+                self.handle_thread_exit(process_tgid as u32, ExitStatus(exit_code));
+            }
             ProcEvent::Exit { process_tgid, exit_code, parent_tgid, .. } => {
                 let status = ExitStatus(exit_code);
                 self.handle_exit(process_tgid as u32, status, known_pid(parent_tgid), &message);
@@ -262,6 +265,20 @@ impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
         self.change_table(|table, sink| table.apply(message, None, sink));
         self.needs_receive |= self.table.has_tentative_exit(pid);
         self.after_exit(pid);
+    }
+
+    /// Handles the exit of a thread that is no leader. If its process has exited, its status may be that of the process.
+    fn handle_thread_exit(&mut self, pid: u32, status: ExitStatus) {
+        self.stats.ignored.count();
+        if !self.table.is_leaderless(pid) || !matches!(self.processes.liveness(pid), Liveness::Exited) {
+            return;
+        }
+        self.table.set_last_thread(pid, status);
+        let pending = self.pending_exits.get(&pid).filter(|_| status != ExitStatus(0));
+        if let Some((noticed, noticed_ns)) = pending.map(|pending| (pending.noticed, pending.noticed_ns)) {
+            let status = self.processes.exit_status(pid);
+            self.end_leaderless(pid, noticed, noticed_ns, status);
+        }
     }
 
     /// Answers the requests that wait for an exit that was applied to the table.

@@ -208,6 +208,9 @@ impl<'a> Reader<'a> {
                 Err(error) if error.code == ErrorCode::SourceFailed => self.reopen(error)?,
                 Err(error) => return Err(error),
             }
+            if let Some(leaderless) = self.pipeline.table.take_changed_leaderless() {
+                self.handle.kernel_filter.pass_threads_of(leaderless);
+            }
             self.handle.tracked_processes.store(self.pipeline.table.len() as u64, Ordering::Relaxed);
         }
     }

@@ -95,6 +95,7 @@ fn no_exit_is_synthesized_when_out_of_descriptors() {
         assert!(harness.machine().is_watched(10));
         harness.machine().shown.remove(&10);
         harness.on_watched_exits(&[10], 13 * S);
+        harness.expire_pending_exits_after_grace(14 * S);
         assert_eq!(harness.take(), ["exit 10 =0 kernel"]);
     }
 }
@@ -136,6 +137,81 @@ fn leaderless_process_that_exits_during_snapshot_keeps_its_status() {
         machine.exit(10, 19 * S, 3);
     });
     harness.finish_snapshot(Ok(snapshot), 18 * S);
+    harness.drain();
+    assert_eq!(harness.take(), ["exit 10 =3 kernel"]);
+}
+
+/// Returns a harness with a process, 10, that goes on without its leader, which exited with 0 at 11 S.
+fn with_leaderless_process() -> Harness {
+    let mut harness = Harness::with_process(Fields::NONE);
+    harness.machine().exit(10, 11 * S, 0);
+    harness.drain();
+    assert_eq!(harness.take(), NOTHING);
+    assert_eq!(harness.pipeline.table.take_changed_leaderless(), Some(vec![10]));
+    assert_eq!(harness.pipeline.table.take_changed_leaderless(), None);
+    harness
+}
+
+#[test]
+fn leaderless_process_has_the_status_of_its_last_thread() {
+    for is_reported_before in [true, false] {
+        let mut harness = with_leaderless_process();
+        // A thread that ends before the process says nothing of it.
+        harness.machine().exit_thread(12, 10, 12 * S, 7);
+        harness.drain();
+        harness.machine().shown.remove(&10);
+        if is_reported_before {
+            harness.machine().exit_thread(11, 10, 13 * S, 5);
+        }
+        harness.on_watched_exits(&[10], 13 * S + MS);
+        if !is_reported_before {
+            assert_eq!(harness.take(), NOTHING);
+            // Another thread ended itself at the same time.
+            harness.machine().exit_thread(13, 10, 13 * S + 2 * MS, 0);
+            harness.drain();
+            assert_eq!(harness.take(), NOTHING);
+            harness.machine().exit_thread(11, 10, 13 * S + 3 * MS, 5);
+            harness.drain();
+        }
+        assert_eq!(harness.take(), ["exit 10 =5 kernel"]);
+        assert_eq!(harness.pipeline.expected_until(), None);
+        assert_eq!(harness.pipeline.table.take_changed_leaderless(), Some(vec![]));
+        assert!(!harness.machine().is_watched(10));
+    }
+}
+
+#[test]
+fn leaderless_process_has_the_status_of_its_leader_if_no_thread_is_reported() {
+    let mut harness = with_leaderless_process();
+    harness.machine().shown.remove(&10);
+    harness.on_watched_exits(&[10], 12 * S);
+    assert_eq!(harness.take(), NOTHING);
+    harness.expire_pending_exits_after_grace(13 * S);
+    assert_eq!(harness.take(), ["exit 10 =0 kernel"]);
+}
+
+#[test]
+fn process_that_ends_with_its_leader_is_reported_at_once() {
+    for (code, at_ns) in [(0, 11 * S + MS), (4, 12 * S)] {
+        let mut harness = Harness::with_process(Fields::NONE);
+        harness.machine().exit(10, 11 * S, code);
+        harness.drain();
+        harness.machine().shown.remove(&10);
+        harness.on_watched_exits(&[10], at_ns);
+        assert_eq!(harness.take(), [format!("exit 10 ={code} kernel")]);
+    }
+}
+
+#[test]
+fn exec_of_another_thread_ends_the_wait_for_the_last_thread() {
+    let mut harness = with_leaderless_process();
+    harness.machine().exec(10, 12 * S);
+    harness.drain();
+    assert_eq!(harness.take(), ["exec 10 - kernel"]);
+    assert_eq!(harness.pipeline.table.take_changed_leaderless(), Some(vec![]));
+    harness.machine().shown.clear();
+    harness.machine().exit_thread(11, 10, 13 * S, 5);
+    harness.machine().exit(10, 13 * S, 3);
     harness.drain();
     assert_eq!(harness.take(), ["exit 10 =3 kernel"]);
 }

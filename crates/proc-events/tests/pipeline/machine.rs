@@ -67,6 +67,11 @@ impl ScriptedMachine {
         self.send(what::PROC_EVENT_EXIT, at_ns, &[pid, pid, code << 8, 17, 1, 1]);
     }
 
+    /// Reports the exit of a thread.
+    pub(crate) fn exit_thread(&mut self, tid: u32, pid: u32, at_ns: u64, code: u32) {
+        self.send(what::PROC_EVENT_EXIT, at_ns, &[tid, pid, code << 8, u32::MAX, 0, 0]);
+    }
+
     /// Makes `/proc` show a process. The number of its program is its name, too.
     pub(crate) fn show(&mut self, pid: u32, start_ns: u64, program: u64) -> &mut ObservedProcess {
         let info = ProcessInfo { name: Some(program.to_string().into()), ..ProcessInfo::default() };

@@ -131,7 +131,7 @@ impl Machine {
         Some(self.report(what::PROC_EVENT_EXIT, instance, &[pid, pid, 0, 17, 1, 1]))
     }
 
-    /// Lets a process exit. Without a leader nothing is left to report: the kernel's filter passes the exits of leaders only.
+    /// Lets a process exit. Without a leader only the exit of its last thread is left to report.
     pub(crate) fn exit(&mut self, pid: u32, code: u32) -> Option<UnreportedExit> {
         let Process { instance, leader_exited, .. } = self.processes.remove(&pid)?;
         self.now_ns += 1;
@@ -143,6 +143,11 @@ impl Machine {
     pub(crate) fn report_exit(&mut self, exit: UnreportedExit) -> Report {
         let UnreportedExit { pid, instance, code } = exit;
         self.report(what::PROC_EVENT_EXIT, instance, &[pid, pid, code << 8, 17, 1, 1])
+    }
+
+    /// Reports the exit of the last thread of a process that had no leader.
+    pub(crate) fn report_last_thread(&mut self, pid: u32, instance: usize, code: u32) -> Report {
+        self.report(what::PROC_EVENT_EXIT, instance, &[pid + 1000, pid, code << 8, u32::MAX, 0, 0])
     }
 
     /// Returns the instances of this pid that were created before this time, the last one first.

@@ -18,6 +18,8 @@ pub struct LeaderExit {
     pub timestamp_ns: u64,
     /// Status of the leader.
     pub status: Option<ExitStatus>,
+    /// Status of the last thread, other than 0, if the kernel has reported it.
+    pub last_thread: Option<ExitStatus>,
     /// The parent at that time.
     pub ppid: Option<u32>,
 }

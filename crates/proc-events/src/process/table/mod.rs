@@ -37,6 +37,10 @@ pub struct ProcessTable {
     /// A snapshot cannot have shown the program of an exec that is later than this.
     shown_until_ns: u64,
     recent_exits: RecentExits,
+    /// The processes that [`ProcessTable::take_changed_leaderless`] returned last, in order.
+    leaderless: Vec<u32>,
+    /// True if there may be more of them since.
+    has_new_leaderless: bool,
     /// Number of reports that caused no event: they were reported before, or belong to no known process.
     ignored: u64,
 }

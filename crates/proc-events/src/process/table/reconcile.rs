@@ -93,6 +93,7 @@ impl ProcessTable {
             self.synthesize_exit(pid, now_ns, origin, sink);
         }
         for observed in snapshot.processes {
+            self.has_new_leaderless |= observed.leader_exited;
             let shown_until_ns = observed.read_ns.saturating_add(SHOWN_BEFORE_NS);
             self.shown_until_ns = self.shown_until_ns.max(shown_until_ns);
             let difference = self.compare(&observed, began);

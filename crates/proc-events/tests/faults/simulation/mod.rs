@@ -126,6 +126,8 @@ impl Simulation<'_> {
     }
 
     fn step(&mut self) {
+        // The reader is never later than that.
+        self.expire_pending_exits();
         match self.random_below(20) {
             0..10 => self.change_processes(),
             10..13 => self.backend.machine().send_late(),
@@ -178,7 +180,10 @@ impl Simulation<'_> {
                 }
                 world.machine.exec(pid)
             }
-            _ => world.machine.exit(pid, code).map(|exit| world.machine.report_exit(exit)),
+            _ => Some(match world.machine.exit(pid, code) {
+                Some(exit) => world.machine.report_exit(exit),
+                None => world.machine.report_last_thread(pid, instance, code),
+            }),
         };
         if let Some(report) = report {
             world.send(instance, report);
@@ -199,6 +204,11 @@ impl Simulation<'_> {
             self.pipeline.attach(Some(self.backend.clone()));
             self.pipeline.resync.lost(1);
         }
+    }
+
+    fn expire_pending_exits(&mut self) {
+        let expired = self.pipeline.expire_pending_exits(self.now_unused());
+        self.reopen_if_failed(expired);
     }
 
     fn show_watched_exits(&mut self) {
@@ -269,9 +279,12 @@ impl Simulation<'_> {
             self.advance(1_000_000_000);
             self.finish_snapshot_if_due();
             self.show_watched_exits();
+            self.advance(1_000_000_000);
+            self.expire_pending_exits();
             self.take_strict();
         }
         assert_eq!(self.pipeline.resync.due(), None, "nothing is left to be repaired");
+        assert_eq!(self.pipeline.expected_until(), None, "no exit is awaited");
         for listener in 0..self.listeners.len() {
             while self.take_up_to(usize::MAX, listener) {}
         }
