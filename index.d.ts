@@ -845,6 +845,9 @@ export declare interface ProcessMonitor extends EventEmitter<MonitorEvents> {
    * and replays that were requested before have been delivered. With the polling source, a snapshot is taken first. Use it in
    * tests, and before a shutdown.
    *
+   * The kernel reports an exit just after the parent may have reaped the process. The call therefore waits, for a second at most,
+   * for the exits of programs that were gone before it.
+   *
    * All callbacks have been called then. The events of an iterator are in its queue then, because its loop takes them later. A
    * loop has handled all of them when it ends after a `stop()`.
    *
