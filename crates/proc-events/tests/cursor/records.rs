@@ -1,6 +1,8 @@
 //! Single histories where the kernel records processes.
 
-use proc_events::perf::record::TaskChange;
+use proc_events::model::report::Change;
+use proc_events::perf::record::{TaskChange, TaskRecord};
+use proc_events::{Field, Fields};
 
 use crate::harness::{Harness, MS};
 use crate::pid_machine::PidMachine;
@@ -38,6 +40,63 @@ fn process_that_is_gone_before_its_records_are_read_is_reported_without_a_status
     h.wake();
     assert_eq!((h.take(), h.unseen), (vec!["fork 2".into(), "exec 2".into(), "exit 2".into()], 0));
     assert!(h.tracker.is_empty() && h.table.is_empty());
+}
+
+#[test]
+fn program_of_a_process_that_is_gone_is_in_a_record_that_is_read_later() {
+    let mut h = harness();
+    h.machine.requested = Fields::NONE.with(Field::Exe);
+    let pid = h.machine.fork().unwrap();
+    h.wake();
+    assert_eq!(h.take(), ["fork 2"]);
+    h.machine.exec(pid);
+    h.machine.exit(pid, 3);
+    h.machine.reap(pid);
+    let mut records = h.machine.take_records().into_iter();
+    let (exec, exit) = (records.next().unwrap(), records.next().unwrap());
+    let path: Box<[u8]> = (*b"/bin/gone").into();
+    let mapped = TaskRecord { change: TaskChange::Mapped { path }, ..exec.clone() };
+    h.now_ns = h.machine.now_ns;
+    // The ring has the other records by now, but they were written after it was read.
+    h.tracker.on_record(&mut h.machine, exec, h.now_ns);
+    h.tracker.look_at_due(&mut h.machine, h.now_ns);
+    assert!(h.tracker.take_reports().is_empty());
+    for record in [mapped, exit] {
+        h.tracker.on_record(&mut h.machine, record, h.now_ns);
+    }
+    let exits = h.machine.take_exits();
+    for (pid, generation) in exits {
+        h.tracker.on_exit(&mut h.machine, pid, generation, h.now_ns);
+    }
+    let reports = h.tracker.take_reports();
+    let [Change::Execed(observed), Change::Exited { status, .. }] =
+        &[&reports[0], &reports[1]].map(|it| &it.change)
+    else {
+        panic!("{reports:?}");
+    };
+    assert_eq!(observed.process.as_ref().unwrap().exe.as_deref(), Some("/bin/gone"));
+    assert_eq!(status.and_then(|status| status.code()), Some(3));
+}
+
+#[test]
+fn exec_whose_program_is_not_recorded_is_reported_without_it() {
+    let mut h = harness();
+    h.machine.requested = Fields::NONE.with(Field::Exe);
+    let pid = h.machine.fork().unwrap();
+    h.machine.exec(pid);
+    h.machine.vanishing = Some(pid);
+    let records = h.machine.take_records();
+    h.now_ns = h.machine.now_ns;
+    for record in records {
+        h.tracker.on_record(&mut h.machine, record, h.now_ns);
+    }
+    h.advance(3 * MS);
+    h.tracker.look_at_due(&mut h.machine, h.now_ns);
+    h.advance(3 * MS);
+    h.tracker.look_at_due(&mut h.machine, h.now_ns);
+    let execs =
+        h.tracker.take_reports().into_iter().filter(|report| matches!(report.change, Change::Execed(_)));
+    assert_eq!(execs.count(), 1);
 }
 
 #[test]
@@ -92,7 +151,7 @@ fn process_without_a_descriptor_exits_with_its_last_thread() {
     assert_eq!(h.take(), ["fork 2", "exec 2"]);
     let mut record = |tid, change| {
         h.now_ns += MS;
-        let record = proc_events::perf::record::TaskRecord { time_ns: h.now_ns, pid, tid, change };
+        let record = TaskRecord { time_ns: h.now_ns, pid, tid, change };
         h.tracker.on_record(&mut h.machine, record, h.now_ns);
         h.tracker.take_reports().len()
     };
@@ -110,7 +169,7 @@ fn process_that_runs_on_without_records_is_looked_at() {
     h.take();
     // The kernel ends the events of a process that gets other rights by an exec, and reports that as an exit.
     let (time_ns, change) = (h.now_ns + 1, TaskChange::Exited { ppid: 1 });
-    let record = proc_events::perf::record::TaskRecord { time_ns, pid, tid: pid, change };
+    let record = TaskRecord { time_ns, pid, tid: pid, change };
     h.tracker.on_record(&mut h.machine, record, h.now_ns + 1);
     h.machine.unrecorded.insert(pid);
     h.machine.exec(pid);

@@ -2,11 +2,12 @@
 //! out. Nothing happens on it by itself.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use proc_events::ExitStatus;
 use proc_events::cursor::host::{Details, Look, PidHost, PidOwner};
 use proc_events::model::snapshot::{ObservedProcess, Snapshot};
 use proc_events::perf::record::{TaskChange, TaskRecord};
+use proc_events::{ExitStatus, Fields, ProcessInfo};
 
 /// The resolution of creation times, in nanoseconds. Short, so that all processes are new at the start of a test.
 const TICK_NS: u64 = 1_000;
@@ -42,6 +43,8 @@ pub(crate) struct PidMachine {
     pub(crate) hides_statuses: bool,
     /// True if an exec has not set the arguments yet.
     pub(crate) hides_arguments: bool,
+    /// The details that are requested. None of them can be read.
+    pub(crate) requested: Fields,
     /// The processes that this user may not see.
     pub(crate) hidden: BTreeSet<u32>,
     /// The process that its parent reaps just before its stat is read next.
@@ -68,6 +71,7 @@ impl Default for PidMachine {
             watched: BTreeMap::new(),
             hides_statuses: false,
             hides_arguments: false,
+            requested: Fields::NONE,
             hidden: BTreeSet::new(),
             vanishing: None,
             looks: 0,
@@ -266,7 +270,11 @@ impl PidHost for PidMachine {
     fn details(&mut self, look: &Look) -> Details {
         let owner = self.owners.get(&look.observed.pid).map(|&owner| &self.instances[owner]);
         let same = owner.filter(|instance| instance.start_time == look.observed.start_time);
-        let observed = same.map_or_else(|| look.observed.clone(), Self::observed);
+        let mut observed = same.map_or_else(|| look.observed.clone(), Self::observed);
+        if !self.requested.is_empty() {
+            let info = ProcessInfo { requested: self.requested, ..ProcessInfo::default() };
+            observed.process = Some(Arc::new(info));
+        }
         Details { observed, is_complete: same.is_some() && !self.hides_arguments }
     }
 }

@@ -28,9 +28,13 @@ impl<H> CursorTracker<H> {
                 continue;
             }
             // A look puts the process back at the end, with a later time.
-            let young = self.young.swap_remove(at);
+            let mut young = self.young.swap_remove(at);
             match host.look(young.pid) {
                 Some(look) => self.follow(host, young, look, now_ns),
+                None if young.next_ns < young.since_ns + ARGUMENTS_NS && self.awaits_program(&young) => {
+                    young.next_ns = (young.since_ns + ARGUMENTS_NS).max(now_ns + 1);
+                    self.young.push(young);
+                }
                 // A process that is gone is reported by its pidfd, and a hidden one not at all.
                 None => self.report_start(young, now_ns),
             }

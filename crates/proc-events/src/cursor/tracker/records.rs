@@ -3,7 +3,7 @@
 //!
 //! A process that the records show is not looked at again. All others are left to the cursor.
 
-use super::recorded::{Recorded, RecordedExec, complete};
+use super::recorded::{Recorded, RecordedExec, complete, lacks_program};
 use super::young::{Young, known};
 use super::{CursorTracker, End, NEW_IDS_MAX, RECENT_NS, Tracked};
 use crate::cursor::host::{Details, Look, PidHost, PidOwner};
@@ -248,6 +248,15 @@ impl<H> CursorTracker<H> {
         self.count_end(0);
         self.stop_looking(pid, now_ns);
         self.report(pid, now_ns, Change::Exited { start_time, status: None, ppid });
+    }
+
+    /// Returns true if the record of the program is not read yet of a process in an exec. If the process is gone, the record
+    /// is written, and that of its exit, too, which reports the exec at the latest.
+    pub(super) fn awaits_program(&self, young: &Young) -> bool {
+        let exec = self.recorded.get(&young.pid).and_then(|recorded| recorded.exec.as_ref());
+        let starting = young.starting.as_ref();
+        exec.is_some_and(|exec| exec.exe.is_empty())
+            && starting.is_some_and(|look| lacks_program(&look.observed))
     }
 
     /// Looks at the processes that still run although a record has shown the exit of their last thread.
