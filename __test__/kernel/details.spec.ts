@@ -1,7 +1,7 @@
 /** Captured details on the real kernel, against /proc while the process runs. */
 import { spawn } from 'node:child_process'
 import { readFileSync, readlinkSync } from 'node:fs'
-import test from 'ava'
+import test, { type ExecutionContext } from 'ava'
 import { type ProcessField, type ProcessInfo, getProcessMonitor } from '../../dist/index.js'
 import { lines, monitoring, run, temporaryFolder, until } from '../support/helpers.ts'
 
@@ -61,10 +61,19 @@ function fromProc(pid: number): ProcessInfo {
 }
 
 serial('all details of a process with odd arguments equal /proc, at exec and at exit', async (t) => {
+  for (let round = 0; !(await checkDetails(t)); round++) {
+    if (round === 10) return t.fail('the arguments were never read in time')
+    t.log('the arguments were not read in time')
+  }
+})
+
+/** Checks the details of one process. Returns false if a busy machine took too long to read the arguments, and counted that. */
+async function checkDetails(t: ExecutionContext): Promise<boolean> {
   const program =
     `import os\nos.chdir('/usr')\nos.setgid(65533)\nos.setuid(65534)\n` +
     `os.execv('/bin/cat', [b'cat', b'-', b'--'] + [${ODD.join(', ')}])`
   const reported: { type: string; info: ProcessInfo }[] = []
+  let isInTime = true
   await monitoring(
     async (monitor) => {
       const child = spawn('python3', ['-c', program], { stdio: ['pipe', 'pipe', 'ignore'] })
@@ -88,11 +97,13 @@ serial('all details of a process with odd arguments equal /proc, at exec and at 
         cat.map(({ type }) => type),
         ['exec', 'exit'],
       )
-      for (const { info } of cat) t.deepEqual(info, truth)
+      isInTime = monitor.stats().captureTimeouts === 0 || cat.every(({ info }) => info.argv !== null)
+      if (isInTime) for (const { info } of cat) t.deepEqual(info, truth)
     },
     { maxArgvBytes: 2 ** 20 },
   )
-})
+  return isInTime
+}
 
 serial('a process that runs before the start has the same details', async (t) => {
   const child = spawn('sleep', ['60'])

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process'
 import test from 'ava'
 import { type EventOf, type EventType, getProcessMonitor } from '../../dist/index.js'
-import { Load } from '../support/load.ts'
+import { Load, has } from '../support/load.ts'
 import { lines, loadOf, monitoring, until } from '../support/helpers.ts'
 
 const serial = test.serial
@@ -44,19 +44,35 @@ serial('a sid event is reported for a new session', async (t) => {
   t.like(events[0], { type: 'sid', origin: 'kernel' })
 })
 
-serial('comm events are reported for processes and threads', async (t) => {
+/** Lets a process rename its main thread and another one, by a Python expression of `to`. Returns what is reported. */
+async function renames(rename: string): Promise<(readonly [string, boolean])[]> {
   const program =
-    "import threading\nrename = lambda to: open('/proc/thread-self/comm', 'w').write(to)\n" +
+    `import ctypes, threading\nprctl = ctypes.CDLL(None).prctl\nrename = lambda to: ${rename}\n` +
     "rename('pe-main'); thread = threading.Thread(target=rename, args=('pe-thread',)); thread.start(); thread.join()"
   const events = await provoked('comm', program)
   const named = events.filter(({ comm }) => comm.startsWith('pe-'))
-  t.deepEqual(
-    named.map(({ pid, tid, comm }) => [comm, tid === pid]),
-    [
-      ['pe-main', true],
-      ['pe-thread', false],
-    ],
-  )
+  return named.map(({ pid, tid, comm }) => [comm, tid === pid])
+}
+
+const RENAMED = [
+  ['pe-main', true],
+  ['pe-thread', false],
+] as const
+
+serial('comm events are reported for processes and threads', async (t) => {
+  t.deepEqual(await renames('prctl(15, to.encode(), 0, 0, 0)'), [...RENAMED])
+})
+
+serial('comm events are reported for writes to /proc/PID/comm, where the kernel reports these', async (t) => {
+  if (!has(t, 'cc')) return
+  const load = new Load('pe-ask')
+  try {
+    const isReported = load.hasFeature(t, 'comm-write')
+    const reported = await renames("open('/proc/thread-self/comm', 'w').write(to)")
+    t.deepEqual(reported, isReported ? [...RENAMED] : [])
+  } finally {
+    load.remove()
+  }
 })
 
 serial('fork events are reported for processes only', async (t) => {

@@ -25,10 +25,11 @@ interface Seen {
   readonly execs: number
   readonly exits: number
   readonly codes: number
+  readonly wrong: number
   readonly doubled: number
   readonly strangers: number
   readonly unseen: number
-  readonly waited: number | string
+  readonly waited: number | string | null
   readonly waitedMs: number
   readonly deleted: boolean | string
 }
@@ -51,18 +52,27 @@ async function watch(
   ]
   const seen = (await printed(t, args, 60_000)) as Seen
   t.is(seen.doubled, 0, 'a process has one exit')
+  t.is(seen.wrong, 0, 'an exit code is right or unknown')
   return seen
+}
+
+/** Returns true if exit codes are known that the parent is faster to reap. Before Linux 6.15 they are not. */
+function knowsCodes(t: ExecutionContext): boolean {
+  return theLoad().hasFeature(t, 'reaped-code')
 }
 
 let load: Load | undefined
 test.after.always(() => load?.remove())
 
-/** Returns a command that runs another one in a sandbox that refuses perf events. */
-function sandbox(t: ExecutionContext): readonly string[] {
-  if (!has(t, 'cc')) return []
+function theLoad(): Load {
   load ??= new Load('pe-polling')
   chmodSync(dirname(load.path), 0o755)
-  return [load.path, 'refuse-perf']
+  return load
+}
+
+/** Returns a command that runs another one in a sandbox that refuses perf events. */
+function sandbox(t: ExecutionContext): readonly string[] {
+  return has(t, 'cc') ? [theLoad().path, 'refuse-perf'] : []
 }
 
 /** Returns true if user nobody can read the package, and the tools are there. */
@@ -75,13 +85,15 @@ serial('an ordinary user sees short-lived processes in a pid namespace, with the
   const seen = await watch(t, [...namespace, ...nobody], { source: 'polling' }, 50, 0.005)
   t.deepEqual([seen.source, seen.watching, seen.warnings], ['polling', 'cursor', []])
   // On a quiet machine these are 50.
-  t.true(seen.forks >= 40 && seen.execs >= 40 && seen.exits >= 40 && seen.codes >= 40)
+  t.true(seen.forks >= 40 && seen.execs >= 40 && seen.exits >= 40)
+  if (knowsCodes(t)) t.true(seen.codes >= 40, `${seen.codes} exit codes`)
 })
 
 serial('waitForExit() and findDeletedProcesses() work at once with the polling source', async (t) => {
   if (!canRun(t)) return
   const { waited, waitedMs, deleted } = await watch(t, [...namespace, ...nobody], { source: 'polling' })
-  t.deepEqual([waited, deleted], [9, true])
+  t.true(deleted)
+  t.true(waited === 9 || (waited === null && !knowsCodes(t)), `${waited}`)
   t.true(waitedMs < atMost(200), `${waitedMs} ms after the parent`)
 })
 
@@ -90,7 +102,8 @@ serial('without free descriptors, snapshots show processes and waitForExit() sti
   // A limit of descriptors that leaves none for pidfds.
   const limited = [...namespace, 'sh', '-c', 'ulimit -n 60 && exec "$@"', 'sh', ...nobody]
   const { execs, waited } = await watch(t, limited, { source: 'polling', pollingInterval: 20 }, 3, 1)
-  t.deepEqual([execs, waited], [3, 9])
+  t.is(execs, 3)
+  t.true(waited === 9 || (waited === null && !knowsCodes(t)), `${waited}`)
 })
 
 serial('watched processes take no descriptor of the program, and the reported ones are soon those of /proc', (t) => {
@@ -155,7 +168,8 @@ serial("with hidepid 'auto' watches one's own processes, and a warning says that
   ]
   const { source, watching, warnings, execs, codes } = await watch(t, hidden, { source: 'auto' }, 10)
   t.deepEqual([source, watching, warnings], ['polling', 'cursor', ['ERR_PID_NAMESPACE', 'ERR_PROC_UNREADABLE']])
-  t.true(execs >= 8 && codes >= 8)
+  t.true(execs >= 8)
+  if (knowsCodes(t)) t.true(codes >= 8, `${codes} exit codes`)
 })
 
 serial('a listener outside does not make processes of another pid namespace appear', async (t) => {

@@ -107,9 +107,13 @@ serial('a comm subscription with a name filter fires for the renaming to that na
   const path = compileRenamer(temporaryFolder(t), 'before')
   await monitoring(async (monitor) => {
     const seen: string[] = []
+    const execs = new Set<number>()
+    monitor.subscribeExec((pid) => execs.add(pid), { capture: ['name'] })
     monitor.subscribe('comm', (_, event) => seen.push(`new ${event.comm}`), { name: 'wine-game.exe' })
     monitor.subscribe('comm', (_, event) => seen.push(`old ${event.comm}`), { name: 'before' })
     const renamer = new Renamer(path)
+    // On a busy machine its names may be read later than that.
+    await until('the exec is reported', () => execs.has(renamer.pid))
     await renamer.request('thread', 'wine-game.exe')
     await renamer.request('comm', 'wine-game.exe')
     await monitor.flush()

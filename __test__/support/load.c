@@ -13,6 +13,8 @@
  *   load refuse ERRNO PROGRAM ARGUMENT...     PROGRAM in a sandbox that refuses the process connector's socket with ERRNO
  *
  *   load refuse-perf PROGRAM ARGUMENT...      PROGRAM in a sandbox that refuses perf events, as that of Docker does
+ *   load ask reaped-code                      succeeds if a pidfd shows the exit code of a process that is reaped
+ *   load ask comm-write                       succeeds if the kernel reports that /proc/PID/comm was written
  *
  * Compiled with -DEND=CODE -nostdlib it is the program END instead, which only exits with CODE. It has no C library,
  * because the start of one would take longer than everything else.
@@ -32,6 +34,8 @@ void _start(void) {
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/cn_proc.h>
+#include <linux/connector.h>
 #include <linux/filter.h>
 #include <linux/netlink.h>
 #include <linux/seccomp.h>
@@ -42,6 +46,7 @@ void _start(void) {
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -201,6 +206,66 @@ static int refuse_perf(char **arguments) {
   return within(program, sizeof program / sizeof *program, arguments);
 }
 
+/* The first version of `struct pidfd_info`, which the headers of the C library may lack. */
+struct info {
+  uint64_t mask, cgroup;
+  uint32_t ids[11];
+  int32_t exit_code;
+};
+
+static int shows_reaped_code(void) {
+  const uint64_t info_exit = 1 << 3;
+  pid_t pid = fork();
+  if (pid < 0) fail("fork");
+  if (pid == 0) _exit(7);
+  int pidfd = (int)syscall(SYS_pidfd_open, pid, 0), status;
+  if (waitpid(pid, &status, 0) != pid) fail("waitpid");
+  struct info info = {.mask = info_exit};
+  int failed = pidfd < 0 || ioctl(pidfd, _IOWR(0xFF, 11, struct info), &info) < 0;
+  return !failed && info.mask & info_exit && info.exit_code == status;
+}
+
+static void ask_kernel(int file, enum proc_cn_mcast_op operation) {
+  struct {
+    struct nlmsghdr header;
+    struct cn_msg message;
+    enum proc_cn_mcast_op operation;
+  } __attribute__((packed)) request = {
+      .header = {.nlmsg_len = sizeof request, .nlmsg_type = NLMSG_DONE},
+      .message = {.id = {CN_IDX_PROC, CN_VAL_PROC}, .len = sizeof operation},
+      .operation = operation,
+  };
+  if (send(file, &request, sizeof request, 0) < 0) fail("send");
+}
+
+static int reports_comm_write(void) {
+  int file = socket(AF_NETLINK, SOCK_DGRAM | SOCK_NONBLOCK, NETLINK_CONNECTOR);
+  struct sockaddr_nl address = {.nl_family = AF_NETLINK, .nl_groups = CN_IDX_PROC};
+  if (file < 0 || bind(file, (struct sockaddr *)&address, sizeof address) < 0) fail("connector");
+  ask_kernel(file, PROC_CN_MCAST_LISTEN);
+  int comm = open("/proc/self/comm", O_WRONLY), reported = 0;
+  if (comm < 0 || write(comm, "pe-asked", 8) != 8) fail("comm");
+  /* The kernel queues the event before the write returns. A loss would be a failure. */
+  char bytes[NLMSG_HDRLEN + sizeof(struct cn_msg) + sizeof(struct proc_event)];
+  ssize_t length;
+  while ((length = recv(file, bytes, sizeof bytes, 0)) >= 0) {
+    struct proc_event event = {0};
+    size_t offset = NLMSG_HDRLEN + sizeof(struct cn_msg);
+    if ((size_t)length > offset) memcpy(&event, bytes + offset, (size_t)length - offset);
+    reported |= (unsigned)event.what == PROC_EVENT_COMM && event.event_data.comm.process_pid == getpid();
+  }
+  if (errno != EAGAIN) fail("recv");
+  ask_kernel(file, PROC_CN_MCAST_IGNORE);
+  return reported;
+}
+
+/* Succeeds with 0 if the kernel has a feature, and with 3 if it has not. */
+static int ask(const char *feature) {
+  if (strcmp(feature, "reaped-code") == 0) return shows_reaped_code() ? 0 : 3;
+  if (strcmp(feature, "comm-write") == 0) return reports_comm_write() ? 0 : 3;
+  return 64;
+}
+
 int main(int count, char **arguments) {
   if (count < 3) return 64;
   char *mode = arguments[1];
@@ -211,6 +276,7 @@ int main(int count, char **arguments) {
   if (strcmp(mode, "leave") == 0) return leave(arguments + 2);
   if (strcmp(mode, "refuse") == 0 && count > 3) return refuse(arguments + 2);
   if (strcmp(mode, "refuse-perf") == 0) return refuse_perf(arguments + 2);
+  if (strcmp(mode, "ask") == 0) return ask(arguments[2]);
   return 64;
 }
 #endif

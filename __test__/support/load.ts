@@ -120,6 +120,13 @@ export class Load {
     return this.#end
   }
 
+  /** Returns true if the kernel has a feature. Otherwise logs that it lacks it, and that this part is not tested. */
+  hasFeature(t: ExecutionContext, feature: 'reaped-code' | 'comm-write'): boolean {
+    const { status, stderr } = spawnSync(this.path, ['ask', feature], { encoding: 'utf8' })
+    if (status !== 0 && status !== 3) throw new Error(`load ask ${feature} ended with ${String(status)}: ${stderr}`)
+    return status === 0 || skipped(t, `this kernel lacks ${feature}`)
+  }
+
   /** Kills one of the processes that stay. */
   end(pid: number): void {
     if (this.#started.delete(pid)) process.kill(pid, 'SIGKILL')

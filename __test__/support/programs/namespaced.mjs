@@ -41,6 +41,7 @@ const among = (pids) => children.filter((pid) => pids.has(pid)).length
 const exits = children.map((pid) => seen.exit.get(pid) ?? [])
 Object.assign(result, { watching, unseen, forks: among(seen.fork), execs: among(seen.exec), exits: among(seen.exit) })
 result.codes = exits.filter((codes) => codes.length === 1 && codes[0] === 7).length
+result.wrong = exits.filter(([code]) => code !== undefined && code !== null && code !== 7).length
 result.doubled = exits.filter((codes) => codes.length > 1).length
 // In a pid namespace of its own, all other processes descend from this one.
 result.strangers = [...seen.exec].filter((pid) => pid > children.length * 4 + 1000).length

@@ -47,6 +47,7 @@ Object.assign(result, {
   argv: pids.filter((pid) => seen.exec.get(pid)?.[0].process.argv?.[0] === program).length,
   exits: pids.filter((pid) => seen.exit.get(pid)?.length === 1).length,
   codes: pids.filter((pid) => seen.exit.get(pid)?.[0].exitCode === Number(code)).length,
+  wrong: pids.filter((pid) => ![Number(code), null, undefined].includes(seen.exit.get(pid)?.[0].exitCode)).length,
   kernel: pids.filter((pid) => eventsOf(pid).every(({ origin }) => origin === 'kernel')).length,
   ordered: pids.filter((pid) => inOrder(eventsOf(pid).map(({ timestampNs }) => timestampNs))).length,
 })

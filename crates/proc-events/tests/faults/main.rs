@@ -72,12 +72,13 @@ fn seeds_are_fixed_or_of_the_day_or_chosen() {
 }
 
 /// In these, a pid was reused between the exit of a process without a leader and the notice of that exit.
+/// Or the report of an exit that a watch showed was late, while a snapshot was taken.
 #[test]
 fn regression_seeds() {
     let seeds = [
-        6276, 22629, 31303, 5_003_480, 5_012_447, 5_013_099, 5_026_138, 5_033_388, 5_037_608, 5_049_674,
-        5_060_930, 5_079_301, 5_082_101, 5_118_060, 5_128_110, 5_160_147, 5_185_975, 5_510_068, 5_555_226,
-        5_593_731, 5_965_259,
+        2788, 6276, 7284, 18_534, 22629, 26_430, 27_615, 31303, 36_646, 58_698, 5_003_480, 5_012_447,
+        5_013_099, 5_026_138, 5_033_388, 5_037_608, 5_049_674, 5_060_930, 5_079_301, 5_082_101, 5_118_060,
+        5_128_110, 5_160_147, 5_185_975, 5_510_068, 5_555_226, 5_593_731, 5_965_259,
     ];
     for seed in seeds {
         simulate(seed, false);

@@ -184,6 +184,13 @@ impl ProcessTable {
         let Some(process) = process else { return };
         let exit = process.leader_exit.get_or_insert_default();
         exit.status = status.or(exit.status);
+        // The process exited at some time before now. A snapshot that is being taken may show it, or another one that was
+        // created in between and has the pid.
+        let exited_ns = process.last_report_ns().unwrap_or(now_ns);
+        if let Some(exits) = &mut self.exits_since_snapshot {
+            let last = exits.entry(pid).or_default();
+            *last = exited_ns.max(*last);
+        }
         self.synthesize_exit(pid, now_ns, Origin::Resync, sink);
     }
 
