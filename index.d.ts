@@ -447,7 +447,8 @@ export declare interface MonitorStats {
   readonly rejected: number
   /**
    * Kernel events that were ignored deliberately. They are of an unknown type, or repeat an exec or exit. The exit of a thread
-   * group leader is also ignored when another thread of the group calls exec.
+   * group leader is also ignored when another thread of the group calls exec. The exits of the other threads are ignored when
+   * the leader has exited before.
    */
   readonly ignored: number
   /**
