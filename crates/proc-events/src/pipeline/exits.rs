@@ -92,8 +92,13 @@ impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
     fn await_report(&mut self, pid: u32, noticed: StreamPosition, now: Now) -> &mut PendingExit {
         let until = now.instant + REPORT_GRACE;
         let (noticed_ns, start_time) = (now.monotonic_ns, self.table.start_time(pid));
-        let pending = || PendingExit { noticed, noticed_ns, start_time, until, requesters: Vec::new() };
-        self.pending_exits.entry(pid).or_insert_with(pending)
+        let new = || PendingExit { noticed, noticed_ns, start_time, until, requesters: Vec::new() };
+        let pending = self.pending_exits.entry(pid).or_insert_with(new);
+        // The exit of the next process with the pid is noticed. That of the one before is reported by now.
+        if pending.start_time != start_time {
+            *pending = PendingExit { requesters: std::mem::take(&mut pending.requesters), ..new() };
+        }
+        pending
     }
 
     /// Returns the time of the next call of [`Pipeline::expire_pending_exits`].
