@@ -7,7 +7,7 @@ import { join } from 'node:path'
 const CPUS = 4
 const MEMORY_MIB = 3072
 /** Most seconds of one boot with all checks. */
-const LIMIT_S = { kvm: 900, tcg: 3600 }
+const LIMIT_S = { kvm: 900, tcg: 7200 }
 /** Most seconds until a kernel with KVM says something. A boot takes two. */
 const TRIAL_S = 20
 

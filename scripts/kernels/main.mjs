@@ -80,13 +80,15 @@ function commit() {
   return git('log', '-1', '--format=%h') + (git('status', '--porcelain') ? ' and changes' : '')
 }
 
-/** Keeps the result of a kernel, so that the page also has those of earlier runs. */
+/** Keeps the result of a kernel, so that the page also has those of earlier runs, and writes the page. */
 function save(result) {
   const path = join(work, 'results.json')
   const all = existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : {}
-  const { name: saved } = result.row
-  if (!result.skipped) all[saved] = merge(all[saved], result)
-  else all[saved] ??= result
+  if (result) {
+    const { name } = result.row
+    if (result.skipped) all[name] ??= result
+    else all[name] = merge(all[name], result)
+  }
   writeFileSync(path, JSON.stringify(all, undefined, 1))
   writeFileSync(join(root, 'docs', 'kernels.md'), page(rows.map(({ name }) => all[name]).filter(Boolean)))
 }

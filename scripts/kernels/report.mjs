@@ -22,7 +22,8 @@ writes this page.
 - **storm** compares with a listener without any library: execs and exits that the kernel sent, and that the package reported.
 - **hotplug** says of how many processes the arguments were read, on CPUs that come and go. No event may be missing.
 - **specs** are the tests of \`__test__/kernel\`, the same files as everywhere. With TCG they have smaller loads and more time.
-  Those that need the speed of the hardware are left out.
+  Those that need the speed of the hardware are left out. **reaped-code** is the exit code of a process that its parent has
+  reaped, from its pidfd (Linux 6.15). **comm-write** is the report of a write to \`/proc/PID/comm\` (Linux 5.18).
 - **TCG** is QEMU's translator, which is 20 to 50 times slower than the hardware. Rates of captures are lower there.
 
 ${row(['', ...ran.map(({ row: { name } }) => name)])}

@@ -217,7 +217,9 @@ function runSpec(name) {
   const text = readFileSync('/tmp/spec.tap', 'utf8')
   const [passed, failed] = [/^ok (?!.*# SKIP)/gm, /^not ok/gm].map((pattern) => text.match(pattern)?.length ?? 0)
   const trouble = failed > 0 ? `, ${failed} failed` : status === 0 ? '' : `, ended by ${status}`
-  report(`${name} spec`, status === 0 && passed > 0, `${passed} passed${trouble}`, began)
+  const reasons = new Set([...text.matchAll(/not tested: (.*)/g)].map(([, reason]) => reason))
+  const untested = reasons.size > 0 ? `; not tested: ${[...reasons].join(', ')}` : ''
+  report(`${name} spec`, status === 0 && passed > 0, `${passed} passed${trouble}${untested}`, began)
 }
 
 /** Specs that compare durations with real ones, or need a speed that QEMU's translator does not have. */
