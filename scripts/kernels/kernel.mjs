@@ -29,7 +29,7 @@ export function fetchKernel({ arch, package: pattern }, folder, offline) {
     if (offline) continue
     mkdirSync(into, { recursive: true })
     try {
-      unpack(apt.download(name, join(folder, 'download')), into, ['*/vmlinuz*'])
+      unpack(apt.download(name, join(folder, 'download', name)), into, ['*/vmlinuz*'])
     } catch {
       // Since Linux 6.19 the image is in linux-binary, and linux-image has none.
       continue
