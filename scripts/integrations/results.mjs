@@ -1,6 +1,5 @@
 // The page of results, docs/integrations.md.
 
-import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus, release, totalmem } from 'node:os'
 import { join } from 'node:path'
@@ -13,7 +12,7 @@ const folder = join(root, 'target', 'integrations')
 export function save(parts, { rate, notRun }) {
   const path = join(folder, 'results.json')
   const all = existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : {}
-  const run = { date: new Date().toISOString().slice(0, 10), commit: commit() }
+  const run = { date: new Date().toISOString().slice(0, 10) }
   for (const [name, { rows, checks }] of Object.entries(parts)) {
     const part = (all[name] ??= { rows: {}, checks: {} })
     for (const row of rows) part.rows[`${row.title}, ${rate}/s`] = { ...row, ...run, asked: rate }
@@ -22,13 +21,6 @@ export function save(parts, { rate, notRun }) {
   mkdirSync(folder, { recursive: true })
   writeFileSync(path, JSON.stringify(all, undefined, 1))
   writeFileSync(join(root, 'docs', 'integrations.md'), page(all, notRun))
-}
-
-/** Returns the last commit that changed what is run. */
-function commit() {
-  const paths = ['crates', 'src', 'index.ts', 'prometheus.ts', 'examples', 'scripts/integrations']
-  const git = (...args) => execFileSync('git', [...args, '--', ...paths], { cwd: root, encoding: 'utf8' }).trim()
-  return git('log', '-1', '--format=%h') + (git('status', '--porcelain') ? ' and changes' : '')
 }
 
 function page(all, notRun) {
@@ -63,11 +55,11 @@ const HEAD =
 
 function section(name, { rows, checks }) {
   const sorted = Object.values(rows).toSorted((a, b) => b.asked - a.asked)
-  const runs = new Set([...sorted, ...Object.values(checks)].map(({ date, commit: of }) => `${date}, commit ${of}`))
+  const days = new Set([...sorted, ...Object.values(checks)].map(({ date }) => date))
   const table = [HEAD, HEAD.map((_, index) => (index === 0 ? '---' : '--:')), ...sorted.map(cellsOf)]
   return [
     `## ${name}`,
-    `Run on ${[...runs].join('; ')}.`,
+    `Run on ${[...days].sort().join(', ')}.`,
     '',
     ...(sorted.length > 0 ? [...table.map((cells) => `| ${cells.join(' | ')} |`), ''] : []),
     ...Object.values(checks).map(

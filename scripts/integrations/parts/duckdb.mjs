@@ -18,7 +18,7 @@ export async function run({ check, figure }, tools, rate) {
   const [, asRoot, failures, longest, memory, losses] = answers
   check('each exit is counted once', exits === count - 17, `${exits} of ${count} lines`)
   check(
-    'who ran what as root',
+    'programs that users ran as root',
     asRoot.length === count / 1000 && asRoot[0].command.startsWith('x argument'),
     `${asRoot.length} rows`,
   )

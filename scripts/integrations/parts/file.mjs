@@ -20,16 +20,17 @@ const cases = {
   'the collector is killed, and away for 10 s': [15, collectorAway('SIGKILL')],
   'the agent is stopped (SIGSTOP) for 10 s': [15, stopped('agent')],
   'the disk is full for 10 s': [15, diskFull, 'place'],
+  'the disk is full for 10 s, with --buffer 64M': [15, diskFull, 'place', ['--buffer=64M']],
   "the receiver is away for 10 s, and the collector's disk is full": [15, queueFull, 'state'],
   // Lines of 200 kB.
   'long arguments': [null, async () => {}],
 }
 
 export async function run(checks, tools, rate) {
-  for (const [title, [seconds, disturb, disk]] of Object.entries(cases)) {
+  for (const [title, [seconds, disturb, disk, options]] of Object.entries(cases)) {
     if (!checks.isWanted(title)) continue
     if (disk !== undefined && process.getuid() !== 0) checks.skip(title, 'root is needed')
-    else await once(checks, tools, rate, title, seconds, disturb, disk)
+    else await once(checks, tools, rate, title, seconds, disturb, disk, options)
   }
 }
 
@@ -58,7 +59,7 @@ function argumentsFor(folder) {
   return set.toJS().spec.template.spec.containers[0].args.map((word) => word.replace('/events/', `${folder}/`))
 }
 
-async function once(checks, tools, rate, title, seconds, disturb, disk) {
+async function once(checks, tools, rate, title, seconds, disturb, disk, options = []) {
   const folder = tools.folder('file')
   const sink = new Sink(tools, folder)
   await sink.start()
@@ -67,7 +68,7 @@ async function once(checks, tools, rate, title, seconds, disturb, disk) {
   for (const made of [place, state]) mkdirSync(made)
   if (disk !== undefined) tools.mountSmall(folders[disk])
   const events = join(place, 'events.ndjson')
-  const agent = new Program('proc-events', argumentsFor(place), { env: tools.environment })
+  const agent = new Program('proc-events', [...argumentsFor(place), ...options], { env: tools.environment })
   const env = { ...sink.endpoint, STATE_DIRECTORY: state, PROC_EVENTS_FILES: `${place}/*.ndjson*` }
   const start = () => startCollector(tools, 'file.yaml', env, { log: join(folder, 'collector.log') })
   const chain = { sink, agent, ...folders, start, collector: start() }
