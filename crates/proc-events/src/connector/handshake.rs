@@ -222,7 +222,7 @@ fn permission_cause(errno: Errno) -> ErrorCode {
 }
 
 /// The cause of a failure that is usually a missing privilege. In another user or pid namespace no privilege helps. Before
-/// Linux 6.6 the kernel already refuses the group there: to everybody in a user namespace, to an ordinary user in any.
+/// Linux 6.6 the kernel already refuses the group there: to any process in a user namespace, to an ordinary user in any.
 fn privilege_cause(errno: Errno, foreign_namespace: impl Fn() -> Option<ErrorCode>) -> ErrorCode {
     match errno {
         Errno::PERM | Errno::ACCESS => foreign_namespace().unwrap_or(ErrorCode::Permission),

@@ -19,9 +19,9 @@ use crate::process::inspector::ProcessInspector;
 const UNREPORTED_MAX: Duration = Duration::from_secs(1);
 
 impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
-    /// Answers `queue` with [`Notification::Flushed`] after all that the kernel has reported, after the exits of the processes
-    /// that are gone, and after the snapshot that repairs losses or reads requested details. If the source fails, the request
-    /// is left to [`Pipeline::expire_pending_exits`].
+    /// Answers `queue` with [`Notification::Flushed`] after all that the kernel has reported, and after the exits of the
+    /// processes that are gone. It also waits for the snapshot that repairs losses or reads requested details. If the source
+    /// fails, the request is left to [`Pipeline::expire_pending_exits`].
     ///
     /// # Errors
     /// See [`Pipeline::drain`].

@@ -75,7 +75,7 @@ fn program_of_a_process_that_is_gone_is_in_a_record_that_is_read_later() {
         panic!("{reports:?}");
     };
     assert_eq!(observed.process.as_ref().unwrap().exe.as_deref(), Some("/bin/gone"));
-    assert_eq!(status.and_then(|status| status.code()), Some(3));
+    assert_eq!(status.and_then(proc_events::ExitStatus::code), Some(3));
 }
 
 #[test]
