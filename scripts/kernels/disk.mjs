@@ -111,6 +111,7 @@ function addProject(folder, target, addon) {
     'dist',
     '__test__',
     'bench/load.c',
+    'bench/hush.c',
     'bench/peers/listener.c',
     'bench/peers/connector.h',
   ])
