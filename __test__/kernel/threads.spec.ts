@@ -6,7 +6,7 @@ import test, { type ExecutionContext } from 'ava'
 import { getProcessMonitor, type ProcessMonitor } from '../../dist/index.js'
 import { mayRead, nobody } from '../support/environments.ts'
 import { Load, has, isRunning, skipped } from '../support/load.ts'
-import { lines, loadOf, monitoring, run, until } from '../support/helpers.ts'
+import { atMost, lines, loadOf, monitoring, run, until } from '../support/helpers.ts'
 import { SubscriberModel } from '../support/subscriber-model.ts'
 
 const serial = test.serial
@@ -74,6 +74,9 @@ time.sleep(60)
 
 const EXECED_TWICE = ['exec', 'exec', 'exit 3 kernel']
 
+/** Milliseconds from the exit of the main thread to that of the last one. The reader notices the first within that time. */
+const LEAVE_MS = atMost(150)
+
 /** Starts a program whose parent never reaps it. Returns the parent, and the pid of the program. */
 async function startUnreaped(program: string, args: readonly string[]): Promise<[ChildProcess, number]> {
   // The new program of the shell does not reap the child of the old one.
@@ -89,8 +92,12 @@ async function leaving(t: ExecutionContext, args: readonly string[], code: numbe
   try {
     await monitoring(async (monitor) => {
       for (let round = 0; round < 10; round++) {
-        const { events, wasRunning, child, ms } = await observe(monitor, load.path, ['leave', '150', ...args])
-        t.true(ms >= 150)
+        const { events, wasRunning, child, ms } = await observe(monitor, load.path, [
+          'leave',
+          String(LEAVE_MS),
+          ...args,
+        ])
+        t.true(ms >= LEAVE_MS)
         t.deepEqual(child, [code, null])
         t.deepEqual(
           { events: events.map((event) => event.replace(/ \w+$/, '')), wasRunning },
@@ -126,7 +133,7 @@ serial("the code of exit() after the leader's exit is that of the process for an
     t.is(state, 'ready')
     for (let round = 0; round < 10; round++) {
       // The parent reaps nothing, so that neither /proc nor a pidfd shows the code to that user.
-      const [parent, pid] = await startUnreaped(load.path, ['leave', '150', '5'])
+      const [parent, pid] = await startUnreaped(load.path, ['leave', String(LEAVE_MS), '5'])
       let line: string
       do line = String((await output.next()).value)
       while (!line.startsWith(`${pid} `))

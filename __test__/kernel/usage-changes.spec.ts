@@ -9,7 +9,7 @@ import test from 'ava'
 import { type ExitEvent, getProcessMonitor } from '../../dist/index.js'
 import { checkedCosts, compiled, costsAreCertain, costsProgram, shortOnes } from '../support/costs.ts'
 import { has, skipped } from '../support/load.ts'
-import { run, until } from '../support/helpers.ts'
+import { atMost, run, until } from '../support/helpers.ts'
 
 const workerFile = join(import.meta.dirname, '..', 'support', 'programs', 'usage-worker.mjs')
 
@@ -115,7 +115,7 @@ test.serial('costs go on after the monitor is stopped and started again', async 
 })
 
 test.serial('costs go on after the source is reopened', async (t) => {
-  t.timeout(120_000)
+  t.timeout(atMost(120_000))
   const path = await costsProgram(t)
   if (path === null) return
   const hush = compiled(t, 'pe-hush', join(import.meta.dirname, '..', '..', 'bench', 'hush.c'))

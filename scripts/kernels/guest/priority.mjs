@@ -17,7 +17,12 @@ await monitor.stop()
 /** Returns true if a thread of this program has a real-time policy: field 41 of its stat. */
 function hasFifo() {
   return readdirSync('/proc/self/task').some((thread) => {
-    const text = readFileSync(`/proc/self/task/${thread}/stat`, 'utf8')
-    return text.slice(text.lastIndexOf(')') + 2).split(' ')[38] === '1'
+    try {
+      const text = readFileSync(`/proc/self/task/${thread}/stat`, 'utf8')
+      return text.slice(text.lastIndexOf(')') + 2).split(' ')[38] === '1'
+    } catch {
+      // The thread has ended meanwhile.
+      return false
+    }
   })
 }
