@@ -77,14 +77,14 @@ pub fn execs_on(cpu: u32) -> Vec<Instruction> {
 #[must_use]
 pub fn program(types: EventTypes, own_tgid: u32, leaderless: &[u32]) -> Vec<Instruction> {
     let leaderless = &leaderless[..leaderless.len().min(LEADERLESS_MAX)];
-    let own_tgid = &[own_tgid];
+    let own = [own_tgid];
     let wanted = types.union(EventTypes::LIFECYCLE);
     let comm = if wanted.has(EventType::Comm) {
         Pass::All
     } else if wanted.covers(EventTypes::RENAMES) {
-        Pass::LeaderOrProcess(own_tgid)
+        Pass::LeaderOrProcess(&own)
     } else {
-        Pass::Process(own_tgid[0])
+        Pass::Process(own_tgid)
     };
     let mut rules = vec![
         (PROC_EVENT_NONE, Pass::All),
@@ -142,7 +142,7 @@ fn equals_constant(offset: u32, value: u32) -> Vec<Instruction> {
 }
 
 fn equal_words(left: u32, right: u32) -> Vec<Instruction> {
-    vec![op(LOAD, left), op(TO_X, 0), op(LOAD, right), Instruction { code: IF_EQUAL_X, jt: 0, jf: 1, k: 0 }]
+    equal_words_or_constant(left, right, &[])
 }
 
 /// Passes if both words are equal, or if the second one equals one of `values`.

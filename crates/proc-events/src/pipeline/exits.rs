@@ -10,7 +10,6 @@ use super::resync::REPORT_GRACE;
 use crate::connector::source::DatagramSource;
 use crate::delivery::queue::SubscriberQueue;
 use crate::error::Error;
-use crate::model::event::ExitStatus;
 use crate::model::interest::Fields;
 use crate::model::notification::{Notification, WatchResult};
 use crate::model::now::Now;
@@ -73,22 +72,6 @@ impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
         observed.is_some_and(|observed| observed.start_time == start_time)
     }
 
-    /// Reports the exit of a process whose leader exited before `noticed`. Returns false if there is no such process.
-    pub(super) fn end_leaderless(
-        &mut self,
-        pid: u32,
-        noticed: StreamPosition,
-        noticed_ns: u64,
-        status: Option<ExitStatus>,
-    ) -> bool {
-        let is_reported =
-            self.change_table(|table, sink| table.on_watched_exit(pid, noticed, noticed_ns, status, sink));
-        if is_reported {
-            self.after_exit(pid);
-        }
-        is_reported
-    }
-
     fn await_report(&mut self, pid: u32, noticed: StreamPosition, now: Now) -> &mut PendingExit {
         let until = now.instant + REPORT_GRACE;
         let (noticed_ns, start_time) = (now.monotonic_ns, self.table.start_time(pid));
@@ -131,10 +114,7 @@ impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
                     table.on_unreported_exit(pid, noticed, now.monotonic_ns, status, sink);
                 });
             }
-            if !self.table.knows(pid) {
-                self.ancestry.on_exit(pid);
-                self.processes.unwatch(pid);
-            }
+            self.after_exit(pid);
             self.dispatch(true);
             for requester in requesters {
                 self.answer_exited(requester, now.monotonic_ns);

@@ -31,19 +31,27 @@ impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
 
     /// Answers a flush, or holds it. All that the kernel has reported is dispatched.
     pub(super) fn answer_flush(&mut self, queue: Arc<SubscriberQueue>, id: u32, now: Now) {
-        if self.needs_snapshot_to_flush() {
-            return self.resync.request_flush(queue, id);
+        if !self.needs_snapshot_to_flush() {
+            let unreported = self.table.known_pids(|pid| self.processes.is_gone(pid));
+            if !unreported.is_empty() {
+                let (noticed, until) = (self.table.position(), now.instant + UNREPORTED_MAX);
+                return self.held_flushes.push(HeldFlush { queue, id, unreported, noticed, until });
+            }
         }
-        let unreported = self.table.known_pids(|pid| self.processes.is_gone(pid));
-        if unreported.is_empty() {
-            return queue.notify(Notification::Flushed { id });
-        }
-        let (noticed, until) = (self.table.position(), now.instant + UNREPORTED_MAX);
-        self.held_flushes.push(HeldFlush { queue, id, unreported, noticed, until });
+        self.complete_flush(queue, id);
     }
 
     fn needs_snapshot_to_flush(&self) -> bool {
         self.source.is_none() || self.resync.is_catching_up()
+    }
+
+    /// Answers a flush, after a snapshot if it needs one.
+    fn complete_flush(&mut self, queue: Arc<SubscriberQueue>, id: u32) {
+        if self.needs_snapshot_to_flush() {
+            self.resync.request_flush(queue, id);
+        } else {
+            queue.notify(Notification::Flushed { id });
+        }
     }
 
     /// Answers the flushes whose exits are all reported. To be called after a dispatch.
@@ -62,11 +70,7 @@ impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
     pub(super) fn expire_held_flushes(&mut self, now: Instant) {
         let expired: Vec<_> = self.held_flushes.extract_if(.., |flush| flush.until <= now).collect();
         for HeldFlush { queue, id, .. } in expired {
-            if self.needs_snapshot_to_flush() {
-                self.resync.request_flush(queue, id);
-            } else {
-                queue.notify(Notification::Flushed { id });
-            }
+            self.complete_flush(queue, id);
         }
     }
 }

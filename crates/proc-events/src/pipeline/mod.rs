@@ -5,6 +5,7 @@ pub(crate) mod activity;
 mod awaited;
 mod exits;
 mod flushes;
+mod leaderless;
 mod loss_ledger;
 mod receive;
 mod reconcile;

@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorCode};
 use crate::model::event::{ExitStatus, ProcessInfo};
 use crate::model::interest::{EventType, Field, Fields, Interest};
 use crate::model::snapshot::ObservedProcess;
-use crate::process::inspector::{Exec, Liveness, ProcessInspector};
+use crate::process::inspector::{Exec, ProcessInspector};
 use crate::process::table::LeaderExit;
 
 /// Datagrams that [`Pipeline::catch_up`] handles at most. Bounds a flood of datagrams that the kernel did not send, and that
@@ -267,20 +267,6 @@ impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
         self.after_exit(pid);
     }
 
-    /// Handles the exit of a thread that is no leader. If its process has exited, its status may be that of the process.
-    fn handle_thread_exit(&mut self, pid: u32, status: ExitStatus) {
-        self.stats.ignored.count();
-        if !self.table.is_leaderless(pid) || !matches!(self.processes.liveness(pid), Liveness::Exited) {
-            return;
-        }
-        self.table.set_last_thread(pid, status);
-        let pending = self.pending_exits.get(&pid).filter(|_| status != ExitStatus(0));
-        if let Some((noticed, noticed_ns)) = pending.map(|pending| (pending.noticed, pending.noticed_ns)) {
-            let status = self.processes.exit_status(pid);
-            self.end_leaderless(pid, noticed, noticed_ns, status);
-        }
-    }
-
     /// Answers the requests that wait for an exit that was applied to the table.
     pub(super) fn after_exit(&mut self, pid: u32) {
         // If the table still knows the pid, this was the late report of an earlier process.
@@ -291,29 +277,5 @@ impl<D: DatagramSource, P: ProcessInspector> Pipeline<'_, D, P> {
             self.processes.unwatch(pid);
             self.ancestry.on_exit(pid);
         }
-    }
-
-    /// Returns the process if this may be the exit of its leader only, and true if the exit of the process is watched from
-    /// now on.
-    fn leader_exit_only(&mut self, pid: u32, exit_ns: u64) -> Option<(ObservedProcess, bool)> {
-        if !self.processes.supports_pidfd() {
-            return None;
-        }
-        let pidfd = match self.processes.liveness(pid) {
-            Liveness::Exited => return None,
-            Liveness::Unknown => None,
-            Liveness::Alive(pidfd) => Some(pidfd),
-        };
-        let observed = self.processes.observe(pid, Fields::NONE);
-        // A process that was created later has inherited the pid.
-        if observed.as_ref().is_some_and(|observed| observed.start_ns > exit_ns) {
-            return None;
-        }
-        let exit_watched = self.watch_process(pid, pidfd);
-        if observed.is_none() || !exit_watched {
-            self.resync.schedule_recheck();
-        }
-        // The process may be hidden from this user.
-        Some((observed.unwrap_or(ObservedProcess { pid, ..ObservedProcess::default() }), exit_watched))
     }
 }

@@ -76,9 +76,6 @@ impl AncestryTracker {
     /// Returns the tags of this process.
     #[must_use]
     pub fn tags_of(&self, pid: u32) -> AncestryTags {
-        if self.descendants.is_empty() {
-            return None;
-        }
         self.descendants.get(&pid).map(|descendant| Arc::clone(&descendant.tags))
     }
 

@@ -135,12 +135,17 @@ impl ProcessTable {
         sink.push(ProcessEvent::new(pid, timestamp_ns, origin, data, process));
     }
 
-    pub(super) fn on_exit(&mut self, pid: u32, exit: Exit, sink: &mut impl EventSink) {
-        let Exit { timestamp_ns, status, ppid, origin } = exit;
+    /// Notes the time of an exit, for the snapshot that is being taken: it may show the process, or a later one with the pid.
+    pub(super) fn note_exit_since_snapshot(&mut self, pid: u32, exit_ns: u64) {
         if let Some(exits) = &mut self.exits_since_snapshot {
             let last = exits.entry(pid).or_default();
-            *last = timestamp_ns.max(*last);
+            *last = exit_ns.max(*last);
         }
+    }
+
+    pub(super) fn on_exit(&mut self, pid: u32, exit: Exit, sink: &mut impl EventSink) {
+        let Exit { timestamp_ns, status, ppid, origin } = exit;
+        self.note_exit_since_snapshot(pid, timestamp_ns);
         let is_late = match self.processes.get(&pid) {
             // The report of an earlier process with this pid.
             Some(process) => process.began_after(timestamp_ns),

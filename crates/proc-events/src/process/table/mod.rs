@@ -72,6 +72,7 @@ impl ProcessTable {
     pub fn knows_since(&self, pid: u32, since: StreamPosition) -> bool {
         self.processes.get(&pid).is_some_and(|process| process.position <= since)
     }
+
     /// Returns the pids of the processes that are known to run and that `accepts` accepts.
     pub fn known_pids(&self, accepts: impl Fn(u32) -> bool) -> Vec<u32> {
         self.processes.keys().copied().filter(|&pid| accepts(pid)).collect()
@@ -184,13 +185,9 @@ impl ProcessTable {
         let Some(process) = process else { return };
         let exit = process.leader_exit.get_or_insert_default();
         exit.status = status.or(exit.status);
-        // The process exited at some time before now. A snapshot that is being taken may show it, or another one that was
-        // created in between and has the pid.
+        // The process exited at some time before now. Another one that was created in between may have the pid.
         let exited_ns = process.last_report_ns().unwrap_or(now_ns);
-        if let Some(exits) = &mut self.exits_since_snapshot {
-            let last = exits.entry(pid).or_default();
-            *last = exited_ns.max(*last);
-        }
+        self.note_exit_since_snapshot(pid, exited_ns);
         self.synthesize_exit(pid, now_ns, Origin::Resync, sink);
     }
 
