@@ -2,20 +2,19 @@
 // the records (see records.ts) to its first argument. With a second argument of 1, they include the latency.
 import { writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { now } from './clock.mjs'
 
 const [file, clock, addon] = process.argv.slice(2)
 const { start, stop } = createRequire(import.meta.url)(addon)
 const words = new Uint32Array(4 * 4096)
 const records = new Uint32Array(3 * 1_000_000)
 let count = 0
-// The start of `performance.now()`, whose call makes no object, on CLOCK_MONOTONIC.
-const origin = Number(process.hrtime.bigint()) - performance.now() * 1e6
 
 function note(event) {
   if (count === records.length) return
   records[count++] = event.pid
   records[count++] = event.type
-  records[count++] = clock === '1' ? performance.now() * 1e6 + origin - event.timestampNs : 0
+  records[count++] = clock === '1' ? now() - event.timestampNs : 0
 }
 
 start((events) => {

@@ -3,20 +3,19 @@
 // the option `maxLatency`.
 import { writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { now } from './clock.mjs'
 
 const { getProcessMonitor } = createRequire(import.meta.url)('../../dist/index.js')
 const [file, clock, maxLatency = '0'] = process.argv.slice(2)
 const records = new Uint32Array(3 * 1_000_000)
 let count = 0
-// The start of `performance.now()`, whose call makes no object, on CLOCK_MONOTONIC.
-const origin = Number(process.hrtime.bigint()) - performance.now() * 1e6
 
 function note(pid, kind, event) {
   if (event.origin !== 'kernel' && event.origin !== 'resync') return
   if (count === records.length) return
   records[count++] = pid
   records[count++] = kind
-  records[count++] = clock === '1' ? performance.now() * 1e6 + origin - event.timestampNs : 0
+  records[count++] = clock === '1' ? now() - event.timestampNs : 0
 }
 
 const monitor = getProcessMonitor()
