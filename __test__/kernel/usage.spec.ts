@@ -141,8 +141,8 @@ test.serial('costs of 400 processes agree with their own accounts, and with thos
   const { exits, pid } = await exitsOf(t, path, ['accounts', file, '400'])
   const accounts = readFileSync(file, 'utf8').trim().split('\n').map(accountsOf)
   t.is(accounts.length, 400)
-  // They run one after the other. A pid may occur twice.
-  // The kernel does not know a parent that has reaped the process before the report.
+  // They run one after the other. A pid may occur twice. The kernel does not know a parent that has reaped the process before
+  // the report.
   const ended = exits.filter(({ ppid }) => ppid === pid || ppid === null)
   const costs = accounts.flatMap((account) => {
     const at = ended.findIndex((event) => event.pid === account.pid)

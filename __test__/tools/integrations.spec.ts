@@ -41,6 +41,14 @@ const FIVE = witnessed([
   [1042, 'exit', 5],
 ])
 
+/** The milliseconds of the exits of FIVE, by pid. */
+const EXITS: Readonly<Record<number, number>> = { 1: 1002, 2: 1012, 50: 1013, 3: 1022, 4: 1032, 5: 1042 }
+
+/** Adds the lines of these exits of FIVE. */
+function addExits(account: any, ...pids: readonly number[]): void {
+  for (const pid of pids) account.add(exit(pid, EXITS[pid]!))
+}
+
 function accountOf(bytes: Buffer, types = 'exit') {
   const lives = new Lives(bytes, LOAD)
   return new Account({ lives, types, processes: lives.own.length, began: 0, rate: 0 })
@@ -82,27 +90,14 @@ test('a line belongs to the process that had its pid at its time', (t) => {
 
 test('a process that has a pid of the load after the witness has ended does not count', (t) => {
   const account = accountOf(FIVE)
-  for (const [pid, ms] of [
-    [1, 1002],
-    [2, 1012],
-    [50, 1013],
-    [3, 1022],
-    [4, 1032],
-  ] as const)
-    account.add(exit(pid, ms))
+  addExits(account, 1, 2, 50, 3, 4)
   account.add(exit(5, 5000))
   t.like(rowOf(account), { delivered: 4, silent: 1, isRight: false })
 })
 
 test('a lost event of another process does not hide a silent loss', (t) => {
   const account = accountOf(FIVE)
-  for (const [pid, ms] of [
-    [1, 1002],
-    [3, 1022],
-    [4, 1032],
-    [5, 1042],
-  ] as const)
-    account.add(exit(pid, ms))
+  addExits(account, 1, 3, 4, 5)
   account.add(loss('output', 1))
   t.like(rowOf(account), { delivered: 4, missing: { exits: 1, others: 1, execs: 0 }, silent: 1, isRight: false })
   account.add(loss('output', 1))
@@ -111,11 +106,7 @@ test('a lost event of another process does not hide a silent loss', (t) => {
 
 test('an exec that the socket has lost does not hide a silent loss', (t) => {
   const account = accountOf(FIVE)
-  for (const [pid, ms] of [
-    [1, 1002],
-    [5, 1042],
-  ] as const)
-    account.add(exit(pid, ms))
+  addExits(account, 1, 5)
   account.add(loss('socket', 4))
   t.like(rowOf(account), { missing: { exits: 3, others: 1, execs: 1 }, silent: 1, isRight: false })
   account.add(loss('socket', 1))
@@ -126,27 +117,14 @@ test('an exec that the socket has lost does not hide a silent loss', (t) => {
 
 test('the output of a command for exits loses no execs', (t) => {
   const account = accountOf(FIVE)
-  for (const [pid, ms] of [
-    [1, 1002],
-    [50, 1013],
-    [5, 1042],
-  ] as const)
-    account.add(exit(pid, ms))
+  addExits(account, 1, 50, 5)
   account.add(loss('output', 3))
   t.like(rowOf(account), { missing: { exits: 3, others: 0, execs: 0 }, silent: 0, excess: 0, isRight: true })
 })
 
 test('a command that writes execs owes each of them', (t) => {
   const account = accountOf(FIVE, 'exec,exit')
-  for (const [pid, ms] of [
-    [1, 1002],
-    [2, 1012],
-    [50, 1013],
-    [3, 1022],
-    [4, 1032],
-    [5, 1042],
-  ] as const)
-    account.add(exit(pid, ms))
+  addExits(account, 1, 2, 50, 3, 4, 5)
   account.add(exec(1, 1001))
   account.add(exec(5, 1041))
   t.like(rowOf(account), { delivered: 5, missing: { exits: 0, others: 0, execs: 1 }, silent: 1, isRight: false })
@@ -154,14 +132,7 @@ test('a command that writes execs owes each of them', (t) => {
 
 test('an exit that was repaired after a loss is delivered, and its report is among the lost ones', (t) => {
   const account = accountOf(FIVE)
-  for (const [pid, ms] of [
-    [1, 1002],
-    [2, 1012],
-    [50, 1013],
-    [3, 1022],
-    [4, 1032],
-  ] as const)
-    account.add(exit(pid, ms))
+  addExits(account, 1, 2, 50, 3, 4)
   account.add({ ...exit(5, 1200), origin: 'resync' })
   t.like(rowOf(account), { delivered: 5, missing: { exits: 1, others: 0, execs: 0 }, silent: 1, isRight: false })
   account.add(loss('socket', 1))
@@ -184,14 +155,7 @@ test('numbers show what has not arrived, and what has come twice', (t) => {
   // Each file begins with it.
   account.add(numbered({ type: 'start' }, 0))
   t.deepEqual([account.gaps, account.duplicates, account.isEnded], [1, 1, false])
-  for (const [seq, [pid, ms]] of (
-    [
-      [3, 1022],
-      [4, 1032],
-      [5, 1042],
-    ] as const
-  ).entries())
-    account.add(numbered(exit(pid, ms), 4 + seq))
+  for (const [seq, pid] of [3, 4, 5].entries()) account.add(numbered(exit(pid, EXITS[pid]!), 4 + seq))
   account.add(numbered({ type: 'end' }, 7))
   t.false(account.isEnded)
   t.like(rowOf(account), { gaps: 1, silent: 0, excess: 0, isRight: true })

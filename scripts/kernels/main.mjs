@@ -42,7 +42,6 @@ const results = chosen.map((row) => {
 })
 const skipped = results.filter(({ skipped: reason }) => reason)
 for (const { row, skipped: reason } of skipped) say(`not done: ${row.name}: ${reason}`)
-save()
 const failed = results.flatMap(({ row, checks = [] }) =>
   checks.filter(({ ok }) => !ok).map(({ check }) => `${row.name}: ${check}`),
 )
@@ -80,15 +79,13 @@ function commit() {
   return git('log', '-1', '--format=%h') + (git('status', '--porcelain') ? ' and changes' : '')
 }
 
-/** Keeps the result of a kernel, so that the page also has those of earlier runs, and writes the page. */
+/** Keeps the result of a kernel, so that the page also has those of earlier runs, and writes that. */
 function save(result) {
   const path = join(work, 'results.json')
   const all = existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : {}
-  if (result) {
-    const { name } = result.row
-    if (result.skipped) all[name] ??= result
-    else all[name] = merge(all[name], result)
-  }
+  const { name: saved } = result.row
+  if (result.skipped) all[saved] ??= result
+  else all[saved] = merge(all[saved], result)
   writeFileSync(path, JSON.stringify(all, undefined, 1))
   writeFileSync(join(root, 'docs', 'kernels.md'), page(rows.map(({ name }) => all[name]).filter(Boolean)))
 }
