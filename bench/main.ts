@@ -19,6 +19,7 @@ npm run bench -- agent [OPTIONS]     CPU time of the command that writes each ev
 npm run bench -- scale [OPTIONS]     growth with many processes, subscriptions, workers
 npm run bench -- fleet [OPTIONS]     streams of 200 hosts into one sink, with losses and duplicates
 npm run bench -- sources [OPTIONS]   what is seen without the connector, and at which cost
+npm run bench -- spans [OPTIONS]     CPU time of an event from system call to system call, beside a bare addon
 npm run bench -- plot [OPTIONS]      draw the plots from the results in the file of --json
 
   --peer NAME,...      only these observers
@@ -112,6 +113,8 @@ const modes: Record<string, () => Promise<void>> = {
     const results = await sources(chosen(values.peer), chosen(values.scenario), values.quick, values.busy)
     if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify({ results }, undefined, 2)}\n`)
   },
+  spans: async () =>
+    (await import('./spans.ts')).spans(chosen(values.scenario), values.quick, Number(values.repeat ?? 1)),
   idle: async () => (await import('./idle.ts')).idle(values.quick),
 }
 const mode = modes[positionals[0] ?? 'compare']

@@ -21,6 +21,7 @@ import { align, figure, report, summarize } from '../../bench/report.ts'
 import type { Run } from '../../bench/run.ts'
 import type { Scaled } from '../../bench/scale/main.ts'
 import { growth, NOISE, scaleReport, verdicts, type Part } from '../../bench/scale/table.ts'
+import { spansOf } from '../../bench/spans.ts'
 import { medians, quantile, spread } from '../../bench/statistics.ts'
 import { targets } from '../../bench/targets.ts'
 import { has } from '../support/load.ts'
@@ -130,6 +131,30 @@ test('CPU time, memory and context switches are read from /proc', (t) => {
   t.deepEqual(parseStatus(status), { switches: 9, resident: 2, anonymous: 1, peak: 3 })
   t.deepEqual(parseStatus(''), { switches: 0, resident: 0, anonymous: 0, peak: 0 })
   t.deepEqual(parseTicks('cpu  10 1 2 80 1 1 1 4 9 0\ncpu0 1 2\n'), { total: 100, steal: 4 })
+})
+
+test('the spans of a trace are its CPU time between system calls, without the time asleep', (t) => {
+  const trace = `
+ 7 1.000001000: PERF_RECORD_SWITCH IN
+ 7 1.000002000:  raw_syscalls:sys_exit: NR 232 = 1
+ 7 1.000005000: raw_syscalls:sys_enter: NR 299 (1a, 7f, 8, 60, 0, 0)
+ 9 1.000005500: PERF_RECORD_SWITCH IN
+ 7 1.000006000: PERF_RECORD_SWITCH OUT preempt
+ 9 1.000007000: PERF_RECORD_SWITCH OUT
+ 7 2.000000000: PERF_RECORD_SWITCH IN
+ 7 2.000000250:  raw_syscalls:sys_exit: NR 299 = 1
+ 7 2.000001250: raw_syscalls:sys_enter: NR 999 ()
+ 7 2.000001500: PERF_RECORD_SWITCH OUT
+`
+  const spans = spansOf(trace, 'x64').map((span) => ({ ...span, cpu: Math.round(1000 * span.cpu) }))
+  t.deepEqual(spans, [
+    { thread: 7, name: 'before the trace', cpu: 1000, times: 0 },
+    { thread: 7, name: 'after epoll_wait', cpu: 3000, times: 1 },
+    { thread: 7, name: 'recvmmsg', cpu: 1250, times: 1 },
+    { thread: 9, name: 'before the trace', cpu: 1500, times: 0 },
+    { thread: 7, name: 'after recvmmsg', cpu: 1000, times: 1 },
+    { thread: 7, name: 'system call 999', cpu: 250, times: 1 },
+  ])
 })
 
 test('runs become medians, a table, a plot and a verdict on each target', (t) => {
