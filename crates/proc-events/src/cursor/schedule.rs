@@ -4,7 +4,7 @@ const US: u64 = 1_000;
 const MS: u64 = 1_000_000;
 
 /// A process that has been forked usually calls exec within this time.
-const EXEC_SOON_NS: u64 = 3 * MS;
+pub(super) const EXEC_SOON_NS: u64 = 3 * MS;
 /// Most others call exec within this time.
 pub(super) const EXEC_LATE_NS: u64 = 20 * MS;
 /// The snapshot shows execs that are later than this.

@@ -85,6 +85,7 @@ struct Watcher {
     woken: OwnedFd,
     /// Time of the last look, in nanoseconds.
     looked_ns: u64,
+    turn: wait::Turn,
     /// Time at which the cursor was read last, in nanoseconds.
     read_ns: u64,
     /// The cursor at that time, if not all ids up to it had records, and the time at which they are looked at.
@@ -159,6 +160,7 @@ impl Watcher {
             audit,
             woken,
             looked_ns: read_ns,
+            turn: wait::Turn::default(),
             read_ns,
             unrecorded,
         })
@@ -178,7 +180,11 @@ impl Watcher {
             let until_ns = dues.into_iter().flatten().fold(tick_ns, u64::min);
             events.clear();
             // The reader may want a look at once.
-            let rest_ns = (self.looked_ns + self.rest.ns()).saturating_sub(now_ns());
+            let yield_ns = self.turn.end();
+            let mut rest_ns = (self.looked_ns + self.rest.ns()).saturating_sub(now_ns());
+            if self.perf.is_none() && self.rest.ns() == 0 && self.tracker.awaits_exec(self.looked_ns) {
+                rest_ns = yield_ns;
+            }
             wait::for_reader(&self.woken, rest_ns);
             if wait::for_events(self.host.epoll(), &mut events, until_ns.saturating_sub(now_ns())).is_err() {
                 return;

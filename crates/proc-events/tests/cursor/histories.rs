@@ -284,6 +284,25 @@ fn started_program_makes_young_processes_be_looked_at_at_once() {
 }
 
 #[test]
+fn exec_is_awaited_for_a_moment_after_the_fork() {
+    let mut h = harness();
+    assert!(!h.tracker.awaits_exec(h.now_ns));
+    let [program, worker] = [(); 2].map(|()| h.machine.fork().unwrap());
+    h.wake();
+    assert!(h.tracker.awaits_exec(h.now_ns));
+    h.advance(MS);
+    h.machine.exec(program);
+    h.machine.exit(worker, 0);
+    h.machine.reap(worker);
+    h.wake();
+    assert!(!h.tracker.awaits_exec(h.now_ns), "one has called exec, the other has exited");
+    h.machine.fork().unwrap();
+    h.wake();
+    assert!(h.tracker.awaits_exec(h.now_ns));
+    assert!(!h.tracker.awaits_exec(h.now_ns + 3 * MS), "it is not about to call exec");
+}
+
+#[test]
 fn exec_that_a_snapshot_has_shown_is_not_reported_again() {
     let mut h = harness();
     let pid = h.machine.fork().unwrap();

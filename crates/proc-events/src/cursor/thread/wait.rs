@@ -4,6 +4,32 @@ use std::os::fd::OwnedFd;
 
 use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
 use rustix::io::Errno;
+use rustix::time::ClockId;
+
+use crate::procfs::clock_ns;
+
+/// The longest time to leave the CPU to others, in nanoseconds.
+const YIELD_MAX_NS: u64 = 200_000;
+/// Time by which that is longer than the last turn: the wake-up itself needs some.
+const YIELD_MARGIN_NS: u64 = 30_000;
+
+/// A turn on a CPU, from one wait to the next.
+#[derive(Debug, Default)]
+pub(super) struct Turn {
+    /// CPU time of this thread when the last turn ended, in nanoseconds.
+    used_ns: u64,
+}
+
+impl Turn {
+    /// Ends the turn. Returns the time to leave the CPU to a process that is about to call exec, in nanoseconds. The files that
+    /// such a process opens wake this thread, often on the same CPU. A thread that is woken before others had as much of the CPU
+    /// as it had itself must wait for its turn: until the new program first sleeps.
+    pub(super) fn end(&mut self) -> u64 {
+        let used_ns = clock_ns(ClockId::ThreadCPUTime);
+        let turn_ns = used_ns - std::mem::replace(&mut self.used_ns, used_ns);
+        (turn_ns + YIELD_MARGIN_NS).min(YIELD_MAX_NS)
+    }
+}
 
 /// Waits until the reader wants a look at once, for at most `timeout_ns`. A signal ends the wait early.
 pub(super) fn for_reader(woken: &OwnedFd, timeout_ns: u64) {

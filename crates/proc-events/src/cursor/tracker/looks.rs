@@ -4,10 +4,16 @@ use super::CursorTracker;
 use super::recorded::lacks_program;
 use super::young::{Young, known};
 use crate::cursor::host::{Details, Look, PidHost};
-use crate::cursor::schedule::{ARGUMENTS_NS, EXEC_LATE_NS, MID_EXEC_NS, Phase, next_look_ns};
+use crate::cursor::schedule::{ARGUMENTS_NS, EXEC_LATE_NS, EXEC_SOON_NS, MID_EXEC_NS, Phase, next_look_ns};
 use crate::model::report::Change;
 
 impl<H> CursorTracker<H> {
+    /// Returns true if a process has been forked a moment ago, and has not called exec.
+    pub fn awaits_exec(&self, now_ns: u64) -> bool {
+        let is_soon = |young: &Young| now_ns.saturating_sub(young.since_ns) < EXEC_SOON_NS;
+        self.young.iter().any(|young| young.phase != Phase::Running && is_soon(young))
+    }
+
     /// Looks at the processes that are about to call exec, because a program was opened. `wait_ns` is the time until then: 0 if
     /// the program has begun to run.
     pub fn on_program_opened(&mut self, now_ns: u64, wait_ns: u64) {
