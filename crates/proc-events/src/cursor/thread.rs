@@ -43,6 +43,8 @@ const OPENED: u64 = 1;
 const RECORDED: u64 = 2;
 /// Time from the moment at which an id is given out until its record is written, in nanoseconds.
 const RECORD_NS: u64 = 200_000;
+/// The same where all processes have records, so that a look is not urgent. A fork may lose the CPU before its record.
+const RECORD_SURELY_NS: u64 = 5_000_000;
 
 /// The body of the thread.
 pub(super) fn run(options: CursorOptions, given: Arc<Wakes>, shared: &Shared, stats: &Arc<Stats>) {
@@ -251,7 +253,7 @@ impl Watcher {
         {
             *read_ns = now_ns;
             if is_recorded && !tracker.has_recorded_up_to(last) {
-                *unrecorded = Some((last, now_ns + RECORD_NS));
+                *unrecorded = Some((last, now_ns + if shows_all { RECORD_SURELY_NS } else { RECORD_NS }));
             } else {
                 is_new |= tracker.on_cursor(host, last, now_ns);
             }
