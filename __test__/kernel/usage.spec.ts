@@ -165,15 +165,10 @@ test.serial('costs of 400 processes agree with their own accounts, and with thos
       t.true(quantile(lacks, 0.5) < TICK_MS)
       continue
     }
-    // Nothing but the teardown comes after the record. So most records are equal to the own accounts.
-    t.true(
-      quantile(
-        distribution(own, ([account, usage]) => usage.cpuNs - account.own.cpuNs),
-        0.5,
-      ) <
-        0.01 * MS,
-      kind,
-    )
+    // Nothing but the teardown comes after the record. So most records are equal to the own accounts, unless the end of a thread
+    // takes so long that the scheduler adds up its time once more.
+    const excess = distribution(own, ([account, usage]) => usage.cpuNs - account.own.cpuNs)
+    t.true(quantile(excess, 0.5) < atMost(0.01 * MS), `${kind}: ${quantile(excess, 0.5)} ns`)
     for (const name of ['voluntarySwitches', 'involuntarySwitches'] as const)
       t.is(
         quantile(
