@@ -38,6 +38,7 @@ interface Lossy {
   readonly watching: string | null
   readonly lost: number
   readonly lostSocket: number
+  readonly warnings: readonly string[]
   readonly running: readonly number[]
   readonly exited: readonly number[]
 }
@@ -95,41 +96,96 @@ for (const [user, by] of [
   })
 }
 
+/** A program that monitors with the polling source, see `programs/lossy.mjs`. */
+class Watcher {
+  readonly #child = spawn(process.execPath, [lossy], { stdio: ['pipe', 'pipe', 'inherit'], timeout: atMost(120_000) })
+  readonly #lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]()
+  readonly pid = this.#child.pid!
+
+  async next(): Promise<Lossy> {
+    return JSON.parse((await this.#lines.next()).value as string) as Lossy
+  }
+
+  ask(): Promise<Lossy> {
+    // The kernel tells a loss before the next record of the same CPU.
+    for (let n = 0; n < 8; n++) spawnSync('/bin/true')
+    this.#child.stdin.write('report\n')
+    return this.next()
+  }
+
+  /** Asks until the answer is right. */
+  async until(isRight: (seen: Lossy) => boolean): Promise<Lossy> {
+    for (;;) {
+      const seen = await this.ask()
+      if (isRight(seen)) return seen
+    }
+  }
+
+  /** Returns the exit code and the signal. */
+  async end(): Promise<unknown[]> {
+    this.#child.stdin.end('\n')
+    return once(this.#child, 'exit')
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.#child.kill(signal)
+  }
+}
+
+/** Runs `use` with a program that monitors by perf events. */
+async function withPerf(t: ExecutionContext, use: (watcher: Watcher) => Promise<void>): Promise<void> {
+  const watcher = new Watcher()
+  try {
+    const { watching } = await watcher.next()
+    if (watching === 'perf') await use(watcher)
+    else skipped(t, `perf events are refused here: watching ${watching}`)
+  } finally {
+    watcher.kill('SIGKILL')
+  }
+}
+
 serial(
   'records that the kernel drops while the program is stopped are counted, and a snapshot repairs that',
   async (t) => {
     if (!has(t, 'cc')) return
-    await withLoad('pe-lost', async (load) => {
-      const child = spawn(process.execPath, [lossy], { stdio: ['pipe', 'pipe', 'inherit'], timeout: atMost(120_000) })
-      const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
-      const answer = async () => JSON.parse((await lines.next()).value as string) as Lossy
-      const ask = () => {
-        // The kernel tells a loss before the next record of the same CPU.
-        for (let n = 0; n < 8; n++) spawnSync('/bin/true')
-        child.stdin.write('report\n')
-        return answer()
-      }
-      try {
-        const { watching } = await answer()
-        if (watching !== 'perf') return void skipped(t, `perf events are refused here: watching ${watching}`)
-        child.kill('SIGSTOP')
+    await withLoad('pe-lost', (load) =>
+      withPerf(t, async (watcher) => {
+        watcher.kill('SIGSTOP')
         const { stays } = load.stormSync({ count: 6000, stays: 5 })
-        child.kill('SIGCONT')
-        let seen = await ask()
-        while (seen.lost === 0 || !stays.every((pid) => seen.running.includes(pid))) seen = await ask()
+        watcher.kill('SIGCONT')
+        const seen = await watcher.until(({ lost, running }) => lost > 0 && stays.every((pid) => running.includes(pid)))
         t.log(`${seen.lost} records lost`)
         t.is(seen.lost, seen.lostSocket)
         t.is(seen.watching, 'perf')
         for (const pid of stays) load.end(pid)
-        while (!stays.every((pid) => seen.exited.includes(pid))) seen = await ask()
-        child.stdin.end('\n')
-        t.deepEqual(await once(child, 'exit'), [0, null])
-      } finally {
-        child.kill('SIGKILL')
-      }
-    })
+        await watcher.until(({ exited }) => stays.every((pid) => exited.includes(pid)))
+        t.deepEqual(await watcher.end(), [0, null])
+      }),
+    )
   },
 )
+
+serial('perf events that no longer report leave the cursor, and no process is missed', async (t) => {
+  if (!has(t, 'cc')) return
+  await withLoad('pe-unperf', (load) =>
+    withPerf(t, async (watcher) => {
+      const disabled = spawnSync(load.compile('unperf.c'), [`${watcher.pid}`], { encoding: 'utf8' })
+      if (disabled.status === 3) return void skipped(t, 'this kernel gives out no descriptors of threads')
+      t.true(Number(disabled.stdout) > 0, 'there are perf events')
+      const { stays } = load.stormSync({ count: 10, stays: 5 })
+      await watcher.until(
+        ({ watching, running }) => watching === 'cursor' && stays.every((pid) => running.includes(pid)),
+      )
+      const { stays: later } = load.stormSync({ count: 10, stays: 5 })
+      const { warnings } = await watcher.until(({ running }) => later.every((pid) => running.includes(pid)))
+      t.is(warnings.length, 1)
+      t.regex(warnings[0]!, /^Polling \/proc, which may miss .* \(the kernel did not record prctl PR_SET_NAME\)\.$/)
+      for (const pid of [...stays, ...later]) load.end(pid)
+      await watcher.until(({ exited }) => [...stays, ...later].every((pid) => exited.includes(pid)))
+      t.deepEqual(await watcher.end(), [0, null])
+    }),
+  )
+})
 
 serial('perf events and pidfds leave descriptors for files', async (t) => {
   if (!has(t, 'unshare', 'setpriv')) return

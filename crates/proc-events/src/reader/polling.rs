@@ -61,13 +61,14 @@ impl Reader<'_> {
         if lost > 0 {
             self.pipeline.on_lost_records(lost);
         }
-        if fell_back {
-            self.on_records_end();
-        }
         if has_ended {
             (self.cursor, self.cursor_check) = (None, None);
         }
         self.schedule_polling(now);
+        // Last, so that a subscriber finds the present way of watching when it is told.
+        if fell_back {
+            self.on_records_end();
+        }
     }
 
     /// Tells subscribers that the kernel sends no more records. A snapshot shows what was missed since the last one.
