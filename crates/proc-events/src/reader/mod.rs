@@ -21,12 +21,12 @@ mod host;
 mod interest;
 mod interval;
 mod polling;
+mod reading;
 mod renames;
 mod snapshot_task;
 mod supervision;
+mod waiting;
 
-use std::future::pending;
-use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -34,8 +34,7 @@ use std::time::Duration;
 
 use rustix::time::ClockId;
 use tokio::runtime::Builder;
-use tokio::task::yield_now;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 use crate::connector::Connector;
 use crate::connector::namespace::clock_offset_ns;
@@ -48,9 +47,8 @@ use crate::model::snapshot::Snapshot;
 use crate::pipeline::Pipeline;
 use crate::pipeline::activity::SELF_TEST_INTERVAL;
 use crate::procfs::{Procfs, clock_ns};
-use crate::sys;
 use crate::sys::scheduling::ThreadScheduling;
-use coalescer::{COALESCE_DELAY, Coalescer};
+use coalescer::Coalescer;
 use command_queue::{Command, CommandReceiver};
 use handle::ReaderHandle;
 use host::LinuxProcesses;
@@ -61,16 +59,6 @@ use snapshot_task::SnapshotTask;
 
 /// Maximum time that the shutdown waits for the snapshot in flight.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
-/// Maximum number of datagrams that one read handles before the loop handles other wake-ups.
-const READ_BUDGET: usize = 1024;
-/// The socket's buffer fills at most so fast that half of it lasts for its size divided by this, in microseconds: 100,000
-/// events a second of some 840 bytes.
-const BYTES_PER_MICROSECOND: u64 = 168;
-/// The shortest time between two checks of the buffer.
-const MIN_SLICE: Duration = Duration::from_micros(500);
-/// Memory of a datagram in the socket's buffer, in bytes.
-const DATAGRAM_BYTES: u64 = 832;
-
 /// Runs a reader until its last subscription leaves, or until it fails. This is the body of the reader thread.
 pub(crate) fn run(handle: &ReaderHandle) {
     let mut queues = Vec::new();
@@ -215,43 +203,6 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Waits for the next wake-up.
-    async fn next_wake(&mut self) -> Result<Wake, Error> {
-        let report_due = self
-            .pipeline
-            .expected_until()
-            .into_iter()
-            .chain(self.rename_pause.until)
-            .chain(self.cursor_check);
-        let reads_again = self.coalescer.should_read_again() && self.update_scheduling();
-        let is_behind = self.pipeline.is_behind();
-        let Pipeline { source, processes, resync, .. } = &mut self.pipeline;
-        let due = resync.due().into_iter().chain(report_due).min();
-        let exit_watcher = processes.exit_watcher();
-        // Skip the select. Commands are drained before the next read anyway, and a steady stream of events needs no
-        // self-test.
-        if reads_again
-            && self.sleep_began.is_none()
-            && source.is_some()
-            && due.is_none()
-            && self.snapshot_task.is_none()
-            && exit_watcher.is_empty()
-        {
-            return Ok(Wake::Readable);
-        }
-        let wake = tokio::select! {
-            biased;
-            command = self.commands.recv() => command.map(Wake::Command),
-            snapshot = finished(self.snapshot_task.as_mut()) => Ok(Wake::Snapshot(snapshot)),
-            exited = exit_watcher.exited(), if !exit_watcher.is_empty() => exited.map(Wake::Exited),
-            () = until(due) => Ok(Wake::Due),
-            tick = self.self_test_timer.tick() => tick.map(|()| Wake::SelfTestDue),
-            ready = reported(self.cursor.as_ref()), if self.cursor.is_some() => ready.map(|()| Wake::Reported),
-            ready = readable(source.as_ref(), is_behind || reads_again) => ready.map(|()| Wake::Readable),
-        };
-        wake.map_err(|error| Error::from_io("epoll_wait", "of the reader thread", &error))
-    }
-
     /// Handles one wake-up. Returns true if the last subscription has left.
     fn handle_wake(&mut self, wake: Wake) -> Result<bool, Error> {
         // Apply pending commands before reading the socket, so that an interest applies to every datagram sent after it
@@ -296,64 +247,6 @@ impl<'a> Reader<'a> {
         Ok(false)
     }
 
-    fn read_socket(&mut self) -> Result<(), Error> {
-        // Sleep only if nothing is captured here: `/proc/PID` disappears with the process. (Capture workers, where they
-        // run, read it in time.)
-        let may_sleep = self.update_scheduling() && !self.pipeline.is_behind();
-        let now_ns = || clock_ns(ClockId::Monotonic);
-        let delay = || self.coalescer.coalesce_delay(self.is_snapshot_awaited(), now_ns);
-        match may_sleep.then(delay).flatten() {
-            Some(delay) if !self.sleep(delay) => return Ok(()),
-            Some(_) => {}
-            None => self.sleep_began = None,
-        }
-        let before = self.handle.stats.events.get();
-        self.pipeline.drain(READ_BUDGET)?;
-        self.pause_renames_if_many()?;
-        let count = self.handle.stats.events.get() - before;
-        self.coalescer.record_read(count as u32, count < READ_BUDGET as u64, self.pipeline.last_ns());
-        Ok(())
-    }
-
-    /// Returns true if a snapshot, or the time for one, is awaited. A long sleep would delay it.
-    fn is_snapshot_awaited(&self) -> bool {
-        let Pipeline { resync, .. } = &self.pipeline;
-        self.snapshot_task.is_some() || resync.has_reason() || self.pipeline.expected_until().is_some()
-    }
-
-    /// Sleeps, so that more events arrive. The socket does not end the sleep, but a half full buffer does, and so do half as many
-    /// events as the shortest queue holds. Returns false
-    /// if a command or the exit of a watched process must be handled first.
-    fn sleep(&mut self, delay: Duration) -> bool {
-        let began = *self.sleep_began.get_or_insert_with(Instant::now);
-        let Self { commands, pipeline, .. } = self;
-        let Pipeline { source, processes, queues, usage, .. } = pipeline;
-        let Some(connector) = source else { return true };
-        let has_many_records = || usage.as_ref().is_some_and(|usage| usage.is_half_full());
-        let exit_watcher = processes.exit_watcher();
-        // The delay at a high rate is too short to be worth checks of the buffer.
-        let checks = delay > COALESCE_DELAY;
-        let (mut slice, mut capacity) = (delay, u64::MAX);
-        if checks {
-            let queue_bytes = queues.iter().map(|queue| queue.capacity() as u64 * DATAGRAM_BYTES).min();
-            let buffer_bytes = self.handle.receive_buffer_size.load(Ordering::Relaxed);
-            capacity = buffer_bytes.min(queue_bytes.unwrap_or(u64::MAX));
-            slice = MIN_SLICE.max(Duration::from_micros(capacity / BYTES_PER_MICROSECOND));
-        }
-        loop {
-            let left = delay.saturating_sub(began.elapsed());
-            let is_half_full = || u64::from(connector.queued_bytes()) > capacity / 2 || has_many_records();
-            if left.is_zero() || checks && is_half_full() {
-                break;
-            }
-            if sys::sleep_until_readable([commands.as_fd(), exit_watcher.as_fd()], left.min(slice)) {
-                return false;
-            }
-        }
-        self.sleep_began = None;
-        true
-    }
-
     /// Begins a snapshot if a resync or a scan is due. Returns true if the last subscription has left.
     fn begin_snapshot_if_due(&mut self) -> Result<bool, Error> {
         if !self.pipeline.resync.has_reason() {
@@ -375,42 +268,4 @@ impl<'a> Reader<'a> {
 
 fn now() -> Now {
     Now { instant: Instant::now(), monotonic_ns: clock_ns(ClockId::Monotonic) }
-}
-
-/// Waits for the snapshot in flight. Waits forever if there is none.
-async fn finished(task: Option<&mut SnapshotTask>) -> Result<Snapshot, Error> {
-    match task {
-        Some(task) => task.finished().await,
-        None => pending().await,
-    }
-}
-
-/// Waits until the cursor's thread has reported processes. Waits forever without one.
-async fn reported(cursor: Option<&CursorSource>) -> io::Result<()> {
-    match cursor {
-        Some(cursor) => cursor.readable().await,
-        None => pending().await,
-    }
-}
-
-/// Waits until the socket is readable, or only yields if the caller `reads_again` in any case. Waits forever without a
-/// socket.
-async fn readable(connector: Option<&Connector>, reads_again: bool) -> io::Result<()> {
-    match connector {
-        // Yield once, so that the runtime can poll the other wake-ups.
-        Some(_) if reads_again => {
-            yield_now().await;
-            Ok(())
-        }
-        Some(connector) => connector.readable().await,
-        None => pending().await,
-    }
-}
-
-/// Waits until `due`. Waits forever if nothing is due.
-async fn until(due: Option<Instant>) {
-    match due {
-        Some(due) => sleep_until(due).await,
-        None => pending().await,
-    }
 }
