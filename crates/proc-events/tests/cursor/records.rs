@@ -44,38 +44,46 @@ fn process_that_is_gone_before_its_records_are_read_is_reported_without_a_status
 
 #[test]
 fn program_of_a_process_that_is_gone_is_in_a_record_that_is_read_later() {
-    let mut h = harness();
-    h.machine.requested = Fields::NONE.with(Field::Exe);
-    let pid = h.machine.fork().unwrap();
-    h.wake();
-    assert_eq!(h.take(), ["fork 2"]);
-    h.machine.exec(pid);
-    h.machine.exit(pid, 3);
-    h.machine.reap(pid);
-    let mut records = h.machine.take_records().into_iter();
-    let (exec, exit) = (records.next().unwrap(), records.next().unwrap());
-    let path: Box<[u8]> = (*b"/bin/gone").into();
-    let mapped = TaskRecord { change: TaskChange::Mapped { path }, ..exec.clone() };
-    h.now_ns = h.machine.now_ns;
-    // The ring has the other records by now, but they were written after it was read.
-    h.tracker.on_record(&mut h.machine, exec, h.now_ns);
-    h.tracker.look_at_due(&mut h.machine, h.now_ns);
-    assert!(h.tracker.take_reports().is_empty());
-    for record in [mapped, exit] {
-        h.tracker.on_record(&mut h.machine, record, h.now_ns);
+    // The thread may not get the CPU for any time.
+    for (late_ns, is_reaped) in
+        [0, MS, 50 * MS].into_iter().flat_map(|late_ns| [(late_ns, true), (late_ns, false)])
+    {
+        let mut h = harness();
+        h.machine.requested = Fields::NONE.with(Field::Exe);
+        let pid = h.machine.fork().unwrap();
+        h.wake();
+        assert_eq!(h.take(), ["fork 2"]);
+        h.machine.exec(pid);
+        h.machine.exit(pid, 3);
+        if is_reaped {
+            h.machine.reap(pid);
+        }
+        let mut records = h.machine.take_records().into_iter();
+        let (exec, exit) = (records.next().unwrap(), records.next().unwrap());
+        let path: Box<[u8]> = (*b"/bin/gone").into();
+        let mapped = TaskRecord { change: TaskChange::Mapped { path }, ..exec.clone() };
+        h.now_ns = h.machine.now_ns;
+        // The ring has the other records by now, but they were written after it was read.
+        h.tracker.on_record(&mut h.machine, exec, h.now_ns);
+        h.advance(late_ns);
+        h.tracker.look_at_due(&mut h.machine, h.now_ns);
+        assert!(h.tracker.take_reports().is_empty());
+        for record in [mapped, exit] {
+            h.tracker.on_record(&mut h.machine, record, h.now_ns);
+        }
+        let exits = h.machine.take_exits();
+        for (pid, generation) in exits {
+            h.tracker.on_exit(&mut h.machine, pid, generation, h.now_ns);
+        }
+        let reports = h.tracker.take_reports();
+        let [Change::Execed(observed), Change::Exited { status, .. }] =
+            &[&reports[0], &reports[1]].map(|it| &it.change)
+        else {
+            panic!("{reports:?}");
+        };
+        assert_eq!(observed.process.as_ref().unwrap().exe.as_deref(), Some("/bin/gone"));
+        assert_eq!(status.and_then(proc_events::ExitStatus::code), Some(3));
     }
-    let exits = h.machine.take_exits();
-    for (pid, generation) in exits {
-        h.tracker.on_exit(&mut h.machine, pid, generation, h.now_ns);
-    }
-    let reports = h.tracker.take_reports();
-    let [Change::Execed(observed), Change::Exited { status, .. }] =
-        &[&reports[0], &reports[1]].map(|it| &it.change)
-    else {
-        panic!("{reports:?}");
-    };
-    assert_eq!(observed.process.as_ref().unwrap().exe.as_deref(), Some("/bin/gone"));
-    assert_eq!(status.and_then(proc_events::ExitStatus::code), Some(3));
 }
 
 #[test]

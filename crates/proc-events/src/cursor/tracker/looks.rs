@@ -37,8 +37,9 @@ impl<H> CursorTracker<H> {
             let mut young = self.young.swap_remove(at);
             match host.look(young.pid) {
                 Some(look) => self.follow(host, young, look, now_ns),
-                None if young.next_ns < young.since_ns + ARGUMENTS_NS && self.awaits_program(&young) => {
-                    young.next_ns = (young.since_ns + ARGUMENTS_NS).max(now_ns + 1);
+                // All its records are written by now. The next look comes after the next read of them.
+                None if !young.is_gone && self.awaits_program(&young) => {
+                    (young.is_gone, young.next_ns) = (true, now_ns + ARGUMENTS_NS);
                     self.young.push(young);
                 }
                 // A process that is gone is reported by its pidfd, and a hidden one not at all.
@@ -72,9 +73,11 @@ impl<H> CursorTracker<H> {
                 (young.phase, young.since_ns) = (Phase::Starting, now_ns);
             }
             let is_recorded = self.recorded.contains_key(&young.pid);
-            // The records that precede the exit of a zombie may not be read yet.
             let patience_ns = if is_recorded && look.is_mid_exec { MID_EXEC_NS } else { ARGUMENTS_NS };
-            let is_final = is_zombie && !is_recorded || now_ns >= young.since_ns + patience_ns;
+            let is_late = now_ns >= young.since_ns + patience_ns;
+            // All records of a zombie are written. But if it was none before, they may not be read yet.
+            let may_have_more = is_zombie && is_recorded && !std::mem::replace(&mut young.is_gone, is_zombie);
+            let is_final = is_zombie && !is_recorded || is_late && !may_have_more;
             // A record shows that the program is the new one already.
             let is_certain = young.starting.is_none() && is_recorded;
             let may_read = is_final || !look.is_mid_exec || is_certain;
