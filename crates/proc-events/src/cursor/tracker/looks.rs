@@ -38,8 +38,8 @@ impl<H> CursorTracker<H> {
             match host.look(young.pid) {
                 Some(look) => self.follow(host, young, look, now_ns),
                 // All its records are written by now. The next look comes after the next read of them.
-                None if !young.is_gone && self.awaits_program(&young) => {
-                    (young.is_gone, young.next_ns) = (true, now_ns + ARGUMENTS_NS);
+                None if !young.is_last && self.awaits_program(&young) => {
+                    (young.is_last, young.next_ns) = (true, now_ns + ARGUMENTS_NS);
                     self.young.push(young);
                 }
                 // A process that is gone is reported by its pidfd, and a hidden one not at all.
@@ -70,22 +70,22 @@ impl<H> CursorTracker<H> {
         let is_zombie = look.is_zombie;
         if young.phase == Phase::Starting || !observed.never_execed && !young.seen.is(observed) {
             if young.phase != Phase::Starting {
-                (young.phase, young.since_ns) = (Phase::Starting, now_ns);
+                (young.phase, young.since_ns, young.is_last) = (Phase::Starting, now_ns, false);
             }
             let is_recorded = self.recorded.contains_key(&young.pid);
             let patience_ns = if is_recorded && look.is_mid_exec { MID_EXEC_NS } else { ARGUMENTS_NS };
             let is_late = now_ns >= young.since_ns + patience_ns;
-            // All records of a zombie are written. But if it was none before, they may not be read yet.
-            let may_have_more = is_zombie && is_recorded && !std::mem::replace(&mut young.is_gone, is_zombie);
-            let is_final = is_zombie && !is_recorded || is_late && !may_have_more;
+            // The record of the program is written by then, but it may not be read yet. The next look comes after that.
+            let has_waited = is_late && (!is_recorded || std::mem::replace(&mut young.is_last, true));
+            let is_final = is_zombie && !is_recorded || has_waited;
             // A record shows that the program is the new one already.
             let is_certain = young.starting.is_none() && is_recorded;
-            let may_read = is_final || !look.is_mid_exec || is_certain;
+            let may_read = is_late || is_final || !look.is_mid_exec || is_certain;
             let mut details = may_read.then(|| host.details(&look));
             // A record shows the program, too, unless it could be read.
             let is_known = |details: &Details| !is_recorded || !lacks_program(&details.observed);
             let is_done = |details: &mut Details| {
-                is_final || details.is_complete && !look.is_mid_exec && is_known(details)
+                is_final || is_known(details) && (is_late || details.is_complete && !look.is_mid_exec)
             };
             if let Some(Details { observed, .. }) = details.take_if(is_done) {
                 young.starting = None;

@@ -88,7 +88,7 @@ impl<H> CursorTracker<H> {
             next_ns: now_ns,
             seen,
             starting: None,
-            is_gone: false,
+            is_last: false,
         });
     }
 
@@ -203,7 +203,7 @@ impl<H> CursorTracker<H> {
         let start_time = look.as_ref().map_or(seen.start_time, |look| look.observed.start_time);
         let seen = KnownProcess { start_time, ..seen };
         let (phase, next_ns) = (Phase::Starting, now_ns);
-        let mut young = Young { pid, phase, since_ns: now_ns, next_ns, seen, starting: None, is_gone: false };
+        let mut young = Young { pid, phase, since_ns: now_ns, next_ns, seen, starting: None, is_last: false };
         let look = match look {
             Some(look) if !look.is_zombie => {
                 self.follow(host, young, look, now_ns);

@@ -16,15 +16,15 @@ pub(super) struct Young {
     pub(super) seen: KnownProcess,
     /// The process in an exec that is not reported yet.
     pub(super) starting: Option<Box<Look>>,
-    /// True if the last look did not find it, or found a zombie.
-    pub(super) is_gone: bool,
+    /// True if the next look reports the exec, even if the record of the program is not read by then.
+    pub(super) is_last: bool,
 }
 
 impl Young {
     pub(super) fn new(phase: Phase, observed: &ObservedProcess, now_ns: u64) -> Self {
         let wait_ns = next_look_ns(phase, 0).unwrap_or(0);
         let (pid, seen) = (observed.pid, known(observed));
-        Self { pid, phase, since_ns: now_ns, next_ns: now_ns + wait_ns, seen, starting: None, is_gone: false }
+        Self { pid, phase, since_ns: now_ns, next_ns: now_ns + wait_ns, seen, starting: None, is_last: false }
     }
 
     /// Returns a process that was `seen` long ago, and `observed` now.
