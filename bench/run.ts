@@ -98,7 +98,8 @@ export async function end(
   }
 }
 
-async function settled(pid: number): Promise<void> {
+/** Resolves when an observer has used no CPU time to speak of for a moment. */
+export async function settled(pid: number): Promise<void> {
   for (let before = -1; ;) {
     await setTimeout(200)
     const { cpu } = cost(pid)

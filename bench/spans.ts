@@ -7,7 +7,7 @@ import { setTimeout } from 'node:timers/promises'
 import { buildTools, isInstalled, peers, type Peer, type Tools } from './peers.ts'
 import { cost } from './procfs.ts'
 import { align, figure } from './report.ts'
-import { end, load, observe } from './run.ts'
+import { end, load, observe, settled } from './run.ts'
 import { scenarios, warmUps, type Scenario } from './scenarios.ts'
 
 /** The threads of an observer by their work. */
@@ -100,37 +100,46 @@ function roles(all: readonly Span[], pid: number): (thread: number) => Role {
   return (thread) => (thread === pid ? 'JavaScript' : readers.has(thread) ? 'reader' : 'others')
 }
 
-/** The CPU time of the events of one load. */
+type Sums = ReadonlyMap<string, Pick<Span, 'cpu' | 'times'>>
+
+/** The cost of an event. */
 interface Measured {
-  readonly events: number
   /** CPU time in microseconds, and the number of times, by thread and span. */
-  readonly sums: ReadonlyMap<string, Pick<Span, 'cpu' | 'times'>>
-  /** CPU time per event in microseconds without the trace. */
+  readonly sums: Sums
+  /** CPU time in microseconds without the trace. */
   readonly untraced: number
 }
 
-/** Records a trace of an observer during `work`. Returns its spans by thread. */
-async function traced(pid: number, file: string, work: () => Promise<void>): Promise<Measured['sums']> {
+/** Adds up sums by their names, and divides them. */
+function addUp(all: Iterable<readonly [string, Pick<Span, 'cpu' | 'times'>]>, by: number): Sums {
+  const sums = new Map<string, Pick<Span, 'cpu' | 'times'>>()
+  for (const [name, { cpu, times }] of all) {
+    const sum = sums.get(name) ?? { cpu: 0, times: 0 }
+    sums.set(name, { cpu: sum.cpu + cpu / by, times: sum.times + times / by })
+  }
+  return sums
+}
+
+/** Records a trace of an observer during `work`, which resolves with a number of events. Returns the spans per event. */
+async function traced(pid: number, file: string, work: () => Promise<number>): Promise<Sums> {
   const tracepoints = 'raw_syscalls:sys_enter,raw_syscalls:sys_exit'
   const args = ['record', '-q', '-p', String(pid), '-e', tracepoints, '--switch-events', '-o', file]
   const recorder = spawn('perf', args, { stdio: ['ignore', 'ignore', 'inherit'] })
   const recorded = once(recorder, 'exit')
   // perf does not tell when it records.
   await setTimeout(1000)
-  await work()
+  const events = await work()
   recorder.kill('SIGINT')
   await recorded
   const script = ['script', '-i', file, '-F', 'tid,time,event,trace', '--show-switch-events', '--ns']
   const { stdout } = spawnSync('perf', script, { encoding: 'utf8', maxBuffer: 2 ** 30 })
   const all = spansOf(stdout)
-  const threadOf = roles(all, pid)
-  const sums = new Map<string, Pick<Span, 'cpu' | 'times'>>()
-  for (const { thread, name, cpu, times } of all) {
-    const key = threadOf(thread) === 'others' ? 'others' : `${threadOf(thread)}: ${name}`
-    const sum = sums.get(key) ?? { cpu: 0, times: 0 }
-    sums.set(key, { cpu: sum.cpu + cpu, times: sum.times + times })
-  }
-  return sums
+  const roleOf = roles(all, pid)
+  const named = all.map((span) => {
+    const role = roleOf(span.thread)
+    return [role === 'others' ? role : `${role}: ${span.name}`, span] as const
+  })
+  return addUp(named, events)
 }
 
 async function measure(tools: Tools, peer: Peer, scenario: Scenario, isQuick: boolean): Promise<Measured> {
@@ -138,35 +147,31 @@ async function measure(tools: Tools, peer: Peer, scenario: Scenario, isQuick: bo
   rmSync(records, { force: true })
   const child = await observe(peer.command!(records, true), peer.isOurs, records)
   const pid = child.pid!
+  /** Returns the number of events. */
   const run = async (): Promise<number> => {
     const { processes } = await load(tools, scenario, isQuick, pids)
-    await setTimeout(300)
+    await settled(pid)
     return 2 * processes
   }
   try {
     for (const earlier of warmUps.long) await load(tools, earlier, isQuick, pids)
-    await setTimeout(1000)
+    await settled(pid)
     const before = cost(pid).cpu
-    const made = await run()
-    const untraced = (1e6 * (cost(pid).cpu - before)) / made
-    let events = 0
-    const sums = await traced(pid, join(tools.folder, 'trace'), async () => {
-      events = await run()
-    })
-    return { events, sums, untraced }
+    const events = await run()
+    const untraced = (1e6 * (cost(pid).cpu - before)) / events
+    return { sums: await traced(pid, join(tools.folder, 'trace'), run), untraced }
   } finally {
     await end(child, peer, tools.hush)
   }
 }
 
-/** The mean of several runs, with sums per event. */
+/** The mean of several runs. */
 function mean(runs: readonly Measured[]): Measured {
-  const events = runs.reduce((sum, run) => sum + run.events, 0)
-  const names = new Set(runs.flatMap(({ sums }) => [...sums.keys()]))
-  const add = (name: string, of: 'cpu' | 'times'): number =>
-    runs.reduce((sum, { sums }) => sum + (sums.get(name)?.[of] ?? 0), 0) / events
-  const sums = new Map([...names].map((name) => [name, { cpu: add(name, 'cpu'), times: add(name, 'times') }]))
-  return { events, sums, untraced: runs.reduce((sum, { untraced }) => sum + untraced, 0) / runs.length }
+  const sums = addUp(
+    runs.flatMap((run) => [...run.sums]),
+    runs.length,
+  )
+  return { sums, untraced: runs.reduce((sum, { untraced }) => sum + untraced, 0) / runs.length }
 }
 
 /** A row for each span, and one for their sum. */

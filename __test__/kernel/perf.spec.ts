@@ -3,17 +3,18 @@ import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, realpathSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import test, { type ExecutionContext } from 'ava'
 import type { MonitorOptions } from '../../dist/index.js'
+import { compiled } from '../support/costs.ts'
 import { namespace, nobody, printed } from '../support/environments.ts'
-import { atMost } from '../support/helpers.ts'
+import { atMost, lines } from '../support/helpers.ts'
 import { Load, has, skipped } from '../support/load.ts'
 
 const serial = test.serial
 const program = realpathSync(fileURLToPath(new URL('../support/programs/recorded.mjs', import.meta.url)))
 const lossy = realpathSync(fileURLToPath(new URL('../support/programs/lossy.mjs', import.meta.url)))
+const unperf = fileURLToPath(new URL('../support/unperf.c', import.meta.url))
 const COUNT = 200
 
 interface Seen {
@@ -99,7 +100,7 @@ for (const [user, by] of [
 /** A program that monitors with the polling source, see `programs/lossy.mjs`. */
 class Watcher {
   readonly #child = spawn(process.execPath, [lossy], { stdio: ['pipe', 'pipe', 'inherit'], timeout: atMost(120_000) })
-  readonly #lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]()
+  readonly #lines = lines(this.#child)
   readonly pid = this.#child.pid!
 
   async next(): Promise<Lossy> {
@@ -169,7 +170,7 @@ serial('perf events that no longer report leave the cursor, and no process is mi
   if (!has(t, 'cc')) return
   await withLoad('pe-unperf', (load) =>
     withPerf(t, async (watcher) => {
-      const disabled = spawnSync(load.compile('unperf.c'), [`${watcher.pid}`], { encoding: 'utf8' })
+      const disabled = spawnSync(compiled(t, 'pe-unperf', unperf), [`${watcher.pid}`], { encoding: 'utf8' })
       if (disabled.status === 3) return void skipped(t, 'this kernel gives out no descriptors of threads')
       t.true(Number(disabled.stdout) > 0, 'there are perf events')
       const { stays } = load.stormSync({ count: 10, stays: 5 })

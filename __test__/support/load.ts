@@ -62,15 +62,8 @@ export class Load {
     this.#compile(this.#end, [`-DEND=${this.code}`, '-nostdlib', '-static'])
   }
 
-  /** Compiles another program of this folder into that of the load. Returns its path. */
-  compile(name: string): string {
-    const path = join(this.#folder, name.replace('.c', ''))
-    this.#compile(path, [], fileURLToPath(new URL(name, import.meta.url)))
-    return path
-  }
-
-  #compile(path: string, flags: readonly string[], from = source): void {
-    const { status, stderr } = spawnSync('cc', ['-O2', ...flags, '-o', path, from], { encoding: 'utf8' })
+  #compile(path: string, flags: readonly string[]): void {
+    const { status, stderr } = spawnSync('cc', ['-O2', ...flags, '-o', path, source], { encoding: 'utf8' })
     if (status !== 0) throw new Error(`cc failed: ${stderr}`)
   }
 

@@ -97,21 +97,20 @@ async function withCrowd<T>(crowd: readonly string[] | undefined, use: () => Pro
   }
 }
 
-/** The longest start of an observer, in milliseconds. */
-const STARTS_WITHIN_MS = 30_000
-
 /** Collects the events of an observer from its output. */
 class Events {
   readonly seen: Seen[] = []
   stats: object | undefined
-  /** Resolves when pspy has watched the directories, or has not done so for long. */
-  readonly isWatching: Promise<void>
-  #onWatching = (): void => {}
+  /** Resolves when the observer has started: with the first line, or with that of pspy when it watches all directories. */
+  readonly started: Promise<void>
 
   constructor(child: ChildProcess, isJson: boolean) {
-    const watching = new Promise<void>((resolve) => (this.#onWatching = resolve))
-    this.isWatching = Promise.race([watching, setTimeout(STARTS_WITHIN_MS, undefined, { ref: false })])
     const lines = createInterface(child.stdout!)
+    this.started = new Promise((resolve) => {
+      lines.on('line', (line) => {
+        if (isJson || line.endsWith('done')) resolve()
+      })
+    })
     lines.on('line', (line) => (isJson ? this.#onJson(line) : this.#onPspy(line)))
   }
 
@@ -123,7 +122,6 @@ class Events {
   }
 
   #onPspy(line: string): void {
-    if (line.endsWith('done')) this.#onWatching()
     const at = Number(process.hrtime.bigint())
     const [, pid, command = ''] = PSPY.exec(line) ?? []
     if (pid !== undefined) this.seen.push({ type: 'exec', pid: Number(pid), at, argv: command.trim().split(' ') })
@@ -135,7 +133,7 @@ async function measure(task: Task, folder: string): Promise<Result> {
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] })
   const closed = once(child, 'close')
   const events = new Events(child, task.isJson)
-  await (task.isJson ? once(child.stdout, 'data') : events.isWatching)
+  await events.started
   const pid = child.pid!
   const measured: { load: Load; lives: Life[]; row: Row }[] = []
   for (const load of task.loads) {

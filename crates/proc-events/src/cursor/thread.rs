@@ -181,12 +181,7 @@ impl Watcher {
             let dues = [self.tracker.next_look_ns(), self.audit.next_slice_ns(), report_ns, unrecorded_ns];
             let until_ns = dues.into_iter().flatten().fold(tick_ns, u64::min);
             events.clear();
-            // The reader may want a look at once.
-            let yield_ns = self.turn.end();
-            let mut rest_ns = (self.looked_ns + self.rest.ns()).saturating_sub(now_ns());
-            if self.perf.is_none() && self.rest.ns() == 0 && self.tracker.awaits_exec(self.looked_ns) {
-                rest_ns = yield_ns;
-            }
+            let rest_ns = self.rest_ns();
             wait::for_reader(&self.woken, rest_ns);
             if wait::for_events(self.host.epoll(), &mut events, until_ns.saturating_sub(now_ns())).is_err() {
                 return;
@@ -224,6 +219,17 @@ impl Watcher {
             // The reader need not wait for this.
             self.watch_directories(&programs);
         }
+    }
+
+    /// Returns the time for which only the reader may wake this thread, because it wants a look at once, in nanoseconds.
+    fn rest_ns(&mut self) -> u64 {
+        if self.perf.is_none() {
+            let yield_ns = self.turn.end();
+            if self.rest.ns() == 0 && self.tracker.awaits_exec(self.looked_ns) {
+                return yield_ns;
+            }
+        }
+        (self.looked_ns + self.rest.ns()).saturating_sub(now_ns())
     }
 
     fn handle(&mut self, events: &[epoll::Event], now_ns: u64, tick_ns: u64) {

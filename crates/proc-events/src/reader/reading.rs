@@ -24,6 +24,7 @@ const MIN_SLICE: Duration = Duration::from_micros(500);
 const DATAGRAM_BYTES: u64 = 832;
 
 impl Reader<'_> {
+    /// Reads the socket, unless something else is to be handled first.
     pub(super) fn read_socket(&mut self) -> Result<(), Error> {
         // Sleep only if nothing is captured here: `/proc/PID` disappears with the process. (Capture workers, where they
         // run, read it in time.)
@@ -50,8 +51,7 @@ impl Reader<'_> {
     }
 
     /// Sleeps, so that more events arrive. The socket does not end the sleep, but a half full buffer does, and so do half as many
-    /// events as the shortest queue holds. Returns false
-    /// if a command or the exit of a watched process must be handled first.
+    /// events as the shortest queue holds. Returns false if a command or the exit of a watched process must be handled first.
     fn sleep(&mut self, delay: Duration) -> bool {
         let began = *self.sleep_began.get_or_insert_with(Instant::now);
         let Self { commands, pipeline, .. } = self;

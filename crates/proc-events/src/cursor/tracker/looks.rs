@@ -76,7 +76,8 @@ impl<H> CursorTracker<H> {
             let patience_ns = if is_recorded && look.is_mid_exec { MID_EXEC_NS } else { ARGUMENTS_NS };
             let is_late = now_ns >= young.since_ns + patience_ns;
             // The record of the program is written by then, but it may not be read yet. The next look comes after that.
-            let has_waited = is_late && (!is_recorded || std::mem::replace(&mut young.is_last, true));
+            let has_waited = is_late && (young.is_last || !is_recorded);
+            young.is_last |= is_late;
             let is_final = is_zombie && !is_recorded || has_waited;
             // A record shows that the program is the new one already.
             let is_certain = young.starting.is_none() && is_recorded;

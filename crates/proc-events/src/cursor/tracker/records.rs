@@ -81,15 +81,7 @@ impl<H> CursorTracker<H> {
 
     fn look_again(&mut self, pid: u32, seen: KnownProcess, now_ns: u64) {
         let phase = if seen.never_execed { Phase::Forked } else { Phase::Running };
-        self.young.push(Young {
-            pid,
-            phase,
-            since_ns: now_ns,
-            next_ns: now_ns,
-            seen,
-            starting: None,
-            is_last: false,
-        });
+        self.young.push(Young::due(pid, phase, seen, now_ns));
     }
 
     /// Remembers that a record has shown this id, so that the cursor need not look at it.
@@ -202,8 +194,7 @@ impl<H> CursorTracker<H> {
         recorded.exec = Some(RecordedExec { time_ns, comm, exe: Box::default() });
         let start_time = look.as_ref().map_or(seen.start_time, |look| look.observed.start_time);
         let seen = KnownProcess { start_time, ..seen };
-        let (phase, next_ns) = (Phase::Starting, now_ns);
-        let mut young = Young { pid, phase, since_ns: now_ns, next_ns, seen, starting: None, is_last: false };
+        let mut young = Young::due(pid, Phase::Starting, seen, now_ns);
         let look = match look {
             Some(look) if !look.is_zombie => {
                 self.follow(host, young, look, now_ns);

@@ -23,8 +23,13 @@ pub(super) struct Young {
 impl Young {
     pub(super) fn new(phase: Phase, observed: &ObservedProcess, now_ns: u64) -> Self {
         let wait_ns = next_look_ns(phase, 0).unwrap_or(0);
-        let (pid, seen) = (observed.pid, known(observed));
-        Self { pid, phase, since_ns: now_ns, next_ns: now_ns + wait_ns, seen, starting: None, is_last: false }
+        let young = Self::due(observed.pid, phase, known(observed), now_ns);
+        Self { next_ns: now_ns + wait_ns, ..young }
+    }
+
+    /// Returns a process that is to be looked at now.
+    pub(super) const fn due(pid: u32, phase: Phase, seen: KnownProcess, now_ns: u64) -> Self {
+        Self { pid, phase, since_ns: now_ns, next_ns: now_ns, seen, starting: None, is_last: false }
     }
 
     /// Returns a process that was `seen` long ago, and `observed` now.
