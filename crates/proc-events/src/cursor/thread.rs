@@ -136,6 +136,7 @@ impl Watcher {
         let pids = procfs.pids().map_err(io::Error::other)?;
         tracker.on_list(&mut host, &pids, true, now_ns());
         let shows_all = perf.as_ref().is_some_and(|perf| perf.coverage() == Coverage::All);
+        tracker.set_record_ns(if shows_all { RECORD_SURELY_NS } else { 0 });
         let opens = if shows_all { None } else { OpenWatcher::new().ok() };
         let watch = |fd: &OwnedFd, data| {
             epoll::add(host.epoll(), fd, epoll::EventData::new_u64(data), epoll::EventFlags::IN)

@@ -106,9 +106,10 @@ fn running(h: &Harness) -> BTreeSet<(u32, u64)> {
     snapshot.processes.iter().map(|observed| (observed.pid, observed.start_time)).collect()
 }
 
-fn check(pid_max: u32, records: bool, steps: &[Step]) {
+fn check(pid_max: u32, record_ns: Option<u64>, steps: &[Step]) {
     let mut h = Harness::new(PidMachine { pid_max, ..PidMachine::default() });
-    h.machine.records = records.then(Vec::new);
+    h.machine.records = record_ns.map(|_| Vec::new());
+    h.tracker.set_record_ns(record_ns.unwrap_or(0));
     for &step in steps {
         take(&mut h, step);
     }
@@ -141,16 +142,18 @@ proptest! {
 
     #[test]
     fn any_history_ends_as_a_snapshot(steps in vec(step(), 0..200)) {
-        check(1 << 15, false, &steps);
+        check(1 << 15, None, &steps);
     }
 
     #[test]
     fn any_history_with_reused_ids_ends_as_a_snapshot(steps in vec(step(), 0..200)) {
-        check(12, false, &steps);
+        check(12, None, &steps);
     }
 
     #[test]
-    fn any_history_with_records_ends_as_a_snapshot(steps in vec(recorded_step(), 0..200)) {
-        check(1 << 15, true, &steps);
+    fn any_history_with_records_ends_as_a_snapshot(
+        waits in any::<bool>(), steps in vec(recorded_step(), 0..200)
+    ) {
+        check(1 << 15, Some(if waits { 600 * MS } else { 0 }), &steps);
     }
 }

@@ -205,3 +205,47 @@ fn processes_are_looked_at_once_there_are_no_more_records() {
     h.wake();
     assert_eq!(h.take(), ["fork 2", "exec 2"]);
 }
+
+#[test]
+fn list_leaves_a_change_whose_record_is_not_read_yet_to_that_record() {
+    let mut h = Harness::new(PidMachine::default());
+    let running = h.machine.fork().unwrap();
+    h.wake();
+    h.advance(2_000 * MS);
+    h.wake();
+    h.take();
+    h.machine.records = Some(Vec::new());
+    h.tracker.set_record_ns(10_000 * MS);
+    h.machine.exec(running);
+    let new = h.machine.fork().unwrap();
+    h.list();
+    assert!(h.take().is_empty());
+    assert!(h.tracker.next_look_ns().is_some(), "the exec is looked for if its record is lost");
+    h.wake();
+    assert_eq!(h.take(), [format!("exec {running}"), format!("fork {new}")]);
+    assert_eq!(h.tracker.next_look_ns(), None);
+}
+
+#[test]
+fn list_shows_a_change_whose_record_is_lost() {
+    let mut h = harness();
+    h.tracker.set_record_ns(600 * MS);
+    let new = h.machine.fork().unwrap();
+    h.machine.exec(new);
+    h.machine.take_records();
+    h.list();
+    assert!(h.take().is_empty());
+    h.advance(600 * MS);
+    h.list();
+    assert_eq!(h.take(), [format!("fork {new}"), format!("exec {new}")]);
+    h.advance(2_000 * MS);
+    h.tracker.look_at_due(&mut h.machine, h.now_ns);
+    assert_eq!(h.tracker.next_look_ns(), None);
+    h.machine.exec(new);
+    h.machine.take_records();
+    h.list();
+    assert!(h.take().is_empty());
+    h.advance(600 * MS);
+    h.wake();
+    assert_eq!(h.take(), [format!("exec {new} again")]);
+}

@@ -88,6 +88,11 @@ impl<H> CursorTracker<H> {
         }
         let young = Young::older(*seen, observed, now_ns);
         process.seen = None;
+        if self.record_ns > 0 {
+            // Its record is not read yet, unless it is lost.
+            self.young.push(Young { next_ns: now_ns + self.record_ns, ..young });
+            return;
+        }
         self.follow(host, young, look, now_ns);
     }
 }

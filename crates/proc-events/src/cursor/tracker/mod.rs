@@ -3,6 +3,8 @@
 
 mod audits;
 mod exits;
+mod ids;
+mod leaving;
 mod lives;
 mod looks;
 mod recorded;
@@ -12,7 +14,7 @@ mod young;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use self::recorded::Recorded;
-use super::host::{PidHost, PidOwner};
+use super::host::PidHost;
 use super::rest::Lives;
 use super::schedule::Phase;
 use crate::model::event::Origin;
@@ -20,13 +22,6 @@ use crate::model::report::{Change, ProcessReport};
 use crate::model::snapshot::{KnownProcess, ObservedProcess};
 use young::Young;
 
-/// The largest number of ids that are looked at in one go. If more were given out, a list of all processes is cheaper.
-const NEW_IDS_MAX: u64 = 65_536;
-/// The number of last ids that are looked at once more if they belong to no process. The kernel gives out an id a little
-/// before the process can be found by it.
-const RETRIED_IDS: u64 = 64;
-/// Time after which a process can surely be found by its id, unless the kernel preempts its creation.
-const RETRY_NS: u64 = 200_000;
 /// A process that was younger than this at the first list may soon call exec again.
 const RECENT_NS: u64 = 1_000_000_000;
 
@@ -87,6 +82,8 @@ pub struct CursorTracker<H> {
     recorded_ids: FxHashSet<u32>,
     /// The processes whose last thread a record has shown to exit, and the time at which that is checked.
     leaving: Vec<(u32, u64)>,
+    /// Time within which each change has a record, in nanoseconds; 0: not all changes have one.
+    record_ns: u64,
 }
 
 impl<H> CursorTracker<H> {
@@ -110,6 +107,7 @@ impl<H> CursorTracker<H> {
             recorded: FxHashMap::default(),
             recorded_ids: FxHashSet::default(),
             leaving: Vec::new(),
+            record_ns: 0,
         }
     }
 
@@ -178,67 +176,6 @@ impl<H> CursorTracker<H> {
         self.reports.push(ProcessReport { pid, timestamp_ns, origin, change });
     }
 
-    /// Looks at the ids that were given out since the last call, up to `last`. Returns true if there was one that no record
-    /// has shown.
-    pub fn on_cursor(&mut self, host: &mut impl PidHost<Pidfd = H>, last: u32, now_ns: u64) -> bool {
-        for (pid, until_ns) in std::mem::take(&mut self.retried) {
-            // A record has shown it meanwhile.
-            if self.recorded_ids.remove(&pid) {
-                continue;
-            }
-            self.look_at_id(host, pid, until_ns, now_ns);
-        }
-        let first = std::mem::replace(&mut self.last, last);
-        if last == first {
-            return false;
-        }
-        // After the largest id the kernel goes on with the smallest free one.
-        let end = if last > first { u64::from(last) + 1 } else { u64::from(host.pid_max()) };
-        let before_wrap = u64::from(first) + 1..end;
-        let after_wrap = 1..if last > first { 1 } else { u64::from(last) + 1 };
-        let count = before_wrap.end.saturating_sub(before_wrap.start) + (after_wrap.end - 1);
-        if count > NEW_IDS_MAX {
-            self.needs_list = true;
-            return true;
-        }
-        let mut left = count;
-        let mut is_new = false;
-        for pid in before_wrap.chain(after_wrap) {
-            let until_ns = if left <= RETRIED_IDS { now_ns + RETRY_NS } else { 0 };
-            if !self.recorded_ids.remove(&(pid as u32)) {
-                self.look_at_id(host, pid as u32, until_ns, now_ns);
-                is_new = true;
-            }
-            left -= 1;
-        }
-        is_new
-    }
-
-    /// Looks at an id. If it belongs to no process, it is looked at again until `until_ns`.
-    fn look_at_id(&mut self, host: &mut impl PidHost<Pidfd = H>, pid: u32, until_ns: u64, now_ns: u64) {
-        if let Some(known) = self.processes.get(&pid) {
-            if !host.has_exited(&known.pidfd) {
-                return;
-            }
-            let status = host.reaped_status(&known.pidfd);
-            if status.is_none() && host.is_shown(pid, known.start_time) {
-                return;
-            }
-            // The kernel has given the id out again. The exit of the process that had it before comes first.
-            self.finish(host, pid, status, true, now_ns);
-        }
-        match host.open(pid) {
-            PidOwner::Process(pidfd) => self.on_new_process(host, pid, pidfd, false, now_ns),
-            PidOwner::Thread | PidOwner::Free if now_ns < until_ns => self.retried.push((pid, until_ns)),
-            PidOwner::Free => {
-                self.unseen += 1;
-                self.count_end(0);
-            }
-            PidOwner::Unknown => self.set_limited(),
-            PidOwner::Thread => {}
-        }
-    }
-
     /// Reports and watches a process, unless it is an older zombie, or one in a list: a snapshot may have shown its exit.
     fn on_new_process(
         &mut self,
@@ -259,6 +196,10 @@ impl<H> CursorTracker<H> {
             return;
         };
         let observed = &look.observed;
+        if is_listed && !self.is_limited && observed.start_ns + self.record_ns > now_ns {
+            // Its record is not read yet. Without one, the cursor shows it.
+            return host.close(pidfd);
+        }
         if !self.track(host, pid, pidfd, Some(observed), now_ns) || self.recorded.contains_key(&pid) {
             return;
         }

@@ -3,9 +3,10 @@
 //!
 //! A process that the records show is not looked at again. All others are left to the cursor.
 
+use super::ids::NEW_IDS_MAX;
 use super::recorded::{Recorded, RecordedExec, complete, lacks_program};
 use super::young::{Young, known};
-use super::{CursorTracker, End, NEW_IDS_MAX, RECENT_NS, Tracked};
+use super::{CursorTracker, End, RECENT_NS};
 use crate::cursor::host::{Details, Look, PidHost, PidOwner};
 use crate::cursor::schedule::Phase;
 use crate::model::event::Origin;
@@ -18,11 +19,6 @@ use crate::perf::record::{TaskChange, TaskRecord};
 const NOTICED_BEFORE_NS: u64 = 1_000_000;
 /// The least time between two execs of one process. Two threads with an event each may both report the same one.
 const EXEC_MIN_NS: u64 = 20_000;
-/// Time that a process has to disappear after its last thread has exited. If it still runs, it has called exec with other
-/// rights, and is recorded no longer.
-const LEAVE_NS: u64 = 2_000_000;
-/// Time between two such checks of a process that takes longer.
-const LEAVE_RETRY_NS: u64 = 10_000_000;
 
 const UNSEEN: KnownProcess = KnownProcess { start_time: 0, program: 0, never_execed: true };
 
@@ -58,6 +54,11 @@ impl<H> CursorTracker<H> {
             && ids.into_iter().all(|id| self.recorded_ids.contains(&(id + 1)))
     }
 
+    /// From now on, each change has a record within `record_ns` nanoseconds, unless it is lost.
+    pub const fn set_record_ns(&mut self, record_ns: u64) {
+        self.record_ns = record_ns;
+    }
+
     /// Records were lost. A list shows new processes, and snapshots the rest.
     pub fn on_lost_records(&mut self) {
         let processes = &self.processes;
@@ -71,6 +72,7 @@ impl<H> CursorTracker<H> {
     pub fn on_records_end(&mut self, now_ns: u64) {
         self.recorded_ids.clear();
         self.leaving.clear();
+        self.record_ns = 0;
         for (pid, recorded) in std::mem::take(&mut self.recorded) {
             let is_running = self.processes.get(&pid).is_some_and(|known| known.end == End::None);
             if is_running && !self.young.iter().any(|young| young.pid == pid) {
@@ -79,7 +81,7 @@ impl<H> CursorTracker<H> {
         }
     }
 
-    fn look_again(&mut self, pid: u32, seen: KnownProcess, now_ns: u64) {
+    pub(super) fn look_again(&mut self, pid: u32, seen: KnownProcess, now_ns: u64) {
         let phase = if seen.never_execed { Phase::Forked } else { Phase::Running };
         self.young.push(Young::due(pid, phase, seen, now_ns));
     }
@@ -213,42 +215,6 @@ impl<H> CursorTracker<H> {
         self.young.push(young);
     }
 
-    fn on_recorded_exit(&mut self, pid: u32, tid: u32, ppid: u32, time_ns: u64, now_ns: u64) {
-        let known = self.processes.get(&pid).map(|known| (known.start_time, known.ppid, known.end));
-        if !self.recorded.contains_key(&pid) && known.is_none_or(|(_, _, end)| end == End::Reported) {
-            return;
-        }
-        let recorded = self.recorded.entry(pid).or_insert_with(|| {
-            let (start_time, ppid, _) = known.unwrap_or((0, None, End::None));
-            Recorded::new(0, ppid, KnownProcess { start_time, never_execed: false, program: 0 })
-        });
-        recorded.exited_ns = time_ns;
-        // Before Linux 5.6 it is the process itself.
-        if ppid != 0 && ppid != pid {
-            recorded.ppid = Some(ppid);
-        }
-        let is_last = match recorded.threads {
-            0 => tid == pid,
-            threads => {
-                recorded.threads = (threads - 1).max(1);
-                threads == 1
-            }
-        };
-        if !is_last {
-            return;
-        }
-        if known.is_some() {
-            // The pidfd shows the end of the process.
-            self.leaving.push((pid, now_ns + LEAVE_NS));
-            return;
-        }
-        let (start_time, ppid) = (recorded.seen.start_time, recorded.ppid);
-        // It was gone before it could be watched, or no descriptor is left.
-        self.count_end(0);
-        self.stop_looking(pid, now_ns);
-        self.report(pid, now_ns, Change::Exited { start_time, status: None, ppid });
-    }
-
     /// Returns true if the record of the program is not read yet of a process in an exec. If the process is gone, the record
     /// is written, and that of its exit, too, which reports the exec at the latest.
     pub(super) fn awaits_program(&self, young: &Young) -> bool {
@@ -256,30 +222,6 @@ impl<H> CursorTracker<H> {
         let starting = young.starting.as_ref();
         exec.is_some_and(|exec| exec.exe.is_empty())
             && starting.is_some_and(|look| lacks_program(&look.observed))
-    }
-
-    /// Looks at the processes that still run although a record has shown the exit of their last thread.
-    pub(super) fn check_leaving(&mut self, host: &mut impl PidHost<Pidfd = H>, now_ns: u64) {
-        while let Some(at) = self.leaving.iter().position(|&(_, until_ns)| until_ns <= now_ns) {
-            let (pid, _) = self.leaving.swap_remove(at);
-            let is_running = |known: &&Tracked<H>| known.end == End::None;
-            let known = self.processes.get(&pid).filter(is_running);
-            let is_open = known.is_some_and(|known| !host.has_exited(&known.pidfd));
-            let is_due = |recorded: &&Recorded| recorded.exited_ns != 0;
-            let Some(recorded) = self.recorded.get(&pid).filter(|recorded| is_open && is_due(recorded))
-            else {
-                continue;
-            };
-            let seen = recorded.seen;
-            match host.look(pid) {
-                // It waits for a CPU, or closes its files.
-                Some(look) if look.is_exiting => self.leaving.push((pid, now_ns + LEAVE_RETRY_NS)),
-                _ => {
-                    self.recorded.remove(&pid);
-                    self.look_again(pid, seen, now_ns);
-                }
-            }
-        }
     }
 
     /// Ends the looks at a process, and reports its exec if that is not done yet.

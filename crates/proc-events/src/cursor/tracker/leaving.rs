@@ -1,0 +1,75 @@
+//! Applies the kernel's records of exits.
+
+use super::recorded::Recorded;
+use super::{CursorTracker, End, Tracked};
+use crate::cursor::host::PidHost;
+use crate::model::report::Change;
+use crate::model::snapshot::KnownProcess;
+
+/// Time that a process has to disappear after its last thread has exited. If it still runs, it has called exec with other
+/// rights, and is recorded no longer.
+const LEAVE_NS: u64 = 2_000_000;
+/// Time between two such checks of a process that takes longer.
+const LEAVE_RETRY_NS: u64 = 10_000_000;
+
+impl<H> CursorTracker<H> {
+    pub(super) fn on_recorded_exit(&mut self, pid: u32, tid: u32, ppid: u32, time_ns: u64, now_ns: u64) {
+        let known = self.processes.get(&pid).map(|known| (known.start_time, known.ppid, known.end));
+        if !self.recorded.contains_key(&pid) && known.is_none_or(|(_, _, end)| end == End::Reported) {
+            return;
+        }
+        let recorded = self.recorded.entry(pid).or_insert_with(|| {
+            let (start_time, ppid, _) = known.unwrap_or((0, None, End::None));
+            Recorded::new(0, ppid, KnownProcess { start_time, never_execed: false, program: 0 })
+        });
+        recorded.exited_ns = time_ns;
+        // Before Linux 5.6 it is the process itself.
+        if ppid != 0 && ppid != pid {
+            recorded.ppid = Some(ppid);
+        }
+        let is_last = match recorded.threads {
+            0 => tid == pid,
+            threads => {
+                recorded.threads = (threads - 1).max(1);
+                threads == 1
+            }
+        };
+        if !is_last {
+            return;
+        }
+        if known.is_some() {
+            // The pidfd shows the end of the process.
+            self.leaving.push((pid, now_ns + LEAVE_NS));
+            return;
+        }
+        let (start_time, ppid) = (recorded.seen.start_time, recorded.ppid);
+        // It was gone before it could be watched, or no descriptor is left.
+        self.count_end(0);
+        self.stop_looking(pid, now_ns);
+        self.report(pid, now_ns, Change::Exited { start_time, status: None, ppid });
+    }
+
+    /// Looks at the processes that still run although a record has shown the exit of their last thread.
+    pub(super) fn check_leaving(&mut self, host: &mut impl PidHost<Pidfd = H>, now_ns: u64) {
+        while let Some(at) = self.leaving.iter().position(|&(_, until_ns)| until_ns <= now_ns) {
+            let (pid, _) = self.leaving.swap_remove(at);
+            let is_running = |known: &&Tracked<H>| known.end == End::None;
+            let known = self.processes.get(&pid).filter(is_running);
+            let is_open = known.is_some_and(|known| !host.has_exited(&known.pidfd));
+            let is_due = |recorded: &&Recorded| recorded.exited_ns != 0;
+            let Some(recorded) = self.recorded.get(&pid).filter(|recorded| is_open && is_due(recorded))
+            else {
+                continue;
+            };
+            let seen = recorded.seen;
+            match host.look(pid) {
+                // It waits for a CPU, or closes its files.
+                Some(look) if look.is_exiting => self.leaving.push((pid, now_ns + LEAVE_RETRY_NS)),
+                _ => {
+                    self.recorded.remove(&pid);
+                    self.look_again(pid, seen, now_ns);
+                }
+            }
+        }
+    }
+}
