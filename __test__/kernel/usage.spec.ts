@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { type ExitEvent, type MonitorOptions, type ResourceUsage, getProcessMonitor } from '../../dist/index.js'
 import { checkedCosts, costsAreCertain, costsProgram, shortOnes } from '../support/costs.ts'
-import { atMost, loadOf, temporaryFolder } from '../support/helpers.ts'
+import { SLOWNESS, atMost, loadOf, temporaryFolder } from '../support/helpers.ts'
 
 interface Exits {
   /** The pid of the program. */
@@ -166,9 +166,10 @@ test.serial('costs of 400 processes agree with their own accounts, and with thos
       continue
     }
     // Nothing but the teardown comes after the record. So most records are equal to the own accounts, unless the end of a thread
-    // takes so long that the scheduler adds up its time once more.
+    // takes so long that the scheduler adds up its time once more, as it does on a processor that is translated.
+    if (SLOWNESS > 1) continue
     const excess = distribution(own, ([account, usage]) => usage.cpuNs - account.own.cpuNs)
-    t.true(quantile(excess, 0.5) < atMost(0.01 * MS), `${kind}: ${quantile(excess, 0.5)} ns`)
+    t.true(quantile(excess, 0.5) < 0.01 * MS, `${kind}: ${quantile(excess, 0.5)} ns`)
     for (const name of ['voluntarySwitches', 'involuntarySwitches'] as const)
       t.is(
         quantile(

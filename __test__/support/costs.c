@@ -65,8 +65,16 @@ static void note(void) {
   __atomic_add_fetch(&own->cpu_ns, thread_ns(), __ATOMIC_RELAXED);
 }
 
-static void *compute_and_note(void *ms) {
-  compute(*(double *)ms);
+struct worker {
+  double ms;
+  /* It ends first. The kernel may leave out one of two threads that end at the same moment. */
+  pthread_t before;
+};
+
+static void *compute_and_note(void *argument) {
+  const struct worker *worker = argument;
+  compute(worker->ms);
+  if (worker->before) pthread_join(worker->before, NULL);
   note();
   return NULL;
 }
@@ -91,13 +99,18 @@ static void work(int n, const char *folder) {
   compute(ms);
   switch (n % 5) {
   case 0: {
-    pthread_t threads[3];
-    for (int i = 0; i < 3; i++) pthread_create(&threads[i], NULL, compute_and_note, &ms);
+    static struct worker workers[3];
+    // Each joins the one before, the first one the main thread if that ends first, or the main thread the last one.
+    pthread_t last = n % 2 == 0 ? pthread_self() : 0;
+    for (int i = 0; i < 3; i++) {
+      workers[i] = (struct worker){ms, last};
+      pthread_create(&last, NULL, compute_and_note, &workers[i]);
+    }
     if (n % 2 == 0) {
       note();
       pthread_exit(NULL);
     }
-    for (int i = 0; i < 3; i++) pthread_join(threads[i], NULL);
+    pthread_join(last, NULL);
     break;
   }
   case 1: {

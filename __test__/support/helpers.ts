@@ -9,7 +9,7 @@ import type { ExecutionContext } from 'ava'
 import { type MonitorOptions, type ProcessMonitor, getProcessMonitor } from '../../dist/index.js'
 
 /** Slow machines, such as those of `npm run kernels`, get a multiple of the time and a fraction of the load. */
-const SLOWNESS = Number(process.env.PROC_EVENTS_PATIENCE) || 1
+export const SLOWNESS = Number(process.env.PROC_EVENTS_PATIENCE) || 1
 
 /** Returns a duration that the machine's speed allows for what takes `milliseconds` on a usual one. */
 export const atMost = (milliseconds: number): number => milliseconds * SLOWNESS

@@ -84,7 +84,7 @@ static void note(int file, pid_t pid, uint64_t began) {
 
 static void work(const char *end, int count, int stays, int file, int stays_file) {
   for (int done = 0; done < count; done++) {
-    if (stays > 0 && done % (count / stays) == count / stays / 2) note(stays_file, start(self, "stay", "100"), now());
+    if (stays > 0 && done % (count / stays) == count / stays / 2) note(stays_file, start(self, "stay", "600"), now());
     uint64_t began = now();
     pid_t pid = start(end, NULL, NULL);
     int status;
