@@ -165,8 +165,8 @@ test.serial('costs of 400 processes agree with their own accounts, and with thos
       t.true(quantile(lacks, 0.5) < TICK_MS)
       continue
     }
-    // Nothing but the teardown comes after the record. So most records are equal to the own accounts, unless the end of a thread
-    // takes so long that the scheduler adds up its time once more, as it does on a processor that is translated.
+    // Nothing but the teardown comes after the record. So most records are equal to the own accounts. If a thread takes long
+    // to end, as on a translated processor, the scheduler adds up its time once more.
     if (SLOWNESS > 1) continue
     const excess = distribution(own, ([account, usage]) => usage.cpuNs - account.own.cpuNs)
     t.true(quantile(excess, 0.5) < 0.01 * MS, `${kind}: ${quantile(excess, 0.5)} ns`)

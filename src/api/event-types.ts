@@ -125,7 +125,8 @@ export interface ExitEvent extends EventBase<'exit'> {
 export interface ResourceUsage {
   /**
    * CPU time, in nanoseconds. The teardown is missing: 0.1 to 0.8 ms, and more if much memory is freed. Of a thread that computes
-   * until its end, up to one timer tick is missing, too: 1 to 10 ms.
+   * until its end, up to one timer tick is missing, too: 1 to 10 ms. If the last two threads end at the same moment, the kernel may
+   * leave one out.
    */
   readonly cpuNs: number
   /** The largest amount of memory that the last program had resident, in bytes. It may share memory with other processes. */

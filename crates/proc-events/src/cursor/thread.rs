@@ -44,7 +44,7 @@ const RECORDED: u64 = 2;
 /// Time from the moment at which an id is given out until its record is written, in nanoseconds.
 const RECORD_NS: u64 = 200_000;
 /// The same where all processes have records, so that a look is not urgent. A fork may lose the CPU before its record.
-const RECORD_SURELY_NS: u64 = 100_000_000;
+const RECORD_SURELY_NS: u64 = 1_000_000_000;
 
 /// The body of the thread.
 pub(super) fn run(options: CursorOptions, given: Arc<Wakes>, shared: &Shared, stats: &Arc<Stats>) {

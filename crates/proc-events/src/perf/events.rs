@@ -11,7 +11,7 @@ use super::merge::Merger;
 use super::record::{Malformed, TaskChange, TaskRecord};
 use crate::procfs::{Procfs, clock_ns};
 use crate::sys::cpus;
-use crate::sys::perf::{Ring, Scope, open_task_event, write_to_ring_of};
+use crate::sys::perf::{Changes, Ring, Scope, open_task_event, write_to_ring_of};
 use crate::sys::thread_end::thread_id;
 
 /// The largest number of CPUs if each thread needs an event on each of them.
@@ -20,7 +20,7 @@ const THREAD_CPUS_MAX: usize = 16;
 const CPUS_MAX: usize = 1024;
 /// The largest number of events.
 const EVENTS_MAX: usize = 4096;
-/// The largest size of all rings, in pages. The kernel lets an ordinary user lock 129 pages a CPU.
+/// The largest size of all rings of one kind, in pages. The kernel lets an ordinary user lock 129 pages a CPU.
 const PAGES_MAX: usize = 2048;
 /// The largest size of a ring, in pages. Holds about 400 processes.
 const RING_PAGES_MAX: usize = 64;
@@ -42,10 +42,15 @@ pub(crate) enum Coverage {
 #[derive(Debug)]
 pub(crate) struct PerfEvents {
     rings: Vec<Ring>,
+    /// The rings of mapped programs, if they have their own. Their records wake no reader: the kernel writes five for an exec,
+    /// and each wake-up costs the program that calls exec some microseconds.
+    mappings: Vec<Ring>,
     /// Events that write to the ring of their CPU.
     others: Vec<OwnedFd>,
     coverage: Coverage,
     merger: Merger,
+    /// The number of records that the kernel dropped, since [`PerfEvents::take_lost`].
+    lost: u64,
     bytes: Vec<u8>,
     clock_offset_ns: i64,
 }
@@ -62,15 +67,22 @@ impl PerfEvents {
         if cpus.is_empty() || cpus.len() > CPUS_MAX {
             return Err(io::ErrorKind::Unsupported.into());
         }
-        let (coverage, rings) = match open_rings(&cpus, Scope::System) {
-            Ok(rings) => (Coverage::All, rings),
+        let open_all = || {
+            let rings = open_rings(&cpus, Scope::System, Changes::Tasks)?;
+            Ok((rings, open_rings(&cpus, Scope::System, Changes::Mappings)?))
+        };
+        let (coverage, rings, mappings) = match open_all() {
+            Ok((rings, mappings)) => (Coverage::All, rings, mappings),
             Err(_) if cpus.len() <= THREAD_CPUS_MAX => {
-                (Coverage::Descendants, open_rings(&cpus, Scope::Thread(0))?)
+                // Each further event would make each fork dearer.
+                let rings = open_rings(&cpus, Scope::Thread(0), Changes::All)?;
+                (Coverage::Descendants, rings, Vec::new())
             }
             Err(error) => return Err(error),
         };
         let (merger, bytes) = (Merger::default(), Vec::new());
-        let mut events = Self { rings, others: Vec::new(), coverage, merger, bytes, clock_offset_ns };
+        let mut events =
+            Self { rings, mappings, others: Vec::new(), coverage, merger, lost: 0, bytes, clock_offset_ns };
         if coverage == Coverage::Descendants {
             events.attach_threads(procfs, &cpus)?;
         }
@@ -87,7 +99,7 @@ impl PerfEvents {
 
     /// Returns the number of descriptors that the events use.
     pub(crate) const fn descriptors(&self) -> u64 {
-        (self.rings.len() + self.others.len()) as u64
+        (self.rings.len() + self.mappings.len() + self.others.len()) as u64
     }
 
     /// Returns the descriptors that are readable if there are new records.
@@ -107,12 +119,12 @@ impl PerfEvents {
     }
 
     fn read_rings(&mut self) -> Result<(), Malformed> {
-        for ring in &self.rings {
-            self.bytes.clear();
-            if !ring.take(&mut self.bytes) {
-                return Err(Malformed);
-            }
-            self.merger.add(&self.bytes, self.clock_offset_ns)?;
+        let Self { rings, mappings, merger, lost, bytes, clock_offset_ns, .. } = self;
+        for ring in rings {
+            *lost += merger.add(take(ring, bytes)?, *clock_offset_ns)?;
+        }
+        for ring in mappings {
+            merger.add_mappings(take(ring, bytes)?, *clock_offset_ns)?;
         }
         Ok(())
     }
@@ -124,7 +136,7 @@ impl PerfEvents {
 
     /// Returns the number of records since the last call that the kernel dropped because a ring was full.
     pub(crate) const fn take_lost(&mut self) -> u64 {
-        self.merger.take_lost()
+        std::mem::replace(&mut self.lost, 0)
     }
 
     /// Renames the calling thread to its own name. Returns true if the kernel reports that, or may have dropped the report.
@@ -136,7 +148,7 @@ impl PerfEvents {
         let count = |events: &Self| events.merger.waiting().iter().filter(|record| is_own(record)).count();
         let before = count(self);
         let is_renamed = rustix::thread::set_name(&name).is_ok();
-        is_renamed && self.read_rings().is_ok() && (count(self) > before || self.merger.has_lost())
+        is_renamed && self.read_rings().is_ok() && (count(self) > before || self.lost > 0)
     }
 
     /// Attaches events to the threads of this program, and of other processes as far as that is permitted.
@@ -185,7 +197,7 @@ impl PerfEvents {
             return Err(io::ErrorKind::QuotaExceeded.into());
         }
         for (&cpu, ring) in threads.cpus.iter().zip(&self.rings) {
-            let event = match open_task_event(Scope::Thread(tid), cpu) {
+            let event = match open_task_event(Scope::Thread(tid), Changes::All, cpu, 1) {
                 Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Ok(()),
                 event => event?,
             };
@@ -214,19 +226,28 @@ struct Threads<'a> {
 }
 
 /// Opens an event on each CPU, with a ring.
-fn open_rings(cpus: &[u32], scope: Scope) -> io::Result<Vec<Ring>> {
+fn open_rings(cpus: &[u32], scope: Scope, changes: Changes) -> io::Result<Vec<Ring>> {
     let mut pages = RING_PAGES_MAX;
     while pages > RING_PAGES_MIN && pages * cpus.len() > PAGES_MAX {
         pages /= 2;
     }
     loop {
-        let open = |&cpu: &u32| Ring::new(open_task_event(scope, cpu)?, pages);
+        // The records of mappings are read with those of tasks.
+        let is_read_late = changes == Changes::Mappings;
+        let wake_bytes = if is_read_late { (pages * rustix::param::page_size() / 2) as u32 } else { 1 };
+        let open = |&cpu: &u32| Ring::new(open_task_event(scope, changes, cpu, wake_bytes)?, pages);
         match cpus.iter().map(open).collect() {
             // Another program of this user may have locked the rest of the memory.
             Err(error) if pages > RING_PAGES_MIN && is_memory_limit(&error) => pages /= 2,
             result => return result,
         }
     }
+}
+
+/// Takes the new records of a ring.
+fn take<'a>(ring: &Ring, bytes: &'a mut Vec<u8>) -> Result<&'a [u8], Malformed> {
+    bytes.clear();
+    if ring.take(bytes) { Ok(bytes) } else { Err(Malformed) }
 }
 
 /// Returns true if a smaller ring may be permitted.

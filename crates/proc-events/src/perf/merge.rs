@@ -1,31 +1,51 @@
 //! Merges the records of several rings by their times. Pure.
 
-use super::record::{Malformed, Record, TaskRecord, records};
+use super::record::{Malformed, Record, TaskChange, TaskRecord, records};
 
 /// The records that were read from the rings, and are not taken yet.
 #[derive(Debug, Default)]
 pub struct Merger {
     waiting: Vec<TaskRecord>,
-    lost: u64,
 }
 
 impl Merger {
-    /// Adds the bytes that were read from one ring.
+    /// Adds the bytes that were read from one ring. Returns the number of records that the kernel dropped because the ring was
+    /// full.
     ///
     /// # Errors
     /// If they are no records. Those before are added.
-    pub fn add(&mut self, bytes: &[u8], clock_offset_ns: i64) -> Result<(), Malformed> {
+    pub fn add(&mut self, bytes: &[u8], clock_offset_ns: i64) -> Result<u64, Malformed> {
+        self.add_if(bytes, clock_offset_ns, |_| true)
+    }
+
+    /// Adds the records of mapped files from the ring of such an event, which repeats forks and exits.
+    ///
+    /// # Errors
+    /// As [`Merger::add`].
+    pub fn add_mappings(&mut self, bytes: &[u8], clock_offset_ns: i64) -> Result<(), Malformed> {
+        let is_mapping = |change: &TaskChange| matches!(change, TaskChange::Mapped { .. });
+        // Without the record of its program, an exec is reported all the same.
+        self.add_if(bytes, clock_offset_ns, is_mapping).map(drop)
+    }
+
+    fn add_if(
+        &mut self,
+        bytes: &[u8],
+        clock_offset_ns: i64,
+        is_wanted: impl Fn(&TaskChange) -> bool,
+    ) -> Result<u64, Malformed> {
+        let mut lost = 0;
         for record in records(bytes) {
             match record? {
-                Record::Task(mut task) => {
+                Record::Task(mut task) if is_wanted(&task.change) => {
                     task.time_ns = task.time_ns.saturating_add_signed(clock_offset_ns);
                     self.waiting.push(task);
                 }
-                Record::Lost(count) => self.lost += count,
-                Record::Other => {}
+                Record::Lost(count) => lost += count,
+                Record::Task(_) | Record::Other => {}
             }
         }
-        Ok(())
+        Ok(lost)
     }
 
     /// Takes the records up to `until_ns` in the order of their times. All rings must have been read since that time.
@@ -51,22 +71,10 @@ impl Merger {
     pub fn waiting(&self) -> &[TaskRecord] {
         &self.waiting
     }
-
-    /// Returns true if the kernel has dropped records that are not taken by [`Merger::take_lost`].
-    #[must_use]
-    pub const fn has_lost(&self) -> bool {
-        self.lost > 0
-    }
-
-    /// Returns the number of records since the last call that the kernel dropped because a ring was full.
-    pub const fn take_lost(&mut self) -> u64 {
-        std::mem::replace(&mut self.lost, 0)
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::record::TaskChange;
     use super::super::record::encode::encode;
     use super::*;
 
@@ -86,12 +94,22 @@ mod tests {
     fn records_of_two_rings_are_in_the_order_of_their_times() {
         let mut merger = Merger::default();
         merger.add(&bytes(&[exit(1, 10), exit(2, 10), exit(4, 30)]), 0).unwrap();
-        merger.add(&bytes(&[exit(3, 20), Record::Lost(5), exit(5, 40)]), 0).unwrap();
+        let lost = merger.add(&bytes(&[exit(3, 20), Record::Lost(5), exit(5, 40)]), 0).unwrap();
+        assert_eq!(lost, 5);
         assert_eq!(tids(&merger.take(30)), [1, 2, 3, 4]);
         assert!(merger.has_waiting() && tids(merger.waiting()) == [5]);
-        assert_eq!((merger.take_lost(), merger.take_lost()), (5, 0));
         assert_eq!(tids(&merger.take(40)), [5]);
         assert!(!merger.has_waiting());
+    }
+
+    #[test]
+    fn only_mapped_files_are_taken_from_their_ring() {
+        let change = TaskChange::Mapped { path: b"/bin/true".as_slice().into() };
+        let mapped = Record::Task(TaskRecord { time_ns: 15, pid: 7, tid: 7, change });
+        let mut merger = Merger::default();
+        merger.add(&bytes(&[exit(1, 20)]), 0).unwrap();
+        merger.add_mappings(&bytes(&[mapped, exit(1, 20), Record::Lost(5)]), 0).unwrap();
+        assert_eq!(tids(&merger.take(30)), [7, 1]);
     }
 
     #[test]

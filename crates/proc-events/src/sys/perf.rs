@@ -12,10 +12,13 @@ const TYPE_SOFTWARE: u32 = 1;
 const COUNT_SW_DUMMY: u64 = 9;
 /// `PERF_SAMPLE_TIME`, `linux/perf_event.h`
 const SAMPLE_TIME: u64 = 1 << 2;
-/// `exclude_kernel`, `exclude_hv`, `mmap`, `comm`, `task`, `watermark`, `sample_id_all`, `mmap2`, `comm_exec`,
-/// `use_clockid`: bits of `struct perf_event_attr`, `linux/perf_event.h`
-const FLAGS: u64 =
-    1 << 5 | 1 << 6 | 1 << 8 | 1 << 9 | 1 << 13 | 1 << 14 | 1 << 18 | 1 << 23 | 1 << 24 | 1 << 25;
+/// `exclude_kernel`, `exclude_hv`, `watermark`, `sample_id_all`, `use_clockid`: bits of `struct perf_event_attr`,
+/// `linux/perf_event.h`
+const FLAGS: u64 = 1 << 5 | 1 << 6 | 1 << 14 | 1 << 18 | 1 << 25;
+/// `comm`, `task`, `comm_exec`
+const TASKS: u64 = 1 << 9 | 1 << 13 | 1 << 24;
+/// `mmap`, `mmap2`
+const MAPPINGS: u64 = 1 << 8 | 1 << 23;
 /// `inherit`, `linux/perf_event.h`
 const INHERIT: u64 = 1 << 1;
 /// `PERF_FLAG_FD_CLOEXEC`, `linux/perf_event.h`
@@ -60,22 +63,44 @@ pub(crate) enum Scope {
     Thread(u32),
 }
 
+/// The changes that an event reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Changes {
+    /// Forks, execs, renames and exits.
+    Tasks,
+    /// Files that are mapped to be executed, as programs are.
+    Mappings,
+    /// Both.
+    All,
+}
+
 /// Opens an event that reports tasks while they run on one CPU. Its records have the time on `CLOCK_MONOTONIC` at their end.
+/// Once at least `wake_bytes` are not read, its descriptor is readable.
 ///
 /// # Errors
 /// `EACCES` or `EPERM` if it is not permitted; `ESRCH` if there is no such thread; `ENODEV` if the CPU is offline.
-pub(crate) fn open_task_event(scope: Scope, cpu: u32) -> io::Result<OwnedFd> {
+pub(crate) fn open_task_event(
+    scope: Scope,
+    changes: Changes,
+    cpu: u32,
+    wake_bytes: u32,
+) -> io::Result<OwnedFd> {
     let (pid, inherit) = match scope {
         Scope::System => (-1, 0),
         Scope::Thread(tid) => (tid as libc::pid_t, INHERIT),
+    };
+    let kinds = match changes {
+        Changes::Tasks => TASKS,
+        Changes::Mappings => MAPPINGS,
+        Changes::All => TASKS | MAPPINGS,
     };
     let attr = EventAttr {
         kind: TYPE_SOFTWARE,
         size: size_of::<EventAttr>() as u32,
         config: COUNT_SW_DUMMY,
         sample_type: SAMPLE_TIME,
-        flags: FLAGS | inherit,
-        wakeup_watermark: 1,
+        flags: FLAGS | kinds | inherit,
+        wakeup_watermark: wake_bytes,
         clockid: libc::CLOCK_MONOTONIC,
         ..EventAttr::default()
     };
@@ -203,7 +228,7 @@ mod tests {
         cpus.set(cpu as usize);
         rustix::thread::sched_setaffinity(None, &cpus).unwrap();
         // Some sandboxes refuse it: there is nothing to test.
-        let Ok(event) = open_task_event(Scope::Thread(0), cpu) else { return };
+        let Ok(event) = open_task_event(Scope::Thread(0), Changes::Tasks, cpu, 1) else { return };
         let ring = Ring::new(event, 1).unwrap();
         let mut bytes = Vec::new();
         let mut rename = || {
