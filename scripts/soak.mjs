@@ -1,10 +1,10 @@
 // Runs storms, overflows, starts, stops, terminated worker threads and exiting processes: `npm run soak -- --minutes N`. With
-// `--source polling`, it does so without the connector. It compares the reported processes with the real ones, and memory,
-// threads and descriptors with those at the start. As root, it also runs beside a process with unreadable arguments, and
-// beside processes with 1 MB of arguments of another user. The exit code is 1 if any check failed. The file is long because
-// all loads share the state that the checks compare.
+// `--source polling`, it does so without the connector, and with `--without-perf`, without perf events, too. It compares the
+// reported processes with the real ones, and memory, threads and descriptors with those at the start. As root, it also runs
+// beside a process with unreadable arguments, and beside processes with 1 MB of arguments of another user. The exit code is 1
+// if any check failed. The file is long because all loads share the state that the checks compare.
 
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync, readdirSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -26,7 +26,11 @@ setFlagsFromString('--expose-gc')
 const collectGarbage = runInNewContext('gc')
 
 const { values } = parseArgs({
-  options: { minutes: { type: 'string', default: '1' }, source: { type: 'string', default: 'netlink' } },
+  options: {
+    minutes: { type: 'string', default: '1' },
+    source: { type: 'string', default: 'netlink' },
+    'without-perf': { type: 'boolean' },
+  },
 })
 const duration = Number(values.minutes) * 60_000
 if (!(duration > 0)) {
@@ -43,6 +47,14 @@ const base = { source: values.source }
 const NETLINK_ONLY = new Set(['roomy', 'socketOverflow'])
 
 const load = new Load('pe-soak')
+if (values['without-perf']) {
+  // A process can refuse them only to the programs that it starts.
+  const args = process.argv.slice(1).filter((arg) => arg !== '--without-perf')
+  const command = [load.path, 'refuse-perf', process.execPath, ...process.execArgv, ...args]
+  const { status } = spawnSync(command[0], command.slice(1), { stdio: 'inherit' })
+  load.remove()
+  process.exit(status ?? 1)
+}
 // Give the reference back, because each round takes its own.
 const monitor = getProcessMonitor()
 await monitor.stop()
