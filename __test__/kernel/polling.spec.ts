@@ -29,6 +29,9 @@ interface Seen {
   readonly doubled: number
   readonly strangers: number
   readonly unseen: number
+  /** The children by their arguments, and those that have ended. */
+  readonly commands: number
+  readonly ended: number
   readonly waited: number | string | null
   readonly waitedMs: number
   readonly deleted: boolean | string
@@ -135,11 +138,18 @@ serial(
     const seen = await watch(t, foreign, { source: 'auto', pollingInterval: 20 })
     t.deepEqual(
       [seen.source, seen.watching, seen.warnings],
-      ['polling', 'snapshot', ['ERR_PID_NAMESPACE', 'ERR_PROC_NAMESPACE']],
+      ['polling', 'cursor', ['ERR_PID_NAMESPACE', 'ERR_PROC_NAMESPACE']],
     )
     t.deepEqual([seen.waited, seen.deleted], ['ERR_PROC_NAMESPACE', 'ERR_PROC_NAMESPACE'])
   },
 )
+
+serial('in the /proc of another pid namespace, processes that live for milliseconds are noticed', async (t) => {
+  if (!canRun(t)) return
+  const { commands, ended } = await watch(t, foreign, { source: 'auto' }, 100, 0.01)
+  t.true(commands >= 50, `${commands} of 100`)
+  t.true(ended >= commands - 2, `${ended} of ${commands} exits`)
+})
 
 serial('run and wait refuse the /proc of another pid namespace', (t) => {
   if (!canRun(t)) return

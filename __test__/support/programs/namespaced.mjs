@@ -14,13 +14,20 @@ const monitor = getProcessMonitor()
 for (const type of ['fork', 'exec']) {
   monitor.subscribe(type, (pid, { origin }) => origin !== 'bootstrap' && seen[type].add(pid))
 }
+// In the /proc of another pid namespace, the children have other pids.
+const command = `sleep ${seconds}; exit 7`
+const commands = new Set()
+monitor.subscribeExec(
+  (pid, { origin, process }) => origin !== 'bootstrap' && process.argv?.[2] === command && commands.add(pid),
+  { capture: ['argv'] },
+)
 monitor.subscribeExit((pid, { exitCode }) => seen.exit.set(pid, (seen.exit.get(pid) ?? []).concat(exitCode)))
 await monitor.initialize(JSON.parse(options))
 result.source = monitor.stats().source
 
 const children = []
 for (let n = 0; n < Number(count); n++) {
-  const child = spawn('/bin/sh', ['-c', `sleep ${seconds}; exit 7`], { stdio: 'ignore' })
+  const child = spawn('/bin/sh', ['-c', command], { stdio: 'ignore' })
   children.push(child.pid)
   await once(child, 'exit')
 }
@@ -40,6 +47,8 @@ const { watching, unseen } = monitor.stats()
 const among = (pids) => children.filter((pid) => pids.has(pid)).length
 const exits = children.map((pid) => seen.exit.get(pid) ?? [])
 Object.assign(result, { watching, unseen, forks: among(seen.fork), execs: among(seen.exec), exits: among(seen.exit) })
+result.commands = commands.size
+result.ended = [...commands].filter((pid) => seen.exit.get(pid)?.length === 1).length
 result.codes = exits.filter((codes) => codes.length === 1 && codes[0] === 7).length
 result.wrong = exits.filter(([code]) => code !== undefined && code !== null && code !== 7).length
 result.doubled = exits.filter((codes) => codes.length > 1).length

@@ -1,7 +1,7 @@
 //! The processes of this machine, as the cursor asks about them.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 
@@ -10,6 +10,7 @@ use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 use rustix::time::ClockId;
 
+use super::foreign::ForeignPids;
 use super::host::{Details, Look, PidHost, PidOwner};
 use crate::model::event::ExitStatus;
 use crate::model::interest::{Field, Fields};
@@ -37,8 +38,10 @@ const PID_MAX_LIMIT: u32 = 1 << 22;
 pub(super) struct LinuxPids {
     reader: Reader,
     epoll: OwnedFd,
-    /// The file that ends with the last process id.
-    cursor: OwnedFd,
+    /// The file that ends with the last process id; `None` for another pid namespace.
+    cursor: Option<OwnedFd>,
+    /// The processes of another pid namespace, if `/proc` shows those.
+    foreign: Option<ForeignPids>,
     /// The number of open pidfds.
     open: u64,
     /// The largest number of pidfds.
@@ -56,25 +59,25 @@ impl LinuxPids {
     /// Opens the files. `has_own_table`: the calling thread, which has just been started, has a descriptor table of its own.
     ///
     /// # Errors
-    /// If there are no pidfds, or no file shows the last process id.
+    /// If there are no pidfds, or no file shows the last process id, or `/proc` cannot be listed.
     pub(super) fn new(
         procfs: &Arc<Procfs>,
         fields: Arc<AtomicU16>,
         state: Arc<ReadState>,
         has_own_table: bool,
     ) -> io::Result<Self> {
-        pidfd::open(std::process::id())?;
-        let own = thread_id() as u32;
-        let cursor = CURSORS.iter().find_map(|path| {
-            let file = procfs.open_file(path).ok()?;
-            // Some sandboxes show 0, and lxcfs an old id.
-            last_pid(&file).is_some_and(|last| (own..own + STARTED_SINCE_MAX).contains(&last)).then_some(file)
-        });
+        let (cursor, foreign) = if procfs.is_of_own_pid_namespace() {
+            pidfd::open(std::process::id())?;
+            (Some(open_cursor(procfs).ok_or(io::ErrorKind::Unsupported)?), None)
+        } else {
+            (None, Some(ForeignPids::new(procfs, clock_ns(ClockId::Monotonic)).map_err(io::Error::other)?))
+        };
         Ok(Self {
             // A helper thread would take longer than most processes live.
             reader: procfs.unbounded_reader(),
             epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
-            cursor: cursor.ok_or(io::ErrorKind::Unsupported)?,
+            cursor,
+            foreign,
             open: 0,
             open_max: pidfd_limit(has_own_table, 0),
             fields,
@@ -110,8 +113,34 @@ impl LinuxPids {
 
     /// Returns the id that was last given out in the pid namespace of this process.
     pub(super) fn last_pid(&self) -> Option<u32> {
-        last_pid(&self.cursor)
+        last_pid(self.cursor.as_ref()?)
     }
+
+    /// Returns true if `/proc` shows the processes of another pid namespace. Snapshots must show the exits of older ones.
+    pub(super) const fn is_foreign(&self) -> bool {
+        self.foreign.is_some()
+    }
+
+    /// Returns the pids of the new processes in another pid namespace.
+    pub(super) fn foreign_new(&mut self, now_ns: u64) -> Vec<u32> {
+        self.foreign.as_mut().map_or_else(Vec::new, |foreign| foreign.take_new(now_ns))
+    }
+
+    /// Returns the pids and generations of the processes that have exited, in another pid namespace. Others have pidfds.
+    pub(super) fn foreign_exits(&mut self, now_ns: u64) -> Vec<(u32, u32)> {
+        let Self { foreign, reader, .. } = self;
+        foreign.as_mut().map_or_else(Vec::new, |foreign| foreign.exited(now_ns, |pid| reader.look(pid)))
+    }
+}
+
+/// Opens the file that ends with the last process id.
+fn open_cursor(procfs: &Procfs) -> Option<OwnedFd> {
+    let own = thread_id() as u32;
+    CURSORS.iter().find_map(|path| {
+        let file = procfs.open_file(path).ok()?;
+        // Some sandboxes show 0, and lxcfs an old id.
+        last_pid(&file).is_some_and(|last| (own..own + STARTED_SINCE_MAX).contains(&last)).then_some(file)
+    })
 }
 
 /// Returns the largest number of pidfds, if others use `reserved` descriptors of the same table.
@@ -146,6 +175,12 @@ impl PidHost for LinuxPids {
         if self.open >= self.open_max {
             return PidOwner::Unknown;
         }
+        if self.is_foreign() {
+            return self.reader.procfs().open_process(pid).map_or(PidOwner::Free, |directory| {
+                self.open += 1;
+                PidOwner::Process(directory)
+            });
+        }
         match pidfd::open(pid) {
             Ok(pidfd) => {
                 self.open += 1;
@@ -158,12 +193,18 @@ impl PidHost for LinuxPids {
     }
 
     fn watch(&mut self, pid: u32, generation: u32, pidfd: &OwnedFd) -> bool {
+        if let Some(foreign) = &mut self.foreign {
+            return foreign.watch(pid, generation, pidfd.as_raw_fd(), clock_ns(ClockId::Monotonic));
+        }
         let data = epoll::EventData::new_u64(u64::from(generation) << 32 | u64::from(pid));
         epoll::add(&self.epoll, pidfd, data, epoll::EventFlags::IN | epoll::EventFlags::ET).is_ok()
     }
 
     fn close(&mut self, pidfd: OwnedFd) {
         self.open -= 1;
+        if let Some(foreign) = &mut self.foreign {
+            return foreign.forget(pidfd.as_raw_fd());
+        }
         // A forked child may hold a copy, so that closing this one would not end the watch. The call fails if there is none.
         if !self.has_own_table {
             let _ = epoll::delete(&self.epoll, &pidfd);
@@ -171,10 +212,16 @@ impl PidHost for LinuxPids {
     }
 
     fn has_exited(&mut self, pidfd: &OwnedFd) -> bool {
+        if self.is_foreign() {
+            return rustix::fs::statat(pidfd, "stat", rustix::fs::AtFlags::empty()).is_err();
+        }
         pidfd::has_exited(pidfd)
     }
 
     fn reaped_status(&mut self, pidfd: &OwnedFd) -> Option<ExitStatus> {
+        if self.is_foreign() {
+            return None;
+        }
         sys::pidfd_exit_status(pidfd.as_fd()).ok().flatten().map(ExitStatus)
     }
 

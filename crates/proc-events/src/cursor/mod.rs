@@ -13,6 +13,7 @@
 //! Only [`tracker`] decides. It does no I/O of its own, and takes time as an argument.
 
 mod audit;
+mod foreign;
 pub mod host;
 mod linux;
 mod opens;

@@ -60,7 +60,7 @@ pub(super) fn run(options: CursorOptions, given: Arc<Wakes>, shared: &Shared, st
     let _guard = EndGuard(shared, &reader);
     match Watcher::start(options, shared, stats, woken, has_own_table) {
         Ok(mut watcher) => {
-            shared.is_limited.store(watcher.tracker.is_limited(), Ordering::Relaxed);
+            shared.is_limited.store(watcher.is_limited(), Ordering::Relaxed);
             shared.is_recorded.store(watcher.perf.is_some(), Ordering::Relaxed);
             shared.set_started(Ok(()));
             watcher.run(shared, stats, &reader);
@@ -108,15 +108,12 @@ impl Watcher {
             options;
         let procfs = Procfs::open(&proc_root).map_err(io::Error::other)?.with(max_argv_bytes, stats);
         let procfs = Arc::new(procfs);
-        if !procfs.is_of_own_pid_namespace() {
-            return Err(io::ErrorKind::Unsupported.into());
-        }
         let mut host = {
             let (fields, state) = (Arc::clone(&shared.fields), Arc::clone(&shared.reading));
             LinuxPids::new(&procfs, fields, state, has_own_table)?
         };
         // Before the list, so that each process is in the list or has a record. The records cost a wake-up each.
-        let perf = (uses_perf && effort != Effort::Low)
+        let perf = (uses_perf && effort != Effort::Low && !host.is_foreign())
             .then(|| PerfEvents::open(&procfs, clock_offset_ns(&proc_root)).ok())
             .flatten();
         host.reserve(perf.as_ref().map_or(0, PerfEvents::descriptors));
@@ -134,10 +131,13 @@ impl Watcher {
         let mut tracker = CursorTracker::new(last);
         tracker.set_short_ns(rest.short_ns());
         let pids = procfs.pids().map_err(io::Error::other)?;
-        tracker.on_list(&mut host, &pids, true, now_ns());
+        if !host.is_foreign() {
+            tracker.on_list(&mut host, &pids, true, now_ns());
+        }
         let shows_all = perf.as_ref().is_some_and(|perf| perf.coverage() == Coverage::All);
         tracker.set_record_ns(if shows_all { RECORD_SURELY_NS } else { 0 });
-        let opens = if shows_all { None } else { OpenWatcher::new().ok() };
+        // The files of other namespaces are not those of this one.
+        let opens = if shows_all || host.is_foreign() { None } else { OpenWatcher::new().ok() };
         let watch = |fd: &OwnedFd, data| {
             epoll::add(host.epoll(), fd, epoll::EventData::new_u64(data), epoll::EventFlags::IN)
         };
@@ -194,10 +194,11 @@ impl Watcher {
             self.looked_ns = now_ns;
             self.handle(&events, now_ns, tick_ns);
             let must_audit = self.tracker.take_needs_list();
-            self.audit.advance(&mut self.host, &mut self.tracker, must_audit, now_ns);
-            if shared.is_limited.swap(self.tracker.is_limited(), Ordering::Relaxed)
-                != self.tracker.is_limited()
-            {
+            if !self.host.is_foreign() {
+                self.audit.advance(&mut self.host, &mut self.tracker, must_audit, now_ns);
+            }
+            let is_limited = self.is_limited();
+            if shared.is_limited.swap(is_limited, Ordering::Relaxed) != is_limited {
                 wake(reader);
             }
             stats.unseen.add(self.tracker.take_unseen());
@@ -220,6 +221,11 @@ impl Watcher {
             // The reader need not wait for this.
             self.watch_directories(&programs);
         }
+    }
+
+    /// Returns true if snapshots must show the exits of some processes.
+    const fn is_limited(&self) -> bool {
+        self.tracker.is_limited() || self.host.is_foreign()
     }
 
     /// Returns the time for which only the reader may wake this thread, because it wants a look at once, in nanoseconds.
@@ -265,6 +271,15 @@ impl Watcher {
                 is_new |= tracker.on_cursor(host, last, now_ns);
             }
         }
+        let looks_at_foreign = host.is_foreign() && now_ns >= tick_ns;
+        if looks_at_foreign {
+            *read_ns = now_ns;
+            let new = host.foreign_new(now_ns);
+            is_new = !new.is_empty();
+            for pid in new {
+                tracker.on_new_pid(host, pid, now_ns);
+            }
+        }
         if is_new {
             pace.on_new(now_ns);
         }
@@ -273,6 +288,11 @@ impl Watcher {
             let data = event.data.u64();
             let (generation, pid) = ((data >> 32) as u32, data as u32);
             if generation != 0 {
+                tracker.on_exit(host, pid, generation, now_ns);
+            }
+        }
+        if looks_at_foreign {
+            for (pid, generation) in host.foreign_exits(now_ns) {
                 tracker.on_exit(host, pid, generation, now_ns);
             }
         }

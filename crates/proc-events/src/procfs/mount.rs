@@ -18,6 +18,8 @@ use crate::model::event::ProcessInfo;
 use crate::model::snapshot::ObservedProcess;
 use crate::stats::Stats;
 
+/// The offset of pid 0 in the root directory: `TGID_OFFSET`, `fs/proc/base.c`
+const FIRST_PID_OFFSET: u64 = 257;
 /// Bytes of a list that are read at once. The kernel takes some 0.1 ms for them.
 const LIST_BYTES: usize = 6 * 1024;
 
@@ -80,6 +82,15 @@ impl Procfs {
     /// The errno of `openat`.
     pub(crate) fn open_file(&self, path: &str) -> Result<OwnedFd, Errno> {
         rustix::fs::openat(&self.root, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+    }
+
+    /// Opens the directory of a process, which stays that of this process if the pid is given out again.
+    ///
+    /// # Errors
+    /// The errno of `openat`.
+    pub(crate) fn open_process(&self, pid: u32) -> Result<OwnedFd, Errno> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        rustix::fs::openat(&self.root, pid.to_string(), flags, Mode::empty())
     }
 
     /// Returns true if this proc file system shows the pid namespace of this process.
@@ -178,6 +189,12 @@ pub(crate) struct PidList {
 }
 
 impl PidList {
+    /// Goes on with this pid, or the next larger one. Returns false if the directory cannot be moved in.
+    pub(crate) fn skip_to(&self, pid: u32) -> bool {
+        let offset = u64::from(pid) + FIRST_PID_OFFSET;
+        rustix::fs::seek(&self.directory, rustix::fs::SeekFrom::Start(offset)).is_ok()
+    }
+
     /// Appends the next pids, at most some 200, in ascending order. Returns false at the end.
     ///
     /// # Errors

@@ -48,6 +48,11 @@ impl<H> CursorTracker<H> {
         is_new
     }
 
+    /// Looks at a process that a list has shown for the first time.
+    pub fn on_new_pid(&mut self, host: &mut impl PidHost<Pidfd = H>, pid: u32, now_ns: u64) {
+        self.look_at_id(host, pid, 0, now_ns);
+    }
+
     /// Looks at an id. If it belongs to no process, it is looked at again until `until_ns`.
     fn look_at_id(&mut self, host: &mut impl PidHost<Pidfd = H>, pid: u32, until_ns: u64, now_ns: u64) {
         if let Some(known) = self.processes.get(&pid) {
