@@ -85,15 +85,17 @@ function save(result) {
   const all = existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : {}
   const { name: saved } = result.row
   if (result.skipped) all[saved] ??= result
-  else all[saved] = merge(all[saved], result)
+  else all[saved] = values.checks ? merge(all[saved], result) : result
   writeFileSync(path, JSON.stringify(all, undefined, 1))
   writeFileSync(join(root, 'docs', 'kernels.md'), page(rows.map(({ name }) => all[name]).filter(Boolean)))
 }
 
-/** Adds the checks of a run to those of an earlier one of the same commit and kernel, which may have stopped early. */
+/** Replaces some checks of an earlier run of the same kernel. Those of another commit say so. */
 function merge(earlier, later) {
-  if (!earlier?.checks || earlier.commit !== later.commit || earlier.release !== later.release) return later
+  if (!earlier?.checks || earlier.release !== later.release) return later
   const kept = earlier.checks.filter(({ check }) => check !== 'end')
-  const checks = new Map([...kept, ...later.checks].map((check) => [check.check, check]))
-  return { ...later, checks: [...checks.values()], seconds: earlier.seconds + later.seconds }
+  const commit = later.commit === earlier.commit ? undefined : later.commit
+  const replaced = later.checks.map((check) => ({ ...check, commit }))
+  const checks = new Map([...kept, ...replaced].map((check) => [check.check, check]))
+  return { ...earlier, checks: [...checks.values()], seconds: earlier.seconds + later.seconds }
 }

@@ -8,7 +8,7 @@ export function page(results) {
   const cell = (result, name) => {
     const found = result.checks.find(({ check }) => check === name)
     if (!found) return '-'
-    const text = found.text.replaceAll('|', '/')
+    const text = found.text.replaceAll('|', '/') + (found.commit ? ` (${found.commit})` : '')
     return found.ok ? text : `**failed:** ${text}`
   }
   return `# Other kernels
@@ -24,6 +24,7 @@ writes this page.
 - **specs** are the tests of \`__test__/kernel\`, the same files as everywhere. With TCG they have smaller loads and more time.
   Those that need the speed of the hardware are left out. **reaped-code** is the exit code of a process that its parent has
   reaped, from its pidfd (Linux 6.15). **comm-write** is the report of a write to \`/proc/PID/comm\` (Linux 5.18).
+- **run on** is the commit of the whole run. A check that was run again later has its own commit beside it.
 - **TCG** is QEMU's translator, which is 20 to 50 times slower than the hardware. Rates of captures are lower there.
 
 ${row(['', ...ran.map(({ row: { name } }) => name)])}
