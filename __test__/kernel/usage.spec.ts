@@ -7,6 +7,7 @@ import test, { type ExecutionContext } from 'ava'
 import { type ExitEvent, type MonitorOptions, type ResourceUsage, getProcessMonitor } from '../../dist/index.js'
 import { checkedCosts, costsAreCertain, costsProgram, shortOnes } from '../support/costs.ts'
 import { SLOWNESS, atMost, loadOf, temporaryFolder } from '../support/helpers.ts'
+import { skipped } from '../support/load.ts'
 
 interface Exits {
   /** The pid of the program. */
@@ -209,8 +210,10 @@ test.serial('costs that the kernel drops are counted, and none is that of anothe
   const { matched, wrong } = checkedCosts(short)
   t.log(`${matched} of ${short.length} matched, ${usageLost} lost`)
   t.deepEqual(wrong, [])
-  t.true(usageLost > 0)
   t.true(matched + usageLost >= short.length)
+  // Where processes start slowly, the reader is never late.
+  if (usageLost === 0 && SLOWNESS > 1) return void skipped(t, 'the kernel dropped no cost')
+  t.true(usageLost > 0)
 })
 
 for (const [size, buffer] of Object.entries({ large: {}, small: SMALL })) {
