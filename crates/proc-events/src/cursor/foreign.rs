@@ -64,16 +64,18 @@ impl ForeignPids {
         if !list.skip_to(if lists_all { 0 } else { last.saturating_add(1) }) {
             return new;
         }
+        let mut is_complete;
         loop {
             let (listed, before) = (found.len(), new.len());
-            let has_more = list.read(found).unwrap_or(false);
+            let read = list.read(found);
             new.extend(found.iter().skip(listed).filter(|pid| !known.contains(pid)));
+            is_complete = matches!(read, Ok(false));
             // Behind pids that are known are those from before the kernel began anew.
-            if !has_more || !lists_all && new.len() == before {
+            if !matches!(read, Ok(true)) || !lists_all && new.len() == before {
                 break;
             }
         }
-        if lists_all {
+        if lists_all && is_complete {
             *known = found.iter().copied().collect();
             *listed_ns = now_ns;
         } else {

@@ -1,10 +1,10 @@
 //! The thread that reads the cursor. It has a descriptor table of its own, because it has a pidfd of each process.
 
 mod records;
+mod start;
 mod wait;
 
 use std::io;
-use std::num::NonZeroU64;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
@@ -19,22 +19,17 @@ use super::pace::Pace;
 use super::rest::Rest;
 use super::shared::{CursorOptions, EndGuard, Shared, Wakes, wake};
 use super::tracker::CursorTracker;
-use crate::connector::namespace::clock_offset_ns;
-use crate::model::effort::Effort;
 use crate::model::report::{Change, ProcessReport};
 use crate::perf::{Coverage, PerfEvents};
-use crate::procfs::{Procfs, clock_ns};
+use crate::procfs::clock_ns;
 use crate::stats::Stats;
 use crate::sys::descriptors::unshare;
-use crate::sys::scheduling::ThreadScheduling;
 
 /// Time for which a new process waits at most until the reader learns of it, in nanoseconds. The reader would take the CPU
 /// from this thread while the process is about to call exec.
 const FORK_DELAY_NS: u64 = 1_000_000;
 /// Time from the opening of a program to the look that may show its exec, in nanoseconds.
 const EXEC_AFTER_OPEN_NS: u64 = 60_000;
-/// Timer slack, in nanoseconds. The default of 50,000 would double the time between two looks.
-const TIMER_SLACK_NS: u64 = 1_000;
 /// The wake-up by the reader. Those of processes have a generation above their pid.
 const WOKEN: u64 = 0;
 /// The wake-up by an opened program.
@@ -95,80 +90,6 @@ struct Watcher {
 }
 
 impl Watcher {
-    fn start(
-        options: CursorOptions,
-        shared: &Shared,
-        stats: &Arc<Stats>,
-        woken: OwnedFd,
-        has_own_table: bool,
-    ) -> io::Result<Self> {
-        // Without it, looks are a little later.
-        let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(TIMER_SLACK_NS));
-        let CursorOptions { proc_root, max_argv_bytes, effort, interval, raise_priority, uses_perf } =
-            options;
-        let procfs = Procfs::open(&proc_root).map_err(io::Error::other)?.with(max_argv_bytes, stats);
-        let procfs = Arc::new(procfs);
-        let mut host = {
-            let (fields, state) = (Arc::clone(&shared.fields), Arc::clone(&shared.reading));
-            LinuxPids::new(&procfs, fields, state, has_own_table)?
-        };
-        // Before the list, so that each process is in the list or has a record. The records cost a wake-up each.
-        let perf = (uses_perf && effort != Effort::Low && !host.is_foreign())
-            .then(|| PerfEvents::open(&procfs, clock_offset_ns(&proc_root)).ok())
-            .flatten();
-        host.reserve(perf.as_ref().map_or(0, PerfEvents::descriptors));
-        if raise_priority {
-            let mut scheduling = ThreadScheduling::of_this_thread();
-            if perf.is_some() {
-                scheduling.raise();
-            } else {
-                // Real-time priority would make it look while a new program still starts.
-                scheduling.shorten();
-            }
-        }
-        let last = host.last_pid().unwrap_or_default();
-        let rest = Rest::new(effort);
-        let mut tracker = CursorTracker::new(last);
-        tracker.set_short_ns(rest.short_ns());
-        let pids = procfs.pids().map_err(io::Error::other)?;
-        if !host.is_foreign() {
-            tracker.on_list(&mut host, &pids, true, now_ns());
-        }
-        let shows_all = perf.as_ref().is_some_and(|perf| perf.coverage() == Coverage::All);
-        tracker.set_record_ns(if shows_all { RECORD_SURELY_NS } else { 0 });
-        // The files of other namespaces are not those of this one.
-        let opens = if shows_all || host.is_foreign() { None } else { OpenWatcher::new().ok() };
-        let watch = |fd: &OwnedFd, data| {
-            epoll::add(host.epoll(), fd, epoll::EventData::new_u64(data), epoll::EventFlags::IN)
-        };
-        watch(&woken, WOKEN)?;
-        if let Some(opens) = &opens {
-            watch(opens.fd(), OPENED)?;
-        }
-        for ring in perf.iter().flat_map(PerfEvents::fds) {
-            epoll::add(host.epoll(), ring, epoll::EventData::new_u64(RECORDED), epoll::EventFlags::IN)?;
-        }
-        let pace_unrecorded = Pace::new(effort, interval);
-        let pace = if shows_all { Pace::audit(interval) } else { pace_unrecorded };
-        let (read_ns, unrecorded) = (now_ns(), None);
-        let audit = Audit::new(read_ns);
-        Ok(Self {
-            host,
-            tracker,
-            opens,
-            perf,
-            pace,
-            pace_unrecorded,
-            rest,
-            audit,
-            woken,
-            looked_ns: read_ns,
-            turn: wait::Turn::default(),
-            read_ns,
-            unrecorded,
-        })
-    }
-
     fn run(&mut self, shared: &Shared, stats: &Stats, reader: &OwnedFd) {
         let mut events = Vec::with_capacity(64);
         // A thread that waits for a CPU counts as hung, because no other thread can open its files.
