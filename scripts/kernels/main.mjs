@@ -94,8 +94,8 @@ function save(result) {
 function merge(earlier, later) {
   if (!earlier?.checks || earlier.release !== later.release) return later
   const kept = earlier.checks.filter(({ check }) => check !== 'end')
-  const commit = later.commit === earlier.commit ? undefined : later.commit
-  const replaced = later.checks.map((check) => ({ ...check, commit }))
+  const other = later.commit === earlier.commit ? {} : { commit: later.commit }
+  const replaced = later.checks.map((check) => ({ ...check, ...other }))
   const checks = new Map([...kept, ...replaced].map((check) => [check.check, check]))
   return { ...earlier, checks: [...checks.values()], seconds: earlier.seconds + later.seconds }
 }
