@@ -412,8 +412,8 @@ export declare interface MonitorStats {
   readonly source: 'netlink' | 'polling' | null
   /**
    * Gauge: how processes are noticed without the connector. `'perf'`: by perf events, with which the kernel reports them.
-   * `'cursor'`: by the last process id, and a pidfd of each process. `'snapshot'`: by snapshots of /proc only, for example of the
-   * /proc of another pid namespace. null: the connector reports them, or nothing is monitored.
+   * `'cursor'`: by the ids that were given out last, and a pidfd of each process. `'snapshot'`: by snapshots of /proc only, for
+   * example in a sandbox that hides the last id. null: the connector reports them, or nothing is monitored.
    */
   readonly watching: 'perf' | 'cursor' | 'snapshot' | null
   /**

@@ -2,6 +2,7 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, realpathSync } from 'node:fs'
+import { cpus } from 'node:os'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import test, { type ExecutionContext } from 'ava'
@@ -16,6 +17,8 @@ const program = realpathSync(fileURLToPath(new URL('../support/programs/recorded
 const lossy = realpathSync(fileURLToPath(new URL('../support/programs/lossy.mjs', import.meta.url)))
 const unperf = fileURLToPath(new URL('../support/unperf.c', import.meta.url))
 const COUNT = 200
+/** So many processes fill the rings of all CPUs. */
+const FULL = 4000 * cpus().length
 
 interface Seen {
   readonly source: string
@@ -152,7 +155,7 @@ serial(
     await withLoad('pe-lost', (load) =>
       withPerf(t, async (watcher) => {
         watcher.kill('SIGSTOP')
-        const { stays } = load.stormSync({ count: 6000, stays: 5 })
+        const { stays } = load.stormSync({ count: FULL, stays: 5 })
         watcher.kill('SIGCONT')
         const seen = await watcher.until(({ lost, running }) => lost > 0 && stays.every((pid) => running.includes(pid)))
         t.log(`${seen.lost} records lost`)

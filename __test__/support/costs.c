@@ -100,7 +100,7 @@ static void work(int n, const char *folder) {
   switch (n % 5) {
   case 0: {
     static struct worker workers[3];
-    // Each joins the one before, the first one the main thread if that ends first, or the main thread the last one.
+    // Each thread joins the one before. If the main thread ends first, the first one joins that. Else it joins the last one.
     pthread_t last = n % 2 == 0 ? pthread_self() : 0;
     for (int i = 0; i < 3; i++) {
       workers[i] = (struct worker){ms, last};

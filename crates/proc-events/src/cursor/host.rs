@@ -41,6 +41,11 @@ pub trait PidHost {
     /// Returns the status of a process that its parent has reaped; `None` if it is not reaped, or before Linux 6.15.
     fn reaped_status(&mut self, pidfd: &Self::Pidfd) -> Option<ExitStatus>;
 
+    /// Returns false if no process has a status once its parent has reaped it.
+    fn keeps_statuses(&self) -> bool {
+        true
+    }
+
     /// Reads the stat of a process. Returns `None` if the process is gone or hidden from this user.
     fn look(&mut self, pid: u32) -> Option<Look>;
 

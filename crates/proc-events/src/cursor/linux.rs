@@ -126,11 +126,19 @@ impl LinuxPids {
         self.foreign.as_mut().map_or_else(Vec::new, |foreign| foreign.take_new(now_ns))
     }
 
-    /// Returns the pids and generations of the processes that have exited, in another pid namespace. Others have pidfds.
+    /// Returns the pids and generations of the processes that have exited, in another pid namespace. Processes of
+    /// the own namespace have pidfds.
     pub(super) fn foreign_exits(&mut self, now_ns: u64) -> Vec<(u32, u32)> {
         let Self { foreign, reader, .. } = self;
-        foreign.as_mut().map_or_else(Vec::new, |foreign| foreign.exited(now_ns, |pid| reader.look(pid)))
+        let Some(foreign) = foreign else { return Vec::new() };
+        foreign.exited(now_ns, |pid| reader.look(pid), is_gone)
     }
+}
+
+/// Returns true if the process with this directory is reaped. A hidden one has no files either, but its directory is hidden, too.
+fn is_gone(directory: &OwnedFd) -> bool {
+    let stat = rustix::fs::statat(directory, "stat", rustix::fs::AtFlags::empty());
+    matches!(stat, Err(Errno::NOENT | Errno::SRCH)) && rustix::fs::fstat(directory).is_ok()
 }
 
 /// Opens the file that ends with the last process id.
@@ -172,14 +180,19 @@ impl PidHost for LinuxPids {
     }
 
     fn open(&mut self, pid: u32) -> PidOwner<OwnedFd> {
-        if self.open >= self.open_max {
+        // In another pid namespace, each process takes two descriptors.
+        if self.open >= if self.is_foreign() { self.open_max / 2 } else { self.open_max } {
             return PidOwner::Unknown;
         }
         if self.is_foreign() {
-            return self.reader.procfs().open_process(pid).map_or(PidOwner::Free, |directory| {
-                self.open += 1;
-                PidOwner::Process(directory)
-            });
+            return match self.reader.procfs().open_process(pid) {
+                Ok(directory) => {
+                    self.open += 1;
+                    PidOwner::Process(directory)
+                }
+                Err(Errno::NOENT | Errno::SRCH) => PidOwner::Free,
+                Err(_) => PidOwner::Unknown,
+            };
         }
         match pidfd::open(pid) {
             Ok(pidfd) => {
@@ -194,7 +207,9 @@ impl PidHost for LinuxPids {
 
     fn watch(&mut self, pid: u32, generation: u32, pidfd: &OwnedFd) -> bool {
         if let Some(foreign) = &mut self.foreign {
-            return foreign.watch(pid, generation, pidfd.as_raw_fd(), clock_ns(ClockId::Monotonic));
+            let Ok(copy) = pidfd.try_clone() else { return false };
+            foreign.watch(pid, generation, pidfd.as_raw_fd(), copy, clock_ns(ClockId::Monotonic));
+            return true;
         }
         let data = epoll::EventData::new_u64(u64::from(generation) << 32 | u64::from(pid));
         epoll::add(&self.epoll, pidfd, data, epoll::EventFlags::IN | epoll::EventFlags::ET).is_ok()
@@ -213,7 +228,7 @@ impl PidHost for LinuxPids {
 
     fn has_exited(&mut self, pidfd: &OwnedFd) -> bool {
         if self.is_foreign() {
-            return rustix::fs::statat(pidfd, "stat", rustix::fs::AtFlags::empty()).is_err();
+            return is_gone(pidfd);
         }
         pidfd::has_exited(pidfd)
     }
@@ -223,6 +238,10 @@ impl PidHost for LinuxPids {
             return None;
         }
         sys::pidfd_exit_status(pidfd.as_fd()).ok().flatten().map(ExitStatus)
+    }
+
+    fn keeps_statuses(&self) -> bool {
+        !self.is_foreign()
     }
 
     fn look(&mut self, pid: u32) -> Option<Look> {

@@ -35,7 +35,7 @@ pub(crate) struct CursorSource {
 }
 
 impl CursorSource {
-    /// Starts the thread. Must be called within a tokio runtime. Returns once each process has a watch. Later changes are
+    /// Starts the thread. Must be called within a tokio runtime. Returns once each process of this pid namespace has a watch. Later changes are
     /// reported.
     ///
     /// # Errors
@@ -114,7 +114,7 @@ impl CursorSource {
         is_abandoned
     }
 
-    /// Returns true if some processes are not watched, because no descriptor is left.
+    /// Returns true if some processes are not watched, because no descriptor is left or they are of another pid namespace.
     pub(crate) fn is_limited(&self) -> bool {
         self.shared.is_limited.load(Ordering::Relaxed)
     }

@@ -51,6 +51,8 @@ pub(crate) struct PerfEvents {
     merger: Merger,
     /// The number of records that the kernel dropped, since [`PerfEvents::take_lost`].
     lost: u64,
+    /// True if records of mappings were dropped.
+    has_lost_mappings: bool,
     bytes: Vec<u8>,
     clock_offset_ns: i64,
 }
@@ -69,7 +71,12 @@ impl PerfEvents {
         }
         let open_all = || {
             let rings = open_rings(&cpus, Scope::System, Changes::Tasks)?;
-            Ok((rings, open_rings(&cpus, Scope::System, Changes::Mappings)?))
+            if let Ok(mappings) = open_rings(&cpus, Scope::System, Changes::Mappings) {
+                return Ok((rings, mappings));
+            }
+            // The limit of descriptors or of locked memory allows one ring for each CPU.
+            drop(rings);
+            Ok((open_rings(&cpus, Scope::System, Changes::All)?, Vec::new()))
         };
         let (coverage, rings, mappings) = match open_all() {
             Ok((rings, mappings)) => (Coverage::All, rings, mappings),
@@ -81,8 +88,17 @@ impl PerfEvents {
             Err(error) => return Err(error),
         };
         let (merger, bytes) = (Merger::default(), Vec::new());
-        let mut events =
-            Self { rings, mappings, others: Vec::new(), coverage, merger, lost: 0, bytes, clock_offset_ns };
+        let mut events = Self {
+            rings,
+            mappings,
+            others: Vec::new(),
+            coverage,
+            merger,
+            lost: 0,
+            has_lost_mappings: false,
+            bytes,
+            clock_offset_ns,
+        };
         if coverage == Coverage::Descendants {
             events.attach_threads(procfs, &cpus)?;
         }
@@ -119,12 +135,12 @@ impl PerfEvents {
     }
 
     fn read_rings(&mut self) -> Result<(), Malformed> {
-        let Self { rings, mappings, merger, lost, bytes, clock_offset_ns, .. } = self;
+        let Self { rings, mappings, merger, lost, has_lost_mappings, bytes, clock_offset_ns, .. } = self;
         for ring in rings {
             *lost += merger.add(take(ring, bytes)?, *clock_offset_ns)?;
         }
         for ring in mappings {
-            merger.add_mappings(take(ring, bytes)?, *clock_offset_ns)?;
+            *has_lost_mappings |= merger.add_mappings(take(ring, bytes)?, *clock_offset_ns)?;
         }
         Ok(())
     }
@@ -139,6 +155,11 @@ impl PerfEvents {
         std::mem::replace(&mut self.lost, 0)
     }
 
+    /// Returns true if the kernel has dropped records of mappings since the last call.
+    pub(crate) const fn take_lost_mappings(&mut self) -> bool {
+        std::mem::replace(&mut self.has_lost_mappings, false)
+    }
+
     /// Renames the calling thread to its own name. Returns true if the kernel reports that, or may have dropped the report.
     pub(crate) fn self_test(&mut self) -> bool {
         let Ok(name) = rustix::thread::name() else { return false };
@@ -147,7 +168,7 @@ impl PerfEvents {
             |record: &TaskRecord| record.tid == tid && matches!(record.change, TaskChange::Renamed { .. });
         let count = |events: &Self| events.merger.waiting().iter().filter(|record| is_own(record)).count();
         let before = count(self);
-        // The kernel tells that a ring was full with the next record that has room.
+        // The kernel reports that a ring was full with the next record that has room.
         (0..2).any(|_| {
             let is_renamed = rustix::thread::set_name(&name).is_ok();
             is_renamed && self.read_rings().is_ok() && (count(self) > before || self.lost > 0)
@@ -235,7 +256,7 @@ fn open_rings(cpus: &[u32], scope: Scope, changes: Changes) -> io::Result<Vec<Ri
         pages /= 2;
     }
     loop {
-        // The records of mappings are read with those of tasks.
+        // The records of mappings are read with those of tasks, and no thread waits for them.
         let is_read_late = changes == Changes::Mappings;
         let wake_bytes = if is_read_late { (pages * rustix::param::page_size() / 2) as u32 } else { 1 };
         let open = |&cpu: &u32| Ring::new(open_task_event(scope, changes, cpu, wake_bytes)?, pages);

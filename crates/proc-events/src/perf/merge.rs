@@ -15,37 +15,39 @@ impl Merger {
     /// # Errors
     /// If they are no records. Those before are added.
     pub fn add(&mut self, bytes: &[u8], clock_offset_ns: i64) -> Result<u64, Malformed> {
-        self.add_if(bytes, clock_offset_ns, |_| true)
-    }
-
-    /// Adds the records of mapped files from the ring of such an event, which repeats forks and exits.
-    ///
-    /// # Errors
-    /// As [`Merger::add`].
-    pub fn add_mappings(&mut self, bytes: &[u8], clock_offset_ns: i64) -> Result<(), Malformed> {
-        let is_mapping = |change: &TaskChange| matches!(change, TaskChange::Mapped { .. });
-        // Without the record of its program, an exec is reported all the same.
-        self.add_if(bytes, clock_offset_ns, is_mapping).map(drop)
-    }
-
-    fn add_if(
-        &mut self,
-        bytes: &[u8],
-        clock_offset_ns: i64,
-        is_wanted: impl Fn(&TaskChange) -> bool,
-    ) -> Result<u64, Malformed> {
         let mut lost = 0;
         for record in records(bytes) {
             match record? {
-                Record::Task(mut task) if is_wanted(&task.change) => {
-                    task.time_ns = task.time_ns.saturating_add_signed(clock_offset_ns);
-                    self.waiting.push(task);
-                }
+                Record::Task(task) => self.push(task, clock_offset_ns),
                 Record::Lost(count) => lost += count,
-                Record::Task(_) | Record::Other => {}
+                Record::Other => {}
             }
         }
         Ok(lost)
+    }
+
+    /// Adds the records of mapped files from the ring of such an event, which repeats forks and exits. Returns true if records were
+    /// dropped. Those after that are left out: the first one of an exec may not be its program.
+    ///
+    /// # Errors
+    /// As [`Merger::add`].
+    pub fn add_mappings(&mut self, bytes: &[u8], clock_offset_ns: i64) -> Result<bool, Malformed> {
+        let mut has_lost = false;
+        for record in records(bytes) {
+            match record? {
+                Record::Task(task) if !has_lost && matches!(task.change, TaskChange::Mapped { .. }) => {
+                    self.push(task, clock_offset_ns);
+                }
+                Record::Lost(_) => has_lost = true,
+                Record::Task(_) | Record::Other => {}
+            }
+        }
+        Ok(has_lost)
+    }
+
+    fn push(&mut self, mut task: TaskRecord, clock_offset_ns: i64) {
+        task.time_ns = task.time_ns.saturating_add_signed(clock_offset_ns);
+        self.waiting.push(task);
     }
 
     /// Takes the records up to `until_ns` in the order of their times. All rings must have been read since that time.
@@ -104,12 +106,15 @@ mod tests {
 
     #[test]
     fn only_mapped_files_are_taken_from_their_ring() {
-        let change = TaskChange::Mapped { path: b"/bin/true".as_slice().into() };
-        let mapped = Record::Task(TaskRecord { time_ns: 15, pid: 7, tid: 7, change });
+        let mapping = || TaskChange::Mapped { path: b"/bin/true".as_slice().into() };
+        let mapped = Record::Task(TaskRecord { time_ns: 15, pid: 7, tid: 7, change: mapping() });
         let mut merger = Merger::default();
         merger.add(&bytes(&[exit(1, 20)]), 0).unwrap();
-        merger.add_mappings(&bytes(&[mapped, exit(1, 20), Record::Lost(5)]), 0).unwrap();
+        let later = Record::Task(TaskRecord { time_ns: 16, pid: 8, tid: 8, change: mapping() });
+        assert!(!merger.add_mappings(&bytes(&[mapped.clone(), exit(1, 20)]), 0).unwrap());
         assert_eq!(tids(&merger.take(30)), [7, 1]);
+        assert!(merger.add_mappings(&bytes(&[mapped, Record::Lost(5), later]), 0).unwrap());
+        assert_eq!(tids(&merger.take(30)), [7], "the others may be libraries");
     }
 
     #[test]

@@ -18,7 +18,8 @@ use crate::model::event::ProcessInfo;
 use crate::model::snapshot::ObservedProcess;
 use crate::stats::Stats;
 
-/// The offset of pid 0 in the root directory: `TGID_OFFSET`, `fs/proc/base.c`
+/// An offset in the root directory that is not behind that of pid 0: `TGID_OFFSET`, `fs/proc/base.c`. It was this before Linux 3.17,
+/// and is 1 more since.
 const FIRST_PID_OFFSET: u64 = 257;
 /// Bytes of a list that are read at once. The kernel takes some 0.1 ms for them.
 const LIST_BYTES: usize = 6 * 1024;
@@ -116,25 +117,33 @@ impl Procfs {
     /// # Errors
     /// [`ErrorCode::ProcUnreadable`] if the directory cannot be opened.
     pub(crate) fn list(&self) -> Result<PidList, Error> {
-        self.numbers(".")
+        self.numbers(".", LIST_BYTES)
+    }
+
+    /// Begins a list that is read in parts of so many bytes.
+    ///
+    /// # Errors
+    /// [`ErrorCode::ProcUnreadable`] if the directory cannot be opened.
+    pub(crate) fn short_list(&self, bytes: usize) -> Result<PidList, Error> {
+        self.numbers(".", bytes)
     }
 
     /// Lists the thread ids of a process. Returns none if it is gone or hidden.
     pub(crate) fn threads(&self, pid: u32) -> Vec<u32> {
         let mut threads = Vec::new();
-        if let Ok(mut list) = self.numbers(&format!("{pid}/task")) {
+        if let Ok(mut list) = self.numbers(&format!("{pid}/task"), LIST_BYTES) {
             while list.read(&mut threads).unwrap_or(false) {}
         }
         threads
     }
 
     /// Begins a list of the numbers among the names of a directory.
-    fn numbers(&self, directory: &str) -> Result<PidList, Error> {
+    fn numbers(&self, directory: &str, bytes: usize) -> Result<PidList, Error> {
         // Open the directory again, because descriptors that share a file description share its position.
         let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
         let directory =
             rustix::fs::openat(&self.root, directory, flags, Mode::empty()).map_err(unreadable("open"))?;
-        Ok(PidList { directory, space: Vec::with_capacity(LIST_BYTES) })
+        Ok(PidList { directory, space: Vec::with_capacity(bytes) })
     }
 
     /// Combines what was read of a process. `read_ns` is the time after the read. Without the stat, the identity of the
@@ -189,7 +198,7 @@ pub(crate) struct PidList {
 }
 
 impl PidList {
-    /// Goes on with this pid, or the next larger one. Returns false if the directory cannot be moved in.
+    /// Goes on with this pid, or the next larger one, and perhaps the one before it. Returns false if the directory cannot be moved in.
     pub(crate) fn skip_to(&self, pid: u32) -> bool {
         let offset = u64::from(pid) + FIRST_PID_OFFSET;
         rustix::fs::seek(&self.directory, rustix::fs::SeekFrom::Start(offset)).is_ok()

@@ -249,3 +249,30 @@ fn list_shows_a_change_whose_record_is_lost() {
     h.wake();
     assert_eq!(h.take(), [format!("exec {new} again")]);
 }
+
+#[test]
+fn library_is_not_taken_for_a_program_whose_record_is_lost() {
+    let mut h = harness();
+    h.machine.requested = Fields::NONE.with(Field::Exe);
+    let pid = h.machine.fork().unwrap();
+    h.wake();
+    h.take();
+    h.machine.exec(pid);
+    h.machine.exit(pid, 3);
+    h.machine.reap(pid);
+    let records = h.machine.take_records();
+    h.now_ns = h.machine.now_ns;
+    for mut record in records {
+        if let TaskChange::Mapped { path } = &mut record.change {
+            h.tracker.on_lost_programs();
+            *path = (*b"/lib/libc.so.6").into();
+        }
+        h.tracker.on_record(&mut h.machine, record, h.now_ns);
+    }
+    for (pid, generation) in h.machine.take_exits() {
+        h.tracker.on_exit(&mut h.machine, pid, generation, h.now_ns);
+    }
+    let reports = h.tracker.take_reports();
+    let Change::Execed(observed) = &reports[0].change else { panic!("{reports:?}") };
+    assert_eq!(observed.process.as_ref().unwrap().exe, None);
+}

@@ -39,6 +39,9 @@ impl Watcher {
                     tracker.on_record(host, record, now_ns);
                 }
             }
+            if events.take_lost_mappings() {
+                tracker.on_lost_programs();
+            }
             if !events.has_waiting() {
                 break;
             }

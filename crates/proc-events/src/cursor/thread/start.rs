@@ -1,4 +1,4 @@
-//! The start of the thread: opens what is used here.
+//! Opens the files, rings and watches of the thread.
 
 use std::io;
 use std::num::NonZeroU64;
@@ -61,8 +61,8 @@ impl Watcher {
         let rest = Rest::new(effort);
         let mut tracker = CursorTracker::new(last);
         tracker.set_short_ns(rest.short_ns());
-        let pids = procfs.pids().map_err(io::Error::other)?;
         if !host.is_foreign() {
+            let pids = procfs.pids().map_err(io::Error::other)?;
             tracker.on_list(&mut host, &pids, true, now_ns());
         }
         let shows_all = perf.as_ref().is_some_and(|perf| perf.coverage() == Coverage::All);

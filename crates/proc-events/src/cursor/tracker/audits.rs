@@ -38,6 +38,7 @@ impl<H> CursorTracker<H> {
     /// `listed` is in ascending order.
     pub fn end_list(&mut self, host: &mut impl PidHost<Pidfd = H>, listed: &[u32]) {
         self.is_limited = self.is_list_limited;
+        self.list_wait_ns = self.record_ns;
         let gone = self
             .processes
             .extract_if(|pid, process| process.end == End::Reported && listed.binary_search(pid).is_err());

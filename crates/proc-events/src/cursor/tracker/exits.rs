@@ -32,7 +32,7 @@ impl<H> CursorTracker<H> {
                 None => self.report_start(young, now_ns),
             }
         }
-        if status.is_some() || end == End::Reported {
+        if status.is_some() || end == End::Reported || is_reaped && !host.keeps_statuses() {
             self.finish(host, pid, status, is_reaped, now_ns);
         } else if let Some(known) = self.processes.get_mut(&pid).filter(|_| end == End::None) {
             known.end = End::Awaited;

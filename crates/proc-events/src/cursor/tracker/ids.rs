@@ -32,7 +32,7 @@ impl<H> CursorTracker<H> {
         let after_wrap = 1..if last > first { 1 } else { u64::from(last) + 1 };
         let count = before_wrap.end.saturating_sub(before_wrap.start) + (after_wrap.end - 1);
         if count > NEW_IDS_MAX {
-            self.needs_list = true;
+            (self.needs_list, self.list_wait_ns) = (true, 0);
             return true;
         }
         let mut left = count;

@@ -74,6 +74,8 @@ pub struct CursorTracker<H> {
     short_ns: u64,
     needs_list: bool,
     is_limited: bool,
+    /// A listed process that is younger than this is left to its record, in nanoseconds. 0 if the cursor has gone past it.
+    list_wait_ns: u64,
     /// True if the present list has shown a process that is not watched.
     is_list_limited: bool,
     /// The processes that the kernel's records show.
@@ -104,6 +106,7 @@ impl<H> CursorTracker<H> {
             needs_list: false,
             is_limited: false,
             is_list_limited: false,
+            list_wait_ns: 0,
             recorded: FxHashMap::default(),
             recorded_ids: FxHashSet::default(),
             leaving: Vec::new(),
@@ -196,7 +199,7 @@ impl<H> CursorTracker<H> {
             return;
         };
         let observed = &look.observed;
-        if is_listed && !self.is_limited && observed.start_ns + self.record_ns > now_ns {
+        if is_listed && !self.is_limited && observed.start_ns + self.list_wait_ns > now_ns {
             // Its record is not read yet. Without one, the cursor shows it.
             return host.close(pidfd);
         }

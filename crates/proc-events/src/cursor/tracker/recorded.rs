@@ -30,6 +30,8 @@ pub(super) struct RecordedExec {
     pub(super) comm: [u8; 16],
     /// The path of the program; empty if it is unknown.
     pub(super) exe: Box<[u8]>,
+    /// True if the record of the program was lost.
+    pub(super) has_lost_exe: bool,
 }
 
 impl Recorded {

@@ -37,7 +37,7 @@ impl<H> CursorTracker<H> {
             TaskChange::Execed { comm } => self.on_recorded_exec(host, pid, comm, time_ns, now_ns),
             TaskChange::Mapped { path } => {
                 let exec = self.recorded.get_mut(&pid).and_then(|recorded| recorded.exec.as_mut());
-                if let Some(exec) = exec.filter(|exec| exec.exe.is_empty()) {
+                if let Some(exec) = exec.filter(|exec| exec.exe.is_empty() && !exec.has_lost_exe) {
                     exec.exe = path;
                 }
             }
@@ -56,7 +56,7 @@ impl<H> CursorTracker<H> {
 
     /// From now on, each change has a record within `record_ns` nanoseconds, unless it is lost.
     pub const fn set_record_ns(&mut self, record_ns: u64) {
-        self.record_ns = record_ns;
+        (self.record_ns, self.list_wait_ns) = (record_ns, record_ns);
     }
 
     /// Records were lost. A list shows new processes, and snapshots the rest.
@@ -68,11 +68,18 @@ impl<H> CursorTracker<H> {
         self.needs_list = true;
     }
 
+    /// Records of programs were lost. The next mapped file of an exec may be a library.
+    pub fn on_lost_programs(&mut self) {
+        for exec in self.recorded.values_mut().filter_map(|recorded| recorded.exec.as_mut()) {
+            exec.has_lost_exe |= exec.exe.is_empty();
+        }
+    }
+
     /// There are no further records. The processes that they showed are looked at from now on.
     pub fn on_records_end(&mut self, now_ns: u64) {
         self.recorded_ids.clear();
         self.leaving.clear();
-        self.record_ns = 0;
+        (self.record_ns, self.list_wait_ns) = (0, 0);
         for (pid, recorded) in std::mem::take(&mut self.recorded) {
             let is_running = self.processes.get(&pid).is_some_and(|known| known.end == End::None);
             if is_running && !self.young.iter().any(|young| young.pid == pid) {
@@ -193,7 +200,7 @@ impl<H> CursorTracker<H> {
         let Some(recorded) = self.recorded.get_mut(&pid) else { return };
         // The exec has ended all other threads.
         (recorded.threads, recorded.execed_ns, recorded.exited_ns) = (1, time_ns, 0);
-        recorded.exec = Some(RecordedExec { time_ns, comm, exe: Box::default() });
+        recorded.exec = Some(RecordedExec { time_ns, comm, exe: Box::default(), has_lost_exe: false });
         let start_time = look.as_ref().map_or(seen.start_time, |look| look.observed.start_time);
         let seen = KnownProcess { start_time, ..seen };
         let mut young = Young::due(pid, Phase::Starting, seen, now_ns);
@@ -220,7 +227,7 @@ impl<H> CursorTracker<H> {
     pub(super) fn awaits_program(&self, young: &Young) -> bool {
         let exec = self.recorded.get(&young.pid).and_then(|recorded| recorded.exec.as_ref());
         let starting = young.starting.as_ref();
-        exec.is_some_and(|exec| exec.exe.is_empty())
+        exec.is_some_and(|exec| exec.exe.is_empty() && !exec.has_lost_exe)
             && starting.is_some_and(|look| lacks_program(&look.observed))
     }
 
