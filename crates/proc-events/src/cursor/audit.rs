@@ -75,7 +75,7 @@ impl Audit {
         must_begin: bool,
         now_ns: u64,
     ) {
-        if must_begin || self.is_due(tracker.len(), now_ns) {
+        if must_begin {
             let list = host.list();
             // Without a free descriptor, the next one shows the same.
             let process_ns = self.process_ns;

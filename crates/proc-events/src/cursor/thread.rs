@@ -108,13 +108,15 @@ impl Watcher {
             if wait::for_events(self.host.epoll(), &mut events, until_ns.saturating_sub(now_ns())).is_err() {
                 return;
             }
-            if !self.take_records(shared, self.audit.is_due(self.tracker.len(), now_ns())) {
+            // Each audit comes with a self-test of the records.
+            let is_audit_due = self.audit.is_due(self.tracker.len(), now_ns());
+            if !self.take_records(shared, is_audit_due) {
                 wake(reader);
             }
             let now_ns = now_ns();
             self.looked_ns = now_ns;
             self.handle(&events, now_ns, tick_ns);
-            let must_audit = self.tracker.take_needs_list();
+            let must_audit = self.tracker.take_needs_list() || is_audit_due;
             if !self.host.is_foreign() {
                 self.audit.advance(&mut self.host, &mut self.tracker, must_audit, now_ns);
             }
