@@ -23,9 +23,8 @@ const LIST_NS: u64 = 250_000_000;
 /// The list, and the processes whose exit is looked for.
 #[derive(Debug)]
 pub(super) struct ForeignPids {
-    all: PidList,
+    procfs: Arc<Procfs>,
     behind: PidList,
-    found: Vec<u32>,
     /// The listed pids.
     known: FxHashSet<u32>,
     /// The pid that was new last. Behind it are the next ones, until pids wrap around.
@@ -55,9 +54,8 @@ impl ForeignPids {
     /// Lists all processes, none of which is new.
     pub(super) fn new(procfs: &Arc<Procfs>, now_ns: u64) -> Result<Self, Error> {
         let mut pids = Self {
-            all: procfs.list()?,
+            procfs: Arc::clone(procfs),
             behind: procfs.short_list(NEW_BYTES)?,
-            found: Vec::new(),
             known: FxHashSet::default(),
             last: 0,
             listed_ns: 0,
@@ -76,30 +74,22 @@ impl ForeignPids {
     }
 
     fn list_all(&mut self, now_ns: u64) -> Vec<u32> {
-        let Self { all, found, known, .. } = self;
-        found.clear();
-        let mut read = if all.skip_to(0) { all.read(found) } else { Ok(true) };
-        while matches!(read, Ok(true)) && !found.is_empty() {
-            read = all.read(found);
-        }
-        let new = found.iter().copied().filter(|pid| !known.contains(pid)).collect();
-        if matches!(read, Ok(false)) {
-            *known = found.iter().copied().collect();
-            self.is_just_listed = true;
-        } else {
-            known.extend(&*found);
-        }
         self.listed_ns = now_ns;
+        // Without a list, the next one shows the same.
+        let Ok(pids) = self.procfs.pids() else { return Vec::new() };
+        let new = pids.iter().copied().filter(|pid| !self.known.contains(pid)).collect();
+        self.known = pids.into_iter().collect();
+        self.is_just_listed = true;
         new
     }
 
     fn list_behind(&mut self) -> Vec<u32> {
-        let Self { behind, found, known, last, .. } = self;
-        let mut new = Vec::new();
+        let Self { behind, known, last, .. } = self;
+        let (mut new, mut found) = (Vec::new(), Vec::new());
         let mut has_more = behind.skip_to(last.saturating_add(1));
         while has_more {
             found.clear();
-            has_more = behind.read(found).unwrap_or(false);
+            has_more = behind.read(&mut found).unwrap_or(false);
             let before = new.len();
             new.extend(found.iter().filter(|pid| known.insert(**pid)));
             // After a wrap, older processes have larger pids.
