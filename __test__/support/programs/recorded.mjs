@@ -49,6 +49,13 @@ Object.assign(result, {
   codes: pids.filter((pid) => seen.exit.get(pid)?.[0].exitCode === Number(code)).length,
   wrong: pids.filter((pid) => ![Number(code), null, undefined].includes(seen.exit.get(pid)?.[0].exitCode)).length,
   kernel: pids.filter((pid) => eventsOf(pid).every(({ origin }) => origin === 'kernel')).length,
+  // For the log of a test that fails.
+  polled: Object.keys(seen)
+    .flatMap((type) => {
+      const isPolled = (pid) => seen[type].get(pid)?.some(({ origin }) => origin !== 'kernel')
+      return pids.filter(isPolled).map((pid) => `${type} ${pid}`)
+    })
+    .slice(0, 3),
   ordered: pids.filter((pid) => inOrder(eventsOf(pid).map(({ timestampNs }) => timestampNs))).length,
 })
 await monitor.stop()

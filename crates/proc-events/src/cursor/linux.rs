@@ -22,7 +22,7 @@ use crate::sys::{self, pidfd};
 /// The files that end with the last process id of the pid namespace that reads them. The second one needs
 /// `CONFIG_CHECKPOINT_RESTORE`, and is slower.
 const CURSORS: [&str; 2] = ["loadavg", "sys/kernel/ns_last_pid"];
-/// Descriptors that are left for files, out of those that one table may have.
+/// Descriptors that are left for files, out of those that one table may have. Half of them are stat files that stay open.
 const SPARE_FDS: u64 = 64;
 /// The largest number of pidfds in a table of the thread's own.
 const OWN_PIDFDS_MAX: u64 = 65_536;
@@ -73,8 +73,8 @@ impl LinuxPids {
             (None, Some(ForeignPids::new(procfs, clock_ns(ClockId::Monotonic)).map_err(io::Error::other)?))
         };
         Ok(Self {
-            // A helper thread would take longer than most processes live.
-            reader: procfs.unbounded_reader(),
+            // A helper thread would take longer than most processes live. The program's own table is left to the program.
+            reader: if has_own_table { procfs.repeated_reader() } else { procfs.unbounded_reader() },
             epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
             cursor,
             foreign,

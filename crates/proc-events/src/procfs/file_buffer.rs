@@ -72,7 +72,7 @@ impl FileBuffer {
     /// Reads up to `limit` bytes of a file.
     ///
     /// # Errors
-    /// The errno of `openat` or `read`.
+    /// The errno of `openat` or `pread`.
     pub(super) fn try_read(
         &mut self,
         root: &OwnedFd,
@@ -81,13 +81,20 @@ impl FileBuffer {
         limit: usize,
     ) -> Result<(), Errno> {
         self.clear();
+        self.read_open(&open(root, pid, file)?, limit)
+    }
+
+    /// Reads up to `limit` bytes of an open file, from its beginning.
+    ///
+    /// # Errors
+    /// The errno of `pread`.
+    pub(super) fn read_open(&mut self, file: &OwnedFd, limit: usize) -> Result<(), Errno> {
+        self.clear();
         // Release the memory of a previous, very long file.
         if self.bytes.len() > RETAINED_MAX {
             self.bytes.truncate(RETAINED_MAX);
             self.bytes.shrink_to_fit();
         }
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(root, ProcPath::new(pid, file).as_bytes(), flags, Mode::empty())?;
         self.extent = loop {
             if self.len > limit {
                 self.len = limit;
@@ -98,7 +105,7 @@ impl FileBuffer {
             }
             // Read one byte beyond the limit, to find out if the file is longer.
             let end = self.bytes.len().min(limit + 1);
-            match rustix::io::read(&file, &mut self.bytes[self.len..end]) {
+            match rustix::io::pread(file, &mut self.bytes[self.len..end], self.len as u64) {
                 Ok(read) => {
                     let is_short = read < end - self.len;
                     self.len += read;
@@ -126,6 +133,15 @@ impl FileBuffer {
             (self.len, self.extent) = (len, Extent::All);
         }
     }
+}
+
+/// Opens a file of a process.
+///
+/// # Errors
+/// The errno of `openat`.
+pub(super) fn open(root: &OwnedFd, pid: u32, file: &str) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    rustix::fs::openat(root, ProcPath::new(pid, file).as_bytes(), flags, Mode::empty())
 }
 
 /// The path `PID/file`, without an allocation.

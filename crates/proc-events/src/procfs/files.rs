@@ -11,6 +11,7 @@ use rustix::io::Errno;
 use super::file_buffer::FileBuffer;
 use super::ids::IdReader;
 use super::name;
+use super::open_stats::{OpenStats, STAT_MAX};
 use super::parse::{self, COMM_MAX, Stat};
 use crate::model::event::ProcessInfo;
 use crate::model::interest::{Field, Fields};
@@ -22,7 +23,6 @@ pub const DEFAULT_MAX_ARGV_BYTES: usize = 64 << 10;
 const NAME_SOURCE_MAX: usize = 4096;
 
 // Upper bounds on file sizes, in bytes.
-const STAT_MAX: usize = 4096;
 const STATUS_MAX: usize = 8192;
 const CGROUP_MAX: usize = 64 * 1024;
 const LOGIN_UID_MAX: usize = 16;
@@ -62,6 +62,8 @@ impl ReadCmdline for Direct {
 #[derive(Debug)]
 pub(super) struct ProcFiles {
     stat: FileBuffer,
+    /// The stat files that stay open; `None`: none does.
+    open_stats: Option<OpenStats>,
     comm: FileBuffer,
     cmdline: FileBuffer,
     exe: FileBuffer,
@@ -83,6 +85,7 @@ impl ProcFiles {
         let time = ReadTime::AnyTime;
         Self {
             stat,
+            open_stats: None,
             comm,
             cmdline,
             exe,
@@ -95,6 +98,11 @@ impl ProcFiles {
             time,
             is_torn: false,
         }
+    }
+
+    /// Leaves the stat files of some processes open for the next read of the same ones.
+    pub(super) fn keeping_stats_open(self) -> Self {
+        Self { open_stats: Some(OpenStats::default()), ..self }
     }
 
     /// Reads the files of `fields`, in the order in which an exiting process loses them. The arguments and the links
@@ -140,7 +148,7 @@ impl ProcFiles {
         let reads_program =
             [Field::Argv, Field::Exe, Field::Name, Field::Comm].into_iter().any(|field| fields.has(field));
         if time != ReadTime::BeforeRun && reads_program && before.is_none() {
-            self.stat.try_read(root, pid, "stat", STAT_MAX)?;
+            self.read_stat_file(root, pid)?;
             before = self.stat().map(|stat| (stat.program, stat.is_mid_exec));
         }
         if fields.has(Field::Argv) {
@@ -154,7 +162,7 @@ impl ProcFiles {
         }
         // Before the process runs, its identity is certain.
         if time != ReadTime::BeforeRun || !STAT_FIELDS.intersection(fields).is_empty() || fields.is_empty() {
-            self.stat.try_read(root, pid, "stat", STAT_MAX)?;
+            self.read_stat_file(root, pid)?;
         } else if fields.has(Field::Name) {
             self.read_comm(root, pid)?;
         }
@@ -197,7 +205,7 @@ impl ProcFiles {
     ) -> Result<(), Errno> {
         self.time = ReadTime::AfterExec;
         if self.stat().is_none() {
-            self.stat.try_read(root, pid, "stat", STAT_MAX)?;
+            self.read_stat_file(root, pid)?;
         }
         if fields.has(Field::Name) {
             self.read_name_sources(root, pid, fields, cmdline);
@@ -211,7 +219,7 @@ impl ProcFiles {
         // `stat` escapes these characters.
         if self.comm().is_none_or(|comm| comm.iter().any(|byte| matches!(byte, b'\n' | b'\\'))) {
             self.comm.clear();
-            self.stat.try_read(root, pid, "stat", STAT_MAX)?;
+            self.read_stat_file(root, pid)?;
         }
         Ok(())
     }
@@ -242,6 +250,17 @@ impl ProcFiles {
             && self.stat().is_some_and(|stat| !name::is_of_executable(stat.comm, self.exe.bytes()));
         if (may_be_cut || is_renamed) && !fields.has(Field::Argv) {
             cmdline.read_cmdline(root, pid, NAME_SOURCE_MAX, &mut self.cmdline);
+        }
+    }
+
+    /// Replaces the stat.
+    ///
+    /// # Errors
+    /// The errno of reading `stat`.
+    fn read_stat_file(&mut self, root: &OwnedFd, pid: u32) -> Result<(), Errno> {
+        match &mut self.open_stats {
+            Some(open) => open.read(root, pid, &mut self.stat),
+            None => self.stat.try_read(root, pid, "stat", STAT_MAX),
         }
     }
 

@@ -8,6 +8,7 @@ mod hung;
 mod ids;
 mod mount;
 pub mod name;
+mod open_stats;
 pub mod parse;
 mod raw;
 mod reader;

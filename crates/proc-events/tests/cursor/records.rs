@@ -2,7 +2,7 @@
 
 use proc_events::model::report::Change;
 use proc_events::perf::record::{TaskChange, TaskRecord};
-use proc_events::{Field, Fields};
+use proc_events::{Field, Fields, Origin};
 
 use crate::harness::{Harness, MS};
 use crate::pid_machine::PidMachine;
@@ -192,6 +192,29 @@ fn process_that_runs_on_without_records_is_looked_at() {
     h.machine.exit(pid, 4);
     h.wake();
     assert_eq!(h.take(), ["exit 2 4"]);
+}
+
+#[test]
+fn exit_that_a_late_look_comes_upon_has_the_time_of_its_record() {
+    let mut h = harness();
+    let pid = h.machine.fork().unwrap();
+    h.machine.exec(pid);
+    h.wake();
+    let (time_ns, change) = (h.now_ns + 1, TaskChange::Exited { ppid: 1 });
+    h.tracker.on_record(&mut h.machine, TaskRecord { time_ns, pid, tid: pid, change }, h.now_ns + 1);
+    h.machine.unrecorded.insert(pid);
+    // Its pidfd does not show the exit yet when it is looked at, and its files are gone then.
+    h.machine.vanishing = Some(pid);
+    h.tracker.look_at_due(&mut h.machine, h.now_ns + 3 * MS);
+    for (pid, generation) in h.machine.take_exits() {
+        h.tracker.on_exit(&mut h.machine, pid, generation, h.now_ns + 3 * MS);
+    }
+    let reports = h.tracker.take_reports();
+    let exits = reports.iter().filter(|report| matches!(report.change, Change::Exited { .. }));
+    assert_eq!(
+        exits.map(|exit| (exit.pid, exit.origin, exit.timestamp_ns)).collect::<Vec<_>>(),
+        [(pid, Origin::Kernel, time_ns)]
+    );
 }
 
 #[test]

@@ -62,13 +62,17 @@ impl<H> CursorTracker<H> {
                 continue;
             };
             let seen = recorded.seen;
-            match host.look(pid) {
+            let is_leaving = match host.look(pid) {
                 // It waits for a CPU, or closes its files.
-                Some(look) if look.is_exiting => self.leaving.push((pid, now_ns + LEAVE_RETRY_NS)),
-                _ => {
-                    self.recorded.remove(&pid);
-                    self.look_again(pid, seen, now_ns);
-                }
+                Some(look) => look.is_exiting,
+                // Its parent has just reaped it, or it is hidden from this user.
+                None => known.is_some_and(|known| host.has_exited(&known.pidfd)),
+            };
+            if is_leaving {
+                self.leaving.push((pid, now_ns + LEAVE_RETRY_NS));
+            } else {
+                self.recorded.remove(&pid);
+                self.look_again(pid, seen, now_ns);
             }
         }
     }
