@@ -8,7 +8,7 @@ const WINDOW_NS: u64 = 50_000_000;
 /// The least number of new processes in that time that is worth a rest: 300 a second.
 const MANY: u32 = 15;
 /// A process is short-lived if it lives for less than so many rests.
-const SHORT_RESTS: u64 = 3;
+const SHORT_RESTS: u64 = 2;
 /// One of so many processes may be short-lived.
 const SHORT_SHARE: u32 = 20;
 
@@ -38,7 +38,7 @@ impl Rest {
     pub const fn new(effort: Effort) -> Self {
         let longest_us = match effort {
             Effort::Low => 5_000,
-            Effort::Normal => 1_000,
+            Effort::Normal => 1_500,
             Effort::High => 0,
         };
         let lives = Lives { started: 0, ended: 0, short: 0 };
@@ -91,8 +91,8 @@ mod tests {
 
     #[test]
     fn many_long_lived_processes_are_looked_at_together() {
-        assert_eq!(after(&[(50, 50, 0)]), MS);
-        assert_eq!(after(&[(50, 50, 2)]), MS);
+        assert_eq!(after(&[(50, 50, 0)]), 1_500_000);
+        assert_eq!(after(&[(50, 50, 2)]), 1_500_000);
         assert_eq!(after(&[(MANY - 1, 50, 0)]), 0);
         assert_eq!(after(&[(50, 50, 3)]), 0);
         assert_eq!(after(&[(50, 50, 0), (50, 50, 50)]), 0);
