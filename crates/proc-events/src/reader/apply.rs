@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::Reader;
 use super::interest::{combined_interest, kernel_types, max_latency, wants_usage};
 use crate::capture::workers::CaptureWorkers;
-use crate::error::Error;
+use crate::error::{Error, ErrorCode};
 use crate::model::interest::{EventType, EventTypes};
 use crate::pipeline::{Pipeline, RENAMES_MAX};
 use crate::taskstats::TaskstatsSocket;
@@ -58,7 +58,7 @@ impl Reader<'_> {
     }
 
     /// Begins or ends to read the costs of processes. If they cannot be read, they stay unknown until no subscriber asks for
-    /// them, or until the source is reopened.
+    /// them, or until the source is reopened. What may work later is tried again with the next self-test.
     pub(super) fn apply_usage(&mut self) {
         let pipeline = &mut self.pipeline;
         if pipeline.source.is_none() || !wants_usage(pipeline.queues) {
@@ -67,7 +67,8 @@ impl Reader<'_> {
         } else if pipeline.usage.is_none() && !self.has_usage_failed {
             let options = &self.handle.options;
             let socket = TaskstatsSocket::open(&options.proc_root, options.receive_buffer_size);
-            self.has_usage_failed = socket.is_err();
+            let lasts = |error: &Error| error.code != ErrorCode::SourceFailed;
+            self.has_usage_failed = socket.as_ref().is_err_and(lasts);
             pipeline.usage = socket.ok().map(|socket| Box::new(UsageCollector::new(Box::new(socket))));
         }
     }

@@ -133,7 +133,7 @@ struct Reader<'a> {
     /// The sum of all [`SubscriberQueue::tags_revision`]s when the ancestry tags were last set. `None` after a
     /// subscription joined or left.
     tags_revision: Option<u64>,
-    /// True if the costs of processes could not be read.
+    /// True if the costs of processes cannot be read.
     has_usage_failed: bool,
 }
 
@@ -236,6 +236,7 @@ impl<'a> Reader<'a> {
             Wake::SelfTestDue => {
                 self.capture_on_new_cpus();
                 self.check_connector()?;
+                self.apply_usage();
             }
             Wake::Due => {
                 self.resume_renames_if_due(now.instant)?;
