@@ -350,7 +350,7 @@ export declare interface MonitorOptions {
    * | effort | wake-ups a second, idle | while processes start | sees most processes that live |
    * |---|---|---|---|
    * | `'low'` | 4 | 100 | 10 ms |
-   * | `'normal'` | 10 | 1,000 | 1 ms |
+   * | `'normal'` | 10; 200 where the opening of programs cannot be watched | 1,000 | 1 ms |
    * | `'high'` | 1,000 | 4,000 | 1 ms, also where the opening of programs cannot be watched |
    *
    * An opened program and each exit wake it as well. Perf events wake it for each change of a process, and are not used with

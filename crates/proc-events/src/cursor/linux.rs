@@ -22,7 +22,8 @@ use crate::sys::{self, pidfd};
 /// The files that end with the last process id of the pid namespace that reads them. The second one needs
 /// `CONFIG_CHECKPOINT_RESTORE`, and is slower.
 const CURSORS: [&str; 2] = ["loadavg", "sys/kernel/ns_last_pid"];
-/// Descriptors that are left for files, out of those that one table may have. Half of them are stat files that stay open.
+/// Descriptors that are left for files, out of those that one table may have. In a table of the thread's own, half of them are stat
+/// files that stay open.
 const SPARE_FDS: u64 = 64;
 /// The largest number of pidfds in a table of the thread's own.
 const OWN_PIDFDS_MAX: u64 = 65_536;
@@ -73,7 +74,8 @@ impl LinuxPids {
             (None, Some(ForeignPids::new(procfs, clock_ns(ClockId::Monotonic)).map_err(io::Error::other)?))
         };
         Ok(Self {
-            // A helper thread would take longer than most processes live. The program's own table is left to the program.
+            // A helper thread would take longer than most processes live. In the table of the program, each open file would make its
+            // forks slower.
             reader: if has_own_table { procfs.repeated_reader() } else { procfs.unbounded_reader() },
             epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
             cursor,
@@ -95,6 +97,10 @@ impl LinuxPids {
     /// Leaves so many descriptors of the table to others.
     pub(super) fn reserve(&mut self, descriptors: u64) {
         self.open_max = pidfd_limit(self.has_own_table, descriptors);
+        if self.open_max == 0 {
+            // Stat files that stay open would leave no descriptor for others.
+            self.reader = self.reader.procfs().unbounded_reader();
+        }
     }
 
     pub(super) const fn epoll(&self) -> &OwnedFd {

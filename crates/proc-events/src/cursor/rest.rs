@@ -1,13 +1,16 @@
 //! How long to rest between two looks while many processes start and none is short-lived. Each wake-up then handles several
 //! changes. Pure.
 
+use std::time::Duration;
+
 use crate::model::effort::Effort;
 
 /// Time over which processes are counted, in nanoseconds.
 const WINDOW_NS: u64 = 50_000_000;
 /// The least number of new processes in that time that is worth a rest: 300 a second.
 const MANY: u32 = 15;
-/// A process is short-lived if it lives for less than so many rests.
+/// A process is short-lived if it lives for less than so many rests. Its start and its end may each be noticed a rest late, so that
+/// the measured life is up to a rest shorter or longer.
 const SHORT_RESTS: u64 = 2;
 /// One of so many processes may be short-lived.
 const SHORT_SHARE: u32 = 20;
@@ -33,16 +36,17 @@ pub struct Rest {
 }
 
 impl Rest {
-    /// Returns the rest of an effort. It begins when there are enough long-lived processes.
+    /// Returns the rest of an effort, which is no longer than `longest`. It begins when there are enough long-lived processes.
     #[must_use]
-    pub const fn new(effort: Effort) -> Self {
-        let longest_us = match effort {
+    pub fn new(effort: Effort, longest: Duration) -> Self {
+        let longest_us: u64 = match effort {
             Effort::Low => 5_000,
             Effort::Normal => 1_500,
             Effort::High => 0,
         };
         let lives = Lives { started: 0, ended: 0, short: 0 };
-        Self { longest_ns: longest_us * 1_000, window_ns: 0, lives, is_resting: false }
+        let longest_ns = u64::try_from(longest.as_nanos()).unwrap_or(u64::MAX).min(longest_us * 1_000);
+        Self { longest_ns, window_ns: 0, lives, is_resting: false }
     }
 
     /// Returns the time below which a life is short, in nanoseconds.
@@ -82,7 +86,7 @@ mod tests {
     const MS: u64 = 1_000_000;
 
     fn after(lives: &[(u32, u32, u32)]) -> u64 {
-        let mut rest = Rest::new(Effort::Normal);
+        let mut rest = Rest::new(Effort::Normal, Duration::MAX);
         for (window, &(started, ended, short)) in lives.iter().enumerate() {
             rest.count(Lives { started, ended, short }, (window as u64 + 1) * WINDOW_NS);
         }
@@ -101,7 +105,7 @@ mod tests {
 
     #[test]
     fn short_lived_process_ends_the_rest_at_once() {
-        let mut rest = Rest::new(Effort::Normal);
+        let mut rest = Rest::new(Effort::Normal, Duration::MAX);
         rest.count(Lives { started: 50, ended: 50, short: 0 }, WINDOW_NS);
         rest.count(Lives { started: 1, ended: 1, short: 1 }, WINDOW_NS + MS);
         assert_eq!(rest.ns(), 0);
@@ -109,8 +113,20 @@ mod tests {
 
     #[test]
     fn high_effort_never_rests() {
-        let mut rest = Rest::new(Effort::High);
+        let mut rest = Rest::new(Effort::High, Duration::MAX);
         rest.count(Lives { started: 50, ended: 50, short: 0 }, WINDOW_NS);
         assert_eq!((rest.ns(), rest.short_ns()), (0, 0));
+    }
+
+    #[test]
+    fn rest_and_short_life_depend_on_the_effort_and_the_interval_of_the_user() {
+        let times = |effort, longest| {
+            let mut rest = Rest::new(effort, longest);
+            rest.count(Lives { started: 50, ended: 50, short: 0 }, WINDOW_NS);
+            (rest.ns(), rest.short_ns())
+        };
+        assert_eq!(times(Effort::Normal, Duration::MAX), (3 * MS / 2, 3 * MS));
+        assert_eq!(times(Effort::Low, Duration::MAX), (5 * MS, 10 * MS));
+        assert_eq!(times(Effort::Low, Duration::from_millis(1)), (MS, 2 * MS));
     }
 }

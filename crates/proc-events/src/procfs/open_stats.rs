@@ -6,13 +6,13 @@ use rustix::io::Errno;
 
 use super::file_buffer::{FileBuffer, open};
 
-/// The largest number of open files. The kernel keeps 4 KiB for each.
+/// The largest number of open files. The kernel keeps a page for each.
 pub(super) const OPEN_STATS_MAX: usize = 32;
 /// Upper bound on the size of a stat file, in bytes.
 pub(super) const STAT_MAX: usize = 4096;
 
-/// The open stat files of the processes that were read last, each with its pid. Pids that follow one another take different
-/// places.
+/// Open stat files, each with its pid: for each value of pid modulo 32, that of the process that was read last. The file of an ended
+/// process stays open until another one takes its place. A process that becomes hidden while its file is open stays readable.
 #[derive(Debug, Default)]
 pub(super) struct OpenStats {
     files: [Option<(u32, OwnedFd)>; OPEN_STATS_MAX],
@@ -61,11 +61,12 @@ mod tests {
         let (root, mut stats, mut buffer) = (root(), OpenStats::default(), FileBuffer::new());
         let mut child = Command::new("/bin/sleep").arg("60").spawn().unwrap();
         let pid = child.id();
-        for _ in 0..2 {
-            assert_eq!(stats.read(&root, pid, &mut buffer), Ok(()));
+        // Only the open file can be read from another directory.
+        let elsewhere = rustix::fs::open("/", OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).unwrap();
+        for root in [&root, &elsewhere] {
+            assert_eq!(stats.read(root, pid, &mut buffer), Ok(()));
             assert!(begins_with(&buffer, pid));
         }
-        assert_eq!(stats.files.iter().flatten().count(), 1);
         child.kill().unwrap();
         child.wait().unwrap();
         let result = stats.read(&root, pid, &mut buffer);

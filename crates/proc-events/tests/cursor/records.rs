@@ -218,6 +218,45 @@ fn exit_that_a_late_look_comes_upon_has_the_time_of_its_record() {
 }
 
 #[test]
+fn hidden_process_that_runs_on_without_records_is_not_checked_for_ever() {
+    let mut h = harness();
+    let pid = h.machine.fork().unwrap();
+    h.machine.exec(pid);
+    h.wake();
+    let (time_ns, change) = (h.now_ns + 1, TaskChange::Exited { ppid: 1 });
+    h.tracker.on_record(&mut h.machine, TaskRecord { time_ns, pid, tid: pid, change }, h.now_ns + 1);
+    h.machine.unrecorded.insert(pid);
+    h.machine.hidden.insert(pid);
+    for _ in 0..3 {
+        h.advance(20 * MS);
+        h.wake();
+    }
+    assert_eq!(h.tracker.next_look_ns(), None);
+    h.machine.exit(pid, 4);
+    h.machine.reap(pid);
+    h.wake();
+    assert_eq!(h.take(), ["fork 2", "exec 2", "exit 2 4"]);
+}
+
+#[test]
+fn process_whose_first_thread_has_left_is_checked_ever_more_rarely() {
+    let mut h = harness();
+    let pid = h.machine.fork().unwrap();
+    h.machine.exec(pid);
+    h.wake();
+    let (time_ns, change) = (h.now_ns + 1, TaskChange::Exited { ppid: 1 });
+    h.tracker.on_record(&mut h.machine, TaskRecord { time_ns, pid, tid: pid, change }, h.now_ns + 1);
+    h.machine.exiting.insert(pid);
+    let looks = h.machine.looks;
+    for _ in 0..1_000 {
+        h.advance(10 * MS);
+        h.wake();
+    }
+    let looks = h.machine.looks - looks;
+    assert!((8..=24).contains(&looks), "{looks} looks in ten seconds");
+}
+
+#[test]
 fn processes_are_looked_at_once_there_are_no_more_records() {
     let mut h = harness();
     let pid = h.machine.fork().unwrap();

@@ -47,6 +47,8 @@ pub(crate) struct PidMachine {
     pub(crate) requested: Fields,
     /// The processes that this user may not see.
     pub(crate) hidden: BTreeSet<u32>,
+    /// The running processes whose stat shows that they exit, as that of a process without its first thread does.
+    pub(crate) exiting: BTreeSet<u32>,
     /// The process that its parent reaps just before its stat is read next.
     pub(crate) vanishing: Option<u32>,
     pub(crate) looks: usize,
@@ -73,6 +75,7 @@ impl Default for PidMachine {
             hides_arguments: false,
             requested: Fields::NONE,
             hidden: BTreeSet::new(),
+            exiting: BTreeSet::new(),
             vanishing: None,
             looks: 0,
             records: None,
@@ -261,7 +264,7 @@ impl PidHost for PidMachine {
         Some(Look {
             observed: Self::observed(instance),
             is_mid_exec,
-            is_exiting: is_zombie,
+            is_exiting: is_zombie || self.exiting.contains(&pid),
             is_zombie,
             status,
         })

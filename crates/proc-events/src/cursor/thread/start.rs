@@ -58,7 +58,7 @@ impl Watcher {
             }
         }
         let last = host.last_pid().unwrap_or_default();
-        let rest = Rest::new(effort);
+        let rest = Rest::new(effort, interval);
         let mut tracker = CursorTracker::new(last);
         tracker.set_short_ns(rest.short_ns());
         if !host.is_foreign() {

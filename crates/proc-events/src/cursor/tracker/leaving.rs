@@ -9,8 +9,9 @@ use crate::model::snapshot::KnownProcess;
 /// Time that a process has to disappear after its last thread has exited. If it still runs, it has called exec with other
 /// rights, and is recorded no longer.
 const LEAVE_NS: u64 = 2_000_000;
-/// Time between two such checks of a process that takes longer.
-const LEAVE_RETRY_NS: u64 = 10_000_000;
+/// The least and the longest time between two such checks of a process that takes longer, as one whose threads run on without the
+/// first one.
+const LEAVE_RETRY_NS: [u64; 2] = [10_000_000, 1_000_000_000];
 
 impl<H> CursorTracker<H> {
     pub(super) fn on_recorded_exit(&mut self, pid: u32, tid: u32, ppid: u32, time_ns: u64, now_ns: u64) {
@@ -61,7 +62,7 @@ impl<H> CursorTracker<H> {
             else {
                 continue;
             };
-            let seen = recorded.seen;
+            let (seen, age_ns) = (recorded.seen, now_ns.saturating_sub(recorded.exited_ns));
             let is_leaving = match host.look(pid) {
                 // It waits for a CPU, or closes its files.
                 Some(look) => look.is_exiting,
@@ -69,7 +70,8 @@ impl<H> CursorTracker<H> {
                 None => known.is_some_and(|known| host.has_exited(&known.pidfd)),
             };
             if is_leaving {
-                self.leaving.push((pid, now_ns + LEAVE_RETRY_NS));
+                let [least_ns, longest_ns] = LEAVE_RETRY_NS;
+                self.leaving.push((pid, now_ns + age_ns.clamp(least_ns, longest_ns)));
             } else {
                 self.recorded.remove(&pid);
                 self.look_again(pid, seen, now_ns);
