@@ -207,16 +207,30 @@ const specs = readdirSync(join(REPOSITORY, '__test__', 'kernel'))
 function runSpec(name) {
   const began = Date.now()
   const file = `__test__/kernel/${name}.spec.ts`
+  // Of its own, because a spec that is ended late may still write to the one before.
+  const tap = `/tmp/${name}.tap`
   const ava = ['node', 'node_modules/ava/entrypoints/cli.js', '--tap', '--timeout=30m', file]
   const env = { ...process.env, PROC_EVENTS_PATIENCE: String(patience), NO_COLOR: '1' }
   // Compiling takes a translator longer than reading.
   env.NODE_COMPILE_CACHE = '/tmp/compiled'
-  // The console shows where a test hangs.
-  const command = ['bash', '-o', 'pipefail', '-c', '"$@" 2>&1 | tee /tmp/spec.tap', 'bash', ...ava]
-  const { status } = run(command, { cwd: REPOSITORY, env, timeout: patience * 90_000, stdio: ['ignore', 1, 1] })
-  const text = readFileSync('/tmp/spec.tap', 'utf8')
+  // The console shows where a test hangs. `timeout` ends all processes of the spec.
+  const limit = ['timeout', '-k', '10', String(patience * 90)]
+  const command = [
+    ...limit,
+    'bash',
+    '-o',
+    'pipefail',
+    '-c',
+    'tap=$1; shift; "$@" 2>&1 | tee "$tap"',
+    'bash',
+    tap,
+    ...ava,
+  ]
+  const { status } = run(command, { cwd: REPOSITORY, env, timeout: patience * 120_000, stdio: ['ignore', 1, 1] })
+  const text = readFileSync(tap, 'utf8')
   const [passed, failed] = [/^ok (?!.*# SKIP)/gm, /^not ok/gm].map((pattern) => text.match(pattern)?.length ?? 0)
-  const trouble = failed > 0 ? `, ${failed} failed` : status === 0 ? '' : `, ended by ${status}`
+  const ended = status === 124 ? 'the time limit' : failed === 0 && status !== 0 ? String(status) : undefined
+  const trouble = `${failed > 0 ? `, ${failed} failed` : ''}${ended === undefined ? '' : `, ended by ${ended}`}`
   const reasons = new Set([...text.matchAll(/not tested: (.*)/g)].map(([, reason]) => reason))
   const untested = reasons.size > 0 ? `; not tested: ${[...reasons].join(', ')}` : ''
   report(`${name} spec`, status === 0 && passed > 0, `${passed} passed${trouble}${untested}`, began)
