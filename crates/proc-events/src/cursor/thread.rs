@@ -2,6 +2,7 @@
 
 mod records;
 mod start;
+mod urgency;
 mod wait;
 
 use std::io;
@@ -83,6 +84,7 @@ struct Watcher {
     /// Time of the last look, in nanoseconds.
     looked_ns: u64,
     turn: wait::Turn,
+    urgency: urgency::Urgency,
     /// Time at which the cursor was read last, in nanoseconds.
     read_ns: u64,
     /// The cursor at that time, if not all ids up to it had records, and the time at which they are looked at.
@@ -108,6 +110,7 @@ impl Watcher {
             if wait::for_events(self.host.epoll(), &mut events, until_ns.saturating_sub(now_ns())).is_err() {
                 return;
             }
+            self.urgency.check(now_ns());
             // Each audit comes with a self-test of the records.
             let is_audit_due = self.audit.is_due(self.tracker.len(), now_ns());
             if !self.take_records(shared, is_audit_due) {

@@ -3,12 +3,16 @@
 use std::sync::atomic::Ordering;
 
 use rustix::event::epoll;
+use rustix::time::ClockId;
 
 use super::{OPENED, Watcher, now_ns};
 use crate::cursor::opens::OpenWatcher;
 use crate::cursor::shared::Shared;
 use crate::perf::record::TaskChange;
+use crate::procfs::clock_ns;
 
+/// The number of records after which the priority is checked.
+const RECORDS_MAX: u32 = 256;
 /// The largest number of times that the rings are read before other wake-ups are handled.
 const READS_MAX: usize = 16;
 
@@ -16,7 +20,7 @@ impl Watcher {
     /// Applies the kernel's records. The records of a process are written before its pidfd shows its exit. Returns false if the
     /// reader must know that records were lost, or that there are no more.
     pub(super) fn take_records(&mut self, shared: &Shared, tests: bool) -> bool {
-        let Self { host, tracker, perf, .. } = self;
+        let Self { host, tracker, perf, urgency, .. } = self;
         let Some(events) = perf else { return true };
         let wants_renames = shared.wants_renames.load(Ordering::Relaxed);
         #[cfg(test)]
@@ -34,7 +38,10 @@ impl Watcher {
                 break;
             };
             let now_ns = now_ns();
-            for record in records {
+            for (count, record) in (1u32..).zip(records) {
+                if count.is_multiple_of(RECORDS_MAX) {
+                    urgency.check(clock_ns(ClockId::Monotonic));
+                }
                 if wants_renames || !matches!(record.change, TaskChange::Renamed { .. }) {
                     tracker.on_record(host, record, now_ns);
                 }
@@ -62,6 +69,7 @@ impl Watcher {
     /// Goes on with the cursor alone.
     fn stop_perf(&mut self) {
         self.perf = None;
+        self.urgency.end();
         self.host.reserve(0);
         self.pace = self.pace_unrecorded;
         if self.opens.is_none() {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use rustix::event::epoll;
 
+use super::urgency::Urgency;
 use super::{OPENED, RECORD_SURELY_NS, RECORDED, WOKEN, Watcher, now_ns, wait};
 use crate::connector::namespace::clock_offset_ns;
 use crate::cursor::audit::Audit;
@@ -48,15 +49,16 @@ impl Watcher {
             .then(|| PerfEvents::open(&procfs, clock_offset_ns(&proc_root)).ok())
             .flatten();
         host.reserve(perf.as_ref().map_or(0, PerfEvents::descriptors));
-        if raise_priority {
-            let mut scheduling = ThreadScheduling::of_this_thread();
-            if perf.is_some() {
-                scheduling.raise();
-            } else {
+        let scheduling = raise_priority.then(ThreadScheduling::of_this_thread);
+        let urgency = match scheduling {
+            Some(scheduling) if perf.is_some() => Urgency::raised(scheduling),
+            Some(mut scheduling) => {
                 // Real-time priority would make it look while a new program still starts.
                 scheduling.shorten();
+                Urgency::default()
             }
-        }
+            None => Urgency::default(),
+        };
         let last = host.last_pid().unwrap_or_default();
         let rest = Rest::new(effort, interval);
         let mut tracker = CursorTracker::new(last);
@@ -95,6 +97,7 @@ impl Watcher {
             woken,
             looked_ns: read_ns,
             turn: wait::Turn::default(),
+            urgency,
             read_ns,
             unrecorded,
         })
