@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::matcher::{ExitedProcess, UsageMatcher};
+use super::matcher::{CLOSING_AT_START_NS, ExitedProcess, UsageMatcher};
 use super::source::UsageSource;
 use crate::connector::drop_counter::DropCounter;
 use crate::model::event::{EventData, ProcessEvent, RunTime};
@@ -56,7 +56,9 @@ impl UsageCollector {
             let ran_ns = ran.map_or(exit_ns, |(RunTime::SinceExec(ns) | RunTime::SinceStart(ns))| ns);
             let began_ns = exit_ns.saturating_sub(ran_ns);
             let usage = self.matcher.take(&ExitedProcess { pid, exit_ns, began_ns, status });
-            lost += u64::from(usage.is_none() && exit_ns > self.opened_ns);
+            // The record of a process that exited during the opening may have come before.
+            let may_precede = began_ns <= self.opened_ns && exit_ns <= self.opened_ns + CLOSING_AT_START_NS;
+            lost += u64::from(usage.is_none() && !may_precede);
             event.usage = usage.map(Arc::new);
         }
         lost

@@ -18,7 +18,7 @@ use crate::model::usage::ResourceUsage;
 /// that takes longer, a wrong match still needs a pid that is reused before its exit is read.
 const CLOSING_NS: u64 = 1_000_000_000;
 /// The same when reading begins, where the first processes are often short-lived and read late.
-const CLOSING_AT_START_NS: u64 = 20_000_000;
+pub(super) const CLOSING_AT_START_NS: u64 = 20_000_000;
 /// The largest number of records that wait for their exit.
 const PENDING_MAX: usize = 1 << 16;
 /// The largest number of pids whose records were forgotten.
