@@ -172,18 +172,23 @@ fn process_without_a_descriptor_exits_with_its_last_thread() {
     assert_eq!(record(7, TaskChange::Exited { ppid: 1 }), 1);
 }
 
-#[test]
-fn process_that_runs_on_without_records_is_looked_at() {
-    let mut h = harness();
+/// Returns a program whose last thread has exited at the returned time, as a record shows. It has no further ones.
+fn left(h: &mut Harness) -> (u32, u64) {
     let pid = h.machine.fork().unwrap();
     h.machine.exec(pid);
     h.wake();
-    h.take();
-    // The kernel ends the events of a process that gets other rights by an exec, and reports that as an exit.
     let (time_ns, change) = (h.now_ns + 1, TaskChange::Exited { ppid: 1 });
-    let record = TaskRecord { time_ns, pid, tid: pid, change };
-    h.tracker.on_record(&mut h.machine, record, h.now_ns + 1);
+    h.tracker.on_record(&mut h.machine, TaskRecord { time_ns, pid, tid: pid, change }, h.now_ns + 1);
     h.machine.unrecorded.insert(pid);
+    (pid, time_ns)
+}
+
+#[test]
+fn process_that_runs_on_without_records_is_looked_at() {
+    let mut h = harness();
+    // The kernel ends the events of a process that gets other rights by an exec, and reports that as an exit.
+    let (pid, _) = left(&mut h);
+    h.take();
     h.machine.exec(pid);
     h.advance(3 * MS);
     h.wake();
@@ -197,12 +202,7 @@ fn process_that_runs_on_without_records_is_looked_at() {
 #[test]
 fn exit_that_a_late_look_comes_upon_has_the_time_of_its_record() {
     let mut h = harness();
-    let pid = h.machine.fork().unwrap();
-    h.machine.exec(pid);
-    h.wake();
-    let (time_ns, change) = (h.now_ns + 1, TaskChange::Exited { ppid: 1 });
-    h.tracker.on_record(&mut h.machine, TaskRecord { time_ns, pid, tid: pid, change }, h.now_ns + 1);
-    h.machine.unrecorded.insert(pid);
+    let (pid, time_ns) = left(&mut h);
     // Its pidfd does not show the exit yet when it is looked at, and its files are gone then.
     h.machine.vanishing = Some(pid);
     h.tracker.look_at_due(&mut h.machine, h.now_ns + 3 * MS);
@@ -220,12 +220,7 @@ fn exit_that_a_late_look_comes_upon_has_the_time_of_its_record() {
 #[test]
 fn hidden_process_that_runs_on_without_records_is_not_checked_for_ever() {
     let mut h = harness();
-    let pid = h.machine.fork().unwrap();
-    h.machine.exec(pid);
-    h.wake();
-    let (time_ns, change) = (h.now_ns + 1, TaskChange::Exited { ppid: 1 });
-    h.tracker.on_record(&mut h.machine, TaskRecord { time_ns, pid, tid: pid, change }, h.now_ns + 1);
-    h.machine.unrecorded.insert(pid);
+    let (pid, _) = left(&mut h);
     h.machine.hidden.insert(pid);
     for _ in 0..3 {
         h.advance(20 * MS);
@@ -241,11 +236,7 @@ fn hidden_process_that_runs_on_without_records_is_not_checked_for_ever() {
 #[test]
 fn process_whose_first_thread_has_left_is_checked_ever_more_rarely() {
     let mut h = harness();
-    let pid = h.machine.fork().unwrap();
-    h.machine.exec(pid);
-    h.wake();
-    let (time_ns, change) = (h.now_ns + 1, TaskChange::Exited { ppid: 1 });
-    h.tracker.on_record(&mut h.machine, TaskRecord { time_ns, pid, tid: pid, change }, h.now_ns + 1);
+    let (pid, _) = left(&mut h);
     h.machine.exiting.insert(pid);
     let looks = h.machine.looks;
     for _ in 0..1_000 {
