@@ -207,7 +207,7 @@ const specs = readdirSync(join(REPOSITORY, '__test__', 'kernel'))
 function runSpec(name) {
   const began = Date.now()
   const file = `__test__/kernel/${name}.spec.ts`
-  // Of its own, because a spec that is ended late may still write to the one before.
+  // Each spec has a file of its own, because one that is ended late may still write.
   const tap = `/tmp/${name}.tap`
   const ava = ['node', 'node_modules/ava/entrypoints/cli.js', '--tap', '--timeout=30m', file]
   const env = { ...process.env, PROC_EVENTS_PATIENCE: String(patience), NO_COLOR: '1' }

@@ -110,9 +110,10 @@ impl Watcher {
             if wait::for_events(self.host.epoll(), &mut events, until_ns.saturating_sub(now_ns())).is_err() {
                 return;
             }
-            self.urgency.check(now_ns());
+            let woken_ns = now_ns();
+            self.urgency.check(woken_ns);
             // Each audit comes with a self-test of the records.
-            let is_audit_due = self.audit.is_due(self.tracker.len(), now_ns());
+            let is_audit_due = self.audit.is_due(self.tracker.len(), woken_ns);
             if !self.take_records(shared, is_audit_due) {
                 wake(reader);
             }

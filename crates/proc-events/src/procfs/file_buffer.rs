@@ -69,7 +69,7 @@ impl FileBuffer {
         let _ = self.try_read(root, pid, file, limit);
     }
 
-    /// Reads up to `limit` bytes of a file.
+    /// Reads up to `limit` bytes of a file, and returns the open file. On failure the buffer has no content.
     ///
     /// # Errors
     /// The errno of `openat` or `pread`.
@@ -79,9 +79,12 @@ impl FileBuffer {
         pid: u32,
         file: &str,
         limit: usize,
-    ) -> Result<(), Errno> {
+    ) -> Result<OwnedFd, Errno> {
         self.clear();
-        self.read_open(&open(root, pid, file)?, limit)
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(root, ProcPath::new(pid, file).as_bytes(), flags, Mode::empty())?;
+        self.read_open(&file, limit)?;
+        Ok(file)
     }
 
     /// Reads up to `limit` bytes of an open file, from its beginning.
@@ -133,15 +136,6 @@ impl FileBuffer {
             (self.len, self.extent) = (len, Extent::All);
         }
     }
-}
-
-/// Opens a file of a process.
-///
-/// # Errors
-/// The errno of `openat`.
-pub(super) fn open(root: &OwnedFd, pid: u32, file: &str) -> Result<OwnedFd, Errno> {
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-    rustix::fs::openat(root, ProcPath::new(pid, file).as_bytes(), flags, Mode::empty())
 }
 
 /// The path `PID/file`, without an allocation.

@@ -260,7 +260,7 @@ impl ProcFiles {
     fn read_stat_file(&mut self, root: &OwnedFd, pid: u32) -> Result<(), Errno> {
         match &mut self.open_stats {
             Some(open) => open.read(root, pid, &mut self.stat),
-            None => self.stat.try_read(root, pid, "stat", STAT_MAX),
+            None => self.stat.try_read(root, pid, "stat", STAT_MAX).map(drop),
         }
     }
 

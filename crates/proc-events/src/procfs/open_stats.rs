@@ -4,10 +4,10 @@ use std::os::fd::OwnedFd;
 
 use rustix::io::Errno;
 
-use super::file_buffer::{FileBuffer, open};
+use super::file_buffer::FileBuffer;
 
 /// The largest number of open files. The kernel keeps a page for each.
-pub(super) const OPEN_STATS_MAX: usize = 32;
+const OPEN_STATS_MAX: usize = 32;
 /// Upper bound on the size of a stat file, in bytes.
 pub(super) const STAT_MAX: usize = 4096;
 
@@ -33,10 +33,8 @@ impl OpenStats {
             }
         }
         *place = None;
-        let file = open(root, pid, "stat")?;
-        let result = buffer.read_open(&file, STAT_MAX);
-        *place = result.is_ok().then_some((pid, file));
-        result
+        *place = Some((pid, buffer.try_read(root, pid, "stat", STAT_MAX)?));
+        Ok(())
     }
 }
 
@@ -78,7 +76,7 @@ mod tests {
     fn open_file_of_a_reaped_process_is_not_taken_for_that_of_the_next_with_its_pid() {
         let (root, mut stats, mut buffer) = (root(), OpenStats::default(), FileBuffer::new());
         let mut child = Command::new("/bin/sleep").arg("60").spawn().unwrap();
-        let file = open(&root, child.id(), "stat").unwrap();
+        let file = buffer.try_read(&root, child.id(), "stat", STAT_MAX).unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
         let pid = std::process::id();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::matcher::{CLOSING_AT_START_NS, ExitedProcess, UsageMatcher};
+use super::matcher::{Coverage, ExitedProcess, UsageMatcher};
 use super::source::UsageSource;
 use crate::connector::drop_counter::DropCounter;
 use crate::model::event::{EventData, ProcessEvent, RunTime};
@@ -15,8 +15,8 @@ pub struct UsageCollector {
     drops: DropCounter,
     /// True if records or exits were lost since the last read.
     has_lost: bool,
-    /// Exits until this time were before anyone asked.
-    opened_ns: u64,
+    /// The exits that have a record, unless it is lost. The record of another one may have come before anyone asked.
+    asked: Coverage,
 }
 
 impl UsageCollector {
@@ -27,7 +27,8 @@ impl UsageCollector {
         let mut drops = DropCounter::default();
         // Records that were dropped while it was opened are no loss.
         drops.observe(source.drops());
-        Self { source, matcher: UsageMatcher::new(opened_ns), drops, has_lost: false, opened_ns }
+        let (matcher, asked) = (UsageMatcher::new(opened_ns), Coverage::since_opening(opened_ns));
+        Self { source, matcher, drops, has_lost: false, asked }
     }
 
     /// Records that exits were lost, so that the records that wait cannot be matched.
@@ -55,10 +56,9 @@ impl UsageCollector {
             let (pid, exit_ns) = (event.pid, event.timestamp_ns);
             let ran_ns = ran.map_or(exit_ns, |(RunTime::SinceExec(ns) | RunTime::SinceStart(ns))| ns);
             let began_ns = exit_ns.saturating_sub(ran_ns);
-            let usage = self.matcher.take(&ExitedProcess { pid, exit_ns, began_ns, status });
-            // The record of a process that exited during the opening may have come before.
-            let may_precede = began_ns <= self.opened_ns && exit_ns <= self.opened_ns + CLOSING_AT_START_NS;
-            lost += u64::from(usage.is_none() && !may_precede);
+            let exited = ExitedProcess { pid, exit_ns, began_ns, status };
+            let usage = self.matcher.take(&exited);
+            lost += u64::from(usage.is_none() && !self.asked.may_lack(&exited));
             event.usage = usage.map(Arc::new);
         }
         lost

@@ -52,8 +52,8 @@ const BUFFER_SIZE_MIN: usize = 1 << 16;
 /// The largest number of threads that are ended to receive a record of one.
 const PROOFS_MAX: usize = 16;
 
-/// Sleeps of the recorded threads, one after the other, in microseconds. A short one may be over before the thread waits, above all if a virtual
-/// machine loses its CPU then.
+/// Sleeps of the recorded threads, one after the other, in microseconds. A short one may be over before the thread waits, above
+/// all if a virtual machine loses its CPU then.
 const NAPS_US: [u64; 5] = [100, 400, 1_600, 6_400, 25_600];
 
 /// Checks that the costs of processes can be read, and leaves no trace.

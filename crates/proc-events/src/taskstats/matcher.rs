@@ -18,7 +18,7 @@ use crate::model::usage::ResourceUsage;
 /// that takes longer, a wrong match still needs a pid that is reused before its exit is read.
 const CLOSING_NS: u64 = 1_000_000_000;
 /// The same when reading begins, where the first processes are often short-lived and read late.
-pub(super) const CLOSING_AT_START_NS: u64 = 20_000_000;
+const CLOSING_AT_START_NS: u64 = 20_000_000;
 /// The largest number of records that wait for their exit.
 const PENDING_MAX: usize = 1 << 16;
 /// The largest number of pids whose records were forgotten.
@@ -54,7 +54,7 @@ pub struct UsageMatcher {
 /// The exits that have a record.
 #[derive(Clone, Copy, Debug, Default)]
 #[expect(clippy::struct_field_names, reason = "each is a time, and its name ends with the unit")]
-struct Coverage {
+pub(super) struct Coverage {
     /// Exits until this time have none.
     begins_ns: u64,
     /// Exits after this time have one. Those in between may have one.
@@ -69,8 +69,13 @@ impl Coverage {
         Self { begins_ns, certain_exit_ns: begins_ns.saturating_add(closing_ns), certain_run_ns }
     }
 
+    /// Returns the exits that have a record which is queued from `now_ns` on.
+    pub(super) const fn since_opening(now_ns: u64) -> Self {
+        Self::new(now_ns, now_ns, CLOSING_AT_START_NS)
+    }
+
     /// Returns true if the record of the process may be missing.
-    const fn may_lack(&self, exit: &ExitedProcess) -> bool {
+    pub(super) const fn may_lack(&self, exit: &ExitedProcess) -> bool {
         exit.exit_ns <= self.certain_exit_ns && exit.began_ns <= self.certain_run_ns
     }
 }
@@ -116,7 +121,7 @@ impl UsageMatcher {
     /// Returns a matcher for records that are queued from `now_ns` on.
     #[must_use]
     pub fn new(now_ns: u64) -> Self {
-        Self { all: Coverage::new(now_ns, now_ns, CLOSING_AT_START_NS), ..Self::default() }
+        Self { all: Coverage::since_opening(now_ns), ..Self::default() }
     }
 
     /// Forgets all records that were queued until `from_ns`, and those that were received until `until_ns`.

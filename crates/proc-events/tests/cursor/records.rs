@@ -13,6 +13,17 @@ fn harness() -> Harness {
     h
 }
 
+/// Returns a harness in which programs are requested, and a process that has called exec. The records of that are not read yet.
+fn execed() -> (Harness, u32) {
+    let mut h = harness();
+    h.machine.requested = Fields::NONE.with(Field::Exe);
+    let pid = h.machine.fork().unwrap();
+    h.wake();
+    assert_eq!(h.take(), ["fork 2"]);
+    h.machine.exec(pid);
+    (h, pid)
+}
+
 #[test]
 fn recorded_process_is_never_looked_at_again() {
     let mut h = harness();
@@ -48,12 +59,7 @@ fn program_of_a_process_that_is_gone_is_in_a_record_that_is_read_later() {
     for (late_ns, is_reaped) in
         [0, MS, 50 * MS].into_iter().flat_map(|late_ns| [(late_ns, true), (late_ns, false)])
     {
-        let mut h = harness();
-        h.machine.requested = Fields::NONE.with(Field::Exe);
-        let pid = h.machine.fork().unwrap();
-        h.wake();
-        assert_eq!(h.take(), ["fork 2"]);
-        h.machine.exec(pid);
+        let (mut h, pid) = execed();
         h.machine.exit(pid, 3);
         if is_reaped {
             h.machine.reap(pid);
@@ -88,12 +94,7 @@ fn program_of_a_process_that_is_gone_is_in_a_record_that_is_read_later() {
 
 #[test]
 fn exec_whose_program_is_not_recorded_is_reported_without_it() {
-    let mut h = harness();
-    h.machine.requested = Fields::NONE.with(Field::Exe);
-    let pid = h.machine.fork().unwrap();
-    h.wake();
-    h.take();
-    h.machine.exec(pid);
+    let (mut h, pid) = execed();
     // It ends between the look and the reading of its files.
     h.machine.vanishing = Some(pid);
     let records = h.machine.take_records();
@@ -305,12 +306,7 @@ fn list_shows_a_change_whose_record_is_lost() {
 
 #[test]
 fn library_is_not_taken_for_a_program_whose_record_is_lost() {
-    let mut h = harness();
-    h.machine.requested = Fields::NONE.with(Field::Exe);
-    let pid = h.machine.fork().unwrap();
-    h.wake();
-    h.take();
-    h.machine.exec(pid);
+    let (mut h, pid) = execed();
     h.machine.exit(pid, 3);
     h.machine.reap(pid);
     let records = h.machine.take_records();

@@ -3,13 +3,11 @@
 use std::sync::atomic::Ordering;
 
 use rustix::event::epoll;
-use rustix::time::ClockId;
 
 use super::{OPENED, Watcher, now_ns};
 use crate::cursor::opens::OpenWatcher;
 use crate::cursor::shared::Shared;
 use crate::perf::record::TaskChange;
-use crate::procfs::clock_ns;
 
 /// The number of records after which the priority is checked.
 const RECORDS_MAX: u32 = 256;
@@ -37,13 +35,13 @@ impl Watcher {
                 works = false;
                 break;
             };
-            let now_ns = now_ns();
+            let read_ns = now_ns();
             for (count, record) in (1u32..).zip(records) {
                 if count.is_multiple_of(RECORDS_MAX) {
-                    urgency.check(clock_ns(ClockId::Monotonic));
+                    urgency.check(now_ns());
                 }
                 if wants_renames || !matches!(record.change, TaskChange::Renamed { .. }) {
-                    tracker.on_record(host, record, now_ns);
+                    tracker.on_record(host, record, read_ns);
                 }
             }
             if events.take_lost_mappings() {
