@@ -380,3 +380,40 @@ fn idle_processes_cost_no_looks() {
     h.wake();
     assert_eq!(h.machine.looks, looks);
 }
+
+#[test]
+fn zombie_of_the_first_list_has_ended_before_the_start() {
+    let mut machine = PidMachine::default();
+    let pid = machine.fork().unwrap();
+    machine.exit(pid, 3);
+    let mut h = Harness::new(machine);
+    h.wake();
+    assert!(h.take().is_empty());
+    h.machine.reap(pid);
+    h.wake();
+    assert!(h.take().is_empty() && h.tracker.is_empty());
+}
+
+#[test]
+fn reaped_processes_are_forgotten_where_the_pidfd_does_not_show_it() {
+    for is_seen in [true, false] {
+        let mut h = harness();
+        h.machine.forgets_statuses = true;
+        for _ in 0..100 {
+            let pid = h.machine.fork().unwrap();
+            h.machine.exec(pid);
+            h.wake();
+            h.machine.exit(pid, 3);
+            if is_seen {
+                h.wake();
+            }
+            h.machine.reap(pid);
+            h.advance(30 * MS);
+            h.wake();
+        }
+        h.advance(30 * MS);
+        h.wake();
+        assert!(h.tracker.len() <= 3, "{} are known", h.tracker.len());
+        assert_eq!(h.table.len(), 0);
+    }
+}

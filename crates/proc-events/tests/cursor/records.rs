@@ -162,15 +162,16 @@ fn process_without_a_descriptor_exits_with_its_last_thread() {
     h.machine.exec(pid);
     h.wake();
     assert_eq!(h.take(), ["fork 2", "exec 2"]);
-    let mut record = |tid, change| {
+    let record = |h: &mut Harness, tid, change| {
         h.now_ns += MS;
         let record = TaskRecord { time_ns: h.now_ns, pid, tid, change };
         h.tracker.on_record(&mut h.machine, record, h.now_ns);
         h.tracker.take_reports().len()
     };
-    assert_eq!(record(7, TaskChange::Forked { ppid: pid }), 0);
-    assert_eq!(record(pid, TaskChange::Exited { ppid: 1 }), 0, "another thread runs");
-    assert_eq!(record(7, TaskChange::Exited { ppid: 1 }), 1);
+    assert_eq!(record(&mut h, 7, TaskChange::Forked { ppid: pid }), 0);
+    assert_eq!(record(&mut h, pid, TaskChange::Exited { ppid: 1 }), 0, "another thread runs");
+    h.machine.exiting.insert(pid);
+    assert_eq!(record(&mut h, 7, TaskChange::Exited { ppid: 1 }), 1);
 }
 
 /// Returns a program whose last thread has exited at the returned time, as a record shows. It has no further ones.
@@ -324,4 +325,45 @@ fn library_is_not_taken_for_a_program_whose_record_is_lost() {
     let reports = h.tracker.take_reports();
     let Change::Execed(observed) = &reports[0].change else { panic!("{reports:?}") };
     assert_eq!(observed.process.as_ref().unwrap().exe, None);
+}
+
+#[test]
+fn exit_whose_record_is_read_seconds_late_is_reported() {
+    let mut h = harness();
+    // The program was stopped meanwhile.
+    h.machine.run(3).unwrap();
+    h.advance(1_500 * MS);
+    h.wake();
+    assert_eq!(h.take(), ["fork 2", "exec 2", "exit 2"]);
+    assert!(h.tracker.is_empty() && h.table.is_empty());
+}
+
+#[test]
+fn process_whose_record_is_late_is_not_taken_for_another_one() {
+    let mut h = harness();
+    let pid = h.machine.fork().unwrap();
+    let mut records = h.machine.take_records();
+    h.look_at_ids();
+    assert_eq!(h.take(), ["fork 2"]);
+    // The parent lost the CPU before the record.
+    let record = TaskRecord { time_ns: h.now_ns + 5 * MS, ..records.pop().unwrap() };
+    h.advance(6 * MS);
+    h.machine.now_ns = h.now_ns;
+    h.tracker.on_record(&mut h.machine, record, h.now_ns);
+    h.wake();
+    assert!(h.take().is_empty());
+    h.machine.exec(pid);
+    h.machine.exit(pid, 3);
+    h.wake();
+    assert_eq!(h.take(), ["exec 2", "exit 2 3"]);
+}
+
+#[test]
+fn process_that_cannot_be_watched_does_not_end_with_its_records() {
+    let mut h = harness();
+    h.machine.free_descriptors = 0;
+    left(&mut h);
+    h.wake();
+    assert_eq!(h.take(), ["fork 2", "exec 2"]);
+    assert_eq!(h.tracker.next_look_ns(), None);
 }

@@ -37,10 +37,14 @@ pub(crate) struct PidMachine {
     pub(crate) pid_max: u32,
     pub(crate) free_descriptors: usize,
     pub(crate) free_watches: usize,
-    /// The watched pidfds that have not become readable yet: the instance, and the generation.
+    /// The watched pidfds: the instance, and the generation.
     pub(crate) watched: BTreeMap<usize, u32>,
+    /// The instances whose exit was told; true if their reaping was told, too.
+    pub(crate) told: BTreeMap<usize, bool>,
     /// True if this user may not see the status of zombies.
     pub(crate) hides_statuses: bool,
+    /// True if a pidfd does not tell the status once the parent has reaped the process, as before Linux 6.15.
+    pub(crate) forgets_statuses: bool,
     /// True if an exec has not set the arguments yet.
     pub(crate) hides_arguments: bool,
     /// The details that are requested. None of them can be read.
@@ -71,7 +75,9 @@ impl Default for PidMachine {
             free_descriptors: usize::MAX,
             free_watches: usize::MAX,
             watched: BTreeMap::new(),
+            told: BTreeMap::new(),
             hides_statuses: false,
+            forgets_statuses: false,
             hides_arguments: false,
             requested: Fields::NONE,
             hidden: BTreeSet::new(),
@@ -173,9 +179,15 @@ impl PidMachine {
 
     /// Takes the pidfds that have become readable: the pid and the generation of each.
     pub(crate) fn take_exits(&mut self) -> Vec<(u32, u32)> {
-        let instances = &self.instances;
-        let readable = self.watched.iter().filter(|&(&instance, _)| instances[instance].has_exited);
-        readable.map(|(&instance, &generation)| (instances[instance].pid, generation)).collect()
+        let Self { instances, watched, told, forgets_statuses, .. } = self;
+        let mut exits = Vec::new();
+        for (&owner, &generation) in watched.iter().filter(|&(&owner, _)| instances[owner].has_exited) {
+            let is_reaped = instances[owner].is_reaped && !*forgets_statuses;
+            if told.insert(owner, is_reaped).is_none_or(|was_reaped| is_reaped && !was_reaped) {
+                exits.push((instances[owner].pid, generation));
+            }
+        }
+        exits
     }
 
     fn observed(instance: &Instance) -> ObservedProcess {
@@ -235,6 +247,7 @@ impl PidHost for PidMachine {
     fn close(&mut self, pidfd: usize) {
         self.free_descriptors += 1;
         if self.watched.remove(&pidfd).is_some() {
+            self.told.remove(&pidfd);
             self.free_watches += 1;
         }
     }
@@ -245,7 +258,7 @@ impl PidHost for PidMachine {
 
     fn reaped_status(&mut self, pidfd: &usize) -> Option<ExitStatus> {
         let instance = &self.instances[*pidfd];
-        instance.is_reaped.then_some(ExitStatus(instance.code << 8))
+        (instance.is_reaped && !self.forgets_statuses).then_some(ExitStatus(instance.code << 8))
     }
 
     fn look(&mut self, pid: u32) -> Option<Look> {

@@ -54,6 +54,10 @@ impl<H> CursorTracker<H> {
             return;
         };
         let is_tracked = self.track(host, pid, pidfd, Some(&observed), now_ns);
+        if is_zombie && let Some(process) = self.processes.get_mut(&pid) {
+            // Its exit was before the start.
+            process.end = End::Reported;
+        }
         if !is_tracked || is_zombie || observed.is_kernel_thread {
             return;
         }

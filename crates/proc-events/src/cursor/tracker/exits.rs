@@ -8,6 +8,8 @@ use crate::model::report::Change;
 
 /// Time that a parent has to reap a zombie whose status this user may not see. The exit is then reported without it.
 const REAP_TIMEOUT_NS: u64 = 20_000_000;
+/// Time between two checks of a zombie whose parent takes longer.
+const ZOMBIE_CHECK_NS: u64 = 1_000_000_000;
 
 impl<H> CursorTracker<H> {
     /// Handles the pidfd of a process that has become readable: the process has exited, or its parent has reaped it.
@@ -50,6 +52,7 @@ impl<H> CursorTracker<H> {
         now_ns: u64,
     ) {
         let Some(known) = self.processes.get_mut(&pid) else { return };
+        let generation = known.generation;
         let end = std::mem::replace(&mut known.end, End::Reported);
         if end == End::Awaited {
             self.dying.retain(|&(dying, _)| dying != pid);
@@ -60,8 +63,31 @@ impl<H> CursorTracker<H> {
             self.stop_looking(pid, now_ns);
             self.report(pid, now_ns, Change::Exited { start_time, status, ppid });
         }
-        if is_reaped && let Some(Tracked { pidfd, .. }) = self.processes.remove(&pid) {
-            host.close(pidfd);
+        if is_reaped {
+            if let Some(Tracked { pidfd, .. }) = self.processes.remove(&pid) {
+                host.close(pidfd);
+            }
+        } else if end != End::Reported {
+            self.zombies.push_back((pid, generation, now_ns + REAP_TIMEOUT_NS));
+        }
+    }
+
+    /// Forgets the zombies that their parents have reaped. Kernels before 6.15 do not show that by the pidfd, so that each would
+    /// keep a descriptor until the next list.
+    pub(super) fn forget_reaped(&mut self, host: &mut impl PidHost<Pidfd = H>, now_ns: u64) {
+        while let Some(&(pid, generation, due_ns)) = self.zombies.front()
+            && due_ns <= now_ns
+        {
+            self.zombies.pop_front();
+            let is_it = |known: &&Tracked<H>| known.generation == generation;
+            let Some(known) = self.processes.get(&pid).filter(is_it) else { continue };
+            if known.is_gone(host, pid) {
+                if let Some(Tracked { pidfd, .. }) = self.processes.remove(&pid) {
+                    host.close(pidfd);
+                }
+            } else {
+                self.zombies.push_back((pid, generation, now_ns + ZOMBIE_CHECK_NS));
+            }
         }
     }
 }

@@ -35,6 +35,10 @@ impl<H> CursorTracker<H> {
             (self.needs_list, self.list_wait_ns) = (true, 0);
             return true;
         }
+        if last < first {
+            // Ids that were recorded after the cursor had passed them belong to others now.
+            self.recorded_ids.retain(|&id| id > first || id <= last);
+        }
         let mut left = count;
         let mut is_new = false;
         for pid in before_wrap.chain(after_wrap) {
@@ -56,13 +60,10 @@ impl<H> CursorTracker<H> {
     /// Looks at an id. If it belongs to no process, it is looked at again until `until_ns`.
     fn look_at_id(&mut self, host: &mut impl PidHost<Pidfd = H>, pid: u32, until_ns: u64, now_ns: u64) {
         if let Some(known) = self.processes.get(&pid) {
-            if !host.has_exited(&known.pidfd) {
+            if !known.has_left(host, pid) {
                 return;
             }
             let status = host.reaped_status(&known.pidfd);
-            if status.is_none() && host.is_shown(pid, known.start_time) {
-                return;
-            }
             // The kernel has given the id out again. The exit of the process that had it before comes first.
             self.finish(host, pid, status, true, now_ns);
         }

@@ -14,7 +14,14 @@ const LEAVE_NS: u64 = 2_000_000;
 const LEAVE_RETRY_NS: [u64; 2] = [10_000_000, 1_000_000_000];
 
 impl<H> CursorTracker<H> {
-    pub(super) fn on_recorded_exit(&mut self, pid: u32, tid: u32, ppid: u32, time_ns: u64, now_ns: u64) {
+    pub(super) fn on_recorded_exit(
+        &mut self,
+        host: &mut impl PidHost<Pidfd = H>,
+        (pid, tid): (u32, u32),
+        ppid: u32,
+        time_ns: u64,
+        now_ns: u64,
+    ) {
         let known = self.processes.get(&pid).map(|known| (known.start_time, known.ppid, known.end));
         if !self.recorded.contains_key(&pid) && known.is_none_or(|(_, _, end)| end == End::Reported) {
             return;
@@ -45,9 +52,17 @@ impl<H> CursorTracker<H> {
         }
         let (start_time, ppid) = (recorded.seen.start_time, recorded.ppid);
         // It was gone before it could be watched, or no descriptor is left.
-        self.count_end(0);
+        let look = host.look(pid).filter(|look| start_time == 0 || look.observed.start_time == start_time);
         self.stop_looking(pid, now_ns);
-        self.report(pid, now_ns, Change::Exited { start_time, status: None, ppid });
+        if look.is_some_and(|look| !look.is_exiting && !look.is_zombie) {
+            // It runs on with other rights. Snapshots show it.
+            self.recorded.remove(&pid);
+            return;
+        }
+        self.count_end(0);
+        let mut exit = Change::Exited { start_time, status: None, ppid };
+        self.complete_from_records(pid, &mut exit, now_ns);
+        self.push_recorded(pid, time_ns, exit);
     }
 
     /// Looks at the processes that still run although a record has shown the exit of their last thread.

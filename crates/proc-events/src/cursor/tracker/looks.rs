@@ -51,6 +51,7 @@ impl<H> CursorTracker<H> {
             let status = self.processes.get(&pid).and_then(|known| host.reaped_status(&known.pidfd));
             self.finish(host, pid, status, status.is_some(), now_ns);
         }
+        self.forget_reaped(host, now_ns);
         self.check_leaving(host, now_ns);
     }
 

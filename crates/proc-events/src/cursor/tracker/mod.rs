@@ -11,10 +11,12 @@ mod recorded;
 mod records;
 mod young;
 
+use std::collections::VecDeque;
+
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use self::recorded::Recorded;
-use super::host::PidHost;
+use super::host::{PidHost, PidOwner};
 use super::rest::Lives;
 use super::schedule::Phase;
 use crate::model::event::Origin;
@@ -44,6 +46,31 @@ struct Tracked<H> {
     execed_ns: u64,
 }
 
+impl<H> Tracked<H> {
+    /// Returns true if the id may belong to another process by now.
+    fn has_left(&self, host: &mut impl PidHost<Pidfd = H>, pid: u32) -> bool {
+        host.has_exited(&self.pidfd)
+            && (host.reaped_status(&self.pidfd).is_some() || !host.is_shown(pid, self.start_time))
+    }
+
+    /// Returns true if a process that has exited is reaped.
+    fn is_gone(&self, host: &mut impl PidHost<Pidfd = H>, pid: u32) -> bool {
+        if host.reaped_status(&self.pidfd).is_some() {
+            return true;
+        }
+        // A hidden zombie has no files either.
+        !host.is_shown(pid, self.start_time)
+            && match host.open(pid) {
+                PidOwner::Free | PidOwner::Thread => true,
+                PidOwner::Process(pidfd) => {
+                    host.close(pidfd);
+                    false
+                }
+                PidOwner::Unknown => false,
+            }
+    }
+}
+
 /// How far a process has come to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
@@ -65,6 +92,8 @@ pub struct CursorTracker<H> {
     young: Vec<Young>,
     /// The pids of zombies whose status is awaited, each with the time until which it is.
     dying: Vec<(u32, u64)>,
+    /// The zombies whose exit is reported: the pid and generation of each, and the time at which they are checked.
+    zombies: VecDeque<(u32, u32, u64)>,
     /// The ids that belonged to no process, each with the time until which they are looked at again.
     retried: Vec<(u32, u64)>,
     reports: Vec<ProcessReport>,
@@ -98,6 +127,7 @@ impl<H> CursorTracker<H> {
             generations: 0,
             young: Vec::new(),
             dying: Vec::new(),
+            zombies: VecDeque::new(),
             retried: Vec::new(),
             reports: Vec::new(),
             unseen: 0,

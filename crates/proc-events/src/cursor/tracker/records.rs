@@ -14,7 +14,7 @@ use crate::model::report::{Change, ProcessReport};
 use crate::model::snapshot::{KnownProcess, ObservedProcess};
 use crate::perf::record::{TaskChange, TaskRecord};
 
-/// The cursor may notice a process just before its record is written. A record that is later than this belongs to another
+/// The cursor may notice a process just before its record is written. A record that is later than this may belong to another
 /// process with the same pid.
 const NOTICED_BEFORE_NS: u64 = 1_000_000;
 /// The least time between two execs of one process. Two threads with an event each may both report the same one.
@@ -42,7 +42,7 @@ impl<H> CursorTracker<H> {
                 }
             }
             TaskChange::Renamed { comm } => self.push_recorded(pid, time_ns, Change::Renamed { tid, comm }),
-            TaskChange::Exited { ppid } => self.on_recorded_exit(pid, tid, ppid, time_ns, now_ns),
+            TaskChange::Exited { ppid } => self.on_recorded_exit(host, (pid, tid), ppid, time_ns, now_ns),
         }
     }
 
@@ -102,7 +102,7 @@ impl<H> CursorTracker<H> {
         self.recorded_ids.insert(id);
     }
 
-    fn push_recorded(&mut self, pid: u32, timestamp_ns: u64, change: Change) {
+    pub(super) fn push_recorded(&mut self, pid: u32, timestamp_ns: u64, change: Change) {
         self.reports.push(ProcessReport { pid, timestamp_ns, origin: Origin::Kernel, change });
     }
 
@@ -116,7 +116,8 @@ impl<H> CursorTracker<H> {
     ) {
         self.add_id(pid);
         if let Some(known) = self.processes.get(&pid) {
-            if known.noticed_ns + NOTICED_BEFORE_NS > time_ns {
+            // Its parent may have lost the CPU before the record. The process does not run until that is written.
+            if known.noticed_ns + NOTICED_BEFORE_NS > time_ns || !known.has_left(host, pid) {
                 // The cursor was first, and has reported it, unless it was too late to read it.
                 let start_time = known.start_time;
                 let seen = KnownProcess { start_time, ..UNSEEN };
@@ -254,13 +255,13 @@ impl<H> CursorTracker<H> {
                 recorded.seen = known(observed);
                 Some(exec.time_ns)
             }
-            Change::Exited { ppid, .. } => {
+            Change::Exited { ppid, start_time, .. } => {
                 let recorded = self.recorded.remove(&pid)?;
                 self.leaving.retain(|&(leaving, _)| leaving != pid);
                 *ppid = recorded.ppid.or(*ppid);
-                // The record of the last thread may have been lost.
-                let is_recent = recorded.exited_ns != 0 && recorded.exited_ns + RECENT_NS > now_ns;
-                is_recent.then_some(recorded.exited_ns)
+                // The record of the last thread may have been lost, unless the process was gone at the first look.
+                let is_its = *start_time == 0 || recorded.exited_ns + RECENT_NS > now_ns;
+                (recorded.exited_ns != 0 && is_its).then_some(recorded.exited_ns)
             }
             Change::Forked(_) | Change::Renamed { .. } => None,
         }
