@@ -3,14 +3,14 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 use rustix::process::{Resource, getrlimit};
 use rustix::time::ClockId;
 
 use super::merge::Merger;
 use super::record::{Malformed, TaskChange, TaskRecord};
 use crate::procfs::{Procfs, clock_ns};
-use crate::sys::cpus;
+use crate::sys::cpus::online;
 use crate::sys::perf::{Changes, Ring, Scope, open_task_event, write_to_ring_of};
 use crate::sys::thread_end::thread_id;
 
@@ -24,8 +24,15 @@ const EVENTS_MAX: usize = 4096;
 const PAGES_MAX: usize = 2048;
 /// The largest size of a ring, in pages. Holds about 400 processes.
 const RING_PAGES_MAX: usize = 64;
+/// The same for the threads that the first rings have no place for. Holds about 90 processes.
+const FURTHER_RING_PAGES_MAX: usize = 16;
 /// The least size of a ring, in pages.
 const RING_PAGES_MIN: usize = 4;
+/// The largest number of threads whose events write to one ring. To wake a reader, the kernel goes through all events of the
+/// ring, in the process that it reports.
+const RING_THREADS_MAX: usize = 64;
+/// A shorter suspension is the difference between two readings of clocks, in nanoseconds.
+const SUSPENDED_MIN_NS: u64 = 100_000_000;
 /// The largest number of lists of the threads of one process. Threads that start meanwhile appear in the next one.
 const LISTS_MAX: usize = 8;
 
@@ -55,57 +62,84 @@ pub(crate) struct PerfEvents {
     has_lost_mappings: bool,
     bytes: Vec<u8>,
     clock_offset_ns: i64,
+    /// The CPUs with events, and for how long the machine had been suspended, in nanoseconds.
+    cpus: (Vec<u32>, u64),
 }
 
 impl PerfEvents {
     /// Opens the events for all processes if that is permitted, else for the threads of this program and of others of its
     /// user. The calling thread must live as long as the result. `clock_offset_ns`: see
-    /// [`clock_offset_ns`](crate::connector::namespace::clock_offset_ns).
+    /// [`clock_offset_ns`](crate::connector::namespace::clock_offset_ns). `has_own_table`: no other thread uses the descriptors of
+    /// the calling one.
     ///
     /// # Errors
     /// If the kernel or a sandbox refuses them, or more descriptors are needed than may be used.
-    pub(crate) fn open(procfs: &Procfs, clock_offset_ns: i64) -> io::Result<Self> {
-        let cpus = cpus::online(CPUS_MAX).unwrap_or_default();
+    pub(crate) fn open(procfs: &Procfs, clock_offset_ns: i64, has_own_table: bool) -> io::Result<Self> {
+        let cpus = online(CPUS_MAX).unwrap_or_default();
         if cpus.is_empty() || cpus.len() > CPUS_MAX {
             return Err(io::ErrorKind::Unsupported.into());
         }
-        let open_all = || {
-            let rings = open_rings(&cpus, Scope::System, Changes::Tasks)?;
-            if let Ok(mappings) = open_rings(&cpus, Scope::System, Changes::Mappings) {
-                return Ok((rings, mappings));
+        let mut events = match Self::of_system(&cpus, clock_offset_ns) {
+            // Thousands of descriptors in the table of the program would be too many.
+            Err(_) if cpus.len() <= THREAD_CPUS_MAX && has_own_table => {
+                Self::of_threads(procfs, &cpus, clock_offset_ns)?
             }
-            // The limit of descriptors or of locked memory allows one ring for each CPU.
-            drop(rings);
-            Ok((open_rings(&cpus, Scope::System, Changes::All)?, Vec::new()))
+            result => result?,
         };
-        let (coverage, rings, mappings) = match open_all() {
-            Ok((rings, mappings)) => (Coverage::All, rings, mappings),
-            Err(_) if cpus.len() <= THREAD_CPUS_MAX => {
-                // Each further event would make each fork dearer.
-                let rings = open_rings(&cpus, Scope::Thread(0), Changes::All)?;
-                (Coverage::Descendants, rings, Vec::new())
-            }
-            Err(error) => return Err(error),
-        };
-        let (merger, bytes) = (Merger::default(), Vec::new());
-        let mut events = Self {
-            rings,
-            mappings,
-            others: Vec::new(),
-            coverage,
-            merger,
-            lost: 0,
-            has_lost_mappings: false,
-            bytes,
-            clock_offset_ns,
-        };
-        if coverage == Coverage::Descendants {
-            events.attach_threads(procfs, &cpus)?;
-        }
         if !events.self_test() {
             return Err(io::ErrorKind::Unsupported.into());
         }
         Ok(events)
+    }
+
+    fn of_system(cpus: &[u32], clock_offset_ns: i64) -> io::Result<Self> {
+        let open = |changes| open_rings(cpus, Scope::System, changes, RING_PAGES_MAX);
+        let rings = open(Changes::Tasks)?;
+        if let Ok(mappings) = open(Changes::Mappings) {
+            return Ok(Self::new(Coverage::All, cpus, rings, mappings, clock_offset_ns));
+        }
+        // The limit of descriptors or of locked memory allows one ring for each CPU.
+        drop(rings);
+        Ok(Self::new(Coverage::All, cpus, open(Changes::All)?, Vec::new(), clock_offset_ns))
+    }
+
+    fn of_threads(procfs: &Procfs, cpus: &[u32], clock_offset_ns: i64) -> io::Result<Self> {
+        // Each further event would make each fork dearer.
+        let rings = open_rings(cpus, Scope::Thread(0), Changes::All, RING_PAGES_MAX)?;
+        let mut events = Self::new(Coverage::Descendants, cpus, rings, Vec::new(), clock_offset_ns);
+        events.attach_threads(procfs, cpus)?;
+        Ok(events)
+    }
+
+    fn new(
+        coverage: Coverage,
+        cpus: &[u32],
+        rings: Vec<Ring>,
+        mappings: Vec<Ring>,
+        clock_offset_ns: i64,
+    ) -> Self {
+        let (others, merger, bytes) = (Vec::new(), Merger::default(), Vec::new());
+        let (lost, has_lost_mappings) = (0, false);
+        let cpus = (cpus.to_vec(), suspended_ns());
+        Self {
+            rings,
+            mappings,
+            others,
+            coverage,
+            merger,
+            lost,
+            has_lost_mappings,
+            bytes,
+            clock_offset_ns,
+            cpus,
+        }
+    }
+
+    /// Returns false if a CPU has no events, because it came online later, or went offline while the machine was suspended.
+    pub(crate) fn has_all_cpus(&self) -> bool {
+        let (cpus, suspended_before_ns) = &self.cpus;
+        online(CPUS_MAX).is_none_or(|online| online.iter().all(|cpu| cpus.contains(cpu)))
+            && suspended_ns() < suspended_before_ns + SUSPENDED_MIN_NS
     }
 
     /// Returns the processes that the events report.
@@ -182,7 +216,9 @@ impl PerfEvents {
         let mut threads = Threads {
             cpus,
             left: EVENTS_MAX.min(usize::try_from(limit / 2).unwrap_or(usize::MAX)).saturating_sub(cpus.len()),
+            in_ring: 1,
             known: FxHashSet::from_iter([own]),
+            attached_ns: FxHashMap::default(),
         };
         self.attach_process(procfs, std::process::id(), &mut threads)?;
         for pid in procfs.pids().unwrap_or_default() {
@@ -197,37 +233,54 @@ impl PerfEvents {
     fn attach_process(&mut self, procfs: &Procfs, pid: u32, threads: &mut Threads<'_>) -> io::Result<()> {
         for _ in 0..LISTS_MAX {
             let tids = procfs.threads(pid);
-            // A thread that one with an event has created has an event, too. Its creation was reported.
+            // A thread that one with an event on each CPU has created has them, too. Its creation was reported.
             self.read_rings().map_err(|_| io::ErrorKind::InvalidData)?;
             let is_inherited = |tid: u32| {
-                let is_fork = |record: &&TaskRecord| matches!(record.change, TaskChange::Forked { .. });
-                self.merger.waiting().iter().filter(is_fork).any(|record| record.tid == tid)
+                self.merger.waiting().iter().filter(|record| record.tid == tid).any(|record| {
+                    let TaskChange::Forked { ppid } = record.change else { return false };
+                    threads.attached_ns.get(&ppid).is_some_and(|&attached_ns| attached_ns <= record.time_ns)
+                })
             };
             let new: Vec<u32> =
                 tids.into_iter().filter(|tid| !threads.known.contains(tid) && !is_inherited(*tid)).collect();
             if new.is_empty() {
+                // Since its creation, if it has inherited them.
+                threads.attached_ns.entry(pid).or_insert(0);
                 break;
             }
             for tid in new {
                 threads.known.insert(tid);
                 self.attach(tid, threads)?;
             }
+            threads.attached_ns.insert(pid, clock_ns(ClockId::Monotonic));
         }
         Ok(())
     }
 
     fn attach(&mut self, tid: u32, threads: &mut Threads<'_>) -> io::Result<()> {
-        if threads.left < threads.cpus.len() {
+        let count = threads.cpus.len();
+        if threads.left < count {
             return Err(io::ErrorKind::QuotaExceeded.into());
         }
-        for (&cpu, ring) in threads.cpus.iter().zip(&self.rings) {
-            let event = match open_task_event(Scope::Thread(tid), Changes::All, cpu, 1) {
-                Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Ok(()),
-                event => event?,
-            };
+        let open = |&cpu| open_task_event(Scope::Thread(tid), Changes::All, cpu, 1);
+        let events = match threads.cpus.iter().map(open).collect::<io::Result<Vec<_>>>() {
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Ok(()),
+            events => events?,
+        };
+        threads.left -= count;
+        if threads.in_ring == RING_THREADS_MAX && threads.left >= count {
+            threads.in_ring = 0;
+            // Without the memory for it, each record costs the process that it reports more.
+            let pages = FURTHER_RING_PAGES_MAX;
+            if let Ok(rings) = open_rings(threads.cpus, Scope::Thread(0), Changes::None, pages) {
+                self.rings.extend(rings);
+                threads.left -= count;
+            }
+        }
+        threads.in_ring += 1;
+        for (event, ring) in events.into_iter().zip(self.rings.rchunks(count).next().unwrap_or_default()) {
             write_to_ring_of(event.as_fd(), ring.as_fd())?;
             self.others.push(event);
-            threads.left -= 1;
         }
         Ok(())
     }
@@ -246,12 +299,15 @@ struct Threads<'a> {
     cpus: &'a [u32],
     /// The number of events that may still be opened.
     left: usize,
+    /// The number of threads whose events write to the last rings.
+    in_ring: usize,
     known: FxHashSet<u32>,
+    /// The processes whose threads have events, and the time since which all have, in nanoseconds.
+    attached_ns: FxHashMap<u32, u64>,
 }
 
-/// Opens an event on each CPU, with a ring.
-fn open_rings(cpus: &[u32], scope: Scope, changes: Changes) -> io::Result<Vec<Ring>> {
-    let mut pages = RING_PAGES_MAX;
+/// Opens an event on each CPU, with a ring of up to `pages` pages.
+fn open_rings(cpus: &[u32], scope: Scope, changes: Changes, mut pages: usize) -> io::Result<Vec<Ring>> {
     while pages > RING_PAGES_MIN && pages * cpus.len() > PAGES_MAX {
         pages /= 2;
     }
@@ -266,6 +322,11 @@ fn open_rings(cpus: &[u32], scope: Scope, changes: Changes) -> io::Result<Vec<Ri
             result => return result,
         }
     }
+}
+
+/// Returns for how long the machine was suspended since its boot, in nanoseconds.
+fn suspended_ns() -> u64 {
+    clock_ns(ClockId::Boottime).saturating_sub(clock_ns(ClockId::Monotonic))
 }
 
 /// Takes the new records of a ring.
@@ -283,14 +344,22 @@ fn is_memory_limit(error: &io::Error) -> bool {
 mod tests {
     use std::path::Path;
     use std::process::Command;
+    use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
     use super::*;
 
     /// Calls `test` with events on a thread of its own. Does nothing where they are refused.
     fn with_events(test: impl FnOnce(&mut PerfEvents) + Send + 'static) {
+        with_opened(|procfs| PerfEvents::open(procfs, 0, true), test);
+    }
+
+    fn with_opened(
+        open: impl FnOnce(&Procfs) -> io::Result<PerfEvents> + Send + 'static,
+        test: impl FnOnce(&mut PerfEvents) + Send + 'static,
+    ) {
         let thread = std::thread::spawn(|| {
             let procfs = Procfs::open(Path::new("/proc")).unwrap();
-            if let Ok(mut events) = PerfEvents::open(&procfs, 0) {
+            if let Ok(mut events) = open(&procfs) {
                 test(&mut events);
             }
         });
@@ -305,47 +374,73 @@ mod tests {
         records
     }
 
-    #[test]
-    fn child_of_another_thread_is_reported_from_its_fork_to_its_exit() {
-        let (start, started) = std::sync::mpsc::sync_channel::<()>(0);
-        let (give, given) = std::sync::mpsc::sync_channel(1);
-        let other = std::thread::spawn(move || {
+    /// Returns the changes of a process, in their order.
+    fn changes_of(events: &mut PerfEvents, pid: u32) -> Vec<&'static str> {
+        let mut seen = Vec::new();
+        for TaskRecord { tid, change, .. } in read_all(events).into_iter().filter(|record| record.pid == pid)
+        {
+            assert_eq!(tid, pid);
+            match change {
+                TaskChange::Forked { ppid } => {
+                    assert_eq!(ppid, std::process::id());
+                    seen.push("forked");
+                }
+                TaskChange::Execed { comm } => {
+                    assert_eq!(&comm[..5], b"true\0");
+                    seen.push("execed");
+                }
+                TaskChange::Mapped { path } if seen.last() == Some(&"execed") => {
+                    assert!(path.ends_with(b"true"));
+                    seen.push("mapped");
+                }
+                TaskChange::Exited { ppid } => {
+                    assert_eq!(ppid, std::process::id());
+                    seen.push("exited");
+                }
+                _ => {}
+            }
+        }
+        seen
+    }
+
+    /// Starts a thread that runs a program for each message, and sends the pid.
+    fn spawner() -> (SyncSender<()>, Receiver<u32>) {
+        let (start, started) = sync_channel(0);
+        let (give, given) = sync_channel(1);
+        std::thread::spawn(move || {
             while started.recv().is_ok() {
                 let mut child = Command::new("/bin/true").spawn().unwrap();
-                give.send((child.id(), child.wait().unwrap())).unwrap();
+                child.wait().unwrap();
+                give.send(child.id()).unwrap();
             }
         });
+        (start, given)
+    }
+
+    #[test]
+    fn child_of_another_thread_is_reported_from_its_fork_to_its_exit() {
+        let (start, given) = spawner();
         with_events(move |events| {
             start.send(()).unwrap();
-            let (pid, _) = given.recv().unwrap();
-            let mut seen = Vec::new();
-            for TaskRecord { tid, change, .. } in
-                read_all(events).into_iter().filter(|record| record.pid == pid)
-            {
-                assert_eq!(tid, pid);
-                match change {
-                    TaskChange::Forked { ppid } => {
-                        assert_eq!(ppid, std::process::id());
-                        seen.push("forked");
-                    }
-                    TaskChange::Execed { comm } => {
-                        assert_eq!(&comm[..5], b"true\0");
-                        seen.push("execed");
-                    }
-                    TaskChange::Mapped { path } if seen.last() == Some(&"execed") => {
-                        assert!(path.ends_with(b"true"));
-                        seen.push("mapped");
-                    }
-                    TaskChange::Exited { ppid } => {
-                        assert_eq!(ppid, std::process::id());
-                        seen.push("exited");
-                    }
-                    _ => {}
-                }
-            }
-            assert_eq!(seen, ["forked", "execed", "mapped", "exited"]);
+            let pid = given.recv().unwrap();
+            assert_eq!(changes_of(events, pid), ["forked", "execed", "mapped", "exited"]);
         });
-        other.join().unwrap();
+    }
+
+    #[test]
+    fn threads_that_the_first_rings_have_no_place_for_get_rings_of_their_own() {
+        let spawners: Vec<_> = std::iter::repeat_with(spawner).take(RING_THREADS_MAX + 1).collect();
+        let cpus = online(CPUS_MAX).unwrap();
+        let count = cpus.len();
+        let open = move |procfs: &Procfs| PerfEvents::of_threads(procfs, &cpus, 0);
+        with_opened(open, move |events| {
+            for (start, given) in [spawners.first().unwrap(), spawners.last().unwrap()] {
+                start.send(()).unwrap();
+                let pid = given.recv().unwrap();
+                assert_eq!(changes_of(events, pid), ["forked", "execed", "mapped", "exited"]);
+            }
+            assert!(events.rings.len() > count, "this user may lock more memory");
+        });
     }
 
     #[test]

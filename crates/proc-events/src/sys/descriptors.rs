@@ -1,8 +1,10 @@
 //! A descriptor table of the calling thread's own.
 
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::sync::Arc;
+
+use rustix::fs::{Mode, OFlags};
 
 use super::check;
 
@@ -11,8 +13,9 @@ const CLOSE_RANGE_UNSHARE: libc::c_uint = 2;
 /// The first descriptor that is neither input, output nor error output.
 const FIRST: libc::c_uint = 3;
 
-/// Gives the calling thread a descriptor table of its own, with only the standard ones and those of `shared`. Returns its
-/// own descriptors of `shared`, which must be two different ones. Threads that it starts share its table.
+/// Gives the calling thread a descriptor table of its own, with only those of `shared`. Its standard descriptors are those of
+/// `/dev/null`: a pipe that the program closes must not stay open here. Returns its own descriptors of `shared`, which must be two
+/// different ones. Threads that it starts share its table.
 ///
 /// Thousands of descriptors in the table of the program would make each of its forks slow.
 ///
@@ -37,8 +40,26 @@ pub(crate) fn unshare(shared: &Arc<[OwnedFd; 2]>) -> io::Result<[OwnedFd; 2]> {
     if last >= FIRST {
         close_range(FIRST, last, flags)?;
     }
+    replace_standard(own);
     // SAFETY: the numbers are open in the table that this thread now has for itself, and nothing else there owns them.
     Ok(own.map(|number| unsafe { OwnedFd::from_raw_fd(number as libc::c_int) }))
+}
+
+/// Replaces the standard descriptors by those of `/dev/null`, unless they are those of `kept`.
+fn replace_standard(kept: [libc::c_uint; 2]) {
+    let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).ok();
+    let null = null.map(IntoRawFd::into_raw_fd);
+    for number in (0..FIRST as libc::c_int).filter(|&number| !kept.contains(&(number as libc::c_uint))) {
+        match null {
+            Some(null) if null == number => {}
+            // SAFETY: the call accesses no memory. The thread owns no descriptor with this number.
+            Some(null) => drop(unsafe { libc::dup2(null, number) }),
+            None => drop(close_range(number as libc::c_uint, number as libc::c_uint, 0)),
+        }
+    }
+    if let Some(null) = null.filter(|&null| null >= FIRST as libc::c_int) {
+        drop(close_range(null as libc::c_uint, null as libc::c_uint, 0));
+    }
 }
 
 /// Makes other threads handle the signals of the program, for this thread and those that it starts.
@@ -97,6 +118,10 @@ mod tests {
             let Ok(own) = unshare(&given) else { return sender.send((given, 0)).unwrap() };
             rustix::io::write(&own[1], &7u64.to_ne_bytes()).unwrap();
             let open = std::fs::read_dir("/proc/thread-self/fd").unwrap().count();
+            for number in 0..FIRST {
+                let target = std::fs::read_link(format!("/proc/thread-self/fd/{number}")).unwrap();
+                assert_eq!(target.to_str(), Some("/dev/null"), "a closed pipe must not stay open");
+            }
             sender.send((given, open)).unwrap();
         });
         let (given, open) = receiver.recv().unwrap();

@@ -72,6 +72,8 @@ pub(crate) enum Changes {
     Mappings,
     /// Both.
     All,
+    /// Nothing: the ring is that of other events.
+    None,
 }
 
 /// Opens an event that reports tasks while they run on one CPU. Its records have the time on `CLOCK_MONOTONIC` at their end.
@@ -93,6 +95,7 @@ pub(crate) fn open_task_event(
         Changes::Tasks => TASKS,
         Changes::Mappings => MAPPINGS,
         Changes::All => TASKS | MAPPINGS,
+        Changes::None => 0,
     };
     let attr = EventAttr {
         kind: TYPE_SOFTWARE,

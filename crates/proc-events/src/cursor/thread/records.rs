@@ -29,7 +29,7 @@ impl Watcher {
             }
             disables
         };
-        let mut works = !tests || events.self_test();
+        let mut works = !tests || (events.self_test() && events.has_all_cpus());
         for _ in 0..READS_MAX {
             let Ok(records) = events.read() else {
                 works = false;
@@ -66,7 +66,7 @@ impl Watcher {
 
     /// Goes on with the cursor alone.
     fn stop_perf(&mut self) {
-        self.perf = None;
+        (self.perf, self.unrecorded) = (None, None);
         self.urgency.end();
         self.host.reserve(0);
         self.pace = self.pace_unrecorded;

@@ -46,7 +46,7 @@ impl Watcher {
         };
         // Before the list, so that each process is in the list or has a record. The records cost a wake-up each.
         let perf = (uses_perf && effort != Effort::Low && !host.is_foreign())
-            .then(|| PerfEvents::open(&procfs, clock_offset_ns(&proc_root)).ok())
+            .then(|| PerfEvents::open(&procfs, clock_offset_ns(&proc_root), has_own_table).ok())
             .flatten();
         host.reserve(perf.as_ref().map_or(0, PerfEvents::descriptors));
         let scheduling = raise_priority.then(ThreadScheduling::of_this_thread);
