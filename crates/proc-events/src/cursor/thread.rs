@@ -102,8 +102,8 @@ impl Watcher {
             let tick_ns = self.read_ns + self.pace.tick_ns(self.read_ns, is_woken);
             let report_ns = waiting.first().map(|report| report.timestamp_ns + FORK_DELAY_NS);
             let unrecorded_ns = self.unrecorded.map(|(_, due_ns)| due_ns);
-            let dues = [self.tracker.next_look_ns(), self.audit.next_slice_ns(), report_ns, unrecorded_ns];
-            let until_ns = dues.into_iter().flatten().fold(tick_ns, u64::min);
+            let dues = [self.tracker.next_look_ns(), self.audit.next_slice_ns(), report_ns];
+            let until_ns = wait::until_ns(tick_ns, unrecorded_ns, dues);
             events.clear();
             let rest_ns = self.rest_ns();
             wait::for_reader(&self.woken, rest_ns);

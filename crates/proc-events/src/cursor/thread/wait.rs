@@ -31,6 +31,16 @@ impl Turn {
     }
 }
 
+/// Returns the time until which the thread waits: that of the first due look, or that of the next read of the cursor. While the
+/// records of the last ids are awaited, until `unrecorded_ns`, the cursor is not read.
+pub(super) fn until_ns<const N: usize>(
+    tick_ns: u64,
+    unrecorded_ns: Option<u64>,
+    dues: [Option<u64>; N],
+) -> u64 {
+    dues.into_iter().flatten().fold(unrecorded_ns.unwrap_or(tick_ns), u64::min)
+}
+
 /// Waits until the reader wants a look at once, for at most `timeout_ns`. A signal ends the wait early.
 pub(super) fn for_reader(woken: &OwnedFd, timeout_ns: u64) {
     if timeout_ns > 0 {
@@ -57,4 +67,17 @@ pub(super) fn for_events(
 fn poll_in(fd: &OwnedFd, timeout_ns: u64) -> rustix::io::Result<usize> {
     let (tv_sec, tv_nsec) = ((timeout_ns / 1_000_000_000) as _, (timeout_ns % 1_000_000_000) as _);
     poll(&mut [PollFd::new(fd, PollFlags::IN)], Some(&Timespec { tv_sec, tv_nsec }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thread_does_not_wake_for_a_cursor_that_is_not_read_while_records_are_awaited() {
+        assert_eq!(until_ns(7, None, [Some(9), None]), 7);
+        assert_eq!(until_ns(7, None, [Some(5), None]), 5);
+        assert_eq!(until_ns(7, Some(1_000), [None, None]), 1_000);
+        assert_eq!(until_ns(7, Some(1_000), [None, Some(20)]), 20);
+    }
 }
