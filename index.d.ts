@@ -208,7 +208,8 @@ export declare interface EventsOptions<
 
 /**
  * The public types of the events and of the details of a process.
- * Every pid is a process id (the kernel's tgid) in the initial pid namespace. Threads are never reported as processes.
+ * Every pid is a process id (the kernel's tgid) in the pid namespace that `/proc` shows. With the connector, that is the initial
+ * one. Threads are never reported as processes.
  */
 /** The types of event, named as the kernel's process connector names them. */
 export declare type EventType = 'fork' | 'exec' | 'exit' | 'comm' | 'uid' | 'gid' | 'sid' | 'ptrace' | 'coredump'
@@ -1007,7 +1008,8 @@ export declare interface SidEvent extends EventBase<'sid'> {}
  * runs, and whether it may be signalled.
  * @returns true if the signal was sent. false if the process has exited.
  * @throws SystemError with the `code` `'EPERM'` if the process may not be signalled.
- * @throws a {@link ProcessMonitorError} `ERR_PROC_UNREADABLE` if /proc cannot be read, or shows another pid namespace.
+ * @throws a {@link ProcessMonitorError} `ERR_PROC_UNREADABLE` if /proc cannot be read, `ERR_PROC_NAMESPACE` if it is that of
+ * another pid namespace.
  * `ERR_UNSUPPORTED_PLATFORM` or `ERR_NATIVE_BINDING` if the native part is unavailable.
  * @throws TypeError `ERR_INVALID_ARG_TYPE` or RangeError `ERR_OUT_OF_RANGE` for an argument that is not as typed. TypeError
  * `ERR_UNKNOWN_SIGNAL` for an unknown name.

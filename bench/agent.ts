@@ -29,10 +29,19 @@ const paced: Scenario = {
 const agents: readonly (readonly string[])[] = [
   ['--events', 'exec,exit', '--redact'],
   ['--events', 'exit', '--redact'],
-  ['--events', 'exit', '--redact', '--capture', 'name,argv,uid,startTime'],
-  ['--events', 'exit', '--redact', '--capture', 'name,argv'],
-  ['--events', 'exit', '--capture', 'name'],
-  ['--events', 'exit', '--capture', 'usage'],
+  ...[
+    'name,argv,uid,startTime',
+    'name,argv',
+    'cgroup',
+    'startTime',
+    'argv',
+    'loginUid',
+    'exe',
+    'name',
+    'cwd',
+    'uid',
+    'usage',
+  ].map((fields) => ['--events', 'exit', '--redact', '--capture', fields]),
   ['--events', 'exit', '--failed', '--redact'],
   ['--events', 'exit', '--redact', '--sample', '1/10'],
 ]

@@ -18,7 +18,7 @@ const NEEDS_NETLINK = /They need the kernel's process connector\./
 const container = [...namespace, '--net', '--ipc', '--uts', '--mount']
 
 const PLACES: Readonly<Record<string, Place>> = {
-  'as user nobody': { by: nobody, args: [], hint: /only with CAP_NET_ADMIN\. Run as root, or grant it\./ },
+  'as user nobody': { by: nobody, args: [], hint: /only with CAP_NET_ADMIN\. Grant it/ },
   'in a container': { by: container, args: ['--source', 'auto'], hint: NEEDS_NETLINK },
   'in a container of another user': {
     by: [container[0]!, '--user', '--map-root-user', ...container.slice(1)],

@@ -63,7 +63,7 @@ test.serial('the fallback to polling and a restart are printed in their place', 
   const { stdout, stderr } = await commanded(['--source', 'auto', '--json'], then, polling)
   // Costs are unknown while polling.
   const [fallen, restart] = inside(stdout).filter(({ note }) => note !== 'usage')
-  t.like(JSON.parse(stdout.split('\n')[0]!), { type: 'start', source: 'polling' })
+  t.like(JSON.parse(stdout.split('\n')[0]!), { type: 'start', source: 'polling', watching: null })
   t.deepEqual(Object.keys(fallen), [...moment, 'note', 'code', 'message', ...place])
   t.like(fallen, { type: 'note', note: 'polling', code: 'ERR_SOURCE_FAILED' })
   t.regex(fallen.message, /^Polling \/proc, which may miss .* \(bind: EPERM, operation not permitted\)\.$/)

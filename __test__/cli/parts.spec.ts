@@ -230,6 +230,7 @@ const healthy: Facts = {
   netlink: null,
   usage: null,
   polls: true,
+  isForeign: false,
   capabilities: ['CAP_SYS_PTRACE'],
   hidepid: null,
   selfTest: {
@@ -266,11 +267,15 @@ test('each check of the doctor has a name, a status, and advice if something is 
   t.deepEqual(found({ polls: false, hidepid: 'hidepid=2' }), [false, 'polling failed'])
   const pollingTest = healthy.pollingTest!
   t.deepEqual(found({ pollingTest: { ...pollingTest, execs: 17 } }), [true, 'polling warning'])
-  t.deepEqual(found({ pollingTest: { ...pollingTest, watching: 'snapshot' } }), [true, 'polling warning'])
+  t.deepEqual(found({ pollingTest: { watching: 'snapshot', started: 20, execs: 2, exits: 2 } }), [
+    true,
+    'polling warning',
+  ])
   const detailOf = (over: Partial<Facts>) => diagnose({ ...healthy, ...over }).find(({ name }) => name === 'polling')!
-  t.regex(detailOf({}).detail, /18 execs and 20 exits were seen by the last process id$/)
+  t.regex(detailOf({}).detail, /18 execs and 20 exits were seen by looks at new process ids$/)
   t.is(detailOf({}).advice, null)
   t.regex(detailOf(refused).advice!, /CAP_PERFMON.*--cap-add PERFMON.*perf_event_paranoid.*seccomp/)
+  t.regex(detailOf({ ...refused, isForeign: true }).advice!, /HOST_PROC/)
   const perfTest = { pollingTest: { ...pollingTest, watching: 'perf' } } as const
   t.regex(detailOf({ ...refused, ...perfTest }).detail, / by perf events$/)
   t.is(detailOf({ ...refused, ...perfTest }).advice, null)

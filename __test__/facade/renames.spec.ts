@@ -150,8 +150,8 @@ test('signalProcess throws a system error if the process may not be signalled', 
   const error = t.throws(signal, { code: 'EPERM' }) as NodeJS.ErrnoException
   t.is(error.message, 'pidfd_send_signal EPERM: operation not permitted, pid 7')
   t.deepEqual([error.errno, error.syscall], [-1, 'pidfd_send_signal'])
-  failing({ code: 5, errno: 0, context: '/proc shows another pid namespace' })
-  t.throws(signal, { code: 'ERR_PROC_UNREADABLE' })
+  failing({ code: 7, errno: 0, context: 'its pids cannot be signalled' })
+  t.throws(signal, { code: 'ERR_PROC_NAMESPACE' })
   failing({ code: 5, errno: 2, syscall: 'open', context: 'the proc file system' })
   t.throws(signal, { code: 'ERR_PROC_UNREADABLE' })
 })

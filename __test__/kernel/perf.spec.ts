@@ -174,7 +174,7 @@ serial('perf events that no longer report leave the cursor, and no process is mi
   await withLoad('pe-unperf', (load) =>
     withPerf(t, async (watcher) => {
       const disabled = spawnSync(compiled(t, 'pe-unperf', unperf), [`${watcher.pid}`], { encoding: 'utf8' })
-      if (disabled.status === 3) return void skipped(t, 'this kernel gives out no descriptors of threads')
+      if (disabled.status === 3) return void skipped(t, 'this kernel has no pidfds of threads')
       t.true(Number(disabled.stdout) > 0, 'there are perf events')
       const { stays } = load.stormSync({ count: 10, stays: 5 })
       await watcher.until(

@@ -35,6 +35,7 @@ interface Seen {
   readonly waited: number | string | null
   readonly waitedMs: number
   readonly deleted: boolean | string
+  readonly signalled: boolean | string
 }
 
 async function watch(
@@ -140,7 +141,8 @@ serial(
       [seen.source, seen.watching, seen.warnings],
       ['polling', 'cursor', ['ERR_PID_NAMESPACE', 'ERR_PROC_NAMESPACE']],
     )
-    t.deepEqual([seen.waited, seen.deleted], ['ERR_PROC_NAMESPACE', 'ERR_PROC_NAMESPACE'])
+    const { waited, deleted, signalled } = seen
+    t.deepEqual([waited, deleted, signalled], ['ERR_PROC_NAMESPACE', 'ERR_PROC_NAMESPACE', 'ERR_PROC_NAMESPACE'])
   },
 )
 
@@ -149,6 +151,19 @@ serial('in the /proc of another pid namespace, processes that live for milliseco
   const { commands, ended } = await watch(t, foreign, { source: 'auto' }, 100, 0.01)
   t.true(commands >= 50, `${commands} of 100`)
   t.true(ended >= commands - 2, `${ended} of ${commands} exits`)
+})
+
+serial('doctor says what it saw in the /proc of another pid namespace, and how to see more', (t) => {
+  if (!canRun(t)) return
+  const [unshare, ...rest] = [...foreign, process.execPath, command, 'doctor', '--json']
+  const { stdout } = spawnSync(unshare!, rest, { encoding: 'utf8', timeout: atMost(30_000) })
+  const { checks } = JSON.parse(stdout) as { checks: { name: string; detail: string; advice: string | null }[] }
+  const { detail, advice } = checks.find(({ name }) => name === 'polling')!
+  const [, execs, exits] =
+    /of 20 processes started, (\d+) execs and (\d+) exits were seen by looks at/.exec(detail) ?? []
+  // `true` lives for a millisecond or two.
+  t.true(Number(execs) > 0 && Number(exits) > 0, detail)
+  t.regex(advice!, /HOST_PROC/)
 })
 
 serial('run and wait refuse the /proc of another pid namespace', (t) => {

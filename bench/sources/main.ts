@@ -110,14 +110,22 @@ async function measure(observer: Observer, planned: readonly Load[]): Promise<Re
   return JSON.parse(text) as Result
 }
 
+interface SpawnTimes {
+  readonly without: number
+  /** With the monitor in another program. */
+  readonly beside: number
+  /** With the monitor in the program that spawns. */
+  readonly watched: number
+}
+
 /** Returns the times of a spawn of the watching program itself, in microseconds. */
-function ownSpawns(tools: Tools, sandbox: readonly string[], isQuick: boolean): { without: number; watched: number } {
+function ownSpawns(tools: Tools, sandbox: readonly string[], isQuick: boolean): SpawnTimes {
   const crowd = [tools.load, 'crowd', tools.stay, isQuick ? '20' : '2000', '120', '/dev/null']
   const own = [process.execPath, join(here, '..', 'peers', 'sources', 'own.mjs'), '{"source":"polling"}']
   const [program = '', ...args] = [...namespace, ...nobody, ...sandbox, ...own, isQuick ? '20' : '200', ...crowd]
   const { status, stdout, stderr } = spawnSync(program, args, { encoding: 'utf8' })
   if (status !== 0) throw new Error(stderr)
-  return JSON.parse(stdout) as { without: number; watched: number }
+  return JSON.parse(stdout) as SpawnTimes
 }
 
 function table(rows: readonly (Row & { observer: string })[]): string {
@@ -184,8 +192,9 @@ export async function sources(
           ['cursor', refuse],
           ['perf events', []],
         ] as const) {
-          const { without, watched } = ownSpawns(tools, sandbox, isQuick)
-          own.push(`${name}: ${figure(watched)} µs, ${figure(watched / without)} times that without a monitor`)
+          const { without, beside, watched } = ownSpawns(tools, sandbox, isQuick)
+          const times = `${figure(watched / without)} times that without a monitor`
+          own.push(`${name}: ${figure(watched)} µs, ${times} (${figure(beside / without)} with one in another program)`)
         }
       }
     })

@@ -14,19 +14,28 @@ const TRIAL_S = 20
 const MACHINES = {
   amd64: {
     command: 'qemu-system-x86_64',
+    package: 'qemu-system-x86',
     args: ['-machine', 'q35', '-vga', 'none'],
     console: 'ttyS0',
     cpu: 'x64',
   },
-  arm64: { command: 'qemu-system-aarch64', args: ['-machine', 'virt'], console: 'ttyAMA0', cpu: 'arm64' },
+  arm64: {
+    command: 'qemu-system-aarch64',
+    package: 'qemu-system-arm',
+    args: ['-machine', 'virt'],
+    console: 'ttyAMA0',
+    cpu: 'arm64',
+  },
 }
 
 /** Returns what this machine lacks to boot a row, or undefined. */
 export function whyNoMachine({ arch }) {
-  const missing = [MACHINES[arch].command, 'cpio', 'apt-get', 'dpkg-deb'].filter(
-    (command) => spawnSync(command, ['--version']).error,
-  )
-  return missing.length > 0 ? `${missing.join(', ')} ${missing.length > 1 ? 'are' : 'is'} missing` : undefined
+  const isMissing = (command) => spawnSync(command, ['--version']).error !== undefined
+  if (['apt-get', 'dpkg-deb'].some(isMissing)) return 'this machine has no apt-get'
+  const { command, package: name } = MACHINES[arch]
+  const packages = Object.entries({ [command]: name, cpio: 'cpio' }).filter(([needed]) => isMissing(needed))
+  if (packages.length === 0) return undefined
+  return `install the packages it needs: apt-get install ${packages.map(([, of]) => of).join(' ')}`
 }
 
 const trials = new Map()

@@ -92,7 +92,7 @@ const DESCRIPTOR_HINT = 'No file descriptor is free. Raise the limit (ulimit -n,
 /** The next thing to do, in full sentences. */
 const HINTS: Partial<Record<ErrorCode, string>> = {
   ERR_PERMISSION:
-    "The kernel or a sandbox refuses the process connector to this user. Run as root, with CAP_NET_ADMIN, or on Linux 6.6 or newer, which needs no privilege. Let seccomp and SELinux policies allow AF_NETLINK sockets. Or use source: 'auto'.",
+    "The kernel or a sandbox refuses the process connector to this user. Grant CAP_NET_ADMIN (root has it outside of containers; docker: --cap-add NET_ADMIN), or use Linux 6.6 or newer, which needs no privilege. Let seccomp and SELinux policies allow AF_NETLINK sockets. Or use source: 'auto'.",
   ERR_PID_NAMESPACE:
     "The kernel reports processes to the host's pid namespace only. Start the container with --pid=host (Kubernetes: hostPID: true), or use source: 'auto'.",
   ERR_USER_NAMESPACE:
@@ -110,7 +110,8 @@ const HINTS: Partial<Record<ErrorCode, string>> = {
 
 /** The next thing to do if the costs of processes cannot be read. */
 const USAGE_HINTS: Partial<Record<ErrorCode, string>> = {
-  ERR_PERMISSION: 'The kernel tells the costs of processes only with CAP_NET_ADMIN. Run as root, or grant it.',
+  ERR_PERMISSION:
+    'The kernel tells the costs of processes only with CAP_NET_ADMIN. Grant it (docker: --cap-add NET_ADMIN), or run as root outside of containers.',
   ERR_PID_NAMESPACE:
     "The kernel tells the costs of processes in the host's pid namespace only. Start the container with --pid=host.",
   ERR_USER_NAMESPACE:

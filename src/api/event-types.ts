@@ -1,6 +1,7 @@
 /**
  * The public types of the events and of the details of a process.
- * Every pid is a process id (the kernel's tgid) in the initial pid namespace. Threads are never reported as processes.
+ * Every pid is a process id (the kernel's tgid) in the pid namespace that `/proc` shows. With the connector, that is the initial
+ * one. Threads are never reported as processes.
  */
 
 /** The types of event, named as the kernel's process connector names them. */

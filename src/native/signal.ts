@@ -22,7 +22,8 @@ import { SIGRTMIN, SIGRTMAX } from './record.js'
  * runs, and whether it may be signalled.
  * @returns true if the signal was sent. false if the process has exited.
  * @throws SystemError with the `code` `'EPERM'` if the process may not be signalled.
- * @throws a {@link ProcessMonitorError} `ERR_PROC_UNREADABLE` if /proc cannot be read, or shows another pid namespace.
+ * @throws a {@link ProcessMonitorError} `ERR_PROC_UNREADABLE` if /proc cannot be read, `ERR_PROC_NAMESPACE` if it is that of
+ * another pid namespace.
  * `ERR_UNSUPPORTED_PLATFORM` or `ERR_NATIVE_BINDING` if the native part is unavailable.
  * @throws TypeError `ERR_INVALID_ARG_TYPE` or RangeError `ERR_OUT_OF_RANGE` for an argument that is not as typed. TypeError
  * `ERR_UNKNOWN_SIGNAL` for an unknown name.

@@ -91,6 +91,8 @@ export interface StartEntry extends Placed {
   /** The clock of timestampNs. */
   readonly clock: 'CLOCK_MONOTONIC'
   readonly source: 'netlink' | 'polling' | null
+  /** How processes were noticed without the connector at the start. */
+  readonly watching?: 'perf' | 'cursor' | 'snapshot' | null
   /** The id of this machine for this package, which does not reveal the machine id. */
   readonly hostId?: string | null
   /** The types of the recorded events. */

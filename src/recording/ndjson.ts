@@ -187,7 +187,7 @@ const TEXTS = [
 ] as const
 const OWN_NUMBERS = ['tid', 'ruid', 'euid', 'rgid', 'egid', 'tracerPid'] as const
 const NUMBERS = ['ppid', 'uid', 'gid', 'loginUid', 'startTime', 'exitCode', 'durationNs', ...OWN_NUMBERS] as const
-const START_TEXTS = ['version', 'host', 'hostId', 'bootId', 'clock', 'source'] as const
+const START_TEXTS = ['version', 'host', 'hostId', 'bootId', 'clock', 'source', 'watching'] as const
 const COUNTS = ['lost', 'recoveredExecs', 'recoveredExits'] as const
 
 /** Checks the types, because the file may have been written by hand or by another program. */

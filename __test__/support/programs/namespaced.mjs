@@ -4,7 +4,9 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createRequire } from 'node:module'
 
-const { findDeletedProcesses, getProcessMonitor } = createRequire(import.meta.url)('../../../dist/index.js')
+const { findDeletedProcesses, getProcessMonitor, signalProcess } = createRequire(import.meta.url)(
+  '../../../dist/index.js',
+)
 const [options = '{}', count = '1', seconds = '0.02'] = process.argv.slice(2)
 const seen = { fork: new Set(), exec: new Set(), exit: new Map() }
 const result = { warnings: [], strangers: [] }
@@ -41,6 +43,12 @@ try {
   result.deleted = findDeletedProcesses(new Set([child.pid, process.pid])).has(child.pid)
 } catch (error) {
   result.deleted = codeOf(error)
+}
+try {
+  // No process has this start time.
+  result.signalled = signalProcess({ pid: process.pid, startTime: 1 }, 0)
+} catch (error) {
+  result.signalled = codeOf(error)
 }
 await monitor.flush()
 const { watching, unseen } = monitor.stats()

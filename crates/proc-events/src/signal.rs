@@ -18,15 +18,13 @@ use crate::sys::pidfd;
 ///
 /// # Errors
 /// - [`ErrorCode::Permission`] if the process may not be signalled.
-/// - [`ErrorCode::ProcUnreadable`] if `/proc` does not show the pid namespace of this process.
+/// - [`ErrorCode::ProcUnreadable`] if `/proc` cannot be read.
+/// - [`ErrorCode::ProcNamespace`] if it shows another pid namespace.
 /// - [`ErrorCode::SourceFailed`] for another failure, for example an invalid signal.
 pub fn signal_process(pid: u32, start_time: u64, signal: i32) -> Result<bool, Error> {
     let procfs = Arc::new(Procfs::open(Path::new("/proc"))?);
     if !procfs.is_of_own_pid_namespace() {
-        return Err(Error::detected(
-            ErrorCode::ProcUnreadable,
-            "/proc shows another pid namespace, so that its pids cannot be signalled",
-        ));
+        return Err(Error::detected(ErrorCode::ProcNamespace, "its pids cannot be signalled"));
     }
     // Open the pidfd before the check: it then belongs to the process that is checked, or to one that has exited.
     let pidfd = match pidfd::open_if_running(pid) {

@@ -2,6 +2,7 @@
 
 Standard input is a JSON array of statements."""
 
+import datetime
 import json
 import sys
 import time
@@ -14,7 +15,7 @@ database = duckdb.connect(f"{folder}/database")
 database.execute(
     f"""
     COPY (
-      SELECT 'exit' AS type, strftime(current_date + INTERVAL (i % 3600) SECONDS, '%Y-%m-%dT%H:%M:%S.000Z') AS time,
+      SELECT 'exit' AS type, strftime(current_date - INTERVAL (300 + i % 3600) SECONDS, '%Y-%m-%dT%H:%M:%S.000Z') AS time,
         1000000 * i AS timestampNs, 'stream-' || i % 100 AS stream, 1 + i // 100 AS seq,
         300 + i % 30000 AS pid, 1 AS ppid, ['sh', 'cc', 'make', 'node'][1 + i % 4] AS name, '/usr/bin/x' AS exe,
         ['x', 'argument ' || i % 1000] AS argv, CASE WHEN i % 1000 = 7 THEN 0 ELSE 1000 END AS uid, 'u' AS "user",
@@ -34,6 +35,12 @@ with open(f"{folder}/b.ndjson", "w") as extra:
         last = (count - 1 - stream) // 100 + 1
         if stream == 2:
             extra.write(json.dumps({"type": "loss", "cause": "output", "lost": 500, "seq": last + 1, **of}) + "\n")
+    # The host 8 is alive. The stream of the host 7 has ended. All others are silent.
+    now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    midnight = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT00:00:00.000Z")
+    for stream, type, at in ((15, "end", midnight), (17, "heartbeat", now)):
+        last = (count - 1 - stream) // 100 + 1
+        extra.write(json.dumps({"type": type, "seq": last + 1, "stream": f"stream-{stream}", "time": at}) + "\n")
     for seq in range(5):
         again = {"type": "exit", "seq": seq + 1, "name": "sh", "uid": 1000, "exitCode": 0}
         extra.write(json.dumps({**again, "stream": "stream-0", "time": "2026-01-02T03:04:05.678Z"}) + "\n")

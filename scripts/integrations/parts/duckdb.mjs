@@ -15,7 +15,7 @@ export async function run({ check, figure }, tools, rate) {
   const { status, stdout, stderr } = spawnSync(tools.python, args, { input, encoding: 'utf8', maxBuffer: 1 << 30 })
   if (!check('the statements run', status === 0, stderr)) return
   const { answers, exits, seconds } = JSON.parse(stdout)
-  const [, asRoot, failures, longest, memory, losses] = answers
+  const [, asRoot, failures, longest, memory, losses, silent] = answers
   check('each exit is counted once', exits === count - 17, `${exits} of ${count} lines`)
   check(
     'programs that users ran as root',
@@ -35,6 +35,12 @@ export async function run({ check, figure }, tools, rate) {
     'hosts with losses',
     losses.length === 2 && Number(first.told) === 500 && Number(second.missing) === 17 && Number(second.twice) === 5,
     JSON.stringify(losses),
+  )
+  const hosts = silent.map(({ host }) => host)
+  check(
+    'silent hosts',
+    hosts.length === 48 && !hosts.includes('host-7') && !hosts.includes('host-8'),
+    `${hosts.length}`,
   )
   figure(`table and questions, ${count} lines`, `${seconds.toFixed(1)} s`)
 }

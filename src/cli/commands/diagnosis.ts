@@ -12,6 +12,8 @@ export interface Facts {
   /** The same for the costs of processes. */
   readonly usage: Problem | null
   readonly polls: boolean
+  /** True if `/proc` shows the processes of another pid namespace. */
+  readonly isForeign: boolean
   /** The names of this process's relevant capabilities. */
   readonly capabilities: readonly string[]
   /** The mount option of /proc that hides other users' processes; null if there is none. */
@@ -82,13 +84,15 @@ export function isHealthy(checks: readonly Check[]): boolean {
 const POLLING_SHARE = 0.9
 
 /** The ways of watching, in words. */
-const WAYS = { perf: 'perf events', cursor: 'the last process id' } as const
+const WAYS = { perf: 'perf events', cursor: 'looks at new process ids', snapshot: 'snapshots' } as const
 
 const PERF =
   'Perf events would show every process: grant CAP_PERFMON (docker: --cap-add PERFMON), or set kernel.perf_event_paranoid to 2, ' +
   'and let seccomp allow perf_event_open.'
+const OWN_PROC = "The /proc of one's own pid namespace would show more: mount it, and do not set HOST_PROC."
 
-function polling({ procRoot, polls, hidepid, capabilities, netlink, pollingTest }: Facts): Check {
+function polling(facts: Facts): Check {
+  const { procRoot, polls, isForeign, hidepid, capabilities, netlink, pollingTest } = facts
   if (!polls)
     return check('polling', 'failed', `${procRoot} cannot be read`, 'Mount a proc file system there, or set HOST_PROC.')
   const showsAll = hidepid === null || capabilities.includes('CAP_SYS_PTRACE')
@@ -96,13 +100,12 @@ function polling({ procRoot, polls, hidepid, capabilities, netlink, pollingTest 
   if (pollingTest === null)
     return showsAll ? check('polling', 'ok', readable) : check('polling', 'warning', readable, GROUP)
   const { started, execs, exits, watching } = pollingTest
-  if (watching === 'snapshot')
-    return check('polling', 'warning', `${readable}, by snapshots only`, "Use the /proc of one's own pid namespace.")
   const by = watching === null ? '' : ` by ${WAYS[watching]}`
   const counted = `${execs} execs and ${exits} exits were seen${by}`
   const seen = `${readable}; of ${plural(started, 'process', 'processes')} started, ${counted}`
   // With the connector, nothing better is needed.
-  const advice = netlink !== null && watching === 'cursor' ? PERF : null
+  const better = isForeign ? OWN_PROC : PERF
+  const advice = netlink !== null && watching !== 'perf' ? better : null
   if (Math.min(execs, exits) < started * POLLING_SHARE)
     return check(
       'polling',
@@ -117,7 +120,12 @@ function details({ user, capabilities }: Facts): Check {
   const may = capabilities.length === 0 ? 'no capability' : capabilities.join(', ')
   if (capabilities.includes('CAP_SYS_PTRACE')) return check('permissions', 'ok', `${user} with ${may}`)
   const detail = `${user} with ${may}: exe and cwd of other users' processes are unknown`
-  return check('permissions', 'warning', detail, 'Run as root, or with CAP_SYS_PTRACE, if you need them.')
+  return check(
+    'permissions',
+    'warning',
+    detail,
+    'Grant CAP_SYS_PTRACE if you need them. Outside of containers, root has it.',
+  )
 }
 
 function hidden(hidepid: string, capabilities: readonly string[]): Check {

@@ -1,5 +1,6 @@
 /** `doctor`: checks this machine by probing and by a self-test, and prints the results. */
 import { spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { userInfo } from 'node:os'
 import { getProcessMonitor } from '../../monitor/monitor.js'
 import { type ProbeReport, defaultProcRoot, probe } from '../../native/binding.js'
@@ -16,9 +17,6 @@ import { type Check, type Facts, type PollingTest, type SelfTest, diagnose, isHe
 const SELF_TEST_PROCESSES = 20
 /** Milliseconds that their events may take. The polling source may not see all. */
 const EVENT_TIMEOUT_MS = { netlink: 2000, polling: 200 }
-
-/** In the /proc of another pid namespace, the processes that the test starts cannot be told from others. */
-const FOREIGN: PollingTest = { watching: 'snapshot', started: 0, execs: 0, exits: 0 }
 
 const CAPABILITIES: readonly (readonly [bit: bigint, name: string])[] = [
   [12n, 'CAP_NET_ADMIN'],
@@ -52,7 +50,7 @@ async function facts(version: string): Promise<Facts> {
     }
   }
   // It fails where /proc cannot be read, which the report says.
-  const pollingTest = showsOwnPids() ? await runSelfTest('polling').catch(() => null) : FOREIGN
+  const pollingTest = await runSelfTest('polling').catch(() => null)
   return {
     version,
     node: process.versions.node,
@@ -62,6 +60,7 @@ async function facts(version: string): Promise<Facts> {
     netlink,
     usage: report.usage ? null : { code: report.usageReason ?? 'ERR', hint: report.usageHint ?? '' },
     polls: report.polling,
+    isForeign: !showsOwnPids(),
     capabilities: capabilities(),
     hidepid: /\bhidepid=(?!0\b|off\b)\w+/.exec(mountOf(root))?.[0] ?? null,
     selfTest,
@@ -78,7 +77,10 @@ function problem({ reason, hint }: ProbeReport): Facts['netlink'] {
 async function runSelfTest(source: 'netlink' | 'polling'): Promise<SelfTest & PollingTest> {
   const monitor = getProcessMonitor()
   const latenciesNs: number[] = []
-  const wanted = { ancestor: process.pid, capture: ['argv'] } as const
+  const mark = `proc-events-doctor-${randomUUID()}`
+  // In the /proc of another pid namespace, this process has another pid. Its arguments are the same.
+  const own = showsOwnPids() ? { ancestor: process.pid } : { commandLine: new RegExp(mark) }
+  const wanted = { ...own, capture: ['argv'] } as const
   const counted = { execs: 0, exits: 0, captured: 0 }
   const addLatency = (timestampNs: number): void => void latenciesNs.push(Number(process.hrtime.bigint()) - timestampNs)
   monitor.subscribeExec((_pid, { timestampNs, process: { argv } }) => {
@@ -92,7 +94,7 @@ async function runSelfTest(source: 'netlink' | 'polling'): Promise<SelfTest & Po
   }, wanted)
   try {
     await monitor.initialize({ source })
-    for (let n = 0; n < SELF_TEST_PROCESSES; n++) await startOne()
+    for (let n = 0; n < SELF_TEST_PROCESSES; n++) await startOne(mark)
     const deadline = performance.now() + EVENT_TIMEOUT_MS[source]
     while (counted.exits < SELF_TEST_PROCESSES && performance.now() < deadline)
       await new Promise((resolve) => setTimeout(resolve, 5))
@@ -103,15 +105,15 @@ async function runSelfTest(source: 'netlink' | 'polling'): Promise<SelfTest & Po
   }
 }
 
-/** Starts `true`, or Node.js if there is no `true`. */
-function startOne(): Promise<void> {
+/** Starts `true`, or Node.js if there is no `true`, with an argument that it ignores. */
+function startOne(mark: string): Promise<void> {
   const attempt = (file: string, args: readonly string[]): Promise<void> =>
     new Promise((resolve, reject) => {
       spawn(file, args, { stdio: 'ignore' })
         .once('exit', () => resolve())
         .once('error', reject)
     })
-  return attempt('true', []).catch(() => attempt(process.execPath, ['--version']))
+  return attempt('true', [mark]).catch(() => attempt(process.execPath, ['--version', mark]))
 }
 
 function capabilities(): string[] {

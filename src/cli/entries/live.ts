@@ -119,10 +119,10 @@ export class LiveEntries {
 
   /** Returns the entry for the start of a recording. The source is known once it is open. */
   startEntry(): StartEntry {
-    const { source } = this.#monitor.stats()
+    const { source, watching } = this.#monitor.stats()
     const { types: events, sample = 1 } = this.#options
     const place = { version: version(), host: hostname(), bootId: bootId() }
-    const contents = { hostId: hostId(), events, sample }
+    const contents = { watching, hostId: hostId(), events, sample }
     return { type: 'start', ...this.#begun, ...place, clock: 'CLOCK_MONOTONIC', source, ...contents }
   }
 

@@ -283,7 +283,7 @@ pub type AncestryTags = Option<Arc<Vec<AncestryTag>>>;
 /// An event of one process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProcessEvent {
-    /// The process id, the kernel's tgid, in the initial pid namespace.
+    /// The process id, the kernel's tgid, in the pid namespace that `/proc` shows. With the connector, that is the initial one.
     pub pid: u32,
     /// Time of the event, in nanoseconds on `CLOCK_MONOTONIC`.
     pub timestamp_ns: u64,
