@@ -28,6 +28,9 @@ pub trait PidHost {
     /// Returns the owner of this id.
     fn open(&mut self, pid: u32) -> PidOwner<Self::Pidfd>;
 
+    /// Returns true if no process or zombie has this id.
+    fn is_free(&mut self, pid: u32) -> bool;
+
     /// Watches the exit of a process. `generation` comes back with its exit, because ids are reused. Returns false if no
     /// watch is left.
     fn watch(&mut self, pid: u32, generation: u32, pidfd: &Self::Pidfd) -> bool;

@@ -211,6 +211,14 @@ impl PidHost for LinuxPids {
         }
     }
 
+    fn is_free(&mut self, pid: u32) -> bool {
+        if self.is_foreign() {
+            let directory = self.reader.procfs().open_process(pid);
+            return matches!(directory, Err(Errno::NOENT | Errno::SRCH));
+        }
+        pidfd::is_gone(pid)
+    }
+
     fn watch(&mut self, pid: u32, generation: u32, pidfd: &OwnedFd) -> bool {
         if let Some(foreign) = &mut self.foreign {
             let Ok(copy) = pidfd.try_clone() else { return false };

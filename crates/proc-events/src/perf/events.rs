@@ -11,7 +11,7 @@ use super::merge::Merger;
 use super::record::{Malformed, TaskChange, TaskRecord};
 use crate::procfs::{Procfs, clock_ns};
 use crate::sys::cpus::online;
-use crate::sys::perf::{Changes, Ring, Scope, open_task_event, write_to_ring_of};
+use crate::sys::perf::{Changes, Ring, Scope, enabled_ns_of, open_task_event, write_to_ring_of};
 use crate::sys::thread_end::thread_id;
 
 /// The largest number of CPUs if each thread needs an event on each of them.
@@ -31,8 +31,6 @@ const RING_PAGES_MIN: usize = 4;
 /// The largest number of threads whose events write to one ring. To wake a reader, the kernel goes through all events of the
 /// ring, in the process that it reports.
 const RING_THREADS_MAX: usize = 64;
-/// A shorter suspension is the difference between two readings of clocks, in nanoseconds.
-const SUSPENDED_MIN_NS: u64 = 100_000_000;
 /// The largest number of lists of the threads of one process. Threads that start meanwhile appear in the next one.
 const LISTS_MAX: usize = 8;
 
@@ -62,8 +60,10 @@ pub(crate) struct PerfEvents {
     has_lost_mappings: bool,
     bytes: Vec<u8>,
     clock_offset_ns: i64,
-    /// The CPUs with events, and for how long the machine had been suspended, in nanoseconds.
-    cpus: (Vec<u32>, u64),
+    /// The CPUs with events.
+    cpus: Vec<u32>,
+    /// For how long the event of each ring had been enabled at the last check, in nanoseconds.
+    enabled_ns: Vec<u64>,
 }
 
 impl PerfEvents {
@@ -120,7 +120,7 @@ impl PerfEvents {
     ) -> Self {
         let (others, merger, bytes) = (Vec::new(), Merger::default(), Vec::new());
         let (lost, has_lost_mappings) = (0, false);
-        let cpus = (cpus.to_vec(), suspended_ns());
+        let (cpus, enabled_ns) = (cpus.to_vec(), vec![0; rings.len()]);
         Self {
             rings,
             mappings,
@@ -132,14 +132,22 @@ impl PerfEvents {
             bytes,
             clock_offset_ns,
             cpus,
+            enabled_ns,
         }
     }
 
-    /// Returns false if a CPU has no events, because it came online later, or went offline while the machine was suspended.
-    pub(crate) fn has_all_cpus(&self) -> bool {
-        let (cpus, suspended_before_ns) = &self.cpus;
-        online(CPUS_MAX).is_none_or(|online| online.iter().all(|cpu| cpus.contains(cpu)))
-            && suspended_ns() < suspended_before_ns + SUSPENDED_MIN_NS
+    /// Returns false if a CPU has no events, because it came online later, or was offline since the last call.
+    pub(crate) fn has_all_cpus(&mut self) -> bool {
+        let Self { cpus, rings, coverage, enabled_ns, .. } = self;
+        let is_new = |cpu: &u32| !cpus.contains(cpu);
+        if online(CPUS_MAX).is_some_and(|online| online.iter().any(is_new)) {
+            return false;
+        }
+        // The events of single threads outlive a CPU that goes offline.
+        *coverage == Coverage::Descendants
+            || rings.iter().zip(enabled_ns).all(|(ring, before_ns)| {
+                enabled_ns_of(ring.as_fd()).is_none_or(|now_ns| now_ns > std::mem::replace(before_ns, now_ns))
+            })
     }
 
     /// Returns the processes that the events report.
@@ -262,13 +270,29 @@ impl PerfEvents {
         if threads.left < count {
             return Err(io::ErrorKind::QuotaExceeded.into());
         }
-        let open = |&cpu| open_task_event(Scope::Thread(tid), Changes::All, cpu, 1);
-        let events = match threads.cpus.iter().map(open).collect::<io::Result<Vec<_>>>() {
-            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Ok(()),
-            events => events?,
-        };
-        threads.left -= count;
-        if threads.in_ring == RING_THREADS_MAX && threads.left >= count {
+        for (at, &cpu) in threads.cpus.iter().enumerate() {
+            let event = match open_task_event(Scope::Thread(tid), Changes::All, cpu, 1) {
+                Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Ok(()),
+                event => event?,
+            };
+            // Most threads are those of other users, and have no events.
+            if at == 0 {
+                self.provide_ring(threads);
+            }
+            let rings = self.rings.rchunks(count).next().unwrap_or_default();
+            if let Some(ring) = rings.get(at) {
+                write_to_ring_of(event.as_fd(), ring.as_fd())?;
+            }
+            self.others.push(event);
+            threads.left -= 1;
+        }
+        Ok(())
+    }
+
+    /// Opens further rings if the last ones have as many threads as they may.
+    fn provide_ring(&mut self, threads: &mut Threads<'_>) {
+        let count = threads.cpus.len();
+        if threads.in_ring == RING_THREADS_MAX && threads.left >= 2 * count {
             threads.in_ring = 0;
             // Without the memory for it, each record costs the process that it reports more.
             let pages = FURTHER_RING_PAGES_MAX;
@@ -278,11 +302,6 @@ impl PerfEvents {
             }
         }
         threads.in_ring += 1;
-        for (event, ring) in events.into_iter().zip(self.rings.rchunks(count).next().unwrap_or_default()) {
-            write_to_ring_of(event.as_fd(), ring.as_fd())?;
-            self.others.push(event);
-        }
-        Ok(())
     }
 
     /// Makes the events report nothing more.
@@ -322,11 +341,6 @@ fn open_rings(cpus: &[u32], scope: Scope, changes: Changes, mut pages: usize) ->
             result => return result,
         }
     }
-}
-
-/// Returns for how long the machine was suspended since its boot, in nanoseconds.
-fn suspended_ns() -> u64 {
-    clock_ns(ClockId::Boottime).saturating_sub(clock_ns(ClockId::Monotonic))
 }
 
 /// Takes the new records of a ring.

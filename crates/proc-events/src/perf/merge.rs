@@ -2,6 +2,9 @@
 
 use super::record::{Malformed, Record, TaskChange, TaskRecord, records};
 
+/// A task changes in the same way again only after a longer time, in nanoseconds.
+const SAME_NS: u64 = 20_000;
+
 /// The records that were read from the rings, and are not taken yet.
 #[derive(Debug, Default)]
 pub struct Merger {
@@ -59,7 +62,15 @@ impl Merger {
         self.waiting.sort_by_key(|record| record.time_ns);
         let end = self.waiting.partition_point(|record| record.time_ns <= until_ns);
         let later = self.waiting.split_off(end);
-        std::mem::replace(&mut self.waiting, later)
+        let mut records = std::mem::replace(&mut self.waiting, later);
+        // A task that was created while its parent got its events may have two of them.
+        records.dedup_by(|next, record| {
+            let TaskRecord { time_ns, pid, tid, change } = record;
+            (*pid, *tid) == (next.pid, next.tid)
+                && *change == next.change
+                && next.time_ns < *time_ns + SAME_NS
+        });
+        records
     }
 
     /// Returns true if records wait for the next read.
@@ -102,6 +113,13 @@ mod tests {
         assert!(merger.has_waiting() && tids(merger.waiting()) == [5]);
         assert_eq!(tids(&merger.take(40)), [5]);
         assert!(!merger.has_waiting());
+    }
+
+    #[test]
+    fn record_of_a_second_event_is_dropped() {
+        let mut merger = Merger::default();
+        merger.add(&bytes(&[exit(1, 10), exit(1, 11), exit(2, 12), exit(2, 12 + SAME_NS)]), 0).unwrap();
+        assert_eq!(tids(&merger.take(2 * SAME_NS)), [1, 2, 2]);
     }
 
     #[test]

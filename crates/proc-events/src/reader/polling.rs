@@ -74,7 +74,8 @@ impl Reader<'_> {
     /// Tells subscribers that the kernel sends no more records. A snapshot shows what was missed since the last one.
     fn on_records_end(&mut self) {
         self.pipeline.resync.request_refresh();
-        let reason = Error::detected(ErrorCode::SourceFailed, "the kernel did not record prctl PR_SET_NAME");
+        let reason =
+            Error::detected(ErrorCode::SourceFailed, "perf events do not report each process any more");
         let notification = Notification::FellBackToPolling(reason);
         self.pipeline.queues.iter().for_each(|queue| queue.notify(notification.clone()));
     }

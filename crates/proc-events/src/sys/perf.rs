@@ -10,6 +10,8 @@ use super::check;
 const TYPE_SOFTWARE: u32 = 1;
 /// `PERF_COUNT_SW_DUMMY`, `linux/perf_event.h`
 const COUNT_SW_DUMMY: u64 = 9;
+/// `PERF_FORMAT_TOTAL_TIME_ENABLED`, `linux/perf_event.h`
+const FORMAT_TIME_ENABLED: u64 = 1;
 /// `PERF_SAMPLE_TIME`, `linux/perf_event.h`
 const SAMPLE_TIME: u64 = 1 << 2;
 /// `exclude_kernel`, `exclude_hv`, `watermark`, `sample_id_all`, `use_clockid`: bits of `struct perf_event_attr`,
@@ -102,6 +104,7 @@ pub(crate) fn open_task_event(
         size: size_of::<EventAttr>() as u32,
         config: COUNT_SW_DUMMY,
         sample_type: SAMPLE_TIME,
+        read_format: FORMAT_TIME_ENABLED,
         flags: FLAGS | kinds | inherit,
         wakeup_watermark: wake_bytes,
         clockid: libc::CLOCK_MONOTONIC,
@@ -120,6 +123,16 @@ pub(crate) fn open_task_event(
 pub(crate) fn write_to_ring_of(event: BorrowedFd<'_>, owner: BorrowedFd<'_>) -> io::Result<()> {
     // SAFETY: the call accesses no memory of this process.
     check(unsafe { libc::ioctl(event.as_raw_fd(), SET_OUTPUT, owner.as_raw_fd()) })
+}
+
+/// Returns for how long an event has been enabled, in nanoseconds. Returns `None` if it cannot be read. The time stands still once
+/// the CPU of the event was offline.
+pub(crate) fn enabled_ns_of(event: BorrowedFd<'_>) -> Option<u64> {
+    let mut words = [0; 16];
+    let len = rustix::io::read(event, &mut words).ok()?;
+    // The value of the event comes first.
+    let time = words.get(8..len)?.first_chunk()?;
+    Some(u64::from_ne_bytes(*time))
 }
 
 /// Makes an event report nothing more.
@@ -241,8 +254,14 @@ mod tests {
             bytes.windows(9).any(|text| text == b"perf-test")
         };
         assert!(rename());
+        let enabled_ns = enabled_ns_of(ring.as_fd()).unwrap();
+        rename();
+        assert!(enabled_ns_of(ring.as_fd()).unwrap() > enabled_ns);
         disable(ring.as_fd()).unwrap();
         assert!(!rename());
+        let enabled_ns = enabled_ns_of(ring.as_fd()).unwrap();
+        assert!(!rename());
+        assert_eq!(enabled_ns_of(ring.as_fd()), Some(enabled_ns));
     }
 
     fn current_cpu() -> u32 {

@@ -233,6 +233,10 @@ impl PidHost for PidMachine {
         }
     }
 
+    fn is_free(&mut self, pid: u32) -> bool {
+        !self.owners.contains_key(&pid)
+    }
+
     fn watch(&mut self, pid: u32, generation: u32, pidfd: &usize) -> bool {
         assert_eq!(self.instances[*pidfd].pid, pid);
         assert_ne!(generation, 0);

@@ -53,8 +53,10 @@ impl<H> CursorTracker<H> {
             host.close(pidfd);
             return;
         };
+        // The first thread of a process shows as a zombie while another one calls exec.
+        let has_exited = is_zombie && host.has_exited(&pidfd);
         let is_tracked = self.track(host, pid, pidfd, Some(&observed), now_ns);
-        if is_zombie && let Some(process) = self.processes.get_mut(&pid) {
+        if has_exited && let Some(process) = self.processes.get_mut(&pid) {
             // Its exit was before the start.
             process.end = End::Reported;
         }

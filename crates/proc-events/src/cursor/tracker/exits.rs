@@ -8,9 +8,6 @@ use crate::model::report::Change;
 
 /// Time that a parent has to reap a zombie whose status this user may not see. The exit is then reported without it.
 const REAP_TIMEOUT_NS: u64 = 20_000_000;
-/// Time between two checks of a zombie whose parent takes longer.
-const ZOMBIE_CHECK_NS: u64 = 1_000_000_000;
-
 impl<H> CursorTracker<H> {
     /// Handles the pidfd of a process that has become readable: the process has exited, or its parent has reaped it.
     pub fn on_exit(&mut self, host: &mut impl PidHost<Pidfd = H>, pid: u32, generation: u32, now_ns: u64) {
@@ -18,6 +15,9 @@ impl<H> CursorTracker<H> {
         let Some(known) = known else { return };
         let (start_time, end) = (known.start_time, known.end);
         let reaped = host.reaped_status(&known.pidfd);
+        if reaped.is_some() {
+            self.zombies.on_reaping_told();
+        }
         // A zombie still shows if it has called exec, and to its user the status.
         let look = if reaped.is_none() { host.look(pid) } else { None };
         let look = look.filter(|look| look.observed.start_time == start_time);
@@ -68,25 +68,19 @@ impl<H> CursorTracker<H> {
                 host.close(pidfd);
             }
         } else if end != End::Reported {
-            self.zombies.push_back((pid, generation, now_ns + REAP_TIMEOUT_NS));
+            self.zombies.add(pid, generation, now_ns);
         }
     }
 
-    /// Forgets the zombies that their parents have reaped. Kernels before 6.15 do not show that by the pidfd, so that each would
-    /// keep a descriptor until the next list.
+    /// Forgets the zombies that their parents have reaped.
     pub(super) fn forget_reaped(&mut self, host: &mut impl PidHost<Pidfd = H>, now_ns: u64) {
-        while let Some(&(pid, generation, due_ns)) = self.zombies.front()
-            && due_ns <= now_ns
-        {
-            self.zombies.pop_front();
-            let is_it = |known: &&Tracked<H>| known.generation == generation;
-            let Some(known) = self.processes.get(&pid).filter(is_it) else { continue };
-            if known.is_gone(host, pid) {
-                if let Some(Tracked { pidfd, .. }) = self.processes.remove(&pid) {
-                    host.close(pidfd);
-                }
-            } else {
-                self.zombies.push_back((pid, generation, now_ns + ZOMBIE_CHECK_NS));
+        while let Some(zombie) = self.zombies.take_due(now_ns) {
+            let is_it = |known: &&Tracked<H>| known.generation == zombie.generation;
+            let Some(known) = self.processes.get(&zombie.pid).filter(is_it) else { continue };
+            if !known.is_gone(host, zombie.pid) {
+                self.zombies.add_again(zombie, now_ns);
+            } else if let Some(Tracked { pidfd, .. }) = self.processes.remove(&zombie.pid) {
+                host.close(pidfd);
             }
         }
     }

@@ -4,7 +4,7 @@ use super::recorded::Recorded;
 use super::{CursorTracker, End, Tracked};
 use crate::cursor::host::PidHost;
 use crate::model::report::Change;
-use crate::model::snapshot::KnownProcess;
+use crate::model::snapshot::{KnownProcess, ObservedProcess};
 
 /// Time that a process has to disappear after its last thread has exited. If it still runs, it has called exec with other
 /// rights, and is recorded no longer.
@@ -52,7 +52,11 @@ impl<H> CursorTracker<H> {
         }
         let (start_time, ppid) = (recorded.seen.start_time, recorded.ppid);
         // It was gone before it could be watched, or no descriptor is left.
-        let look = host.look(pid).filter(|look| start_time == 0 || look.observed.start_time == start_time);
+        let is_it = |known: &ObservedProcess| {
+            // Another process may have the pid by now.
+            if start_time == 0 { known.start_ns <= time_ns } else { known.start_time == start_time }
+        };
+        let look = host.look(pid).filter(|look| is_it(&look.observed));
         self.stop_looking(pid, now_ns);
         if look.is_some_and(|look| !look.is_exiting && !look.is_zombie) {
             // It runs on with other rights. Snapshots show it.

@@ -10,19 +10,19 @@ mod looks;
 mod recorded;
 mod records;
 mod young;
-
-use std::collections::VecDeque;
+mod zombies;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use self::recorded::Recorded;
-use super::host::{PidHost, PidOwner};
+use super::host::PidHost;
 use super::rest::Lives;
 use super::schedule::Phase;
 use crate::model::event::Origin;
 use crate::model::report::{Change, ProcessReport};
 use crate::model::snapshot::{KnownProcess, ObservedProcess};
 use young::Young;
+use zombies::Zombies;
 
 /// A process that was younger than this at the first list may soon call exec again.
 const RECENT_NS: u64 = 1_000_000_000;
@@ -55,19 +55,8 @@ impl<H> Tracked<H> {
 
     /// Returns true if a process that has exited is reaped.
     fn is_gone(&self, host: &mut impl PidHost<Pidfd = H>, pid: u32) -> bool {
-        if host.reaped_status(&self.pidfd).is_some() {
-            return true;
-        }
         // A hidden zombie has no files either.
-        !host.is_shown(pid, self.start_time)
-            && match host.open(pid) {
-                PidOwner::Free | PidOwner::Thread => true,
-                PidOwner::Process(pidfd) => {
-                    host.close(pidfd);
-                    false
-                }
-                PidOwner::Unknown => false,
-            }
+        host.is_free(pid) || self.has_left(host, pid) && self.start_time != 0 && host.look(pid).is_some()
     }
 }
 
@@ -92,8 +81,8 @@ pub struct CursorTracker<H> {
     young: Vec<Young>,
     /// The pids of zombies whose status is awaited, each with the time until which it is.
     dying: Vec<(u32, u64)>,
-    /// The zombies whose exit is reported: the pid and generation of each, and the time at which they are checked.
-    zombies: VecDeque<(u32, u32, u64)>,
+    /// The zombies whose exit is reported.
+    zombies: Zombies,
     /// The ids that belonged to no process, each with the time until which they are looked at again.
     retried: Vec<(u32, u64)>,
     reports: Vec<ProcessReport>,
@@ -127,7 +116,7 @@ impl<H> CursorTracker<H> {
             generations: 0,
             young: Vec::new(),
             dying: Vec::new(),
-            zombies: VecDeque::new(),
+            zombies: Zombies::default(),
             retried: Vec::new(),
             reports: Vec::new(),
             unseen: 0,
