@@ -276,6 +276,8 @@ test('each check of the doctor has a name, a status, and advice if something is 
   t.is(detailOf({}).advice, null)
   t.regex(detailOf(refused).advice!, /CAP_PERFMON.*--cap-add PERFMON.*perf_event_paranoid.*seccomp/)
   t.regex(detailOf({ ...refused, isForeign: true }).advice!, /HOST_PROC/)
+  const snapshots = { pollingTest: { ...pollingTest, watching: 'snapshot' } } as const
+  t.regex(detailOf({ ...refused, ...snapshots }).advice!, /last process id/)
   const perfTest = { pollingTest: { ...pollingTest, watching: 'perf' } } as const
   t.regex(detailOf({ ...refused, ...perfTest }).detail, / by perf events$/)
   t.is(detailOf({ ...refused, ...perfTest }).advice, null)

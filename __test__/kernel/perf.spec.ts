@@ -183,7 +183,7 @@ serial('perf events that no longer report leave the cursor, and no process is mi
       const { stays: later } = load.stormSync({ count: 10, stays: 5 })
       const { warnings } = await watcher.until(({ running }) => later.every((pid) => running.includes(pid)))
       t.is(warnings.length, 1)
-      t.regex(warnings[0]!, /^Polling \/proc, which may miss .* \(the kernel did not record prctl PR_SET_NAME\)\.$/)
+      t.regex(warnings[0]!, /^Polling \/proc, which may miss .* \(perf events do not report each process any more\)\.$/)
       for (const pid of [...stays, ...later]) load.end(pid)
       await watcher.until(({ exited }) => [...stays, ...later].every((pid) => exited.includes(pid)))
       t.deepEqual(await watcher.end(), [0, null])

@@ -89,6 +89,8 @@ const WAYS = { perf: 'perf events', cursor: 'looks at new process ids', snapshot
 const PERF =
   'Perf events would show every process: grant CAP_PERFMON (docker: --cap-add PERFMON), or set kernel.perf_event_paranoid to 2, ' +
   'and let seccomp allow perf_event_open.'
+const NO_CURSOR =
+  'This sandbox hides the last process id, or this kernel is older than 5.3: short-lived processes are missed.'
 const OWN_PROC = "The /proc of one's own pid namespace would show more: mount it, and do not set HOST_PROC."
 
 function polling(facts: Facts): Check {
@@ -104,8 +106,8 @@ function polling(facts: Facts): Check {
   const counted = `${execs} execs and ${exits} exits were seen${by}`
   const seen = `${readable}; of ${plural(started, 'process', 'processes')} started, ${counted}`
   // With the connector, nothing better is needed.
-  const better = isForeign ? OWN_PROC : PERF
-  const advice = netlink !== null && watching !== 'perf' ? better : null
+  const better = watching === 'cursor' ? PERF : NO_CURSOR
+  const advice = netlink !== null && watching !== 'perf' ? (isForeign ? OWN_PROC : better) : null
   if (Math.min(execs, exits) < started * POLLING_SHARE)
     return check(
       'polling',

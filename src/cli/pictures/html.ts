@@ -58,9 +58,7 @@ function digest(text: string): string {
 function facts({ tree: { start, losses } }: Timeline, { unplaced }: Lanes): string {
   return [
     ...(start === null ? [] : [start.time, start.host ?? '', `proc-events ${start.version}`]),
-    ...(start?.source === 'polling' && start.watching !== 'perf'
-      ? ['polled: short-lived processes may be missing']
-      : []),
+    ...(start?.source === 'polling' ? ['polled: short-lived processes may be missing'] : []),
     ...(losses.length > 0 ? [`${plural(losses.length, 'loss', 'losses')}: see the red lines`] : []),
     ...(unplaced > 0 ? [`no lane was free for ${plural(unplaced, 'process', 'processes')}: see the tree`] : []),
   ]
