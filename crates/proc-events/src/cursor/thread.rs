@@ -110,6 +110,10 @@ impl Watcher {
             if wait::for_events(self.host.epoll(), &mut events, until_ns.saturating_sub(now_ns())).is_err() {
                 return;
             }
+            if self.rest.ns() == 0 && events.iter().any(|event| event.data.u64() >> 32 != 0) {
+                // The CPU of the reader takes some time to wake, and this thread to look at the process that has exited.
+                wake(reader);
+            }
             let woken_ns = now_ns();
             self.urgency.check(woken_ns);
             // Each audit comes with a self-test of the records.
