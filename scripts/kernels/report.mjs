@@ -25,7 +25,7 @@ writes this page.
 - **capture** says of how many \`/bin/true\`, and of how many static programs of three instructions, the arguments were read.
 - **storm** compares with a listener without any library: execs and exits that the kernel sent, and that the package reported.
 - **hotplug** says of how many processes the arguments were read, on CPUs that come and go. No event may be missing.
-- **specs** are the tests of \`__test__/kernel\`, the same files as everywhere, with \`kernel.perf_event_paranoid\` at 2. With TCG they have smaller loads and more time.
+- **specs** are the tests of \`__test__/kernel\`, the same files as everywhere. With TCG they have smaller loads and more time.
   Those that need the speed of the hardware are left out. **reaped-code** is the exit code of a process that its parent has
   reaped, from its pidfd (Linux 6.15). **comm-write** is the report of a write to \`/proc/PID/comm\` (Linux 5.18).
 - **run on** is the commit of the whole run. A check that was run again later has its own commit beside it.
