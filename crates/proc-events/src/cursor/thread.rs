@@ -110,7 +110,7 @@ impl Watcher {
             if wait::for_events(self.host.epoll(), &mut events, until_ns.saturating_sub(now_ns())).is_err() {
                 return;
             }
-            if self.rest.ns() == 0 && events.iter().any(|event| event.data.u64() >> 32 != 0) {
+            if self.rest.ns() == 0 && events.iter().any(|event| process_of(event).is_some()) {
                 // The CPU of the reader takes some time to wake, and this thread to look at the process that has exited.
                 wake(reader);
             }
@@ -215,12 +215,8 @@ impl Watcher {
             pace.on_new(now_ns);
         }
         tracker.look_at_due(host, now_ns);
-        for event in events {
-            let data = event.data.u64();
-            let (generation, pid) = ((data >> 32) as u32, data as u32);
-            if generation != 0 {
-                tracker.on_exit(host, pid, generation, now_ns);
-            }
+        for (pid, generation) in events.iter().filter_map(process_of) {
+            tracker.on_exit(host, pid, generation, now_ns);
         }
         if looks_at_foreign {
             for (pid, generation) in host.foreign_exits(now_ns) {
@@ -245,6 +241,13 @@ impl Watcher {
             opens.watch_directory_of(&self.host.program_of(pid));
         }
     }
+}
+
+/// Returns the pid and generation of the process whose pidfd is readable; `None` for another wake-up.
+fn process_of(event: &epoll::Event) -> Option<(u32, u32)> {
+    let data = event.data.u64();
+    let (generation, pid) = ((data >> 32) as u32, data as u32);
+    if generation == 0 { None } else { Some((pid, generation)) }
 }
 
 fn now_ns() -> u64 {

@@ -8,6 +8,7 @@ use crate::model::report::Change;
 
 /// Time that a parent has to reap a zombie whose status this user may not see. The exit is then reported without it.
 const REAP_TIMEOUT_NS: u64 = 20_000_000;
+
 impl<H> CursorTracker<H> {
     /// Handles the pidfd of a process that has become readable: the process has exited, or its parent has reaped it.
     pub fn on_exit(&mut self, host: &mut impl PidHost<Pidfd = H>, pid: u32, generation: u32, now_ns: u64) {
@@ -64,9 +65,7 @@ impl<H> CursorTracker<H> {
             self.report(pid, now_ns, Change::Exited { start_time, status, ppid });
         }
         if is_reaped {
-            if let Some(Tracked { pidfd, .. }) = self.processes.remove(&pid) {
-                host.close(pidfd);
-            }
+            self.forget(host, pid);
         } else if end != End::Reported {
             self.zombies.add(pid, generation, now_ns);
         }
@@ -77,11 +76,17 @@ impl<H> CursorTracker<H> {
         while let Some(zombie) = self.zombies.take_due(now_ns) {
             let is_it = |known: &&Tracked<H>| known.generation == zombie.generation;
             let Some(known) = self.processes.get(&zombie.pid).filter(is_it) else { continue };
-            if !known.is_gone(host, zombie.pid) {
+            if known.is_gone(host, zombie.pid) {
+                self.forget(host, zombie.pid);
+            } else {
                 self.zombies.add_again(zombie, now_ns);
-            } else if let Some(Tracked { pidfd, .. }) = self.processes.remove(&zombie.pid) {
-                host.close(pidfd);
             }
+        }
+    }
+
+    fn forget(&mut self, host: &mut impl PidHost<Pidfd = H>, pid: u32) {
+        if let Some(Tracked { pidfd, .. }) = self.processes.remove(&pid) {
+            host.close(pidfd);
         }
     }
 }

@@ -55,8 +55,9 @@ impl<H> Tracked<H> {
 
     /// Returns true if a process that has exited is reaped.
     fn is_gone(&self, host: &mut impl PidHost<Pidfd = H>, pid: u32) -> bool {
-        // A hidden zombie has no files either.
-        host.is_free(pid) || self.has_left(host, pid) && self.start_time != 0 && host.look(pid).is_some()
+        // A hidden zombie has no files either. Another process may have the id by now.
+        let is_another = |start_time| self.start_time != 0 && start_time != self.start_time;
+        host.is_free(pid) || host.look(pid).is_some_and(|look| is_another(look.observed.start_time))
     }
 }
 
